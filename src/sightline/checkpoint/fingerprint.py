@@ -1,0 +1,42 @@
+"""What a checkpoint is, as a hash: two with the same fingerprint give the same vectors."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from sightline.checkpoint.names import sha256
+
+
+def fingerprint(weights: list[Path], *settings: Mapping[str, Any]) -> str:
+    """A hash over the weight files' bytes and the settings (config, preprocessing profile): 32 hexadecimal digits."""
+    parts = [sorted(_file_hash(path) for path in weights), list(settings)]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _file_hash(path: Path) -> str:
+    """SHA-256 of a file. Hashing gigabytes takes seconds, so what is known is kept: the Hub's cache names a blob by
+    its hash, and for other files the user's cache remembers path, size and time of change."""
+    real = path.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", real.name):
+        return real.name
+    stat = real.stat()
+    key = hashlib.sha256(repr((str(real), stat.st_size, stat.st_mtime_ns, stat.st_ino)).encode()).hexdigest()
+    note = platformdirs.user_cache_path("sightline") / "hashes" / key
+    with suppress(OSError):
+        if re.fullmatch(r"[0-9a-f]{64}", known := note.read_text()):
+            return known
+    digest = sha256(real)
+    if stat.st_size > 1 << 24:
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            temporary = note.with_suffix(f".{id(note)}")
+            temporary.write_text(digest)
+            temporary.replace(note)
+    return digest

@@ -1,0 +1,184 @@
+"""From a name to files: a folder, a file, a model in the package, or a repository on the Hugging Face Hub."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightline.errors import CheckpointError, HubError
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
+PACKAGED = Path(__file__).parent.parent / "pretrained"
+
+# In the order of preference: what a folder or repository may hold. An index file lists the shards.
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "open_clip_model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "open_clip_pytorch_model.bin",
+)
+SIDE_FILES = (
+    "config.json",
+    "open_clip_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+)
+
+
+def resolve(
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    weights: bool = True,
+) -> Path:
+    """The local folder (or single weight file) that `name` stands for; Hub repositories are fetched into the cache.
+
+    A name of a model in the package ("mini") comes first, then a path, then the Hub. `weights=False` leaves the
+    weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
+    """
+    if str(name) in packaged():
+        return PACKAGED / str(name)
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith((".", "/", "~")):
+        raise CheckpointError(f"{name}: no such folder or file")
+    return _fetch(str(name), revision, local_files_only, cache_dir, weights)
+
+
+def packaged() -> list[str]:
+    """The names of the models that ship in the package."""
+    return sorted(p.name for p in PACKAGED.iterdir() if (p / "config.json").is_file()) if PACKAGED.is_dir() else []
+
+
+def _fetch(
+    name: str,
+    revision: str | None,
+    local_files_only: bool,
+    cache_dir: str | os.PathLike[str] | None,
+    weights: bool,
+) -> Path:
+    # Imported here: most runs open a folder and never need the Hub's client.
+    from huggingface_hub import HfApi, constants, errors
+
+    way_out = (
+        'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
+    )
+    offline = local_files_only or constants.HF_HUB_OFFLINE
+    if not offline:
+        try:
+            info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
+            return _download(name, info.sha, info.siblings or [], cache_dir, weights)
+        except errors.GatedRepoError as error:
+            raise HubError(
+                f"{name}: gated. Ask for access on its page at {constants.ENDPOINT}/{name}, then `hf auth login`",
+                "gated",
+            ) from error
+        except errors.RevisionNotFoundError as error:
+            raise HubError(f"{name}: has no revision {revision!r}", "unknown") from error
+        except errors.RepositoryNotFoundError as error:
+            raise HubError(
+                f"{name}: no such folder here, and no such model on the Hub (or a private one: `hf auth login`)",
+                "unknown",
+            ) from error
+        except errors.HFValidationError as error:
+            raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
+        except (errors.HTTPError, OSError) as error:
+            # No network, or a Hub that does not answer: what the cache holds is as good.
+            cause: Exception | None = error
+    else:
+        cause = None
+    folder = _cached(name, revision, cache_dir, weights)
+    if folder is not None:
+        return folder
+    if cause is None:
+        raise HubError(f"{name}: not in the cache, and the Hub is not to be asked. {way_out}", "offline")
+    raise HubError(f"{name}: not in the cache, and no network to the Hub ({cause}). {way_out}", "offline") from cause
+
+
+def _cached(
+    name: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, weights: bool
+) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    def find(file: str) -> Path | None:
+        hit = try_to_load_from_cache(name, file, cache_dir=cache_dir and str(cache_dir), revision=revision)
+        return Path(hit) if isinstance(hit, str) else None
+
+    config = find("config.json") or find("open_clip_config.json")
+    if config is None or (weights and not any(find(file) for file in WEIGHT_FILES)):
+        return None
+    return config.parent
+
+
+def _download(
+    name: str,
+    commit: str | None,
+    siblings: "list[RepoSibling]",
+    cache_dir: str | os.PathLike[str] | None,
+    weights: bool,
+) -> Path:
+    """Fetches what is needed of one commit; each new weight file is checked against the Hub's own hash."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    there = {sibling.rfilename: sibling for sibling in siblings}
+    wanted = [file for file in SIDE_FILES if file in there]
+    if not {"config.json", "open_clip_config.json"} & set(wanted):
+        raise HubError(f"{name}: holds no config.json, so it is no checkpoint that can be opened", "unknown")
+    if weights:
+        first = next((file for file in WEIGHT_FILES if file in there), None)
+        if first is None:
+            raise HubError(f"{name}: holds none of {', '.join(WEIGHT_FILES)}", "unknown")
+        wanted.append(first)
+        if first.endswith(".index.json"):
+            stem, suffix = first.removesuffix(".index.json").rsplit(".", 1)
+            wanted += sorted(f for f in there if re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", f))
+
+    def get(file: str, again: bool) -> Path:
+        return Path(
+            hf_hub_download(name, file, revision=commit, cache_dir=cache_dir and str(cache_dir), force_download=again)
+        )
+
+    folder = PACKAGED
+    for file in wanted:
+        known = try_to_load_from_cache(name, file, cache_dir=cache_dir and str(cache_dir), revision=commit)
+        fresh = not isinstance(known, str)
+        path = get(file, again=False)
+        if problem := _problem(path, there[file], fresh):
+            path = get(file, again=True)  # half a file, or one that was damaged on its way: once more
+            if problem := _problem(path, there[file], True):
+                path.unlink(missing_ok=True)
+                path.resolve().unlink(missing_ok=True)
+                raise HubError(f"{name}: {file} {problem}, twice; try later or name another revision", "corrupt")
+        folder = path.parent
+    return folder
+
+
+def _problem(path: Path, sibling: "RepoSibling", hashed: bool) -> str | None:
+    size: Any = sibling.size
+    if size is not None and path.stat().st_size != size:
+        return f"came as {path.stat().st_size} bytes of {size}"
+    lfs: Any = sibling.lfs
+    if hashed and lfs is not None and sha256(path) != lfs["sha256"]:
+        return "fails its hash"
+    return None
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,122 @@
+"""Tables that name every tensor of a file layout and its place in ours, read in both directions.
+
+A table is a tuple of rules. In names, `*` stands for a number (a layer) and means the same number on both sides.
+What holds for each reading: every source key matches exactly one rule, every target is filled once, every join
+is complete. Written backwards, the same table gives the file layout again, bit for bit.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from sightline.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`sources` (patterns) become `target` (a pattern; None: left out). Several sources are joined along dim 0."""
+
+    sources: tuple[str, ...]
+    target: str | None
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One target and the source keys that fill it, in the order of their joining."""
+
+    sources: tuple[str, ...]
+    transposed: bool
+
+
+def move(source: str, target: str) -> Rule:
+    """The tensor as it is, under another name."""
+    return Rule((source,), target)
+
+
+def join(source: str, target: str) -> Rule:
+    """`source` holds one `{a,b,c}`: the tensors of the three names, one after another along dim 0."""
+    head, options, tail = re.fullmatch(r"(.*)\{(.*)\}(.*)", source).groups()  # type: ignore[union-attr]
+    return Rule(tuple(f"{head}{option}{tail}" for option in options.split(",")), target)
+
+
+def transpose(source: str, target: str) -> Rule:
+    """A matrix that the file keeps transposed."""
+    return Rule((source,), target, transposed=True)
+
+
+def drop(source: str) -> Rule:
+    """A tensor that some files carry and that no model needs."""
+    return Rule((source,), None)
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", r"(\d+)"))
+
+
+def _match(pattern: str, key: str) -> tuple[str, ...] | None:
+    found = _regex(pattern).fullmatch(key)
+    return found.groups() if found else None
+
+
+def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
+    it = iter(numbers)
+    return re.sub(r"\*", lambda _: next(it), pattern)
+
+
+def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece]:
+    """Target name -> the source keys that make it, for all of `keys`.
+
+    `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
+    twice or a join lacks a part.
+    """
+    pieces: dict[str, Piece] = {}
+    unknown: list[str] = []
+    for key in sorted(keys):
+        hits = [(rule, n) for rule in table for p in rule.sources if (n := _match(p, key)) is not None]
+        if not hits:
+            unknown.append(key)
+            continue
+        if len(hits) > 1:
+            raise ValueError(f"the table is ambiguous: {key} matches {[h[0] for h in hits]}")
+        rule, numbers = hits[0]
+        if rule.target is None:
+            continue
+        target = _fill(rule.target, numbers)
+        piece = Piece(tuple(_fill(source, numbers) for source in rule.sources), rule.transposed)
+        if pieces.setdefault(target, piece) != piece:
+            raise CheckpointError(f"{where}: both {pieces[target].sources} and {piece.sources} hold {target}")
+        if absent := [source for source in piece.sources if source not in keys]:
+            raise CheckpointError(f"{where}: {', '.join(absent)} missing (beside {key})")
+    if unknown:
+        raise CheckpointError(f"{where}: unknown tensors {_some(unknown)}; is this another architecture?")
+    return pieces
+
+
+def read(piece: Piece, get: Callable[[str], torch.Tensor]) -> torch.Tensor:
+    """The target's tensor. Without a join or a transposition it is the source's own memory."""
+    parts = [get(source) for source in piece.sources]
+    tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return tensor.t().contiguous() if piece.transposed else tensor
+
+
+def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Our tensors under the file layout's names: the table run backwards."""
+    file: dict[str, torch.Tensor] = {}
+    for target, tensor in state.items():
+        hits = [(r, n) for r in table if r.target and (n := _match(r.target, target)) is not None]
+        if len(hits) != 1:
+            raise ValueError(f"{target} has {len(hits)} rules in the table, not one")
+        rule, numbers = hits[0]
+        tensor = tensor.t() if rule.transposed else tensor
+        for source, part in zip(rule.sources, tensor.chunk(len(rule.sources)), strict=True):
+            file[_fill(source, numbers)] = part.contiguous()
+    return file
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
