@@ -1,0 +1,86 @@
+"""Multi-head attention with fused query, key and value projections.
+
+Shapes: B batch, L tokens, W width, H heads, D = W / H. Attention Is All You Need (Vaswani et al., 2017), section 3.2.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sightline.errors import SightlineError
+
+
+class SelfAttention(nn.Module):
+    """Softmax attention of a sequence over itself. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.implementation = "sdpa"
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+    ) -> Tensor:
+        """`x` (B, L, W) -> (B, L, W).
+
+        `mask` (B, 1, 1 or L, L), bool, True where a token may be seen; `causal` hides the later tokens. A list given
+        as `weights` receives the attention weights (B, H, L, L), which only the eager computation has.
+        """
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        if weights is not None or self.implementation == "eager":
+            y, scores = _eager(q, k, v, mask, causal, dropout)
+            if weights is not None:
+                weights.append(scores)
+        elif self.implementation == "flash_attention_2":
+            y = _flash(q, k, v, mask, causal, dropout)
+        else:
+            if causal and mask is not None:
+                mask, causal = mask & causal_mask(length, x.device), False
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+        y = self.out(y.transpose(1, 2).reshape(batch, length, width))
+        return y  # type: ignore[no-any-return]
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """(L, L), True where a token may be seen: itself and what comes before it."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def _eager(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float
+) -> tuple[Tensor, Tensor]:
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if causal:
+        seen = causal_mask(q.shape[-2], q.device)
+        mask = seen if mask is None else mask & seen
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    weights = scores.softmax(-1, dtype=torch.float32 if scores.dtype.itemsize < 4 else None).to(q.dtype)
+    if mask is not None:
+        # A row that sees nothing gets zeros, as from the fused kernels, not NaN.
+        weights = weights.masked_fill(~mask, 0)
+    return F.dropout(weights, dropout) @ v, weights
+
+
+def _flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
+    if mask is not None:
+        # The kernel takes no mask. Behind a causal one, padding on the right is never seen by a real token.
+        if not causal:
+            raise SightlineError('the flash kernel takes no padding mask; use attn_implementation="sdpa"')
+        right = mask[..., :1] | ~mask.any(-1, keepdim=True)
+        if not bool((right & (mask[..., :-1] | ~mask[..., 1:]).all(-1, keepdim=True)).all()):
+            raise SightlineError('the flash kernel needs padding on the right; use attn_implementation="sdpa"')
+    try:
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=causal, dropout_p=dropout)
+    except RuntimeError as error:
+        raise SightlineError(
+            f"torch has no flash kernel for {q.dtype} on {q.device.type} with heads of {q.shape[-1]}"
+            f'{" and dropout" if dropout else ""}; use attn_implementation="sdpa" (or dtype "bfloat16" on a GPU)'
+        ) from error

@@ -1,0 +1,43 @@
+"""What models return: dataclasses that can also be read as dictionaries and unpacked as tuples."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass
+class Output:
+    """Fields by name (`out.loss`, `out["loss"]`) or, those that are not None, by position (`out[0]`)."""
+
+    def keys(self) -> list[str]:
+        """The names of the fields that are not None."""
+        return [f.name for f in fields(self) if getattr(self, f.name) is not None]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The values that are not None."""
+        return tuple(getattr(self, key) for key in self.keys())
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        if isinstance(key, str):
+            if key not in self.keys():
+                raise KeyError(key)
+            return getattr(self, key)
+        return self.to_tuple()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+
+@dataclass
+class TowerOutput(Output):
+    """A tower's: all tokens (B, L, W), the pooled one (B, W), and what was asked for."""
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None

@@ -1,0 +1,37 @@
+"""Pictures to tokens: patch embedding and positions on a grid (Dosovitskiy et al., "An Image is Worth 16x16 Words")."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class PatchEmbedding(nn.Module):
+    """Non-overlapping patches through one linear map, kept in the shape of the convolution that it equals."""
+
+    def __init__(self, channels: int, patch: int, width: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.weight = nn.Parameter(torch.empty(width, channels, patch, patch))
+        nn.init.normal_(self.weight, std=(channels * patch * patch) ** -0.5)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """`pixels` (B, C, H, W) -> (B, H // patch * W // patch, width), rows of patches first. A rest is cut off."""
+        batch, channels, height, width = pixels.shape
+        p, rows, columns = self.patch, height // self.patch, width // self.patch
+        x = pixels[:, :, : rows * p, : columns * p].to(self.weight.dtype)
+        x = x.reshape(batch, channels, rows, p, columns, p).permute(0, 2, 4, 1, 3, 5)
+        return F.linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1))
+
+
+def interpolate_positions(table: Tensor, size: int, rows: int, columns: int) -> Tensor:
+    """A table (1 + size^2, width) for a square grid, its first row a class token's, as (1 + rows * columns, width).
+
+    Bicubic with `align_corners=False`. The grid it was made for gets the table itself.
+    """
+    if (rows, columns) == (size, size):
+        return table
+    grid = table[1:].T.reshape(1, -1, size, size)
+    # On the CPU in half precision the kernel is missing or coarse.
+    wide = grid.float() if grid.dtype.itemsize < 4 else grid
+    grid = F.interpolate(wide, size=(rows, columns), mode="bicubic", align_corners=False).to(grid.dtype)
+    return torch.cat([table[:1], grid.flatten(2)[0].T])

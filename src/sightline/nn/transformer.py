@@ -1,0 +1,129 @@
+"""The pre-norm transformer that six towers share.
+
+Shapes: B batch, L tokens, W width. Block: Xiong et al., "On Layer Normalization in the Transformer Architecture"
+(2020), figure 1b, as in CLIP (Radford et al., 2021) section 2.4.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from sightline.errors import CheckpointError
+from sightline.nn.attention import SelfAttention
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "quick_gelu": quick_gelu,
+    "gelu": F.gelu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+    "swish": F.silu,
+}
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The function that a config calls `name`. Raises `CheckpointError` for names that we don't know."""
+    try:
+        return ACTIVATIONS[name]
+    except KeyError:
+        raise CheckpointError(f"unknown activation {name!r}; known are {', '.join(ACTIVATIONS)}") from None
+
+
+class Mlp(nn.Module):
+    """Two linear layers with an activation between them."""
+
+    def __init__(self, width: int, hidden: int, hidden_act: str) -> None:
+        super().__init__()
+        self.act = activation(hidden_act)
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` (..., W) -> (..., W)."""
+        return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each on the normalised input and added to it. Its seam is between the two halves."""
+
+    def __init__(
+        self, width: int, heads: int, hidden: int, hidden_act: str, eps: float, attention_dropout: float
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps)
+        self.attention = SelfAttention(width, heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(width, eps)
+        self.mlp = Mlp(width, hidden, hidden_act)
+
+    def attend(
+        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+    ) -> Tensor:
+        """The first half: `x` (B, L, W) -> (B, L, W). The arguments are `SelfAttention.forward`'s."""
+        return x + self.attention(self.norm1(x), mask, causal, weights)  # type: ignore[no-any-return]
+
+    def feed(self, x: Tensor) -> Tensor:
+        """The second half: `x` (B, L, W) -> (B, L, W)."""
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+    ) -> Tensor:
+        """Both halves: `x` (B, L, W) -> (B, L, W)."""
+        return self.feed(self.attend(x, mask, causal, weights))
+
+
+class Transformer(nn.Module):
+    """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        states: list[Tensor] | None = None,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """`x` (B, L, W) -> (B, L, W).
+
+        A list given as `states` receives the input and each block's output; one given as `weights` each block's
+        attention weights (B, H, L, L).
+        """
+        if states is not None:
+            states.append(x)
+        for block in self.blocks:
+            if self.gradient_checkpointing and self.training and weights is None:
+                x = checkpoint(block, x, mask, causal, use_reentrant=False)
+            else:
+                x = block(x, mask, causal, weights)
+            if states is not None:
+                states.append(x)
+        return x
+
+
+def init_transformer(transformer: Transformer, width: int, hidden: int, factor: float) -> None:
+    """CLIP's initialisation (Radford et al., 2021, and its code): what adds to the residual shrinks with the depth."""
+    depth = max(1, len(transformer.blocks))
+    for block in transformer.blocks:
+        assert isinstance(block, Block)
+        nn.init.normal_(block.attention.qkv.weight, std=factor * width**-0.5)
+        nn.init.normal_(block.attention.out.weight, std=factor * (width * 2 * depth) ** -0.5)
+        nn.init.normal_(block.mlp.fc1.weight, std=factor * (2 * width) ** -0.5)
+        nn.init.normal_(block.mlp.fc2.weight, std=factor * (width * 2 * depth) ** -0.5)
+        for linear in (block.attention.qkv, block.attention.out, block.mlp.fc1, block.mlp.fc2):
+            nn.init.zeros_(linear.bias)
