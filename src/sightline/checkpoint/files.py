@@ -116,7 +116,7 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def _open_safetensors(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch.dtype]]:
     try:
-        file = safe_open(path, framework="pt")
+        file: Any = safe_open(path, framework="pt")
         entries = []
         for key in file.keys():  # noqa: SIM118 (no mapping)
             part = file.get_slice(key)
@@ -164,7 +164,16 @@ def _open_pickle(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch.dtyp
             f"{path}: holds more than tensors, and nothing else is unpickled. If you trust it, convert it to "
             "safetensors with the program that wrote it"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a whole torch file ({first}); fetch it again") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

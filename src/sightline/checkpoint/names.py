@@ -42,7 +42,7 @@ def resolve(
     *,
     revision: str | None = None,
     local_files_only: bool = False,
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | Path | None = None,
     weights: bool = True,
 ) -> Path:
     """The local folder (or single weight file) that `name` stands for; Hub repositories are fetched into the cache.
@@ -69,15 +69,13 @@ def _fetch(
     name: str,
     revision: str | None,
     local_files_only: bool,
-    cache_dir: str | os.PathLike[str] | None,
+    cache_dir: str | Path | None,
     weights: bool,
 ) -> Path:
     # Imported here: most runs open a folder and never need the Hub's client.
     from huggingface_hub import HfApi, constants, errors
 
-    way_out = (
-        'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
-    )
+    way_out = 'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
     offline = local_files_only or constants.HF_HUB_OFFLINE
     if not offline:
         try:
@@ -97,7 +95,7 @@ def _fetch(
             ) from error
         except errors.HFValidationError as error:
             raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
-        except (errors.HTTPError, OSError) as error:
+        except (errors.HfHubHTTPError.__base__, OSError) as error:  # type: ignore[misc] # httpx's, of either name
             # No network, or a Hub that does not answer: what the cache holds is as good.
             cause: Exception | None = error
     else:
@@ -110,13 +108,11 @@ def _fetch(
     raise HubError(f"{name}: not in the cache, and no network to the Hub ({cause}). {way_out}", "offline") from cause
 
 
-def _cached(
-    name: str, revision: str | None, cache_dir: str | os.PathLike[str] | None, weights: bool
-) -> Path | None:
+def _cached(name: str, revision: str | None, cache_dir: str | Path | None, weights: bool) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     def find(file: str) -> Path | None:
-        hit = try_to_load_from_cache(name, file, cache_dir=cache_dir and str(cache_dir), revision=revision)
+        hit = try_to_load_from_cache(name, file, cache_dir=cache_dir, revision=revision)
         return Path(hit) if isinstance(hit, str) else None
 
     config = find("config.json") or find("open_clip_config.json")
@@ -129,7 +125,7 @@ def _download(
     name: str,
     commit: str | None,
     siblings: "list[RepoSibling]",
-    cache_dir: str | os.PathLike[str] | None,
+    cache_dir: str | Path | None,
     weights: bool,
 ) -> Path:
     """Fetches what is needed of one commit; each new weight file is checked against the Hub's own hash."""
@@ -149,13 +145,11 @@ def _download(
             wanted += sorted(f for f in there if re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", f))
 
     def get(file: str, again: bool) -> Path:
-        return Path(
-            hf_hub_download(name, file, revision=commit, cache_dir=cache_dir and str(cache_dir), force_download=again)
-        )
+        return Path(hf_hub_download(name, file, revision=commit, cache_dir=cache_dir, force_download=again))
 
     folder = PACKAGED
     for file in wanted:
-        known = try_to_load_from_cache(name, file, cache_dir=cache_dir and str(cache_dir), revision=commit)
+        known = try_to_load_from_cache(name, file, cache_dir=cache_dir, revision=commit)
         fresh = not isinstance(known, str)
         path = get(file, again=False)
         if problem := _problem(path, there[file], fresh):

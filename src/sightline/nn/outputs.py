@@ -41,3 +41,8 @@ class TowerOutput(Output):
     pooler_output: Tensor
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+def optional_tuple(items: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    """What was collected, if it was asked for."""
+    return None if items is None else tuple(items)

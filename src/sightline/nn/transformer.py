@@ -4,8 +4,9 @@ Shapes: B batch, L tokens, W width. Block: Xiong et al., "On Layer Normalization
 (2020), figure 1b, as in CLIP (Radford et al., 2021) section 2.4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -54,17 +55,33 @@ class Mlp(nn.Module):
         return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
 
 
+class BlockConfig(Protocol):
+    """What a block reads of its tower's config."""
+
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_attention_heads(self) -> int: ...
+    @property
+    def hidden_act(self) -> str: ...
+    @property
+    def layer_norm_eps(self) -> float: ...
+    @property
+    def attention_dropout(self) -> float: ...
+
+
 class Block(nn.Module):
     """Attention, then MLP, each on the normalised input and added to it. Its seam is between the two halves."""
 
-    def __init__(
-        self, width: int, heads: int, hidden: int, hidden_act: str, eps: float, attention_dropout: float
-    ) -> None:
+    def __init__(self, config: "BlockConfig") -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps)
-        self.attention = SelfAttention(width, heads, attention_dropout)
-        self.norm2 = nn.LayerNorm(width, eps)
-        self.mlp = Mlp(width, hidden, hidden_act)
+        width = config.hidden_size
+        self.norm1 = nn.LayerNorm(width, config.layer_norm_eps)
+        self.attention = SelfAttention(width, config.num_attention_heads, config.attention_dropout)
+        self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
+        self.mlp = Mlp(width, config.intermediate_size, config.hidden_act)
 
     def attend(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
@@ -116,14 +133,15 @@ class Transformer(nn.Module):
         return x
 
 
-def init_transformer(transformer: Transformer, width: int, hidden: int, factor: float) -> None:
+def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
     """CLIP's initialisation (Radford et al., 2021, and its code): what adds to the residual shrinks with the depth."""
-    depth = max(1, len(transformer.blocks))
-    for block in transformer.blocks:
-        assert isinstance(block, Block)
+    ours = [block for block in blocks if isinstance(block, Block)]
+    for block in ours:
+        width = block.attention.out.in_features
+        residual = factor * (width * 2 * len(ours)) ** -0.5
         nn.init.normal_(block.attention.qkv.weight, std=factor * width**-0.5)
-        nn.init.normal_(block.attention.out.weight, std=factor * (width * 2 * depth) ** -0.5)
+        nn.init.normal_(block.attention.out.weight, std=residual)
         nn.init.normal_(block.mlp.fc1.weight, std=factor * (2 * width) ** -0.5)
-        nn.init.normal_(block.mlp.fc2.weight, std=factor * (width * 2 * depth) ** -0.5)
+        nn.init.normal_(block.mlp.fc2.weight, std=residual)
         for linear in (block.attention.qkv, block.attention.out, block.mlp.fc1, block.mlp.fc2):
             nn.init.zeros_(linear.bias)

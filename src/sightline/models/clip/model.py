@@ -1,0 +1,116 @@
+"""CLIP: two towers, one space. Radford et al. (2021), figure 3.
+
+Shapes: B pictures, T texts, P projection.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.clip.config import CLIPConfig
+from sightline.models.clip.layouts import TABLES
+from sightline.models.clip.text import CLIPTextModel
+from sightline.models.clip.vision import CLIPVisionModel
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.loss import contrastive_loss
+from sightline.nn.outputs import Output, TowerOutput
+
+
+@dataclass
+class CLIPOutput(Output):
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the towers' outputs, the loss if asked for."""
+
+    loss: Tensor | None
+    logits_per_image: Tensor
+    logits_per_text: Tensor
+    text_embeds: Tensor
+    image_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+
+
+class CLIPModel(PretrainedModel):
+    """Both towers with their projections and the learned scale of the logits."""
+
+    config_class = CLIPConfig
+    tables = TABLES
+    config: CLIPConfig
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__()
+        self.config = config
+        text, vision, factor = config.text_config, config.vision_config, config.initializer_factor
+        self.text_embed_dim = text.hidden_size
+        self.vision_embed_dim = vision.hidden_size
+        self.projection_dim = config.projection_dim
+        self.text_model = CLIPTextModel(text)
+        self.vision_model = CLIPVisionModel(vision)
+        self.text_projection = nn.Linear(text.hidden_size, config.projection_dim, bias=False)
+        self.visual_projection = nn.Linear(vision.hidden_size, config.projection_dim, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
+        nn.init.normal_(self.text_projection.weight, std=factor * text.hidden_size**-0.5)
+        nn.init.normal_(self.visual_projection.weight, std=factor * vision.hidden_size**-0.5)
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
+        out: TowerOutput = self.text_model(
+            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.text_projection(out.pooler_output)
+        return out
+
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
+        out: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.visual_projection(out.pooler_output)
+        return out
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        return_loss: bool = False,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> CLIPOutput:
+        """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
+
+        The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
+        """
+        if input_ids is None or pixel_values is None:
+            raise UsageError(
+                "CLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
+            )
+        vision_out = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
+        text_out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        image_embeds = self.visual_projection(vision_out.pooler_output)
+        text_embeds = self.text_projection(text_out.pooler_output)
+        image_embeds = image_embeds / image_embeds.norm(dim=-1, keepdim=True)
+        text_embeds = text_embeds / text_embeds.norm(dim=-1, keepdim=True)
+        logits_per_text = text_embeds @ image_embeds.t() * self.logit_scale.exp()
+        loss = None
+        if return_loss:
+            if len(text_embeds) != len(image_embeds):
+                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
+            loss = contrastive_loss(logits_per_text)
+        return CLIPOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text_out, vision_out)

@@ -1,0 +1,115 @@
+"""CLIP's text tower. Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2.4.
+
+Shapes: B texts, L tokens, W width, P projection.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.clip.config import CLIPTextConfig
+from sightline.models.clip.layouts import TABLES
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.outputs import Output, TowerOutput, optional_tuple
+from sightline.nn.transformer import Block, Transformer, init_blocks
+
+
+@dataclass
+class CLIPTextModelOutput(Output):
+    """`text_embeds` (B, P), not of unit length, and the tower's outputs."""
+
+    text_embeds: Tensor
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class CLIPTextModel(PretrainedModel):
+    """Causal transformer over tokens; the state at the end token stands for the text."""
+
+    config_class = CLIPTextConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.",)
+    prefix: ClassVar[str] = "text_model."
+    config: CLIPTextConfig
+
+    def __init__(self, config: CLIPTextConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, factor = config.hidden_size, config.initializer_factor
+        self.token_embedding = nn.Embedding(config.vocab_size, width)
+        self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
+        self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
+        self.final_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        nn.init.normal_(self.token_embedding.weight, std=0.02 * factor)
+        nn.init.normal_(self.position_embedding, std=0.02 * factor)
+        init_blocks(self.transformer.blocks, factor)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """`input_ids` (B, L) int64 -> all states (B, L, W), normalised, and the pooled one (B, W).
+
+        `attention_mask` (B, L): 0 for padding. Padding on the right changes nothing before it, as attention is
+        causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the
+        model has positions.
+        """
+        length = input_ids.shape[-1]
+        if length > self.config.max_position_embeddings:
+            raise UsageError(
+                f"{length} tokens, but the model has {self.config.max_position_embeddings} positions; "
+                "cut the text (truncation=True)"
+            )
+        input_ids = input_ids.view(-1, length)
+        positions = self.position_embedding
+        x = self.token_embedding(input_ids) + (positions[:length] if position_ids is None else positions[position_ids])
+        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, length).bool()
+        states: list[Tensor] | None = [] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        x = self.final_norm(self.transformer(x, mask, True, states, weights))
+        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
+        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
+
+    def _end(self, input_ids: Tensor) -> Tensor:
+        """(B,) where each text is pooled."""
+        if self.config.eos_token_id == 2:
+            # Configs from before release 4.31 say 2, whatever the vocabulary: the end token is the highest id.
+            return input_ids.argmax(-1)
+        return (input_ids == self.config.eos_token_id).int().argmax(-1)
+
+
+class CLIPTextModelWithProjection(PretrainedModel):
+    """The text tower and its way into the space that it shares with pictures."""
+
+    config_class = CLIPTextConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    config: CLIPTextConfig
+
+    def __init__(self, config: CLIPTextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_model = CLIPTextModel(config)
+        self.text_projection = nn.Linear(config.hidden_size, config.projection_dim, bias=False)
+        nn.init.normal_(self.text_projection.weight, std=config.initializer_factor * config.hidden_size**-0.5)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> CLIPTextModelOutput:
+        """The arguments are `CLIPTextModel.forward`'s."""
+        out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        embeds = self.text_projection(out.pooler_output)
+        return CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)

@@ -1,0 +1,80 @@
+"""Configs: frozen dataclasses that read and write a checkpoint's `config.json`."""
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self, get_type_hints
+
+from sightline.checkpoint.files import read_json, write_json
+from sightline.checkpoint.names import resolve
+from sightline.errors import CheckpointError
+
+# What `config.json` files of all ages carry and no model here reads: where the file came from, and the settings of
+# text generation and classification that older releases of `transformers` wrote into every config.
+_IGNORED = frozenset(
+    """
+    _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention
+    architectures attn_implementation bad_words_ids begin_suppress_tokens chunk_size_feed_forward
+    cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping
+    encoder_no_repeat_ngram_size exponential_decay_length_penalty finetuning_task forced_bos_token_id
+    forced_eos_token_id gradient_checkpointing id2label is_decoder is_encoder_decoder label2id length_penalty
+    max_length min_length model_type no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
+    output_attentions output_hidden_states output_scores prefix problem_type pruned_heads remove_invalid_values
+    repetition_penalty return_dict return_dict_in_generate sep_token_id suppress_tokens task_specific_params
+    temperature tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
+    torchscript transformers_version typical_p use_bfloat16 use_cache
+    """.split()  # noqa: SIM905 (one name a line would fill a page)
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A model's settings. Values are checked on construction: `CheckpointError` names what is wrong."""
+
+    model_type: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if kind is float and type(value) is int:
+                object.__setattr__(self, name, float(value))
+            elif kind in (int, float, str) and type(value) is not kind:
+                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected {kind.__name__}")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Reads a `config.json`'s object. A key that we don't know is a warning that names it."""
+        if data.get("model_type", cls.model_type) != cls.model_type:
+            raise CheckpointError(f"the config says model_type {data['model_type']!r}, not {cls.model_type!r}")
+        names = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(data) - names - _IGNORED)
+        if unknown:
+            warnings.warn(f"{cls.model_type} config: unknown keys {', '.join(unknown)}", stacklevel=2)
+        return cls(**{key: value for key, value in data.items() if key in names})
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **where: Any) -> Self:
+        """The config of a checkpoint; a tower's also from the whole model's. `where`: `resolve`'s arguments."""
+        path = resolve(name_or_folder, weights=False, **where)
+        return cls.from_folder(path if path.is_dir() else path.parent)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Reads `config.json`, or open_clip's own file where there is no other."""
+        own, other = folder / "config.json", folder / "open_clip_config.json"
+        return cls.from_dict(read_json(other if other.is_file() and not own.exists() else own))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `config.json` holds: plain values, `model_type` among them."""
+        data: dict[str, Any] = {"model_type": self.model_type}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            data[f.name] = value.to_dict() if isinstance(value, Config) else value
+        return data
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes `config.json` into `folder`."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        write_json(Path(folder) / "config.json", self.to_dict())

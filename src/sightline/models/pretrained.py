@@ -1,0 +1,144 @@
+"""What every model can do: open a checkpoint, save one, say where it lives."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from torch import nn
+
+from sightline.checkpoint.files import Weights, weight_paths, write_json, write_weights
+from sightline.checkpoint.names import resolve
+from sightline.checkpoint.rules import Rule, plan, read, write
+from sightline.errors import CheckpointError, UsageError
+from sightline.models.config import Config
+from sightline.nn.attention import SelfAttention
+from sightline.nn.transformer import Transformer
+
+ATTENTION = ("sdpa", "eager", "flash_attention_2")
+
+
+class PretrainedModel(nn.Module):
+    """A model with a config and, for each layout of files that it opens, a table of tensors.
+
+    Tables name the tensors of the family's whole model. A class that is a part of it says by `parts` which targets
+    are its own and by `prefix` what the table puts before its names.
+    """
+
+    config_class: ClassVar[type[Config]]
+    # A key that tells the layout -> its table. The first is the one that `save_pretrained` writes.
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    parts: ClassVar[tuple[str, ...]] = ("",)
+    prefix: ClassVar[str] = ""
+    config: Config
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | os.PathLike[str],
+        *,
+        dtype: torch.dtype | str | None = None,
+        attn_implementation: str = "sdpa",
+        revision: str | None = None,
+        local_files_only: bool = False,
+        cache_dir: str | Path | None = None,
+    ) -> Self:
+        """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
+
+        `dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are memory-mapped: only what is
+        joined or changes dtype is copied, and a tower opens only its own. Raises `CheckpointError`.
+        """
+        path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir)
+        folder, paths = (path, weight_paths(path)) if path.is_dir() else (path.parent, [path])
+        config = cls.config_class.from_folder(folder)
+        weights = Weights(paths)
+        pieces = plan(cls._table(weights, paths[0]), set(weights.shapes), str(paths[0]))
+        with torch.device("meta"):
+            model = cls(config)
+        wanted = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
+        own = {target for target in pieces if target.startswith(cls.parts)}
+        _refuse(paths[0], "missing", set(wanted) - own)
+        _refuse(paths[0], "more than the config asks for:", own - set(wanted))
+        to = _dtype(dtype) or weights.dtype
+        state: dict[str, torch.Tensor] = {}
+        for target, slot in wanted.items():
+            tensor = read(pieces[target], weights.get)
+            if tensor.shape != slot.shape:
+                raise CheckpointError(
+                    f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "
+                    f"the config asks for {tuple(slot.shape)}"
+                )
+            state[target.removeprefix(cls.prefix)] = tensor.to(to) if slot.is_floating_point() else tensor
+        model.load_state_dict(state, strict=True, assign=True)
+        model.set_attn_implementation(attn_implementation)
+        return model.eval()
+
+    @classmethod
+    def _table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
+        for marker, table in cls.tables.items():
+            if marker in weights.shapes:
+                return table
+        found = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
+        raise CheckpointError(f"{path}: no {cls.__name__} in it; it holds {found} ...")
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes `config.json` and `model.safetensors`, as `transformers` reads them, in the model's dtype."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
+        write_weights(folder / "model.safetensors", write(next(iter(self.tables.values())), state))
+        about = {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        write_json(folder / "config.json", self.config.to_dict() | about)
+
+    def set_attn_implementation(self, name: str) -> None:
+        """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2"."""
+        if name not in ATTENTION:
+            raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                module.implementation = name
+
+    def gradient_checkpointing_enable(self) -> None:
+        """In training, keep each block's input alone and compute the rest again: less memory, more time."""
+        self._checkpoint_gradients(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Undoes `gradient_checkpointing_enable`."""
+        self._checkpoint_gradients(False)
+
+    def _checkpoint_gradients(self, on: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, Transformer):
+                module.gradient_checkpointing = on
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' dtype."""
+        return next(self.parameters()).dtype
+
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.parameters())
+
+
+def _refuse(path: Path, what: str, targets: set[str]) -> None:
+    if targets:
+        some = ", ".join(sorted(targets)[:5]) + (f" and {len(targets) - 5} more" if len(targets) > 5 else "")
+        raise CheckpointError(f"{path}: {what} {some}; does the config belong to these weights?")
+
+
+def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    if isinstance(dtype, str):
+        named = None if dtype == "auto" else getattr(torch, dtype.removeprefix("torch."), None)
+        if dtype != "auto" and not isinstance(named, torch.dtype):
+            raise UsageError(f'unknown dtype {dtype!r}; try "float32", "bfloat16" or "auto"')
+        dtype = named
+    if dtype is not None and not dtype.is_floating_point:
+        raise UsageError(f"{dtype} is no dtype for a model; try torch.float32 or torch.bfloat16")
+    return dtype
