@@ -113,7 +113,8 @@ def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[st
             raise ValueError(f"{target} has {len(hits)} rules in the table, not one")
         rule, numbers = hits[0]
         tensor = tensor.t() if rule.transposed else tensor
-        for source, part in zip(rule.sources, tensor.chunk(len(rule.sources)), strict=True):
+        parts = tensor.chunk(len(rule.sources)) if len(rule.sources) > 1 else [tensor]
+        for source, part in zip(rule.sources, parts, strict=True):
             file[_fill(source, numbers)] = part.contiguous()
     return file
 

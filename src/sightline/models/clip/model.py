@@ -20,7 +20,10 @@ from sightline.nn.outputs import Output, TowerOutput
 
 @dataclass
 class CLIPOutput(Output):
-    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the towers' outputs, the loss if asked for."""
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for.
+
+    The towers' outputs are those of `get_text_features` and `get_image_features`: pooled and projected.
+    """
 
     loss: Tensor | None
     logits_per_image: Tensor
@@ -101,16 +104,16 @@ class CLIPModel(PretrainedModel):
             raise UsageError(
                 "CLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
             )
-        vision_out = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
-        text_out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
-        image_embeds = self.visual_projection(vision_out.pooler_output)
-        text_embeds = self.text_projection(text_out.pooler_output)
-        image_embeds = image_embeds / image_embeds.norm(dim=-1, keepdim=True)
-        text_embeds = text_embeds / text_embeds.norm(dim=-1, keepdim=True)
+        vision = self.get_image_features(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        image_embeds = vision.pooler_output / vision.pooler_output.norm(dim=-1, keepdim=True)
+        text_embeds = text.pooler_output / text.pooler_output.norm(dim=-1, keepdim=True)
         logits_per_text = text_embeds @ image_embeds.t() * self.logit_scale.exp()
         loss = None
         if return_loss:
             if len(text_embeds) != len(image_embeds):
                 raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
             loss = contrastive_loss(logits_per_text)
-        return CLIPOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text_out, vision_out)
+        return CLIPOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text, vision)

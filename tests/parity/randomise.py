@@ -1,0 +1,23 @@
+"""Random weights that hide nothing: fresh norms are 1 and 0, and swapped ones would go unseen."""
+
+import torch
+from torch import nn
+
+
+def randomise(model: nn.Module, seed: int) -> nn.Module:
+    """Every parameter and every floating-point buffer random, at a scale that keeps activations in range."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if not tensor.is_floating_point():
+                continue
+            noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            if tensor.ndim < 2:
+                # Around 1 for what multiplies (norms), around 0 for what adds, both plainly away from it.
+                value = (1.0 if "norm" in name and name.endswith("weight") else 0.0) + 0.3 * noise
+            else:
+                value = noise * (tensor[0].numel() ** -0.5 if "embedding" not in name else 0.5)
+            if name.endswith("logit_scale"):
+                value = 1.0 + 0.5 * noise
+            tensor.copy_(value.to(tensor.dtype))
+    return model
