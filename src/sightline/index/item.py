@@ -1,0 +1,98 @@
+"""One file, read once: its hash, its picture, its facts."""
+
+import hashlib
+import io
+import os
+import stat
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from sightline.errors import ImageError
+from sightline.processing.images import open_image
+
+_THUMBNAIL = 192
+_DATE, _EXIF = 0x0132, 0x8769  # DateTime, the EXIF directory
+_DATES = (0x9003, 0x9004)  # DateTimeOriginal, DateTimeDigitized (Exif 2.32, 4.6.5)
+_WHOLE = 64 << 20
+"""Files up to this many bytes are read at once; larger ones are hashed in pieces and opened from the disk."""
+
+
+@dataclass
+class Item:
+    """A file to be indexed. `read` fills in what is known only from its contents."""
+
+    id: int
+    path: Path
+    size: int = 0
+    mtime: int = 0
+    hash: str = ""
+    width: int = 0
+    height: int = 0
+    taken: datetime | None = None
+    thumbnail: bytes = field(default=b"", repr=False)
+
+    def read(self, short_side: int) -> Image.Image:
+        """The picture, RGB and upright; the item's facts are those of the bytes it was decoded from.
+
+        Raises ImageError if it is no readable picture or changed meanwhile, OSError if the file cannot be had.
+        """
+        with open_file(self.path) as file:
+            before = os.fstat(file.fileno())
+            source = file.read() if before.st_size <= _WHOLE else b""
+            self.hash = hash_bytes(source) if source else hash_file(file)
+            picture = open_image(source or self.path, short_side=short_side)
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise ImageError(str(self.path), "it changed while it was being read")
+        self.size, self.mtime = before.st_size, before.st_mtime_ns
+        self.width, self.height = picture.info["full_size"]
+        self.taken = taken(picture)
+        self.thumbnail = thumbnail(picture)
+        return picture
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a regular file to read; a pipe or a device is refused, not waited for. Raises ImageError, OSError."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ImageError(str(path), "it is not a file")
+    return os.fdopen(handle, "rb")
+
+
+def hash_bytes(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def hash_file(file: io.BufferedReader) -> str:
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def thumbnail(picture: Image.Image) -> bytes:
+    """A small JPEG of the picture."""
+    small = picture.copy()
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def taken(picture: Image.Image) -> datetime | None:
+    """When the camera says that it took the picture, in its local time."""
+    try:
+        exif = picture.getexif()
+        details = exif.get_ifd(_EXIF)
+        dates = [*(details.get(tag) for tag in _DATES), exif.get(_DATE)]
+    except Exception:  # Pillow's parsers raise anything on broken EXIF, which is no reason to lose the picture
+        return None
+    return next((date for date in map(_date, dates) if date), None)
+
+
+def _date(text: object) -> datetime | None:
+    try:
+        return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None

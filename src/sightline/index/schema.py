@@ -1,0 +1,69 @@
+"""What one row of the index is, and what the table says about itself in its schema's metadata."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+VERSION = 1
+"""Version of the row format. A table that says more was written by a newer Sightline."""
+
+_VERSION_KEY = "sightline.version"
+_MODEL_KEYS = {name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision")}
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model whose vectors a table holds; vectors of two fingerprints cannot be compared."""
+
+    name: str
+    fingerprint: str
+    dim: int
+    revision: str | None = None
+
+    def to_metadata(self) -> dict[str, str]:
+        values = {"name": self.name, "fingerprint": self.fingerprint, "dim": str(self.dim), "revision": self.revision}
+        named = {_MODEL_KEYS[key]: value for key, value in values.items() if value is not None}
+        return {_VERSION_KEY: str(VERSION), **named}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> "ModelRecord":
+        """Raises KeyError or ValueError if the metadata is not a table's of ours."""
+        return cls(
+            name=metadata[_MODEL_KEYS["name"]],
+            fingerprint=metadata[_MODEL_KEYS["fingerprint"]],
+            dim=int(metadata[_MODEL_KEYS["dim"]]),
+            revision=metadata.get(_MODEL_KEYS["revision"]),
+        )
+
+
+def version_of(metadata: dict[str, str]) -> int:
+    """The format version in a schema's metadata. Raises KeyError or ValueError if there is none."""
+    return int(metadata[_VERSION_KEY])
+
+
+def item_schema(model: ModelRecord) -> pa.Schema:
+    """The table's schema: one row per item.
+
+    `id` is the row's key: it grows, is never used twice and orders ties. `start`/`end` are seconds, null for pictures;
+    `mtime` is in nanoseconds; `hash` is the hex BLAKE2b-128 of the file; `width`/`height` are as the picture is seen
+    (after its orientation flag); `taken` is the camera's local time; `vector` is of unit length.
+    """
+    return pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("uri", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("start", pa.float32()),
+            pa.field("end", pa.float32()),
+            pa.field("size", pa.int64(), nullable=False),
+            pa.field("mtime", pa.int64(), nullable=False),
+            pa.field("hash", pa.string(), nullable=False),
+            pa.field("width", pa.int32(), nullable=False),
+            pa.field("height", pa.int32(), nullable=False),
+            pa.field("taken", pa.timestamp("us")),
+            pa.field("caption", pa.string()),
+            pa.field("thumbnail", pa.binary()),
+            pa.field("vector", pa.list_(pa.float16(), model.dim), nullable=False),
+        ],
+        metadata=model.to_metadata(),
+    )

@@ -1,0 +1,31 @@
+"""Paths as text that a table can hold.
+
+A path is almost always valid text and is kept as it is. On POSIX a name may also be bytes that are not UTF-8; those
+paths become `file://` and percent-encoded bytes (RFC 8089), so that every file has one uri and every uri one file.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+_SCHEME = "file://"
+
+
+def to_uri(path: str | os.PathLike[str]) -> str:
+    """The uri of an absolute path: the path itself, or `file://` + percent-encoded bytes if it is not text."""
+    text = os.fspath(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SCHEME + quote_from_bytes(os.fsencode(text))
+    return text
+
+
+def to_path(uri: str) -> Path:
+    """The path that `to_uri` was given."""
+    return Path(to_text(uri))
+
+
+def to_text(uri: str) -> str:
+    """`to_path` as the string that `os` functions take; bytes that are not UTF-8 are surrogates in it."""
+    return os.fsdecode(unquote_to_bytes(uri[len(_SCHEME) :])) if uri.startswith(_SCHEME) else uri

@@ -1,0 +1,116 @@
+"""What lies under the given paths: pictures with size and time, and what could not be looked at."""
+
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH122, PTH206
+# Plain strings: a Path for each of a million names costs more than the walk itself.
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.errors import UsageError
+from sightline.processing.images import IMAGE_SUFFIXES
+
+
+@dataclass
+class Listing:
+    """`files`: path -> (size, mtime in ns). `skipped`: path and reason. `blocked`: what lies at or below these paths is
+    unknown, so nothing there may be called deleted."""
+
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+
+    def look(self, path: str) -> None:
+        """Take in one file."""
+        try:
+            facts = os.stat(path)
+        except FileNotFoundError:
+            if os.path.islink(path):
+                self.skipped.append((Path(path), "it is a link to nothing"))
+        except OSError as error:
+            self._block(path, error)
+        else:
+            if stat.S_ISREG(facts.st_mode):
+                self.files[path] = facts.st_size, facts.st_mtime_ns
+            else:
+                self.skipped.append((Path(path), "it is not a file"))
+
+    def walk(self, folders: Iterable[str], avoid: str) -> None:
+        """Take in all pictures below `folders`, but not the folder `avoid`.
+
+        Names that start with a dot are left out. Links are followed, those to folders last and each real folder once:
+        loops end, and a folder that can be reached without a link is named without it.
+        """
+        seen = {os.path.realpath(avoid)}
+        folders, links = list(folders), list[str]()
+        while folders or links:
+            folder = folders.pop() if folders else links.pop()
+            real = os.path.realpath(folder)
+            if real in seen:
+                continue
+            seen.add(real)
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.startswith("."):
+                            continue
+                        if entry.is_dir():
+                            (links if entry.is_symlink() else folders).append(entry.path)
+                        elif is_picture(entry.name):
+                            self.look(entry.path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._block(folder, error)
+
+    def is_blocked(self, path: str) -> bool:
+        """Whether it is unknown what became of `path`."""
+        return any(is_below(path, blocked) for blocked in self.blocked)
+
+    def _block(self, path: str, error: OSError) -> None:
+        self.skipped.append((Path(path), error.strerror or str(error)))
+        self.blocked.append(path)
+
+
+def listing(roots: Sequence[str], avoid: Path) -> Listing:
+    """The pictures at and below `roots`, in the order of their paths. A file given as a root needs no suffix."""
+    found = Listing()
+    found.walk((root for root in roots if os.path.isdir(root)), str(avoid))
+    for root in roots:
+        if not os.path.isdir(root):
+            found.look(root)
+    found.files = dict(sorted(found.files.items()))
+    found.skipped.sort()
+    return found
+
+
+def roots_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The paths as absolute ones, sorted, each once. Links are resolved, but for a file's own name."""
+    roots = sorted({_absolute(os.fsdecode(path)) for path in paths})
+    if not roots:
+        raise UsageError("name at least one file or folder")
+    return roots
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether `path` is `root` or lies in it."""
+    return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
+
+
+def is_picture(name: str) -> bool:
+    """Whether the name's suffix is a picture's."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def is_listed(path: str) -> bool:
+    """Whether a walk would list this path: a picture's suffix, and no hidden name in it."""
+    return is_picture(path) and not any(name.startswith(".") for name in path.split(os.sep))
+
+
+def _absolute(path: str) -> str:
+    if os.path.isfile(path):
+        head, tail = os.path.split(os.path.abspath(path))
+        return os.path.join(os.path.realpath(head), tail)
+    return os.path.realpath(path)
