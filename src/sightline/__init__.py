@@ -1,0 +1,78 @@
+"""Sightline finds pictures with words, words with pictures, and pictures with pictures.
+
+Public names are imported when first used, so that `import sightline` is quick and a script pays for what it calls.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder, load
+    from sightline.errors import SightlineError
+    from sightline.models.clip import (
+        CLIPConfig,
+        CLIPModel,
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPVisionConfig,
+        CLIPVisionModel,
+        CLIPVisionModelWithProjection,
+    )
+    from sightline.models.clip.processor import CLIPProcessor
+    from sightline.processing.images import load_image
+    from sightline.search import Query, Result, open_index, retrieve
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Encoder": "encoder",
+    "load": "encoder",
+    "SightlineError": "errors",
+    "CLIPConfig": "models.clip",
+    "CLIPModel": "models.clip",
+    "CLIPProcessor": "models.clip.processor",
+    "CLIPTextConfig": "models.clip",
+    "CLIPTextModel": "models.clip",
+    "CLIPTextModelWithProjection": "models.clip",
+    "CLIPVisionConfig": "models.clip",
+    "CLIPVisionModel": "models.clip",
+    "CLIPVisionModelWithProjection": "models.clip",
+    "load_image": "processing.images",
+    "Query": "search",
+    "Result": "search",
+    "open_index": "search",
+    "retrieve": "search",
+}
+
+__all__ = [
+    "CLIPConfig",
+    "CLIPModel",
+    "CLIPProcessor",
+    "CLIPTextConfig",
+    "CLIPTextModel",
+    "CLIPTextModelWithProjection",
+    "CLIPVisionConfig",
+    "CLIPVisionModel",
+    "CLIPVisionModelWithProjection",
+    "Encoder",
+    "Query",
+    "Result",
+    "SightlineError",
+    "__version__",
+    "load",
+    "load_image",
+    "open_index",
+    "retrieve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sightline' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"sightline.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

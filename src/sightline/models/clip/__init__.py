@@ -1,18 +1,24 @@
 """CLIP (Radford et al., 2021)."""
 
+from sightline.models import Family
 from sightline.models.clip.config import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 from sightline.models.clip.model import CLIPModel, CLIPOutput
-from sightline.models.clip.text import CLIPTextModel, CLIPTextModelWithProjection
-from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelWithProjection
+from sightline.models.clip.text import CLIPTextModel, CLIPTextModelOutput, CLIPTextModelWithProjection
+from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelOutput, CLIPVisionModelWithProjection
+
+FAMILY = Family(CLIPConfig, CLIPTextModelWithProjection, CLIPVisionModelWithProjection)
 
 __all__ = [
+    "FAMILY",
     "CLIPConfig",
     "CLIPModel",
     "CLIPOutput",
     "CLIPTextConfig",
     "CLIPTextModel",
+    "CLIPTextModelOutput",
     "CLIPTextModelWithProjection",
     "CLIPVisionConfig",
     "CLIPVisionModel",
+    "CLIPVisionModelOutput",
     "CLIPVisionModelWithProjection",
 ]

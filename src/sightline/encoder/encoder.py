@@ -1,0 +1,165 @@
+"""A checkpoint as a function from files and strings to unit vectors."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from sightline.checkpoint.files import weight_paths
+from sightline.checkpoint.fingerprint import fingerprint
+from sightline.checkpoint.names import resolve
+from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.encoder.pipeline import batches, ordered_map
+from sightline.errors import ImageError, UsageError
+from sightline.models import family_of
+from sightline.models.pretrained import PretrainedModel
+from sightline.processing.images import open_image
+from sightline.processing.pixels import PixelProfile
+from sightline.processing.tokens import Tokenizer
+
+T = TypeVar("T")
+Picture = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+Vectors = NDArray[np.float32]
+
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+IMAGE_BATCH = 32
+TEXT_BATCH = 64
+
+
+def load(
+    name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> "Encoder":
+    """Opens a checkpoint for encoding: a folder, a Hub name, or "mini", the small model in the package.
+
+    `device` "auto" takes a GPU if there is one; `dtype` "auto" takes bfloat16 where the hardware has it, else
+    float32. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
+    """
+    path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
+    chosen = pick_device(device)
+    return Encoder(str(name_or_folder), path, chosen, pick_dtype(dtype, chosen))
+
+
+class Encoder:
+    """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other."""
+
+    def __init__(self, name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:
+        self.name = name
+        self.device = device
+        self.dtype = dtype
+        self._path = path
+        self._folder = path if path.is_dir() else path.parent
+        self._family = family_of(self._folder)
+        self._config: Any = self._family.config.from_folder(self._folder)
+        self.profile = PixelProfile.from_folder(self._folder)
+        self.dim: int = self._config.projection_dim
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of weights, config and preprocessing: indexes keep it to know their model again."""
+        weights = weight_paths(self._folder) if self._path.is_dir() else [self._path]
+        return fingerprint(weights, self._config.to_dict(), self.profile.to_dict())
+
+    @property
+    def size_hint(self) -> int:
+        """The short side in pixels that pictures are resized to: what `open_image(short_side=)` takes."""
+        return self.profile.size_hint
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Strings to token ids."""
+        return Tokenizer.from_folder(self._folder, max_length=self._config.text_config.max_position_embeddings)
+
+    @cached_property
+    def _text(self) -> PretrainedModel:
+        return self._family.text.from_pretrained(self._path, dtype=self.dtype).to(self.device)
+
+    @cached_property
+    def _image(self) -> PretrainedModel:
+        return self._family.image.from_pretrained(self._path, dtype=self.dtype).to(self.device)
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
+        if isinstance(texts, str):
+            raise UsageError("encode_text takes a list of strings, not one string")
+        tokens = self.tokenizer.encode(list(texts))
+        vectors = np.empty((len(tokens), self.dim), np.float32)
+        # Texts of one length share a batch: padding to the longest of all would be most of the work.
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+        for rows in batches(order, TEXT_BATCH):
+            # Attention is causal and pooling at the end token, so what is padded on the right needs no mask.
+            ids, _ = self.tokenizer.pad([tokens[i] for i in rows], None)
+            with torch.inference_mode():
+                out = self._text(torch.from_numpy(ids).to(self.device))
+            vectors[rows] = _unit(out.text_embeds)
+        return vectors
+
+    def encode_images(self, images: Sequence[Picture]) -> Vectors:
+        """n pictures (paths, bytes, PIL, arrays (H, W, 3)) -> float32 (n, dim), rows of unit length.
+
+        EXIF orientation is honoured. Raises `ImageError` naming the first that cannot be read.
+        """
+        if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
+            raise UsageError("encode_images takes a list of pictures, not one")
+        vectors = np.empty((len(images), self.dim), np.float32)
+
+        def read(image: Picture) -> Image.Image:
+            return open_image(image, short_side=self.size_hint)
+
+        stream = self.stream_images(images, read, batch=max(1, min(IMAGE_BATCH, len(images))))
+        for row, (_, vector) in enumerate(stream):
+            if isinstance(vector, ImageError):
+                raise vector
+            vectors[row] = vector
+        return vectors
+
+    def stream_images(
+        self, items: Iterable[T], read: Callable[[T], Image.Image], batch: int = IMAGE_BATCH
+    ) -> Iterator[tuple[T, Vectors | ImageError]]:
+        """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
+
+        `read` runs in threads beside the model and may raise `ImageError` or `OSError`. At most three batches are
+        in memory. The last batch is filled up with black: torch's sums depend on a batch's shape, so a picture has
+        the same vector, bit for bit, whatever stands beside it.
+        """
+
+        def prepare(item: T) -> NDArray[np.uint8] | ImageError:
+            try:
+                return self.profile.crop(read(item))
+            except ImageError as error:
+                return error
+            except OSError as error:
+                return ImageError(str(item), error.strerror or str(error))
+
+        threads = min(8, os.cpu_count() or 1)
+        for group in batches(ordered_map(prepare, items, threads, ahead=2 * batch), batch):
+            good = [i for i, (_, pixels) in enumerate(group) if not isinstance(pixels, ImageError)]
+            if not good:
+                yield from ((item, error) for item, error in group if isinstance(error, ImageError))
+                continue
+            shape = np.shape(group[good[0]][1])
+            pixels = np.zeros((batch, *shape), np.uint8)
+            for i in good:
+                pixels[i] = group[i][1]
+            with torch.inference_mode():
+                values = torch.from_numpy(self.profile.normalise(pixels)).to(self.device, self.dtype)
+                vectors = _unit(self._image(values).image_embeds)
+            for i, (item, result) in enumerate(group):
+                yield item, result if isinstance(result, ImageError) else vectors[i]
+
+
+def _unit(embeds: Tensor) -> Vectors:
+    """Rows of unit length, computed in float32 whatever the model's dtype."""
+    vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
+    return vectors
