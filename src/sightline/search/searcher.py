@@ -1,0 +1,125 @@
+"""An index opened for searching."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import ModelMismatch, UsageError
+from sightline.index.scan import Scan
+from sightline.index.table import Table
+from sightline.index.uri import to_path
+from sightline.search.query import Query
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
+
+# Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread.
+SAMPLE = 4096
+
+
+@dataclass(frozen=True)
+class Result:
+    """One item found. `uri` is an absolute path; `start`, `end` are seconds into a film, None for a picture."""
+
+    rank: int
+    score: float
+    uri: str
+    kind: str
+    start: float | None
+    end: float | None
+    id: int
+
+
+def default_folder() -> Path:
+    """Where the index lies when nobody says: $SIGHTLINE_INDEX, else "index" in the user's data folder."""
+    from platformdirs import user_data_path
+
+    return Path(os.environ.get("SIGHTLINE_INDEX") or user_data_path("sightline", appauthor=False) / "index")
+
+
+def open_index(folder: str | os.PathLike[str] | None = None, model: Encoder | str | None = None) -> Index:
+    """Open an index for searching: the folder, else `default_folder()`.
+
+    `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
+    the first query needs it. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once when the
+    given model is not the index's own.
+    """
+    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
+    if model is not None:
+        index.encoder()
+    return index
+
+
+class Index:
+    """Answers queries over one table. Vectors are read at the first query and again whenever the table changed."""
+
+    def __init__(self, table: Table, model: Encoder | str | None = None) -> None:
+        self.table = table
+        self._model = model
+        self._scan: Scan | None = None
+        self._sample: NDArray[np.float16] | None = None
+
+    def __len__(self) -> int:
+        return self.table.count()
+
+    def encoder(self) -> Encoder:
+        """The model, opened when first asked for; raises ModelMismatch where it is not the one that built the index."""
+        if self._model is None or isinstance(self._model, str):
+            from sightline.encoder import load
+
+            built_by = self.table.model
+            self._model = load(built_by.name, revision=built_by.revision) if self._model is None else load(self._model)
+        if self._model.fingerprint != self.table.model.fingerprint:
+            raise ModelMismatch(
+                f"{self.table.folder}: built by the model {self.table.model.name}, and the weights or the "
+                f"preprocessing of {self._model.name} as it is now are not the same; search with the one that built "
+                "it, or index the pictures into another folder with this one (sightline index --index DIR --model ...)"
+            )
+        return self._model
+
+    def search(
+        self, query: str | Query | os.PathLike[str] | Any, k: int = 10, where: str | None = None
+    ) -> list[Result]:
+        """The k items nearest to the query, best first; equal scores in the order of indexing.
+
+        `query` is words (a string), a picture (a Path, bytes, a PIL picture, an array) or a Query of several. `where`
+        is an SQL condition on the table's columns ("width > height and taken > timestamp '2020-01-01'"): k of the
+        items that fulfil it are found, as many as there are. Scores are cosines, computed in float32. Raises
+        UsageError for an empty query, k below 1 or a condition that does not parse.
+        """
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise UsageError(f"k is {k!r}: ask for at least 1 result")
+        asked = Query.of(query)
+        scan, sample = self._current()
+        allow = None if where is None else self.table.ids_where(where)
+        if not len(sample):
+            return []
+        vector = asked.vector(self.encoder(), sample)
+        scores, ids = scan.top(vector[None], int(k), allow)
+        rows = self.table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
+        return [
+            Result(
+                rank=rank,
+                score=float(score),
+                uri=str(to_path(row["uri"])),
+                kind=row["kind"],
+                start=row["start"],
+                end=row["end"],
+                id=row["id"],
+            )
+            for rank, (score, row) in enumerate(zip(scores[0], rows, strict=True), 1)
+        ]
+
+    def _current(self) -> tuple[Scan, NDArray[np.float16]]:
+        """The scan over the table as it is now, and the sample of its vectors."""
+        if self.table.refresh() or self._scan is None or self._sample is None:
+            ids, matrix = self.table.vectors()
+            self._scan = Scan(ids, matrix)
+            self._sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
+        return self._scan, self._sample

@@ -1,0 +1,200 @@
+"""A contact sheet: results as one HTML file that needs nothing else, neither network nor script."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sightline.errors import SightlineError, UsageError
+
+if TYPE_CHECKING:
+    from sightline.index.table import Table
+
+SIDE = 320  # pixels of the longer side of a picture that is drawn for the sheet
+
+
+class Found(Protocol):
+    """What a card shows: a search result or a member of a group."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture: its file's absolute path, score, itself as JPEG, PNG or WebP (empty: cannot be shown), a remark."""
+
+    path: str
+    score: float
+    picture: bytes
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cards under one heading; `examples` are pictures that belong to the heading (those of the query)."""
+
+    heading: str
+    cards: Sequence[Card]
+    note: str = ""
+    examples: Sequence[bytes] = ()
+
+
+def cards(table: Table, found: Iterable[Found]) -> list[Card]:
+    """Cards of a table's items, with the table's thumbnails or, where it has none, pictures drawn from the files."""
+    found = list(found)
+    rows = table.rows([item.id for item in found], ["thumbnail", "width", "height", "size"])
+    return [
+        Card(
+            path=item.uri,
+            score=item.score,
+            picture=row["thumbnail"] or picture(Path(item.uri)),
+            remark=f"{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
+        )
+        for item, row in zip(found, rows, strict=True)
+    ]
+
+
+def picture(source: Any) -> bytes:
+    """A small JPEG of anything that `open_image` reads; empty if it cannot be read."""
+    from sightline.processing.images import open_image
+
+    try:
+        image = open_image(source, short_side=SIDE)
+    except (SightlineError, OSError):
+        return b""
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
+    """Write the sheet, whole or not at all. Raises UsageError if its folder does not exist."""
+    from sightline.checkpoint.files import replacing
+
+    if not Path(file).absolute().parent.is_dir():
+        raise UsageError(f"{file}: there is no folder to write this file into")
+    body = "".join(_section(section, alone=len(sections) == 1) for section in sections)
+    with replacing(Path(file)) as temporary:
+        temporary.write_text(PAGE.format(title=_text(title), style=STYLE, body=body), encoding="utf-8")
+
+
+def _section(section: Section, alone: bool) -> str:
+    heading = "h1" if alone else "h2"
+    examples = "".join(f'<img src="{_data(data)}" alt="picture of the query">' for data in section.examples if data)
+    note = f"<p>{_text(section.note)}</p>" if section.note else ""
+    items = "".join(_card(rank, card) for rank, card in enumerate(section.cards, 1))
+    grid = f"<ol>{items}</ol>" if items else '<p class="nothing">Nothing found.</p>'
+    return (
+        f"<section><header>{examples}<div><{heading}>{_text(section.heading)}</{heading}>{note}</div></header>"
+        f"{grid}</section>\n"
+    )
+
+
+def _card(rank: int, card: Card) -> str:
+    path = Path(card.path)
+    name, folder = _text(path.name), _text(str(path.parent))
+    wide, high = _size(card.picture)
+    shown = (
+        f'<img src="{_data(card.picture)}" alt="{name}" width="{wide}" height="{high}" loading="lazy">'
+        if card.picture
+        else '<span class="missing">no picture</span>'
+    )
+    remark = f'<div class="soft">{_text(card.remark)}</div>' if card.remark else ""
+    # Very long and very tall pictures keep within a tile of ordinary shape.
+    shape = min(max(wide / high, 0.6), 2.2)
+    return (
+        f'<li style="--shape:{shape:.3f}"><a href="{escape(path.as_uri())}">{shown}</a>'
+        f'<div class="line"><b>{rank}</b><bdi title="{_text(card.path)}">{name}</bdi>'
+        f'<data value="{card.score:.6f}">{card.score:.3f}</data></div>'
+        f'<div class="soft folder"><bdi>{folder}</bdi></div>{remark}</li>\n'
+    )
+
+
+def _text(text: str) -> str:
+    """For HTML: escaped, and what HTML cannot hold (stray bytes of file names, control characters) replaced."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in whole))
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    from PIL import Image
+
+    if not data:
+        return 4, 3
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
+
+
+def _data(data: bytes) -> str:
+    kind = "png" if data.startswith(b"\x89PNG") else "webp" if data[8:12] == b"WEBP" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}</main>
+<footer>Sightline contact sheet. A picture opens its file.</footer>
+</body>
+</html>
+"""
+
+# Rows of equal height without a script: every tile grows in proportion to its shape, and an invisible last one takes
+# what is left of the last row.
+STYLE = """
+:root { --paper: #f7f6f3; --ink: #1d1c1a; --soft: #6d6a64; --tile: #e7e4de; --mark: #b4521e; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #161615; --ink: #eceae6; --soft: #9b978f; --tile: #262523; --mark: #f0955c; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 15px/1.4 system-ui, -apple-system, "Segoe UI", sans-serif; }
+main { max-width: 110rem; margin: 0 auto; padding: clamp(1rem, 3vw, 2.5rem); }
+section + section { margin-top: 3.5rem; }
+header { display: flex; flex-wrap: wrap; align-items: center; gap: .75rem; margin-bottom: 1.25rem; }
+header img { height: 4rem; border-radius: 6px; }
+h1, h2 { margin: 0; font-weight: 600; letter-spacing: -.015em; line-height: 1.2; overflow-wrap: anywhere; }
+h1 { font-size: clamp(1.5rem, 3.5vw, 2.25rem); }
+h2 { font-size: 1.4rem; }
+header p { margin: .25rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
+ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 1.1rem .9rem; }
+ol::after { content: ""; flex: 1000 1 0; }
+li { flex: calc(var(--shape) * 100) 1 calc(var(--shape) * 11.5rem); min-width: 0;
+  max-width: calc(var(--shape) * 19rem); }
+a { display: block; aspect-ratio: var(--shape); border-radius: 8px; overflow: hidden; background: var(--tile);
+  position: relative; }
+a:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
+a img { display: block; width: 100%; height: 100%; object-fit: contain; }
+.missing { position: absolute; inset: 0; display: grid; place-items: center; color: var(--soft); }
+.line { display: flex; gap: .5rem; margin-top: .45rem; align-items: baseline; }
+.line b { color: var(--soft); font-weight: 600; }
+.line bdi { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.line data { font-variant-numeric: tabular-nums; color: var(--mark); font-weight: 600; }
+.soft { font-size: .8rem; color: var(--soft); }
+.folder { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; direction: rtl; text-align: left; }
+.nothing { color: var(--soft); }
+footer { padding: 1rem 1rem 2.5rem; text-align: center; font-size: .8rem; color: var(--soft); }
+@media print { a { break-inside: avoid; } footer { display: none; } }
+"""

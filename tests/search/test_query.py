@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.handmade import Words, unit
+from sightline.errors import UsageError
+from sightline.search.query import AVOID_WEIGHT, Query
+
+EMPTY = np.empty((0, 16), np.float16)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Query(),
+        lambda: Query(texts=("",)),
+        lambda: Query(texts=("dog", " \n")),
+        lambda: Query(avoid=("dog",)),
+        lambda: Query(texts=("dog",), avoid=("",)),
+        lambda: Query(texts=(7,)),
+        lambda: Query.of(""),
+    ],
+)
+def test_nothing_to_look_for_is_an_error(make):
+    with pytest.raises(UsageError, match="empty"):
+        make()
+
+
+def test_one_thing_needs_no_tuple():
+    assert Query("dog", "a.jpg", "cat") == Query(("dog",), ("a.jpg",), ("cat",))
+    assert Query.of("dog") == Query(texts=("dog",))
+    assert Query.of(Path("dog.jpg")) == Query(images=(Path("dog.jpg"),))
+    assert str(Query("dog", "/x/a.jpg", "cat")) == "“dog” + a.jpg − “cat”"
+
+
+def test_one_part_is_its_own_direction(words):
+    sample = np.random.default_rng(0).normal(size=(50, 16))
+    for collection in (sample, EMPTY):
+        assert np.array_equal(Query("dog").vector(words, collection), unit(words.encode_text(["dog"])[0]))
+        expected = unit(words.encode_text(["dog", "sea"]).mean(axis=0))
+        assert np.allclose(Query(("dog", "sea")).vector(words, collection), expected, atol=1e-6)
+
+
+def test_a_text_is_cut_from_what_is_avoided_in_one_call(words):
+    vector = Query("dog", avoid="sea").vector(words, EMPTY)
+    dog, sea = words.encode_text(["dog", "sea"])
+    assert np.allclose(vector, unit(dog - AVOID_WEIGHT * sea), atol=1e-6)
+    assert vector @ sea < dog @ sea
+
+
+class Gap:
+    """A model with CLIP's gap: pictures lie in one cone and texts in another; a text moves the score of a picture by
+    hundredths, another picture by tenths."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(5)
+        self.topics = np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(np.float32)
+        self.pictures = unit(self.topics[0] + 0.25 * rng.normal(size=(400, 8)) @ self.topics[2:10])
+
+    def encode_text(self, texts):
+        return unit([self.topics[1] + 0.15 * self.topics[int(text)] for text in texts])
+
+    def encode_images(self, images):
+        return self.pictures[list(images)]
+
+
+def test_words_and_a_picture_have_the_same_say_across_the_gap():
+    model = Gap()
+    text, image = model.encode_text(["4"])[0], model.encode_images([7])[0]
+    text_scores, image_scores = model.pictures @ text, model.pictures @ image
+    assert np.std(image_scores) > 3 * np.std(text_scores), "the model must have the gap that this test is about"
+
+    def agreement(vector):
+        scores = model.pictures @ vector
+        return np.corrcoef(scores, text_scores)[0, 1], np.corrcoef(scores, image_scores)[0, 1]
+
+    plain = agreement(text + image)
+    ours = agreement(Query("4", images=(7,)).vector(model, model.pictures.astype(np.float16)))
+    assert plain[1] > 0.95, "a plain sum ranks as the picture alone does"
+    assert ours[0] == pytest.approx(ours[1], abs=0.01)
+    assert min(ours) > plain[0] + 0.2
+
+
+def test_parts_that_cancel_are_an_error():
+    class Opposite:
+        def encode_text(self, texts):
+            return np.array([[1, 0] if text == "up" else [-1, 0] for text in texts], np.float32)
+
+    with pytest.raises(UsageError, match="cancel"):
+        Query(("up", "down")).vector(Opposite(), EMPTY)
+
+
+@given(
+    texts=st.lists(st.sampled_from("abcdef"), max_size=3),
+    images=st.lists(st.sampled_from("uvw"), max_size=2),
+    avoid=st.lists(st.sampled_from("xyz"), max_size=2),
+    rows=st.sampled_from([0, 1, 2, 30]),
+    same=st.booleans(),
+)
+def test_every_mix_is_one_unit_vector(texts, images, avoid, rows, same):
+    collection = np.random.default_rng(1).normal(size=(rows, 16)).astype(np.float16)
+    if same and rows:
+        collection[:] = collection[0]  # no spread to measure
+    if not texts and not images:
+        return
+    vector = Query(tuple(texts), tuple(images), tuple(avoid)).vector(Words(), collection)
+    assert vector.dtype == np.float32
+    assert vector.shape == (16,)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)

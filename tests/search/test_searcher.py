@@ -1,0 +1,117 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.handmade import DIM, Words, rows_of, unit
+from sightline.errors import IndexMissing, ModelMismatch, UsageError
+from sightline.search.query import Query
+from sightline.search.searcher import Index, default_folder, open_index
+
+
+@pytest.fixture
+def vectors():
+    return unit(np.random.default_rng(3).normal(size=(60, DIM)))
+
+
+def found(results):
+    return [result.id for result in results]
+
+
+def best(vectors, query, k, allow=None):
+    scores = vectors.astype(np.float16).astype(np.float64) @ query
+    order = np.argsort(-scores, kind="stable")
+    return [int(i) for i in order if allow is None or i in allow][:k]
+
+
+def test_words_find_the_nearest_of_all(make_table, words, vectors):
+    index = open_index(make_table(vectors).folder, words)
+    query = words.encode_text(["dog"])[0]
+    results = index.search("dog", k=7)
+    assert found(results) == best(vectors, query, 7)
+    assert [result.rank for result in results] == [1, 2, 3, 4, 5, 6, 7]
+    first = results[0]
+    assert (first.uri, first.kind, first.start, first.end) == (f"/pictures/{first.id:05}.jpg", "image", None, None)
+    assert first.score == pytest.approx(vectors[first.id] @ query, abs=1e-3)
+    assert results == index.search("dog", k=40)[:7], "the first seven of forty"
+    assert len(index.search("dog", k=1000)) == len(index) == 60
+
+
+def test_a_picture_and_a_mix_find_theirs(make_table, words, vectors):
+    vectors[17] = words.encode_images(["a.jpg"])[0]
+    index = open_index(make_table(vectors).folder, words)
+    assert found(index.search(Path("/elsewhere/a.jpg"), k=1)) == [17]
+    assert found(index.search(Query(images=("a.jpg",)), k=1)) == [17]
+    mixed = Query("dog", "a.jpg", "sea")
+    assert found(index.search(mixed, k=9)) == best(vectors, mixed.vector(words, vectors.astype(np.float16)), 9)
+
+
+def test_conditions_come_before_the_search(make_table, words, vectors):
+    table = make_table(vectors, facts=lambda i: {"width": i})
+    index = open_index(table.folder, words)
+    query = words.encode_text(["dog"])[0]
+    assert found(index.search("dog", k=5, where="width >= 50")) == best(vectors, query, 5, range(50, 60))
+    assert len(index.search("dog", k=50, where="width < 3")) == 3
+    assert index.search("dog", where="width < 0") == []
+    for wrong in ("width >>> 3", "colour = 'red'", ""):
+        with pytest.raises(UsageError, match="filter"):
+            index.search("dog", where=wrong)
+
+
+def test_equal_vectors_come_in_the_order_of_indexing(make_table, words):
+    index = open_index(make_table(np.tile(unit(np.ones(DIM)), (30, 1))).folder, words)
+    assert found(index.search("dog", k=12)) == list(range(12))
+
+
+def test_the_table_may_change_under_an_open_index(make_table, words, vectors):
+    table = make_table(vectors)
+    index = open_index(table.folder, words)
+    assert index.search("dog", k=1)[0].score < 0.99
+    table.append(rows_of(words.encode_text(["dog"]), first=60))
+    assert found(index.search("dog", k=1)) == [60]
+    table.remove([60])
+    assert found(index.search("dog", k=1)) == best(vectors, words.encode_text(["dog"])[0], 1)
+
+
+def test_an_empty_table_answers_nothing_and_needs_no_model(make_table, words):
+    index = open_index(make_table(np.empty((0, DIM))).folder, words)
+    assert index.search("dog") == []
+    assert words.asked == []
+
+
+@pytest.mark.parametrize("k", [0, -1, True, 2.5, None])
+def test_k_is_a_positive_whole_number(make_table, words, k):
+    index = open_index(make_table(np.eye(DIM)).folder, words)
+    with pytest.raises(UsageError, match="at least 1"):
+        index.search("dog", k=k)
+
+
+def test_another_model_is_refused_before_it_answers(make_table, words, vectors):
+    other = Words()
+    other.fingerprint = "beef"
+    folder = make_table(vectors).folder
+    with pytest.raises(ModelMismatch, match=r"built by the model words.*--model"):
+        open_index(folder, other)
+    changed = Index(open_index(folder, words).table, other)
+    with pytest.raises(ModelMismatch):
+        changed.search("dog")
+
+
+def test_names_that_are_no_text_come_back_whole(make_table, words):
+    name = os.fsdecode(b"/pictures/caf\xe9 \xff.jpg")
+    index = open_index(
+        make_table(np.eye(DIM)[:1], facts=lambda i: {"uri": "file:///pictures/caf%E9%20%FF.jpg"}).folder, words
+    )
+    assert index.search("dog")[0].uri == name
+
+
+def test_the_default_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("SIGHTLINE_INDEX", str(tmp_path / "mine"))
+    assert default_folder() == tmp_path / "mine"
+    with pytest.raises(IndexMissing, match="sightline index"):
+        open_index()
+    monkeypatch.delenv("SIGHTLINE_INDEX")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert default_folder().name == "index"
+    assert "sightline" in default_folder().parts

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.handmade import unit
+from sightline.errors import UsageError
+from sightline.search import similar as module
+from sightline.search.similar import near_duplicates
+
+
+def at(*degrees):
+    """Unit vectors in a plane: the cosine of two is that of the angle between them."""
+    return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], axis=1)
+
+
+def ids(groups):
+    return [[item.id for item in group] for group in groups]
+
+
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 3), (1024, 4096)])
+def test_groups_are_what_near_pairs_connect(make_table, monkeypatch, blocks):
+    monkeypatch.setattr(module, "ABOVE", blocks[0])
+    monkeypatch.setattr(module, "BESIDE", blocks[1])
+    # 0, 10 and 20 degrees hang together through the middle; 90 and 95 are a pair; 200 is alone.
+    table = make_table(at(90, 20, 200, 0, 95, 10))
+    assert ids(near_duplicates(table, 0.98)) == [[1, 5, 3], [0, 4]]
+    assert ids(near_duplicates(table, 0.99)) == [[0, 4]]
+    assert near_duplicates(table, 1.0) == []
+
+
+def test_the_first_is_the_one_to_keep(make_table):
+    facts = {
+        0: {"width": 100, "height": 100, "size": 9},
+        1: {"width": 300, "height": 200, "size": 5},
+        2: {"width": 200, "height": 300, "size": 7},
+        3: {"width": 300, "height": 200, "size": 7},
+    }
+    table = make_table(at(0, 2, 4, 1), facts=facts.__getitem__)
+    (group,) = near_duplicates(table, 0.95)
+    assert [item.id for item in group] == [2, 1, 3, 0]
+    assert [item.score for item in group] == pytest.approx([1, *np.cos(np.radians([2, 3, 4]))], abs=1e-3)
+    assert group[0] == module.Duplicate(id=2, uri="/pictures/00002.jpg", score=1.0, width=200, height=300, size=7)
+
+
+def test_equal_files_belong_together_whatever_their_vectors(make_table):
+    table = make_table(at(0, 90, 180, 270), facts=lambda i: {"hash": "same" if i in (1, 3) else str(i)})
+    assert ids(near_duplicates(table)) == [[1, 3]]
+
+
+def test_many_equal_pictures_make_one_group(make_table, monkeypatch):
+    monkeypatch.setattr(module, "ABOVE", 64)
+    monkeypatch.setattr(module, "BESIDE", 100)
+    monkeypatch.setattr(module, "FACTS", 30)
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(2, 32)))[rng.integers(0, 2, 500)]
+    table = make_table(vectors, facts=lambda i: {"hash": "same" if i % 50 == 0 else str(i)})
+    groups = near_duplicates(table, 1.0)
+    assert sum(len(group) for group in groups) == 500
+    assert len(groups) in (1, 2)  # one, where a file of the one kind has the bytes of one of the other
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), st.lists(
+    st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=60))))  # fmt: skip
+def test_join_finds_the_components(case):
+    n, pairs = case
+    label = np.arange(n)
+    half = len(pairs) // 2
+    for part in (pairs[:half], pairs[half:]):
+        array = np.array(part, dtype=np.int64).reshape(-1, 2)
+        module._join(label, array[:, 0], array[:, 1])
+    expected = list(range(n))
+    for one, other in pairs:
+        low, high = sorted((expected[one], expected[other]))
+        expected = [low if value == high else value for value in expected]
+    assert label.tolist() == expected
+
+
+def test_an_empty_table_has_none_and_a_threshold_is_a_cosine(make_table):
+    table = make_table(np.empty((0, 4)))
+    assert near_duplicates(table) == []
+    for wrong in (0, -1, 1.1, float("nan")):
+        with pytest.raises(UsageError, match="threshold"):
+            near_duplicates(table, wrong)
