@@ -80,7 +80,7 @@ def _fetch(
     if not offline:
         try:
             info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
-            return _download(name, info.sha, info.siblings or [], cache_dir, weights)
+            return _download(name, revision, info.sha, info.siblings or [], cache_dir, weights)
         except errors.GatedRepoError as error:
             raise HubError(
                 f"{name}: gated. Ask for access on its page at {constants.ENDPOINT}/{name}, then `hf auth login`",
@@ -95,7 +95,7 @@ def _fetch(
             ) from error
         except errors.HFValidationError as error:
             raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
-        except (errors.HfHubHTTPError.__base__, OSError) as error:  # type: ignore[misc] # httpx's, of either name
+        except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
             # No network, or a Hub that does not answer: what the cache holds is as good.
             cause: Exception | None = error
     else:
@@ -123,6 +123,7 @@ def _cached(name: str, revision: str | None, cache_dir: str | Path | None, weigh
 
 def _download(
     name: str,
+    revision: str | None,
     commit: str | None,
     siblings: "list[RepoSibling]",
     cache_dir: str | Path | None,
@@ -147,7 +148,6 @@ def _download(
     def get(file: str, again: bool) -> Path:
         return Path(hf_hub_download(name, file, revision=commit, cache_dir=cache_dir, force_download=again))
 
-    folder = PACKAGED
     for file in wanted:
         known = try_to_load_from_cache(name, file, cache_dir=cache_dir, revision=commit)
         fresh = not isinstance(known, str)
@@ -158,8 +158,8 @@ def _download(
                 path.unlink(missing_ok=True)
                 path.resolve().unlink(missing_ok=True)
                 raise HubError(f"{name}: {file} {problem}, twice; try later or name another revision", "corrupt")
-        folder = path.parent
-    return folder
+    # Last, when all is there: the cache notes which commit the revision stands for, for runs without network.
+    return Path(hf_hub_download(name, wanted[0], revision=revision, cache_dir=cache_dir)).parent
 
 
 def _problem(path: Path, sibling: "RepoSibling", hashed: bool) -> str | None:

@@ -1,0 +1,155 @@
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkpoint.fake_hub import FakeHub
+from sightline.checkpoint.names import PACKAGED, resolve
+from sightline.errors import CheckpointError, HubError
+
+FILES = {
+    "config.json": b'{"model_type": "clip"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": bytes(range(256)) * 40,
+    "pytorch_model.bin": b"not to be fetched",
+    "flax_model.msgpack": b"nor this",
+}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    fake = FakeHub(dict(FILES))
+    use(monkeypatch, fake.url)
+    yield fake
+    fake.close()
+
+
+def use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+
+
+def test_folders_and_packaged_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve(tmp_path) == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "clip").mkdir()
+    assert resolve("~/clip") == tmp_path / "clip"
+    if (PACKAGED / "mini").exists():
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "mini").mkdir()
+        assert resolve("mini") == PACKAGED / "mini"  # a folder that happens to lie around does not change its meaning
+        assert resolve("./mini") == Path("mini")
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nor/this", "a/b/c", "-- what?", "~/none"])
+def test_what_is_neither_folder_nor_name(name: str) -> None:
+    with pytest.raises(CheckpointError, match="no such folder"):
+        resolve(name)
+
+
+def test_fetches_what_is_needed_once(hub: FakeHub, tmp_path: Path) -> None:
+    folder = resolve("owner/model", cache_dir=tmp_path)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
+        name: FILES[name] for name in ("config.json", "tokenizer.json", "model.safetensors")
+    }
+    assert resolve("owner/model", cache_dir=tmp_path) == folder
+    assert sorted(hub.downloads) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_without_weights(hub: FakeHub, tmp_path: Path) -> None:
+    folder = resolve("owner/model", cache_dir=tmp_path, weights=False)
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "tokenizer.json"]
+
+
+def test_shards_and_bin(hub: FakeHub, tmp_path: Path) -> None:
+    del hub.files["model.safetensors"]
+    folder = resolve("owner/model", cache_dir=tmp_path / "bin")
+    assert (folder / "pytorch_model.bin").exists()
+    hub.files |= {
+        "model.safetensors.index.json": b"{}",
+        "model-00001-of-00002.safetensors": b"1",
+        "model-00002-of-00002.safetensors": b"2",
+    }
+    folder = resolve("owner/model", cache_dir=tmp_path / "shards")
+    assert sorted(p.name for p in folder.glob("model*")) == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+    ]
+
+
+@pytest.mark.parametrize("local_files_only", [True, False])
+def test_the_cache_serves_without_network(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_files_only: bool
+) -> None:
+    folder = resolve("owner/model", cache_dir=tmp_path)
+    hub.close()
+    use(monkeypatch, "http://127.0.0.1:9")
+    assert resolve("owner/model", cache_dir=tmp_path, local_files_only=local_files_only) == folder
+
+
+def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(HubError, match=r"no network.*mini") as caught:
+        resolve("owner/model", cache_dir=tmp_path)
+    assert caught.value.reason == "offline"
+    with pytest.raises(HubError, match="not in the cache") as caught:
+        resolve("owner/model", cache_dir=tmp_path, local_files_only=True)
+    assert caught.value.reason == "offline"
+
+
+def test_no_such_name_or_revision(hub: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="no such model") as caught:
+        resolve("owner/other", cache_dir=tmp_path)
+    assert caught.value.reason == "unknown"
+    with pytest.raises(HubError, match="no revision 'v9'") as caught:
+        resolve("owner/model", cache_dir=tmp_path, revision="v9")
+    assert caught.value.reason == "unknown"
+
+
+def test_no_checkpoint_in_it(hub: FakeHub, tmp_path: Path) -> None:
+    del hub.files["model.safetensors"], hub.files["pytorch_model.bin"]
+    with pytest.raises(HubError, match="holds none of model.safetensors"):
+        resolve("owner/model", cache_dir=tmp_path)
+    del hub.files["config.json"]
+    with pytest.raises(HubError, match=r"holds no config\.json"):
+        resolve("owner/model", cache_dir=tmp_path)
+
+
+def test_gated(hub: FakeHub, tmp_path: Path) -> None:
+    hub.gated = True
+    with pytest.raises(HubError, match="gated") as caught:
+        resolve("owner/model", cache_dir=tmp_path)
+    assert caught.value.reason == "gated"
+
+
+def test_half_a_download_is_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    hub.cut = ["model.safetensors"]
+    try:
+        folder = resolve("owner/model", cache_dir=tmp_path)
+    except HubError as error:
+        assert error.reason in ("partial", "offline")
+        folder = resolve("owner/model", cache_dir=tmp_path)
+    assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
+def test_a_truncated_file_in_the_cache_is_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    path = resolve("owner/model", cache_dir=tmp_path) / "model.safetensors"
+    path.resolve().write_bytes(b"half")
+    assert (resolve("owner/model", cache_dir=tmp_path) / path.name).read_bytes() == FILES["model.safetensors"]
+
+
+def test_a_file_that_fails_its_hash(hub: FakeHub, tmp_path: Path) -> None:
+    hub.spoiled = {"model.safetensors"}
+    with pytest.raises(HubError, match=r"model\.safetensors fails its hash, twice") as caught:
+        resolve("owner/model", cache_dir=tmp_path)
+    assert caught.value.reason == "corrupt"
+    assert hub.downloads.count("model.safetensors") == 2
+    hub.spoiled = set()
+    assert (resolve("owner/model", cache_dir=tmp_path) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
