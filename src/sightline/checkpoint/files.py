@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -144,36 +145,29 @@ _DTYPES = {
 
 def _open_pickle(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch.dtype]]:
     """A `.bin`/`.pt` state dict. Only tensors are unpickled; whatever wants more is refused."""
-    zipped = zipfile.is_zipfile(path)
-    if zipped:
-        try:
+    try:
+        zipped = zipfile.is_zipfile(path)
+        names: list[str] = []
+        if zipped:
             with zipfile.ZipFile(path) as archive:
-                script = any(n.endswith("/constants.pkl") or "/code/" in n for n in archive.namelist())
-        except (OSError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"{path}: not a whole file ({error}); fetch it again") from error
-        if script:
+                names = archive.namelist()
+        if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
             raise CheckpointError(
                 f"{path}: a TorchScript archive, which holds code. Convert it where you trust it: "
                 "torch.save(torch.jit.load(FILE).state_dict(), 'pytorch_model.bin')"
             )
-    try:
-        # Files of the old format (before torch 1.6) cannot be memory-mapped.
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols, for files that are refused in the end
+            # Files of the old format (before torch 1.6) cannot be memory-mapped.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds more than tensors, and nothing else is unpickled. If you trust it, convert it to "
             "safetensors with the program that wrote it"
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:
+    except Exception as error:  # damaged bytes trip the unpickler in any way there is
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a whole torch file ({first}); fetch it again") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

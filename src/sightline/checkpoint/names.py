@@ -80,7 +80,14 @@ def _fetch(
     if not offline:
         try:
             info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
-            return _download(name, revision, info.sha, info.siblings or [], cache_dir, weights)
+            try:
+                return _download(name, revision, info.sha, info.siblings or [], cache_dir, weights)
+            except (errors.RepositoryNotFoundError, HubError):
+                raise
+            except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
+                raise HubError(
+                    f"{name}: the download broke off ({error}); run again to go on with it", "partial"
+                ) from error
         except errors.GatedRepoError as error:
             raise HubError(
                 f"{name}: gated. Ask for access on its page at {constants.ENDPOINT}/{name}, then `hf auth login`",
@@ -163,6 +170,7 @@ def _download(
 
 
 def _problem(path: Path, sibling: "RepoSibling", hashed: bool) -> str | None:
+    """What is wrong with a fetched file, by what the Hub says of it."""
     size: Any = sibling.size
     if size is not None and path.stat().st_size != size:
         return f"came as {path.stat().st_size} bytes of {size}"

@@ -1,0 +1,171 @@
+import io
+import json
+import pickle
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save, save_file
+
+from sightline.checkpoint.files import Weights, read_json, replacing, weight_paths, write_json, write_weights
+from sightline.checkpoint.fingerprint import fingerprint
+from sightline.errors import CheckpointError
+
+TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3, dtype=torch.float16), "n": torch.arange(3)}
+
+
+@pytest.mark.parametrize("kind", ["model.safetensors", "pytorch_model.bin", "old.bin", "open_clip.pt"])
+def test_opens_every_kind(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    if path.suffix == ".safetensors":
+        save_file(TENSORS, path)
+    elif kind == "open_clip.pt":  # a training checkpoint
+        torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in TENSORS.items()}}, path)
+    else:
+        torch.save(TENSORS, path, _use_new_zipfile_serialization=kind != "old.bin")
+    weights = Weights([path])
+    assert weights.shapes == {"a": (2, 3), "b": (3,), "n": (3,)}
+    assert weights.dtype == torch.float32
+    for key, tensor in TENSORS.items():
+        assert torch.equal(weights.get(key), tensor)
+
+
+def test_changing_a_tensor_leaves_the_file_alone(tmp_path: Path) -> None:
+    for name in ("model.safetensors", "model.bin"):
+        path = tmp_path / name
+        save_file(TENSORS, path) if name.endswith("s") else torch.save(TENSORS, path)
+        Weights([path]).get("a").add_(1)
+        assert torch.equal(Weights([path]).get("a"), TENSORS["a"])
+
+
+class Evil:
+    """Pickled, it would make a file when opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_malicious_pickle_is_refused_and_nothing_runs(tmp_path: Path, zipped: bool) -> None:
+    mark = tmp_path / "executed"
+    torch.save({"a": Evil(mark)}, tmp_path / "x.bin", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match="nothing else is unpickled"):
+        Weights([tmp_path / "x.bin"])
+    (tmp_path / "y.bin").write_bytes(pickle.dumps(Evil(mark)))
+    with pytest.raises(CheckpointError, match=r"y\.bin"):
+        Weights([tmp_path / "y.bin"])
+    assert not mark.exists()
+
+
+def test_a_torchscript_archive_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "ViT-B-32.pt", "w") as archive:
+        archive.writestr("ViT-B-32/code/__torch__.py", "print('no')")
+        archive.writestr("ViT-B-32/constants.pkl", pickle.dumps(()))
+        archive.writestr("ViT-B-32/data.pkl", pickle.dumps({}))
+    with pytest.raises(CheckpointError, match=r"TorchScript.*torch\.jit\.load"):
+        Weights([tmp_path / "ViT-B-32.pt"])
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {1: torch.ones(1)}, torch.ones(2)])
+def test_a_pickle_of_something_else(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "x.bin")
+    with pytest.raises(CheckpointError, match="not a plain dictionary"):
+        Weights([tmp_path / "x.bin"])
+
+
+def _bytes(kind: str) -> bytes:
+    if kind == "safetensors":
+        return save(TENSORS)
+    buffer = io.BytesIO()
+    torch.save(TENSORS, buffer, _use_new_zipfile_serialization=kind == "bin")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin", "old"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_named(tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject) -> None:
+    """Cut or overwritten anywhere: it opens with the right shapes, or it is refused by name; it never does else."""
+    whole = bytearray(_bytes(kind))
+    if data.draw(st.booleans(), label="cut"):
+        del whole[data.draw(st.integers(0, len(whole) - 1)) :]
+    else:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        junk = data.draw(st.binary(min_size=1, max_size=8))
+        whole[at : at + len(junk)] = junk
+    path = tmp_path_factory.mktemp("f") / f"model.{'safetensors' if kind == 'safetensors' else 'bin'}"
+    path.write_bytes(bytes(whole))
+    try:
+        weights = Weights([path])
+        for key in weights.shapes:
+            weights.get(key)
+    except CheckpointError as error:
+        assert str(path) in str(error)  # noqa: PT017 (most examples open)
+
+
+def test_shards(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "n": "model-2.safetensors"}}
+    write_json(tmp_path / "model.safetensors.index.json", index)
+    save_file({"a": TENSORS["a"]}, tmp_path / "model-1.safetensors")
+    with pytest.raises(CheckpointError, match=r"shard model-2\.safetensors is missing"):
+        weight_paths(tmp_path)
+    save_file({"b": TENSORS["b"], "n": TENSORS["n"]}, tmp_path / "model-2.safetensors")
+    weights = Weights(weight_paths(tmp_path))
+    assert all(torch.equal(weights.get(key), tensor) for key, tensor in TENSORS.items())
+    save_file(TENSORS, tmp_path / "model-2.safetensors")
+    with pytest.raises(CheckpointError, match="a is in another shard too"):
+        Weights(weight_paths(tmp_path))
+
+
+def test_a_shard_never_leaves_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    save_file(TENSORS, tmp_path / "outside.safetensors")
+    write_json(folder / "model.safetensors.index.json", {"weight_map": {"a": "../outside.safetensors"}})
+    with pytest.raises(CheckpointError, match="missing"):
+        weight_paths(folder)
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no weights in it; expected one of model\.safetensors"):
+        weight_paths(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff", "[" * 100_000])
+def test_json_that_is_no_object(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        read_json(tmp_path / "config.json")
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write_weights(path, TENSORS)
+    before = path.read_bytes()
+    with suppress(RuntimeError), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(bytes(20_000_000))
+    first = fingerprint([path], {"hidden_act": "gelu"})
+    assert len(first) == 32
+    assert first == fingerprint([path], {"hidden_act": "gelu"})
+    assert first != fingerprint([path], {"hidden_act": "quick_gelu"})
+    path.write_bytes(bytes(19_999_999) + b"1")
+    assert first != fingerprint([path], {"hidden_act": "gelu"})
+    assert json.dumps(first)
