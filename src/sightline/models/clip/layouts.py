@@ -125,7 +125,7 @@ def from_open_clip(cfg: Mapping[str, Any]) -> dict[str, Any]:
                 raise CheckpointError(
                     f"open_clip config: {place} sets {key} to {value!r}, which is another architecture"
                 )
-    act = {"hidden_act": "quick_gelu" if cfg.get("quick_gelu") else "gelu", "projection_dim": dim}
+    act = {"hidden_act": "quick_gelu" if cfg.get("quick_gelu") else "gelu"}
     # 2 is the convention for pooling at the highest id, as open_clip does.
     tokens = {"pad_token_id": 0, "eos_token_id": 2}
     return {
