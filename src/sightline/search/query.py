@@ -10,6 +10,7 @@ the collection before the parts are added: each has the same say in the order, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,23 +28,24 @@ if TYPE_CHECKING:
 AVOID_WEIGHT = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Query:
     """Words and pictures to come near to, words to keep away from.
 
     `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL picture, an array); a single
-    one may stand without its tuple. Several of one kind count as their average. Raises UsageError when there is
+    one may be given without a tuple. Several of one kind count as their average. Raises UsageError when there is
     nothing to look for, or a text is blank.
     """
 
-    texts: tuple[str, ...] = ()
-    images: tuple[Any, ...] = ()
-    avoid: tuple[str, ...] = ()
+    texts: tuple[str, ...]
+    images: tuple[Any, ...]
+    avoid: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        for field in ("texts", "images", "avoid"):
-            given = getattr(self, field)
-            object.__setattr__(self, field, tuple(given) if isinstance(given, (tuple, list)) else (given,))
+    def __init__(
+        self, texts: str | Sequence[str] = (), images: Any | Sequence[Any] = (), avoid: str | Sequence[str] = ()
+    ) -> None:
+        for name, given in (("texts", texts), ("images", images), ("avoid", avoid)):
+            object.__setattr__(self, name, tuple(given) if isinstance(given, tuple | list) else (given,))
         if not all(isinstance(text, str) and text.strip() for text in self.texts + self.avoid):
             raise UsageError("a text of the query is empty: say in words what to look for")
         if not self.texts and not self.images:

@@ -1,0 +1,38 @@
+"""`sightline fsck`: checks an index, and keeps what is whole of a damaged one."""
+
+from typing import Annotated
+
+import typer
+
+from sightline.cli.output import IndexOption, index_folder, one_line
+from sightline.errors import IndexDamaged
+
+
+def command(
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be; keep what is whole.")] = False,
+    index: IndexOption = None,
+) -> None:
+    """Check the index. Exit status 0: it is sound; 1: it is not, or not all could be repaired.
+
+    \b
+    Examples:
+      sightline fsck
+      sightline fsck --repair
+    """
+    from sightline.index import fsck
+
+    folder = index_folder(index)
+    problems = fsck.repair(folder) if repair else fsck.check(folder)
+    for problem in problems:
+        print(one_line(f"{problem.where}: {problem.what}"))
+    if not problems:
+        print("sound")
+        return
+    left = fsck.check(folder) if repair else problems
+    if repair and not left:
+        print("repaired; `sightline index` on the same folders brings back what was lost")
+        return
+    raise IndexDamaged(
+        f"{folder}: {len(left)} problems"
+        + ("; `sightline fsck --repair` keeps what is whole" if not repair else " are left; index into a new folder")
+    )

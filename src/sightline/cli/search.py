@@ -1,0 +1,62 @@
+"""`sightline search`: the pictures nearest to words, to pictures, to any mix of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.output import IndexOption, index_folder, one_line, terminal, write_found, write_json
+from sightline.errors import UsageError
+
+
+def command(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", metavar="FILE", help="A picture to come near to; may be repeated.")
+    ] = None,
+    avoid: Annotated[
+        list[str] | None, typer.Option("--not", metavar="TEXT", help="What to keep away from; may be repeated.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many to find.")] = 10,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a contact sheet, pictures inside.")
+    ] = None,
+    index: IndexOption = None,
+) -> None:
+    """Find the pictures nearest to words, to pictures, or to both.
+
+    \b
+    Examples:
+      sightline search "grandma on a red bicycle"
+      sightline search "in the snow" --image dog.jpg --not people -k 20
+      sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
+    """
+    for file in image or ():
+        if not file.is_file():
+            raise UsageError(f"{file}: there is no such picture")
+
+    from sightline.search import Query, open_index
+
+    query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
+    opened = open_index(index_folder(index))
+    found = opened.search(query, k, where)
+    if html is not None:
+        from sightline.search.sheet import Section, cards, picture, write_sheet
+
+        note = f"{len(found)} of {len(opened):,} pictures" + (f" where {where}" if where else "")
+        examples = [picture(file) for file in query.images]
+        write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
+        typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
+    if as_json:
+        write_json({key: getattr(r, key) for key in ("rank", "score", "uri", "kind", "start", "end")} for r in found)
+    else:
+        write_found(found, terminal())
+        if not found:
+            typer.echo(
+                "nothing found: " + ("no picture fulfils the condition" if where else "the index is empty"), err=True
+            )

@@ -1,0 +1,55 @@
+"""`sightline similar`: groups of pictures that are the same or almost."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.output import IndexOption, index_folder, one_line, write_json
+
+
+def command(
+    threshold: Annotated[
+        float, typer.Option(metavar="COSINE", help="How alike two pictures must be: above 0, 1 is the same.")
+    ] = 0.95,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a contact sheet, pictures inside.")
+    ] = None,
+    index: IndexOption = None,
+) -> None:
+    """Find groups of pictures that are the same or almost.
+
+    The first of each group is the one to keep: the most pixels, then the largest file, then the one indexed first.
+
+    \b
+    Examples:
+      sightline similar
+      sightline similar --threshold 0.98 --html doubles.html
+    """
+    from sightline.index import Table
+    from sightline.search import near_duplicates
+
+    table = Table.open(index_folder(index))
+    groups = near_duplicates(table, threshold)
+    if html is not None:
+        from sightline.search.sheet import Section, cards, write_sheet
+
+        sections = [Section(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
+        write_sheet(html, "Near-duplicates", sections or [Section("No near-duplicates", [])])
+        typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
+    if as_json:
+        write_json(
+            {"group": number, "rank": rank, **asdict(item)}
+            for number, group in enumerate(groups, 1)
+            for rank, item in enumerate(group, 1)
+        )
+    else:
+        for group in groups:
+            for item in group:
+                size = f"{item.width} x {item.height}"
+                print(f"{item.score:.4f}  {size:>13}  {one_line(item.uri)}")
+            print()
+        spare = sum(len(group) - 1 for group in groups)
+        typer.echo(f"{len(groups)} groups, {spare} pictures more than needed, of {table.count():,}", err=True)

@@ -1,0 +1,95 @@
+"""The command line in this process, with an encoder that sees nothing but colours."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from sightline.cli.main import main
+from sightline.errors import HubError, ImageError
+from sightline.processing.images import open_image
+
+
+class Colours:
+    """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
+
+    dim, size_hint = 3, 16
+
+    def __init__(self, name: str) -> None:
+        self.name, self.fingerprint = name, f"fingerprint of {name}"
+
+    def _unit(self, rgb: Any) -> Any:
+        vector = np.asarray(rgb, np.float32)
+        return vector / np.linalg.norm(vector)
+
+    def encode_text(self, texts: Any) -> Any:
+        return np.stack([self._unit(ImageColor.getrgb(text)) for text in texts])
+
+    def encode_images(self, images: Any) -> Any:
+        return np.stack([vector for _, vector in self.stream_images(images, open_image)])
+
+    def stream_images(self, items: Any, read: Any) -> Any:
+        for item in items:
+            try:
+                yield item, self._unit(np.asarray(read(item), np.float32).mean(axis=(0, 1)))
+            except ImageError as error:
+                yield item, error
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sightline.encoder` with two models, "colours" and "others"; without a name it is as offline."""
+
+    def load(name: str = "openai/clip-vit-base-patch32", revision: str | None = None) -> Colours:
+        if name not in ("colours", "others"):
+            raise HubError(f"{name}: not in the cache, and no network", "offline")
+        return Colours(name)
+
+    fake: Any = ModuleType("sightline.encoder")
+    fake.load, fake.Encoder = load, Colours
+    monkeypatch.setitem(sys.modules, "sightline.encoder", fake)
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Runs a command line; the index is that of $SIGHTLINE_INDEX, the working folder is empty."""
+    monkeypatch.setenv("SIGHTLINE_INDEX", str(tmp_path / "index"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def call(*args: object) -> Ran:
+        status = main([str(arg) for arg in args])
+        return Ran(status, *capfd.readouterr())
+
+    return call
+
+
+NAMES = ("red", "orange", "yellow", "lime", "blue", "purple", "white")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of single-coloured pictures, the file's name the colour's."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        Image.new("RGB", (24 + number, 16), name).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def indexed(run: Callable[..., Ran], pictures: Path) -> Path:
+    """The pictures, indexed."""
+    assert run("index", pictures, "--model", "colours").status == 0
+    return pictures

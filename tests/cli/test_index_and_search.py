@@ -1,0 +1,184 @@
+"""From a folder of pictures to answers, through the command line."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cli.conftest import NAMES
+
+
+def names(out):
+    """The stems of the files in plain output, in its order."""
+    return [Path(line.split(maxsplit=2)[2]).stem for line in out.splitlines()]
+
+
+def objects(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_words_pictures_and_things_to_avoid(run, indexed):
+    assert names(run("search", "red", "-k", "2").out) == ["red", "orange"]
+    assert names(run("search", "--image", indexed / "purple.png", "-k", "1").out) == ["purple"]
+    both = names(run("search", "red", "--image", indexed / "lime.png").out)
+    assert both[0] == "yellow", "red and green make yellow"
+    assert names(run("search", "white", "--not", "blue").out)[-1] == "blue"
+    assert len(names(run("search", "red", "-k", "100").out)) == len(NAMES)
+
+
+def test_plain_output_is_rank_score_path(run, indexed):
+    ran = run("search", "blue", "-k", "3")
+    first = ran.out.splitlines()[0].split()
+    assert first[0] == "1"
+    assert first[1] == "1.0000"
+    assert first[2] == str(indexed / "blue.png")
+    assert "\x1b" not in ran.out
+    assert ran.err == ""
+
+
+def test_json_is_one_object_a_line(run, indexed):
+    found = objects(run("search", "blue", "-k", "2", "--json").out)
+    assert [item["rank"] for item in found] == [1, 2]
+    assert found[0] == {
+        "rank": 1, "score": pytest.approx(1, abs=1e-3), "uri": str(indexed / "blue.png"), "kind": "image",
+        "start": None, "end": None,
+    }  # fmt: skip
+
+
+def test_conditions(run, indexed):
+    assert names(run("search", "blue", "--where", "width < 26").out) == ["orange", "red"]
+    ran = run("search", "blue", "--where", "width > 5000")
+    assert (ran.status, ran.out) == (0, "")
+    assert "no picture fulfils the condition" in ran.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
+def test_a_name_that_is_no_text(run, indexed):
+    name = os.fsdecode(b"caf\xe9 \xff\n.png")
+    (indexed / "blue.png").rename(indexed / name)
+    assert "1 moved" in run("index", indexed).out
+    (item,) = objects(run("search", "blue", "-k", "1", "--json").out)
+    assert os.fsencode(item["uri"]) == os.fsencode(indexed / name)
+    assert Path(item["uri"]).exists()
+    plain = run("search", "blue", "-k", "1").out
+    assert plain.count("\n") == 1
+    assert r"caf\udce9 \udcff\n.png" in plain
+    assert run("search", "blue", "--html", "sheet.html").status == 0
+
+
+def test_a_contact_sheet(run, indexed):
+    ran = run("search", "red", "--image", indexed / "lime.png", "--not", "blue", "-k", "3", "--html", "sheet.html")
+    assert (ran.status, ran.err) == (0, "contact sheet: sheet.html\n")
+    html = Path("sheet.html").read_text(encoding="utf-8")
+    assert html.count("<img") == 1 + 3
+    assert "“red” + lime.png − “blue”" in html
+    assert "3 of 7 pictures" in html
+
+
+def test_the_summary_says_what_happened(run, pictures):
+    (pictures / "text.jpg").write_text("no picture")
+    (pictures / "empty.jpg").touch()
+    ran = run("index", pictures, "--model", "colours")
+    assert ran.status == 0
+    assert ran.out.splitlines()[0] == "7 added, 0 changed, 0 moved, 0 removed, 0 unchanged, 2 skipped"
+    assert str(pictures / "text.jpg") in ran.out
+    assert str(pictures / "empty.jpg") in ran.out
+    assert ran.err == "", "no progress bar where there is no terminal"
+
+    (pictures / "red.png").unlink()
+    (pictures / "blue.png").rename(pictures / "sea.png")
+    Image.new("RGB", (9, 9), "gray").save(pictures / "lime.png")
+    Image.new("RGB", (9, 9), "pink").save(pictures / "pink.png")
+    ran = run("index", pictures)
+    assert ran.out.splitlines()[0] == "1 added, 1 changed, 1 moved, 1 removed, 4 unchanged, 2 skipped"
+
+
+def test_long_lists_of_skipped_files_are_cut(run, pictures):
+    for number in range(12):
+        (pictures / f"empty{number}.jpg").touch()
+    out = run("index", pictures, "--model", "colours").out
+    assert "(12):" in out
+    assert out.count("empty") < 12
+    assert "and 7 more" in out
+
+
+def test_forget_takes_out_without_a_model(run, indexed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sightline.encoder", None)
+    assert run("index", "--forget", indexed / "red.png").out == "1 pictures taken out of the index\n"
+    assert (indexed / "red.png").exists()
+    (indexed / "blue.png").unlink()
+    assert run("index", "--forget", indexed / "blue.png").out == "1 pictures taken out of the index\n"
+    assert "pictures     5\n" in run("info").out
+
+
+@pytest.mark.parametrize("files", [[], ["text.jpg"]])
+def test_nothing_indexed_is_a_failure(run, tmp_path, files):
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_text("no picture")
+    ran = run("index", folder, "--model", "colours")
+    assert ran.status == 1
+    assert "nothing is indexed" in ran.err
+
+
+def test_offline_says_how_to_go_on(run, pictures):
+    ran = run("index", pictures)
+    assert (ran.status, ran.out) == (1, "")
+    assert "openai/clip-vit-base-patch32" in ran.err
+    assert "--model mini" in ran.err
+
+
+def test_an_index_keeps_its_model(run, indexed):
+    assert run("index", indexed).status == 0, "its own model, though nobody names it"
+    ran = run("index", indexed, "--model", "others")
+    assert ran.status == 1
+    assert "--model colours" in ran.err
+    assert "--index" in ran.err
+
+
+def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sightline.index.sync", stop)
+    ran = run("index", indexed)
+    assert ran.status == 130
+    assert "goes on from there" in ran.err
+    assert run("search", "red").status == 0
+
+
+def test_similar(run, indexed):
+    Image.open(indexed / "red.png").resize((60, 40)).save(indexed / "large.png")
+    run("index", indexed)
+    ran = run("similar", "--threshold", "0.999", "--html", "sheet.html")
+    assert (ran.status, ran.out.count("\n")) == (0, 3)
+    kept, spare, _ = ran.out.split("\n", 2)
+    assert kept.split() == ["1.0000", "60", "x", "40", str(indexed / "large.png")]
+    assert spare.split()[1:] == ["24", "x", "16", str(indexed / "red.png")]
+    assert "1 pictures more than needed" in ran.err
+    assert run("similar").out.count(str(indexed)) == 4, "orange is like yellow, somewhat"
+    found = objects(run("similar", "--threshold", "0.999", "--json").out)
+    assert [(item["group"], item["rank"], Path(item["uri"]).stem) for item in found] == [(1, 1, "large"), (1, 2, "red")]
+    html = Path("sheet.html").read_text(encoding="utf-8")
+    assert html.count("<img") == 2
+
+
+def test_info_says_what_there_is(run, indexed, tmp_path):
+    out = run("info").out
+    for words in (str(tmp_path / "index"), "pictures     7", "colours", "3 numbers each", "width int32", "taken"):
+        assert words in out
+
+
+def test_fsck_finds_a_sound_index_and_a_damaged_one(run, indexed, tmp_path):
+    assert run("fsck") == (0, "sound\n", "")
+    data = next((tmp_path / "index").rglob("*.lance/data/*"))
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    ran = run("fsck")
+    assert ran.status == 1
+    assert "--repair" in ran.err
+    assert run("fsck", "--repair").status == 0
+    assert run("fsck").status == 0

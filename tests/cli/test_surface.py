@@ -1,0 +1,171 @@
+"""What people type: commands, options, help, errors and exit statuses."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import typer
+
+from sightline.cli.main import COMMANDS, app, main
+
+# A change here is a change for everybody's scripts.
+SURFACE = {
+    "index": ["PATH", "--model", "--forget", "--index"],
+    "search": ["TEXT", "--image", "--not", "-k", "--where", "--json", "--html", "--index"],
+    "similar": ["--threshold", "--json", "--html", "--index"],
+    "info": ["--index"],
+    "fsck": ["--repair", "--index"],
+    "demo": ["FOLDER"],
+}
+
+
+def test_the_surface_is_frozen():
+    group = typer.main.get_command(app)
+    context = group.make_context("sightline", ["info"])
+    found = {}
+    for name in COMMANDS:
+        params = group.get_command(context, name).params
+        found[name] = [(p.metavar or p.name.upper()) if p.param_type_name == "argument" else p.opts[0] for p in params]
+    assert found == {name: [*options, "--debug"] for name, options in SURFACE.items()}
+    assert [option for p in group.params for option in p.opts] == ["--version", "--debug"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run, command):
+    ran = run(command, "--help")
+    assert ran.status == 0
+    assert f"\n    sightline {command}" in ran.out
+    assert "Example" in ran.out
+    assert ran.err == ""
+
+
+def test_help_and_version(run):
+    for ran in (run("--help"), run()):
+        assert ran.status == 0
+        assert all(f"\n  {command} " in ran.out for command in COMMANDS)
+    assert run("--version").out == f"sightline {version('sightline')}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["serch"], "did you mean 'search'?"),
+        (["frobnicate"], "sightline --help"),
+        (["--frobnicate"], "--frobnicate"),
+        (["search", "-red"], 'a text that begins with a dash goes after "--"'),
+        (["search"], "query is empty"),
+        (["search", "  "], "empty"),
+        (["search", "red", "--not", ""], "empty"),
+        (["search", "--not", "red"], "empty"),
+        (["search", "red", "-k", "0"], "-k"),
+        (["search", "red", "-k", "many"], "-k"),
+        (["search", "red", "--where", "colour = 'red'"], "colour = 'red'"),
+        (["search", "red", "--where", "width >>>"], "width >>>"),
+        (["search", "--image", "none.jpg"], "none.jpg"),
+        (["search", "red", "--html", "none/sheet.html"], "none/sheet.html"),
+        (["search", "red", "blue"], "blue"),
+        (["similar", "--threshold", "2"], "threshold"),
+        (["index"], "PATH"),
+        (["index", "none"], "none: no such file or folder"),
+        (["info", "--index", __file__], "is a file"),
+        (["search", "red", "--index", __file__], "is a file"),
+        (["index", ".", "--index", __file__], "is a file"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use(run, indexed, args, says):
+    ran = run(*args)
+    assert ran.status == 2
+    assert says in ran.err
+    assert ran.err.count("\n") == 1, "one line"
+    assert ran.err.startswith("sightline: ")
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize("command", [["search", "red"], ["similar"], ["info"], ["fsck"]], ids=" ".join)
+def test_no_index_yet(run, tmp_path, command):
+    ran = run(*command)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert str(tmp_path / "index") in ran.err
+    assert "sightline index" in ran.err
+
+
+def test_a_text_may_begin_with_a_dash(run, indexed):
+    ran = run("search", "--json", "--", "-red")
+    assert ran.status == 1
+    assert "unknown color specifier: '-red'" in ran.err
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_traceback_comes_when_asked_for(run, indexed, place):
+    words = ["search", "nosuchcolour"]
+    quiet = run(*words)
+    assert (quiet.status, quiet.err.count("\n")) == (1, 1)
+    assert "ValueError" in quiet.err
+    assert "--debug" in quiet.err
+    words.insert(place, "--debug")
+    loud = run(*words)
+    assert loud.status == 1
+    assert "Traceback" in loud.err
+
+
+def test_errors_of_the_system_name_the_file(run, monkeypatch):
+    def command() -> None:
+        raise PermissionError(13, "Permission denied", "/the/file")
+
+    monkeypatch.setattr("sightline.cli.info.command", command)
+    ran = run("info")
+    assert (ran.status, ran.err) == (
+        1,
+        "sightline: Permission denied: /the/file; run again with --debug for the traceback\n",
+    )
+
+
+def test_names_cannot_write_to_the_terminal(run):
+    ran = run("index", "a\nb\x1b[31m\u202egpj.exe")
+    assert ran.err.count("\n") == 1
+    assert r"a\nb\x1b[31m\u202egpj.exe" in ran.err
+
+
+def test_ctrl_c_is_no_traceback(run, monkeypatch):
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sightline.cli.info.command", command)
+    assert run("info") == (130, "", "sightline: stopped\n")
+
+
+def python(code, *, env=None, **options):
+    return subprocess.run([sys.executable, "-c", code], text=True, timeout=60, capture_output=True, env=env, **options)
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    """Help of every command, too: nothing that computes is imported before something is to be computed."""
+    ran = python(
+        "import json, sys\n"
+        "from sightline.cli.main import COMMANDS, main\n"
+        "for command in COMMANDS: assert main([command, '--help']) == 0\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    loaded = set(json.loads(ran.stdout.splitlines()[-1]))
+    assert not loaded & {"torch", "lance", "pyarrow", "faiss", "numpy", "PIL", "rich", "huggingface_hub", "tokenizers"}
+    assert "typer" in loaded
+
+
+def test_a_closed_pipe_is_quiet(tmp_path):
+    program = Path(sys.executable).parent / "sightline"
+    command = f"{program} search --help | true; echo ${{PIPESTATUS[0]}}"
+    # Unbuffered, so that the writing itself meets the closed pipe.
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    ran = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, env=env)
+    assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+def test_main_takes_the_programs_own_arguments(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sightline", "--version"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("sightline ")
