@@ -1,0 +1,54 @@
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sightline.encoder.pipeline import batches, ordered_map
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 10), st.randoms(use_true_random=False))
+def test_in_order_and_in_bounded_memory(n: int, threads: int, ahead: int, random) -> None:
+    taken = 0
+    delays = [random.random() * 0.002 for _ in range(n)]
+
+    def source():
+        nonlocal taken
+        for i in range(n):
+            taken += 1
+            yield i
+
+    def work(i: int) -> int:
+        time.sleep(delays[i])
+        return i * i
+
+    for seen, (item, result) in enumerate(ordered_map(work, source(), threads, ahead)):
+        assert (item, result) == (seen, seen * seen)
+        assert taken <= seen + 1 + ahead
+    assert taken == n
+
+
+def test_what_work_raises_comes_out_and_threads_end() -> None:
+    def work(i: int) -> int:
+        if i == 3:
+            raise ZeroDivisionError
+        return i
+
+    results = []
+    with pytest.raises(ZeroDivisionError):
+        results.extend(item for item, _ in ordered_map(work, range(100), 2, 8))
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-decode")]
+
+
+def test_closing_early_ends_the_threads() -> None:
+    stream = ordered_map(lambda i: i, range(1000), 2, 8)
+    assert next(stream) == (0, 0)
+    stream.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-decode")]
+
+
+def test_batches() -> None:
+    assert list(batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(batches([], 3)) == []

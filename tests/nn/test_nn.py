@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch import nn
+
+from sightline.nn.attention import SelfAttention, causal_mask
+from sightline.nn.loss import contrastive_loss
+from sightline.nn.patches import PatchEmbedding, interpolate_positions
+
+
+def test_attention_is_torch_s() -> None:
+    """Against `nn.MultiheadAttention`, which has fused projections too."""
+    torch.manual_seed(0)
+    mine, reference = SelfAttention(24, 3).double(), nn.MultiheadAttention(24, 3, batch_first=True).double()
+    mine.qkv.weight.data, mine.qkv.bias.data = reference.in_proj_weight.data, torch.randn(72, dtype=torch.float64)
+    reference.in_proj_bias.data = mine.qkv.bias.data
+    mine.out.load_state_dict(reference.out_proj.state_dict())
+    x = torch.randn(2, 7, 24, dtype=torch.float64)
+    seen = torch.rand(2, 1, 1, 7) > 0.3
+    seen[..., 0] = True
+    for mask, causal in ((None, False), (None, True), (seen, False), (seen, True)):
+        hidden = None if not causal else ~causal_mask(7, x.device)
+        padding = None if mask is None else ~mask[:, 0, 0]
+        expected, weights = reference(x, x, x, key_padding_mask=padding, attn_mask=hidden, average_attn_weights=False)
+        for implementation in ("sdpa", "eager"):
+            mine.implementation = implementation
+            torch.testing.assert_close(mine(x, mask, causal), expected, rtol=1e-12, atol=1e-12)
+        collected: list[torch.Tensor] = []
+        mine(x, mask, causal, collected)
+        torch.testing.assert_close(collected[0], weights, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 11), (4, 4)])
+def test_patches_are_a_convolution(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    embed = PatchEmbedding(3, 4, 5).double()
+    pixels = torch.randn(2, 3, *size, dtype=torch.float64)
+    expected = nn.functional.conv2d(pixels, embed.weight, stride=4).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(embed(pixels), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_positions_for_the_same_grid_are_the_table_itself() -> None:
+    table = torch.randn(10, 4)
+    assert interpolate_positions(table, 3, 3, 3) is table
+    assert interpolate_positions(table, 3, 2, 5).shape == (11, 4)
+    assert torch.equal(interpolate_positions(table, 3, 2, 5)[0], table[0])
+    assert interpolate_positions(table.bfloat16(), 3, 2, 5).dtype == torch.bfloat16
+
+
+def test_loss_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+    expected = torch.log(1 + torch.exp(torch.tensor(-2.0)))
+    torch.testing.assert_close(contrastive_loss(logits), expected)
+    # Smoothing 0.1 over two classes moves 0.05 of the weight to the wrong one, which costs 2 more.
+    torch.testing.assert_close(contrastive_loss(logits, 0.1), expected + 0.05 * 2)
+    lopsided = torch.tensor([[1.0, 3.0], [0.0, 1.0]])
+    rows = nn.functional.cross_entropy(lopsided, torch.arange(2))
+    columns = nn.functional.cross_entropy(lopsided.T, torch.arange(2))
+    torch.testing.assert_close(contrastive_loss(lopsided), (rows + columns) / 2)
