@@ -99,11 +99,11 @@ def bar() -> Iterator[Any]:
         tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
 
         def report(at: "Progress") -> None:
+            skipped = f", {at.skipped:,} skipped" if at.skipped else ""
             if at.stage not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
-                tasks[at.stage] = bar.add_task("")
-            skipped = f", {at.skipped:,} skipped" if at.skipped else ""
+                tasks[at.stage] = bar.add_task(at.stage, total=at.total)
             bar.update(tasks[at.stage], description=f"{at.stage}{skipped}", completed=at.done, total=at.total)
 
         yield report
