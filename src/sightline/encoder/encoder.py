@@ -58,17 +58,17 @@ class Encoder:
         self.name = name
         self.device = device
         self.dtype = dtype
-        self._path = path
-        self._folder = path if path.is_dir() else path.parent
-        self._family = family_of(self._folder)
-        self._config: Any = self._family.config.from_folder(self._folder)
-        self.profile = PixelProfile.from_folder(self._folder)
+        self.path = path
+        self.folder = path if path.is_dir() else path.parent
+        self.family = family_of(self.folder)
+        self._config: Any = self.family.config.from_folder(self.folder)
+        self.profile = PixelProfile.from_folder(self.folder)
         self.dim: int = self._config.projection_dim
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, config and preprocessing: indexes keep it to know their model again."""
-        weights = weight_paths(self._folder) if self._path.is_dir() else [self._path]
+        weights = weight_paths(self.folder) if self.path.is_dir() else [self.path]
         return fingerprint(weights, self._config.to_dict(), self.profile.to_dict())
 
     @property
@@ -79,15 +79,15 @@ class Encoder:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Strings to token ids."""
-        return Tokenizer.from_folder(self._folder, max_length=self._config.text_config.max_position_embeddings)
+        return Tokenizer.from_folder(self.folder, max_length=self._config.text_config.max_position_embeddings)
 
     @cached_property
     def _text(self) -> PretrainedModel:
-        return self._family.text.from_pretrained(self._path, dtype=self.dtype).to(self.device)
+        return self.family.text.from_pretrained(self.path, dtype=self.dtype).to(self.device)
 
     @cached_property
     def _image(self) -> PretrainedModel:
-        return self._family.image.from_pretrained(self._path, dtype=self.dtype).to(self.device)
+        return self.family.image.from_pretrained(self.path, dtype=self.dtype).to(self.device)
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""

@@ -18,6 +18,7 @@ class Family:
     """What an encoder needs of a family. Both towers put out vectors (B, `config.projection_dim`)."""
 
     config: "type[Config]"
+    model: "type[PretrainedModel]"
     text: "type[PretrainedModel]"
     image: "type[PretrainedModel]"
 

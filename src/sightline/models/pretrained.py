@@ -53,7 +53,7 @@ class PretrainedModel(nn.Module):
         folder, paths = (path, weight_paths(path)) if path.is_dir() else (path.parent, [path])
         config = cls.config_class.from_folder(folder)
         weights = Weights(paths)
-        pieces = plan(cls._table(weights, paths[0]), set(weights.shapes), str(paths[0]))
+        pieces = plan(cls.table(weights, paths[0]), set(weights.shapes), str(paths[0]))
         with torch.device("meta"):
             model = cls(config)
         wanted = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
@@ -75,7 +75,8 @@ class PretrainedModel(nn.Module):
         return model.eval()
 
     @classmethod
-    def _table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
+    def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
+        """The table for the layout that these weights have. Raises `CheckpointError` if it is none of ours."""
         for marker, table in cls.tables.items():
             if marker in weights.shapes:
                 return table

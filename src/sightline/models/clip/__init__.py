@@ -6,7 +6,7 @@ from sightline.models.clip.model import CLIPModel, CLIPOutput
 from sightline.models.clip.text import CLIPTextModel, CLIPTextModelOutput, CLIPTextModelWithProjection
 from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelOutput, CLIPVisionModelWithProjection
 
-FAMILY = Family(CLIPConfig, CLIPTextModelWithProjection, CLIPVisionModelWithProjection)
+FAMILY = Family(CLIPConfig, CLIPModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection)
 
 __all__ = [
     "FAMILY",

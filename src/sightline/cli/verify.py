@@ -1,0 +1,32 @@
+"""`sightline verify`: does a checkpoint give here what it gives elsewhere?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a Hub name, or mini.")],
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The picture that the golden values were computed on.")
+    ] = None,
+) -> None:
+    """Check a checkpoint: weights, token ids, pixels, vectors and logits.
+
+    Against golden values of the reference where there are some, else for consistency with itself; each line says
+    which. Exit status 1 if anything differs.
+
+    \b
+    Examples:
+      sightline verify mini
+      sightline verify openai/clip-vit-base-patch32 --image 000000039769.jpg
+    """
+    from sightline.encoder.certificate import certify
+
+    failed = 0
+    for check in certify(model, image):
+        failed += not check.passed
+        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:<10} {check.found}  (against {check.against})")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,167 @@
+"""Does a checkpoint give here what it gives elsewhere? Checks against golden values where there are some, else within.
+
+Golden values lie in `pretrained/golden.json`: for a name, what the reference computed in float32 through the
+checkpoint's own processor, and the picture that it saw.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sightline import scenes
+from sightline.checkpoint.files import Weights, weight_paths
+from sightline.checkpoint.names import PACKAGED, sha256
+from sightline.checkpoint.rules import plan, read, write
+from sightline.encoder.encoder import Encoder, Vectors, load
+from sightline.processing.images import open_image
+
+TEXTS = ("a photo of a cat", "a photo of a dog", "Ein Hund läuft, 犬が走る! 🐕", "so long " * 200)
+FLOAT32 = 1e-5
+"""Relative: what float32 leaves of a sum of a few thousand terms in another order."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """`what` was compared `against` ("golden values ..." or "itself"); `found` says with which result."""
+
+    what: str
+    against: str
+    found: str
+    passed: bool
+
+
+def certify(name_or_folder: str | os.PathLike[str], picture: Path | None = None) -> Iterator[Check]:
+    """Opens a checkpoint and checks it, one step after another, in float32 on the processor.
+
+    `picture`: the file that the golden values of a public checkpoint were computed on; without it, or with another,
+    a drawn scene is used and the checks are of self-consistency. Raises what `load` raises.
+    """
+    encoder = load(name_or_folder, device="cpu", dtype="float32")
+    golden = _golden(str(name_or_folder))
+    yield _weights(encoder)
+    yield _tokens(encoder, golden)
+    image, of_picture = _picture(golden, picture)
+    if picture is not None or of_picture:
+        said = "golden values' own" if of_picture else "another than the golden values were computed on"
+        yield Check("picture", "its hash", said if golden else "no golden values for this checkpoint", True)
+    known = golden if of_picture else {}
+    yield _pixels(encoder, image, known)
+    vectors = encoder.encode_images([image]), encoder.encode_text(golden.get("texts", TEXTS[:2]))
+    yield _vectors(encoder, image, *vectors, known)
+    yield _logits(encoder, image, *vectors, known)
+    yield _precision(encoder, image, *vectors)
+
+
+def _golden(name: str) -> dict[str, Any]:
+    goldens: dict[str, dict[str, Any]] = json.loads((PACKAGED / "golden.json").read_text(encoding="utf-8"))
+    return goldens.get(name, {})
+
+
+def _picture(golden: dict[str, Any], picture: Path | None) -> tuple[Image.Image, bool]:
+    """The picture to check with, and whether it is the one that the golden values were computed on."""
+    about = golden.get("picture", {})
+    if picture is not None:
+        image = open_image(picture)
+        return image, sha256(picture) == about.get("sha256")
+    image = scenes.sample(about.get("scene", 0)).draw(about.get("size", 320))
+    return image, hashlib.sha256(image.tobytes()).hexdigest() == about.get("pixels_sha256")
+
+
+def _weights(encoder: Encoder) -> Check:
+    """Through our names and back: each tensor of the file, bit for bit."""
+    model = encoder.family.model
+    paths = weight_paths(encoder.folder)
+    weights = Weights(paths)
+    table = model.table(weights, paths[0])
+    state = {to: read(piece, weights.get) for to, piece in plan(table, set(weights.shapes), str(paths[0])).items()}
+    back = write(table, state)
+    same = all(torch.equal(tensor, weights.get(key)) for key, tensor in back.items())
+    return Check("weights", "itself", f"{len(back)} tensors read and written back, bit for bit", same)
+
+
+def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
+    tokenizer = encoder.tokenizer
+    if golden:
+        ids = [row.tolist() for row in tokenizer.encode(golden["texts"])]
+        return Check("token ids", golden["source"], f"{len(ids)} texts", ids == golden["token_ids"])
+    rows = tokenizer.encode(list(TEXTS))
+    longest = max(len(row) for row in rows)
+    ends = {int(row[-1]) for row in rows}
+    passed = len(ends) == 1 and longest == tokenizer.max_length and all(len(row) >= 2 for row in rows)
+    found = f"each text ends in token {ends}, the longest is cut to {longest} with its end kept"
+    return Check("token ids", "itself", found, passed)
+
+
+def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Check:
+    profile = encoder.profile
+    values = profile.normalise(profile.crop(image)[None])[0]
+    if golden.get("pixels"):
+        # Sums over patches of the picture pin every pixel down without storing them all.
+        difference = float(np.abs(_patch_means(values) - np.array(golden["pixels"])).max())
+        return Check(
+            "pixels", golden["source"], f"largest difference of a patch's mean {difference:.1e}", difference < 1e-6
+        )
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    again = profile.crop(open_image(buffer.getvalue()))
+    same = np.array_equal(profile.crop(image), again) and bool(np.isfinite(values).all())
+    return Check("pixels", "itself", f"{values.shape[2]} x {values.shape[1]}, the same through a PNG file", same)
+
+
+def _patch_means(values: Vectors) -> Vectors:
+    """(3, H, W) -> means over an 8 x 8 grid, (192,)."""
+    rows = np.array_split(values, 8, axis=1)
+    return np.array([c.mean(axis=(1, 2)) for r in rows for c in np.array_split(r, 8, axis=2)], np.float32).ravel()
+
+
+def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors, golden: dict[str, Any]) -> Check:
+    if golden.get("image_vector"):
+        expected = np.concatenate([[golden["image_vector"]], golden["text_vectors"]])
+        difference = float(np.linalg.norm(np.concatenate([images, texts]) - expected, axis=1).max())
+        return Check("vectors", golden["source"], f"largest difference {difference:.1e}", difference < FLOAT32)
+    beside = encoder.encode_images([image.rotate(90), image, image.rotate(180)])[1]
+    unit = float(np.abs(np.linalg.norm(np.concatenate([images, texts]), axis=1) - 1).max())
+    difference = float(np.linalg.norm(beside - images[0]))
+    found = f"lengths 1 to {unit:.1e}, beside other pictures the same to {difference:.1e}"
+    return Check("vectors", "itself", found, unit < 1e-6 and difference < FLOAT32)
+
+
+def _logits(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors, golden: dict[str, Any]) -> Check:
+    model = encoder.family.model.from_pretrained(encoder.folder, dtype=torch.float32)
+    rows = encoder.tokenizer.encode(list(golden.get("texts", TEXTS[:2])))
+    ids, mask = encoder.tokenizer.pad(rows, None)
+    pixels = encoder.profile.normalise(encoder.profile.crop(image)[None])
+    with torch.inference_mode():
+        out = model(torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(mask))
+    logits = out.logits_per_image[0].double().numpy()
+    said = ", ".join(f"{value:.4f}" for value in logits)
+    if golden.get("logits_per_image"):
+        expected = np.array(golden["logits_per_image"])
+        # Published figures have as many digits as they have.
+        passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
+        return Check("logits", golden["source"], f"{said}; expected {', '.join(map(str, expected))}", passed)
+    cosines = images.astype(np.float64) @ texts.T.astype(np.float64)
+    scale = float(model.logit_scale.double().exp())
+    difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
+    found = f"{said}: the scale {scale:.4g} times the vectors' cosines, to {difference:.1e}"
+    return Check("logits", "itself", found, difference < FLOAT32)
+
+
+def _precision(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors) -> Check:
+    """Whether what "auto" chooses on this machine stays near float32."""
+    auto = load(encoder.path)
+    cosines = [float((auto.encode_images([image]) * images).sum())]
+    cosines += (auto.encode_text(TEXTS[:2]) * encoder.encode_text(TEXTS[:2])).sum(axis=1).tolist()
+    found = (
+        f'dtype "auto" is {str(auto.dtype).removeprefix("torch.")} here: cosine to float32 at least {min(cosines):.5f}'
+    )
+    return Check("precision", "itself", found, min(cosines) > 0.998)
