@@ -60,7 +60,8 @@ def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
         raise ValueError("floats with an opacity channel must lie between 0 and 1")
     opacity = array[..., 3:] / white
     blended = opacity * array[..., :3] + (1 - opacity) * white
-    return (np.round(blended) if whole else blended).astype(array.dtype)
+    rgb: NDArray[Any] = (np.round(blended) if whole else blended).astype(array.dtype)
+    return rgb
 
 
 def array_to_bytes(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
@@ -98,7 +99,12 @@ def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Imag
 
 def _integers(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     shift = max(int(values.max()).bit_length() - 8, 0)
-    return lambda strip: strip.clip(0) >> shift
+
+    def convert(strip: NDArray[Any]) -> NDArray[Any]:
+        shifted: NDArray[Any] = strip.clip(0) >> shift
+        return shifted
+
+    return convert
 
 
 def _floats(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -109,6 +115,7 @@ def _floats(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
 
     def convert(strip: NDArray[Any]) -> NDArray[Any]:
         known = np.nan_to_num(strip.astype(np.float64), nan=low, posinf=high, neginf=low).clip(low, high)
-        return ((known - low) * (255 / (high - low))).round()
+        stretched: NDArray[Any] = ((known - low) * (255 / (high - low))).round()
+        return stretched
 
     return convert

@@ -1,0 +1,163 @@
+"""Strings to token ids, by a checkpoint's own vocabulary."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
+
+from sightline.errors import CheckpointError, UsageError
+from sightline.processing.files import read_object, write_object, write_text
+
+Ids = NDArray[np.int64]
+
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "cls_token", "sep_token", "mask_token")
+_NO_LIMIT = 1_000_000
+"""A file that names no limit says 10^30."""
+
+
+class Tokenizer:
+    """Strings to token ids and back. Safe to share between threads: the library's object is never changed.
+
+    `max_length`: tokens that the model takes. `pad_id`, `eos_id`: the token that fills a row up, the one that ends it.
+    """
+
+    def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
+        """`pipeline` without truncation and padding; `settings` as in `tokenizer_config.json`."""
+        self._pipeline = pipeline
+        self._settings = dict(settings)
+        self.max_length = max_length
+        ends = pipeline.encode("").ids
+        if len(ends) != 2 or max_length < 2:
+            raise CheckpointError("the tokenizer puts no start and end around a text, or has no room for them")
+        self.eos_id: int = ends[-1]
+        pad = pipeline.token_to_id(_content(settings.get("pad_token")))
+        self.pad_id: int = self.eos_id if pad is None else pad
+
+    @classmethod
+    def from_folder(cls, folder: Path, max_length: int | None = None) -> Self:
+        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline), and the settings beside them.
+
+        `max_length` is the model's own limit; the least that it and the files name counts. Raises CheckpointError.
+        """
+        settings = _read_settings(folder)
+        whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
+        if not whole.is_file() and not (vocabulary.is_file() and merges.is_file()):
+            raise CheckpointError(
+                f"{folder}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt"
+            )
+        try:
+            if whole.is_file():
+                pipeline = tokenizers.Tokenizer.from_file(str(whole))
+            else:
+                pipeline = _clip_pipeline(vocabulary, merges, settings)
+            limits = [max_length, settings.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
+            known = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _NO_LIMIT]
+            if not known:
+                raise CheckpointError(f"{folder}: names no model_max_length; pass max_length")
+            if "pad_token" not in settings and pipeline.padding:
+                settings["pad_token"] = pipeline.padding["pad_token"]
+            pipeline.no_truncation()
+            pipeline.no_padding()
+            return cls(pipeline, settings, min(known))
+        except CheckpointError:
+            raise
+        except Exception as error:  # the library raises plain `Exception`
+            raise CheckpointError(f"{folder}: its tokenizer can't be read ({error})") from error
+
+    def save(self, folder: Path) -> None:
+        """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
+        settings = {"tokenizer_class": "CLIPTokenizer"} | self._settings | {"model_max_length": self.max_length}
+        settings.setdefault("pad_token", self._pipeline.id_to_token(self.pad_id))
+        write_text(folder / "tokenizer.json", self._pipeline.to_str(pretty=True))
+        write_object(folder / "tokenizer_config.json", settings)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Ids]:
+        """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
+        for text in texts:
+            if not isinstance(text, str):
+                raise UsageError(f"texts are strings, not {type(text).__name__}")
+        # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8: it becomes a question mark.
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(clean)]
+
+    def cut(self, ids: Ids, length: int) -> Ids:
+        """At most `length` ids, the last of which stays the end: models pool there."""
+        return ids if len(ids) <= length else np.append(ids[: length - 1], self.eos_id)
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Each string's int64 ids, cut to the model's length. Raises UsageError for what is no string."""
+        return [self.cut(ids, self.max_length) for ids in self.tokenize(texts)]
+
+    def pad(self, rows: Sequence[Ids], length: int | None = None) -> tuple[Ids, Ids]:
+        """Rows to ids and mask, int64 (n, length), filled on the right; None is the longest row's length."""
+        width = max([length or 0, *map(len, rows)])
+        ids = np.full((len(rows), width), self.pad_id, np.int64)
+        mask = np.zeros((len(rows), width), np.int64)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
+        """The text of ids, as near as lower case and folded white space allow."""
+        text = self._pipeline.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
+        return text.replace(getattr(self._pipeline.model, "end_of_word_suffix", None) or "\0", " ").strip()
+
+
+def _clip_pipeline(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
+    start, end, unknown = (
+        _added(settings.get(name), default)
+        for name, default in (("bos_token", _START), ("eos_token", _END), ("unk_token", _END))
+    )
+    lines = merges.read_text(encoding="utf-8").split("\n")
+    pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    bpe: Any = models.BPE(
+        vocab=read_object(vocabulary),
+        merges=pairs,
+        continuing_subword_prefix="",
+        end_of_word_suffix="</w>",
+        unk_token=unknown.content,
+    )
+    pipeline: Any = tokenizers.Tokenizer(bpe)
+    pipeline.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    # Words with their apostrophes, digits one by one, runs of anything else.
+    words = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+    special = "|".join(re.escape(token) for token in (_START, _END))
+    split = pre_tokenizers.Split(Regex(f"{special}|{words}"), behavior="removed", invert=True)
+    pipeline.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    pipeline.decoder = decoders.ByteLevel()
+    pipeline.add_special_tokens([start, end, unknown])
+    ids = [pipeline.token_to_id(token.content) for token in (end, start)]
+    pipeline.post_processor = processors.RobertaProcessing(
+        (end.content, ids[0]), (start.content, ids[1]), trim_offsets=False, add_prefix_space=False
+    )
+    return pipeline
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    """What the tokenizer's side files say of limits and special tokens; nothing of where they once lay."""
+    config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
+    found = read_object(config) if config.is_file() else {}
+    if tokens.is_file() and "added_tokens_decoder" not in found:
+        found |= read_object(tokens)
+    return {key: found[key] for key in (*_NAMES, "model_max_length", "tokenizer_class") if found.get(key) is not None}
+
+
+def _content(token: Any) -> str:
+    """The text of a special token: plain, or an object with flags."""
+    return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
+
+
+def _added(token: Any, default: str) -> AddedToken:
+    flags = token if isinstance(token, Mapping) else {}
+    known = {key: bool(flags[key]) for key in ("single_word", "lstrip", "rstrip", "normalized") if key in flags}
+    return AddedToken(_content(token) or default, special=True, **({"normalized": False} | known))
