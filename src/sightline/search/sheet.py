@@ -181,8 +181,8 @@ h2 { font-size: 1.4rem; }
 header p { margin: .25rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
 ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 1.1rem .9rem; }
 ol::after { content: ""; flex: 1000 1 0; }
-li { flex: calc(var(--shape) * 100) 1 calc(var(--shape) * 11.5rem); min-width: 0;
-  max-width: calc(var(--shape) * 19rem); }
+li { flex: calc(var(--shape) * 100) 1 calc(var(--shape) * 9.5rem); min-width: 0;
+  max-width: calc(var(--shape) * 15rem); }
 a { display: block; aspect-ratio: var(--shape); border-radius: 8px; overflow: hidden; background: var(--tile);
   position: relative; }
 a:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
