@@ -150,7 +150,7 @@ def _logits(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vector
         passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
         return Check("logits", golden["source"], f"{said}; expected {', '.join(map(str, expected))}", passed)
     cosines = images.astype(np.float64) @ texts.T.astype(np.float64)
-    scale = float(model.logit_scale.double().exp())
+    scale = float(model.logit_scale.detach().double().exp())
     difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
     found = f"{said}: the scale {scale:.4g} times the vectors' cosines, to {difference:.1e}"
     return Check("logits", "itself", found, difference < FLOAT32)
