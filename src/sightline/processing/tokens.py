@@ -16,7 +16,8 @@ from sightline.processing.files import read_object, write_object, write_text
 Ids = NDArray[np.int64]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "cls_token", "sep_token", "mask_token")
+_CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
+_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _NO_LIMIT = 1_000_000
 """A file that names no limit says 10^30."""
 
@@ -54,17 +55,19 @@ class Tokenizer:
         try:
             if whole.is_file():
                 pipeline = tokenizers.Tokenizer.from_file(str(whole))
+                known = {token.content for token in pipeline.get_added_tokens_decoder().values()}
+                pipeline.add_tokens([token for token in _named(settings).values() if token.content not in known])
             else:
-                pipeline = _clip_pipeline(vocabulary, merges, settings)
+                pipeline = _clip_pipeline(vocabulary, merges, _named(_CLIP_TOKENS | settings))
             limits = [max_length, settings.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
-            known = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _NO_LIMIT]
-            if not known:
+            sane = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _NO_LIMIT]
+            if not sane:
                 raise CheckpointError(f"{folder}: names no model_max_length; pass max_length")
-            if "pad_token" not in settings and pipeline.padding:
-                settings["pad_token"] = pipeline.padding["pad_token"]
+            if pipeline.padding:
+                settings.setdefault("pad_token", pipeline.padding["pad_token"])
             pipeline.no_truncation()
             pipeline.no_padding()
-            return cls(pipeline, settings, min(known))
+            return cls(pipeline, settings, min(sane))
         except CheckpointError:
             raise
         except Exception as error:  # the library raises plain `Exception`
@@ -72,10 +75,18 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
-        settings = {"tokenizer_class": "CLIPTokenizer"} | self._settings | {"model_max_length": self.max_length}
-        settings.setdefault("pad_token", self._pipeline.id_to_token(self.pad_id))
+        tokens = {name: _content(self._settings[name]) for name in _NAMES if name in self._settings}
+        start, end = (self._pipeline.id_to_token(i) for i in self._pipeline.encode("").ids)
+        settings = {
+            "tokenizer_class": self._settings.get("tokenizer_class", "CLIPTokenizer"),
+            "model_max_length": self.max_length,
+            "bos_token": start,
+            "eos_token": end,
+            "unk_token": end,
+            "pad_token": self._pipeline.id_to_token(self.pad_id),
+        }
         write_text(folder / "tokenizer.json", self._pipeline.to_str(pretty=True))
-        write_object(folder / "tokenizer_config.json", settings)
+        write_object(folder / "tokenizer_config.json", settings | tokens)
 
     def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
@@ -110,20 +121,16 @@ class Tokenizer:
         return text.replace(getattr(self._pipeline.model, "end_of_word_suffix", None) or "\0", " ").strip()
 
 
-def _clip_pipeline(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
+def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToken]) -> tokenizers.Tokenizer:
     """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
-    start, end, unknown = (
-        _added(settings.get(name), default)
-        for name, default in (("bos_token", _START), ("eos_token", _END), ("unk_token", _END))
-    )
     lines = merges.read_text(encoding="utf-8").split("\n")
-    pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    bpe: Any = models.BPE(
+    pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
+    bpe = models.BPE(
         vocab=read_object(vocabulary),
         merges=pairs,
         continuing_subword_prefix="",
         end_of_word_suffix="</w>",
-        unk_token=unknown.content,
+        unk_token=named["unk_token"].content,
     )
     pipeline: Any = tokenizers.Tokenizer(bpe)
     pipeline.normalizer = normalizers.Sequence(
@@ -135,12 +142,18 @@ def _clip_pipeline(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) 
     split = pre_tokenizers.Split(Regex(f"{special}|{words}"), behavior="removed", invert=True)
     pipeline.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     pipeline.decoder = decoders.ByteLevel()
-    pipeline.add_special_tokens([start, end, unknown])
-    ids = [pipeline.token_to_id(token.content) for token in (end, start)]
-    pipeline.post_processor = processors.RobertaProcessing(
-        (end.content, ids[0]), (start.content, ids[1]), trim_offsets=False, add_prefix_space=False
+    pipeline.add_tokens(list(named.values()))
+    end, start = (
+        (named[name].content, pipeline.token_to_id(named[name].content)) for name in ("eos_token", "bos_token")
     )
-    return pipeline
+    pipeline.post_processor = processors.RobertaProcessing(
+        (end, pipeline.token_to_id(end)),
+        (start, pipeline.token_to_id(start)),
+        trim_offsets=False,
+        add_prefix_space=False,
+    )
+    built: tokenizers.Tokenizer = pipeline
+    return built
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
@@ -149,15 +162,24 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     found = read_object(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in found:
         found |= read_object(tokens)
-    return {key: found[key] for key in (*_NAMES, "model_max_length", "tokenizer_class") if found.get(key) is not None}
+    named = (*_NAMES, "added_tokens_decoder", "model_max_length", "tokenizer_class")
+    return {key: found[key] for key in named if found.get(key) is not None}
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
+    """The special tokens by name, in the order in which the reference adds them: of equal ones the last one's flags
+    count. They are found inside a text too."""
+    flags = {_content(token): token for token in settings.get("added_tokens_decoder", {}).values()}
+    tokens = {}
+    for name in _NAMES:
+        if content := _content(settings.get(name)):
+            given = flags.get(content, settings[name])
+            given = given if isinstance(given, Mapping) else {}
+            known = {key: bool(given[key]) for key in ("single_word", "lstrip", "rstrip", "normalized") if key in given}
+            tokens[name] = AddedToken(content, special=True, **({"normalized": False} | known))
+    return tokens
 
 
 def _content(token: Any) -> str:
     """The text of a special token: plain, or an object with flags."""
     return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
-
-
-def _added(token: Any, default: str) -> AddedToken:
-    flags = token if isinstance(token, Mapping) else {}
-    known = {key: bool(flags[key]) for key in ("single_word", "lstrip", "rstrip", "normalized") if key in flags}
-    return AddedToken(_content(token) or default, special=True, **({"normalized": False} | known))
