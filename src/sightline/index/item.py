@@ -43,9 +43,9 @@ class Item:
             before = os.fstat(file.fileno())
             source = file.read() if before.st_size <= _WHOLE else b""
             self.hash = hash_bytes(source) if source else hash_file(file)
-            picture = open_image(source or self.path, short_side=short_side)
-            after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        picture = open_image(source or self.path, short_side=short_side)
+        after = self.path.stat()
+        if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
             raise ImageError(str(self.path), "it changed while it was being read")
         self.size, self.mtime = before.st_size, before.st_mtime_ns
         self.width, self.height = picture.info["full_size"]

@@ -8,39 +8,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sightline.errors import IndexLocked
+from sightline.errors import IndexFault, IndexLocked
 
 NAME = "writer.lock"
 
 
 @contextmanager
-def writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
+def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
     """Hold the right to write to the index in `folder` (which must exist).
 
-    Waits at most `wait` seconds for another writer to finish, then raises IndexLocked with its process id and start.
+    Gives whether the writer before finished: if it was killed or failed, it may have left files behind. Waits at most
+    `wait` seconds for another writer to finish, then raises IndexLocked with its process id and start; IndexFault
+    where the folder cannot be written or cannot be locked.
     """
     until = time.monotonic() + wait
-    with os.fdopen(os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8") as file:
-        while not _take(file.fileno()):
+    try:
+        handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise IndexFault(f"{folder} cannot be written: {error.strerror}") from error
+    try:
+        while not _take(handle, folder):
             if time.monotonic() >= until:
-                raise IndexLocked(f"{folder} is being written by {_holder(folder)}: wait until it is done, or stop it")
+                raise IndexLocked(f"{folder} is being written by {holder(folder)}: wait until it is done, or stop it")
             time.sleep(min(0.1, max(0.0, until - time.monotonic())))
-        _note(file.fileno(), {"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
-        try:
-            yield
-        finally:
-            _note(file.fileno(), None)
-            _release(file.fileno())
+        finished = os.fstat(handle).st_size == 0
+        _note(handle, json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        yield finished
+        _note(handle, "")
+    finally:
+        os.close(handle)  # which gives the lock back
 
 
-def _note(handle: int, who: dict[str, object] | None) -> None:
-    with suppress(OSError):  # on a full disk the lock holds without its note
-        os.ftruncate(handle, 0)
-        os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, json.dumps(who).encode() if who else b"")
+def is_held(folder: Path) -> bool:
+    """Whether a writer is at work."""
+    try:
+        handle = os.open(folder / NAME, os.O_RDWR)
+    except OSError:
+        return False  # never locked, or not ours to write
+    try:
+        return not _take(handle, folder)
+    finally:
+        os.close(handle)
 
 
-def _holder(folder: Path) -> str:
+def holder(folder: Path) -> str:
+    """Who holds the lock, as far as its note tells."""
     try:
         who = json.loads((folder / NAME).read_text(encoding="utf-8"))
         return f"process {who['pid']} since {who['since']}"
@@ -48,32 +60,32 @@ def _holder(folder: Path) -> str:
         return "another process"
 
 
+def _note(handle: int, text: str) -> None:
+    with suppress(OSError):  # on a full disk the lock holds without its note
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, text.encode())
+
+
 if sys.platform == "win32":
     import msvcrt
 
-    _FAR = 1 << 30  # the locked byte lies beyond the note, which others must be able to read
-
-    def _take(handle: int) -> bool:
-        os.lseek(handle, _FAR, os.SEEK_SET)
+    def _take(handle: int, folder: Path) -> bool:
+        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond the note, which others must be able to read
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
 
-    def _release(handle: int) -> None:
-        os.lseek(handle, _FAR, os.SEEK_SET)
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-
 else:
     import fcntl
 
-    def _take(handle: int) -> bool:
+    def _take(handle: int, folder: Path) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            raise IndexFault(f"{folder}: its file system has no locks ({error.strerror}); use another disk") from error
         return True
-
-    def _release(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,31 +1,32 @@
-"""Folder against table: what is new, changed, moved or gone, and the table brought up to date."""
+"""The table brought up to date with folders, in commits small enough that a killed run loses little."""
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from sightline.errors import ImageError, IndexFault, ModelMismatch, SightlineError, UsageError
+from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageError
 from sightline.index import lock, walk
-from sightline.index.item import Item, hash_file, open_file
+from sightline.index.item import Item
+from sightline.index.plan import Plan, compare, rows_below
 from sightline.index.schema import ModelRecord, item_schema
 from sightline.index.table import Table, claim, exists
-from sightline.index.uri import to_text, to_uri
+from sightline.index.uri import to_uri
 
 T = TypeVar("T")
 
 _BATCH = 256
 _SECONDS = 5.0
 """A batch is committed when it is full or this old: so much is lost at most when a run is killed."""
+_AMENDED = 2048
+"""Rows at a time that get a new name or time; they are whole rows, thumbnails with them."""
 
 
 class Encoder(Protocol):
@@ -58,7 +59,8 @@ class Progress:
 
 @dataclass
 class Summary:
-    """What a run did, in files. `changed` counts rows with new contents, `skipped` says why."""
+    """What a run did, in files. `changed` are rows with new contents; a changed file that can no longer be read is
+    both skipped and removed. `skipped` says why."""
 
     added: int = 0
     unchanged: int = 0
@@ -68,27 +70,14 @@ class Summary:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-class _Row(NamedTuple):
-    id: int
-    size: int
-    mtime: int
-    hash: str
-
-
-@dataclass
-class _Plan:
-    """`amend`: id -> (path, mtime) of rows whose contents stay; `encode`: path -> row it replaces, if any."""
-
-    amend: dict[int, tuple[str, int]] = field(default_factory=dict)
-    remove: list[int] = field(default_factory=list)
-    encode: dict[str, _Row | None] = field(default_factory=dict)
+Report = Callable[[Progress], None]
 
 
 def sync(
     folder: str | os.PathLike[str],
     paths: Sequence[str | os.PathLike[str]],
     encoder: Encoder,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Report | None = None,
     *,
     wait: float = 0.0,
 ) -> Summary:
@@ -97,22 +86,26 @@ def sync(
     Only rows at and below `paths` are touched. Files whose size and time are those in the table are not read. A killed
     run loses at most the last few seconds of work; the next one goes on. Another writer at work is waited for `wait`
     seconds. Raises IndexLocked, ModelMismatch, UsageError for a path that is not there, and IndexFault where a folder
-    lost all its pictures at once.
+    lost all its pictures at once or the index cannot be written.
     """
     folder, report = Path(folder), progress or (lambda _: None)
     roots = walk.roots_of(paths)
+    known = rows_below(Table.open(folder), roots) if exists(folder) else {}
     for root in roots:
-        if not os.path.lexists(root) and not _rows_below(folder, [root]):
+        if not os.path.lexists(root) and not any(walk.is_below(path, root) for path in known):
             raise UsageError(f"{root}: no such file or folder")
     claim(folder)
-    with lock.writer(folder, wait):
+    with lock.writer(folder, wait) as finished:
         report(Progress("scanning"))
         found = walk.listing(roots, avoid=folder)
-        table = _table(folder, encoder, found)
         summary = Summary(skipped=found.skipped)
+        table = _table(folder, encoder, found)
         if table is not None:
-            plan = _compare(table, roots, found, summary, report)
-            _tell_of_moves(table, plan)
+            if not finished:
+                table.sweep()
+            plan = compare(table, roots, found, lambda *state: report(_scanning(*state)))
+            summary.unchanged, summary.moved, summary.removed = plan.unchanged, plan.moved, len(plan.remove)
+            _amend(table, plan)
             _encode(table, plan, encoder, summary, report)
             report(Progress("finishing"))
             table.tidy()
@@ -125,11 +118,15 @@ def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str
     Table.open(folder)
     with lock.writer(folder, wait):
         table = Table.open(folder)
-        ids = [row.id for row in _known(table, walk.roots_of(paths)).values()]
+        ids = [row.id for row in rows_below(table, walk.roots_of(paths)).values()]
         if ids:
             table.remove(ids)
             table.tidy()
     return len(ids)
+
+
+def _scanning(done: int, total: int, path: Path) -> Progress:
+    return Progress("scanning", done, total, path=path)
 
 
 def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
@@ -146,147 +143,90 @@ def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
     return table
 
 
-def _rows_below(folder: Path, roots: Sequence[str]) -> int:
-    return len(_known(Table.open(folder), roots)) if exists(folder) else 0
-
-
-def _known(table: Table, roots: Sequence[str]) -> dict[str, _Row]:
-    """The rows at and below `roots`, by path."""
-    columns = [column.to_pylist() for column in table.columns(["uri", *_Row._fields]).columns]
-    known: dict[str, _Row] = {}
-    for uri, *facts in zip(*columns, strict=True):
-        path = to_text(uri)
-        if any(walk.is_below(path, root) for root in roots):
-            known[path] = _Row(*facts)
-    return known
-
-
-def _compare(
-    table: Table, roots: Sequence[str], found: walk.Listing, summary: Summary, report: Callable[[Progress], None]
-) -> _Plan:
-    known = _known(table, roots)
-    for path in known.keys() - found.files.keys():
-        if not walk.is_listed(path):  # given by its own name once
-            found.look(path)
-    gone = {path: row for path, row in known.items() if path not in found.files and not found.is_blocked(path)}
-    for root in roots:
-        lost = sum(walk.is_below(path, root) for path in gone)
-        if lost and not any(walk.is_below(path, root) for path in found.files):
-            raise IndexFault(
-                f"{root} holds no picture any more, but the index holds {lost} from there: is its disk mounted? "
-                f"To drop them: `sightline index {root} --forget`"
-            )
-    plan = _Plan()
-    gone_by_size: defaultdict[int, list[_Row]] = defaultdict(list)
-    for row in gone.values():
-        gone_by_size[row.size].append(row)
-    doubtful: list[tuple[str, list[_Row]]] = []
-    for path, (size, mtime) in found.files.items():
-        held = known.get(path)
-        if held and (held.size, held.mtime) == (size, mtime):
-            summary.unchanged += 1
-            continue
-        plan.encode[path] = held
-        twins = gone_by_size[size] if held is None else [held] if held.size == size else []
-        if twins:
-            doubtful.append((path, twins))
-    with ThreadPoolExecutor(4) as pool:
-        hashes = pool.map(_hash, (path for path, _ in doubtful))
-        for done, ((path, twins), hashed) in enumerate(zip(doubtful, hashes, strict=True)):
-            report(Progress("scanning", done, len(doubtful), path=Path(path)))
-            same = next((twin for twin in twins if twin.hash == hashed and twin.id not in plan.amend), None)
-            if same is None:
-                continue
-            plan.amend[same.id] = path, found.files[path][1]
-            if plan.encode.pop(path) is None:
-                summary.moved += 1
-            else:
-                summary.unchanged += 1
-    plan.remove = [row.id for row in gone.values() if row.id not in plan.amend]
-    summary.removed = len(plan.remove)
-    return plan
-
-
-def _hash(path: str) -> str | None:
-    try:
-        with open_file(Path(path)) as file:
-            return hash_file(file)
-    except (OSError, ImageError):
-        return None  # encoding it will say why
-
-
-def _tell_of_moves(table: Table, plan: _Plan) -> None:
-    amended = list(plan.amend.items())
-    for start in range(0, len(amended), 8192):
-        part = amended[start : start + 8192]
-        ids, uris, times = zip(*((id, to_uri(path), mtime) for id, (path, mtime) in part), strict=True)
-        schema = item_schema(table.model)
-        table.replace(
-            pa.table([ids, uris, times], schema=pa.schema([schema.field(name) for name in ("id", "uri", "mtime")]))
-        )
+def _amend(table: Table, plan: Plan) -> None:
+    """Tell the table of new names and times, then of files that are gone."""
+    ids = list(plan.amend)
+    for start in range(0, len(ids), _AMENDED):
+        rows = table.take(ids[start : start + _AMENDED])
+        told = [plan.amend[id] for id in ids[start : start + _AMENDED]]
+        for name, values in ("uri", [to_uri(path) for path, _ in told]), ("mtime", [mtime for _, mtime in told]):
+            place = rows.schema.get_field_index(name)
+            rows = rows.set_column(place, rows.schema.field(place), pa.array(values))
+        table.replace(rows)
     if plan.remove:
         table.remove(plan.remove)
 
 
-def _encode(table: Table, plan: _Plan, encoder: Encoder, summary: Summary, report: Callable[[Progress], None]) -> None:
+def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report: Report) -> None:
     if not plan.encode:
         return
-    new = sum(row is None for row in plan.encode.values())
-    fresh = iter(range(table.reserve(new), 2**63 - 1)) if new else iter(())
-    items = [Item(next(fresh) if row is None else row.id, Path(path)) for path, row in plan.encode.items()]
-    old = {row.id for row in plan.encode.values() if row is not None}
-    batch = _Batch(table, old)
+    ids = {path: row.id for path, row in plan.encode.items() if row is not None}
+    batch = _Batch(table, set(ids.values()), summary)
+    new = [path for path, row in plan.encode.items() if row is None]
+    if new:
+        ids.update(zip(new, range(table.reserve(len(new)), 2**63), strict=False))
+    items = [Item(ids[path], Path(path)) for path in plan.encode]
     stream = encoder.stream_images(items, lambda item: item.read(encoder.size_hint))
-    for done, (item, vector) in enumerate(stream, start=1):
-        if isinstance(vector, SightlineError):
-            summary.skipped.append((item.path, vector.reason if isinstance(vector, ImageError) else str(vector)))
-            if item.id in old:
-                batch.unreadable.append(item.id)
-                summary.removed += 1
-        else:
+    try:
+        for done, (item, vector) in enumerate(stream, start=1):
             batch.add(item, vector)
-            if item.id in old:
-                summary.changed += 1
-            else:
-                summary.added += 1
-        report(Progress("encoding", done, len(items), summary.added, len(summary.skipped), item.path))
+            report(Progress("encoding", done, len(items), summary.added, len(summary.skipped), item.path))
+    except KeyboardInterrupt:
+        batch.flush()
+        raise
     batch.flush()
 
 
 class _Batch:
-    """Encoded items on their way to the table."""
+    """Encoded items on their way into the table. `old` are the ids that are in it."""
 
-    def __init__(self, table: Table, old: set[int]) -> None:
-        self._table, self._old = table, old
-        self._rows: list[tuple[Item, Any]] = []
+    def __init__(self, table: Table, old: set[int], summary: Summary) -> None:
+        self._table, self._old, self._summary = table, old, summary
+        self._start()
+
+    def _start(self) -> None:
+        self._new: list[tuple[Item, Any]] = []
+        self._changed: list[tuple[Item, Any]] = []
+        self._unreadable: list[int] = []
         self._since = time.monotonic()
-        self.unreadable: list[int] = []
 
-    def add(self, item: Item, vector: npt.NDArray[np.float32]) -> None:
-        self._rows.append((item, vector.astype(np.float16)))
-        if len(self._rows) >= _BATCH or time.monotonic() - self._since > _SECONDS:
+    def add(self, item: Item, vector: npt.NDArray[np.float32] | SightlineError) -> None:
+        if not isinstance(vector, SightlineError) and not np.isfinite(vector).all():
+            vector = ImageError(str(item.path), "the model gives no finite vector for it")
+        if isinstance(vector, SightlineError):
+            reason = vector.reason if isinstance(vector, ImageError) else str(vector)
+            self._summary.skipped.append((item.path, reason))
+            if item.id in self._old:  # the row no longer tells what is in the file
+                self._unreadable.append(item.id)
+                self._summary.removed += 1
+        elif item.id in self._old:
+            self._changed.append((item, vector))
+            self._summary.changed += 1
+        else:
+            self._new.append((item, vector))
+            self._summary.added += 1
+        if len(self._new) + len(self._changed) >= _BATCH or time.monotonic() - self._since > _SECONDS:
             self.flush()
+            self._table.tidy()
 
     def flush(self) -> None:
-        """Commit: changed rows are replaced, new ones added, rows of files that cannot be read any more go."""
-        changed = [row for row in self._rows if row[0].id in self._old]
-        added = [row for row in self._rows if row[0].id not in self._old]
-        if changed:
-            self._table.replace(self._to_arrow(changed))
-        if added:
-            self._table.append(self._to_arrow(added))
-        if self.unreadable:
-            self._table.remove(self.unreadable)
-        self._rows, self.unreadable, self._since = [], [], time.monotonic()
+        """Commit. Between the commits, too, every row is whole and there once."""
+        if self._changed:
+            self._table.replace(self._to_arrow(self._changed))
+        if self._new:
+            self._table.append(self._to_arrow(self._new))
+        if self._unreadable:
+            self._table.remove(self._unreadable)
+        self._start()
 
     def _to_arrow(self, rows: Sequence[tuple[Item, Any]]) -> pa.Table:
-        items = [item for item, _ in rows]
-        vectors = pa.array(np.concatenate([vector for _, vector in rows]))
         schema = item_schema(self._table.model)
+        items = [item for item, _ in rows]
+        vectors = np.concatenate([vector for _, vector in rows]).astype(np.float16)
         columns: dict[str, Any] = {
             "uri": [to_uri(item.path) for item in items],
             "kind": ["image"] * len(items),
-            "vector": pa.FixedSizeListArray.from_arrays(vectors, self._table.model.dim),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors), self._table.model.dim),
         }
         for name in ("id", "size", "mtime", "hash", "width", "height", "taken", "thumbnail"):
             columns[name] = [getattr(item, name) for item in items]

@@ -1,12 +1,14 @@
 """The table of items in an index folder: a Lance dataset, read by anyone, written by the holder of the lock."""
 
 import os
-import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("LANCE_LOG", "critical")  # Lance reads it when imported: no log lines between our own
 
 import lance
 import numpy as np
@@ -14,19 +16,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
-from sightline.index import lock
+from sightline.index import faults, lock
 from sightline.index.schema import VERSION, ModelRecord, item_schema, version_of
 
 NAME = "items.lance"
 """The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
 
+Ids = npt.NDArray[np.int64]
+
 _NEXT_ID = "sightline.next_id"
-_FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
-"""What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
-_SMALL_FRAGMENTS = 64
-_FRAGMENT_ROWS = 65_536
+_FRAGMENT_ROWS = 16_384
+"""Rows of a merged fragment: few enough that a broken file costs little, enough for a million rows in 64 files."""
+_SMALL_FRAGMENTS = 16
+"""So many fragments below half of that are merged. Large ones stay: what is added never costs rewriting all."""
 _KEEP = timedelta(hours=1)
-"""A replaced version stays readable this long: whoever reads it has that long to finish or refresh."""
+"""A replaced version stays readable this long: whoever reads it has that long to finish or to refresh."""
+_KEEP_LAST = 2
+"""So many versions stay however old they are: `fsck` falls back on one of them if the newest manifest breaks."""
 
 
 class Table:
@@ -37,32 +43,29 @@ class Table:
     """
 
     def __init__(self, folder: Path, dataset: Any) -> None:
+        """Use `open` or `create`. Raises IndexTooNew or IndexDamaged if this is no table that we know."""
         self.folder = folder
         self._dataset = dataset
-        self._places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
+        self._places: tuple[Ids, Ids] | None = None
         metadata = dataset.schema_metadata
         try:
             self.version = version_of(metadata)
-        except (KeyError, ValueError):
-            raise IndexDamaged(f"{folder / NAME} is not a table of Sightline's") from None
-        if self.version > VERSION:
-            raise IndexTooNew(
-                f"{folder} has format {self.version}; this Sightline reads up to {VERSION}: update Sightline"
-            )
-        try:
+            if self.version > VERSION:
+                raise IndexTooNew(f"{folder} has format {self.version}, this Sightline knows {VERSION}: update it")
             self.model = ModelRecord.from_metadata(metadata)
+            whole = dataset.schema.equals(item_schema(self.model))
         except (KeyError, ValueError):
-            raise IndexDamaged(f"{folder}: the record of its model is broken; {_repair(folder)}") from None
-        if not dataset.schema.equals(item_schema(self.model)):
-            raise IndexDamaged(f"{folder}: its columns are not those of format {VERSION}; {_repair(folder)}")
+            whole = False
+        if not whole:
+            raise IndexDamaged(f"{folder / NAME} lacks what Sightline wrote into it; {faults.repair(folder)}")
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Table":
-        """The table in `folder`. Raises IndexMissing, IndexTooNew or IndexDamaged."""
+        """The newest version of the table in `folder`. Raises IndexMissing, IndexTooNew or IndexDamaged."""
         folder = Path(folder)
         if not exists(folder):
             raise IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
-        with _reading(folder):
+        with faults.reading(folder), faults.hushed():
             dataset = lance.dataset(str(folder / NAME))
         return cls(folder, dataset)
 
@@ -70,7 +73,7 @@ class Table:
     def create(cls, folder: str | os.PathLike[str], model: ModelRecord) -> "Table":
         """A new, empty table in `folder`."""
         folder = Path(folder)
-        with _writing(folder):
+        with faults.writing(folder):
             dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME))
         return cls(folder, dataset)
 
@@ -78,45 +81,43 @@ class Table:
 
     def count(self) -> int:
         """Number of rows."""
-        with _reading(self.folder):
+        with self._reading():
             return int(self._dataset.count_rows())
 
     def refresh(self) -> bool:
         """Move on to the newest version; whether there was a newer one."""
-        with _reading(self.folder):
-            before = self._dataset.version
-            if self._dataset.latest_version == before:
+        with faults.reading(self.folder):
+            if self._dataset.latest_version == self._dataset.version:
                 return False
-        renewed = Table.open(self.folder)
-        self._dataset, self.model, self._places = renewed._dataset, renewed.model, None
+        newest = Table.open(self.folder)
+        self._dataset, self.model, self._places = newest._dataset, newest.model, None
         return True
 
-    def vectors(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]:
+    def vectors(self) -> tuple[Ids, npt.NDArray[np.float16]]:
         """All ids, int64 (n,), and vectors, float16 (n, dim), in the order in which the table holds them."""
         n = self.count()
         ids = np.empty(n, np.int64)
         matrix = np.empty((n, self.model.dim), np.float16)
-        with _reading(self.folder):
-            start = 0
+        stop = 0
+        with self._reading():
             for batch in self._dataset.to_batches(columns=["id", "vector"]):
-                stop = start + batch.num_rows
+                start, stop = stop, stop + batch.num_rows
                 ids[start:stop] = batch.column("id").to_numpy()
                 matrix[start:stop] = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
-                start = stop
+            if stop != n:
+                raise ValueError(f"{stop} rows where there should be {n}")
         return ids, matrix
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
-        with _reading(self.folder):
+        with self._reading():
             return self._dataset.to_table(columns=list(names))
 
-    def rows(
-        self, ids: Sequence[int] | npt.NDArray[np.int64], columns: Sequence[str] | None = None
-    ) -> list[dict[str, Any]]:
+    def rows(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """One dict per id, in the order of `ids`, each with its "id". Raises KeyError for an id that is not here."""
         return list(self.take(ids, columns).to_pylist())
 
-    def take(self, ids: Sequence[int] | npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    def take(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> pa.Table:
         """As `rows`, as a pyarrow table."""
         wanted = np.asarray(ids, dtype=np.int64)
         if self._places is None:
@@ -124,99 +125,135 @@ class Table:
             order = np.argsort(held)
             self._places = held[order], order
         held, order = self._places
-        ranks = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
+        ranks = np.searchsorted(held, wanted)
+        ranks[ranks == len(held)] = 0
         if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
-            raise KeyError(f"{self.folder} holds no row {sorted(set(wanted.tolist()) - set(held.tolist()))[0]}")
+            raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(held.tolist()))}")
         names = item_schema(self.model).names if columns is None else list(dict.fromkeys(["id", *columns]))
         places, back = np.unique(order[ranks], return_inverse=True)
-        with _reading(self.folder):
-            return self._dataset.take(pa.array(places), columns=names).take(pa.array(back))
+        with self._reading():
+            return self._dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
 
-    def ids_where(self, sql: str) -> npt.NDArray[np.int64]:
+    def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
         try:
             found = self._dataset.to_table(columns=["id"], filter=sql)
-        except _FAILURES as error:
+        except BaseException as error:
+            if not faults.is_failure(error):
+                raise
             self.columns(["id"])  # a damaged table fails here too, and says so
-            names = ", ".join(item_schema(self.model).names)
-            raise UsageError(f"the filter {sql!r} is not understood ({_reason(error)}); columns are {names}") from None
+            raise UsageError(
+                f"the filter {sql!r} is not understood: {faults.reason(error)}. Columns are "
+                f"{', '.join(item_schema(self.model).names)}; a time is written timestamp '2024-12-31 18:00:00'"
+            ) from None
         return np.asarray(found.column("id"), dtype=np.int64)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with faults.reading(self.folder):
+                yield
+        except IndexDamaged as error:
+            if self.refresh():
+                raise IndexFault(f"{self.folder} was rewritten since it was opened: ask again") from error
+            raise
 
     # ---- writing
 
     def reserve(self, count: int) -> int:
         """Set `count` ids aside, for good; returns the first. What is not used of them stays unused."""
-        held = self.columns(["id"]).column("id").to_numpy()
-        first = max(int(self._dataset.config().get(_NEXT_ID, 0)), int(held.max(initial=-1)) + 1)
-        with self._commit():
+        first = self.next_id()
+        with self._writing():
             self._dataset.update_config({_NEXT_ID: str(first + count)})
         return first
 
+    def next_id(self) -> int:
+        """The lowest id that no row has or had."""
+        held = self.columns(["id"]).column("id").to_numpy()
+        return max(int(self._dataset.config().get(_NEXT_ID, 0)), int(held.max(initial=-1)) + 1)
+
     def append(self, rows: pa.Table) -> None:
         """Add whole rows whose ids are new."""
-        with self._commit():
+        with self._writing():
             self._dataset.insert(rows)
 
     def replace(self, rows: pa.Table) -> None:
-        """Give the rows with these ids new values: whole rows, or "id" and the columns that change."""
-        with self._commit():
+        """Put whole rows in the place of those with the same ids."""
+        with self._writing():
             self._dataset.merge_insert("id").when_matched_update_all().execute(rows)
 
     def remove(self, ids: Sequence[int]) -> None:
         """Take rows out."""
-        with self._commit():
+        with self._writing():
             keys = pa.table({"id": pa.array(ids, pa.int64())})
             self._dataset.merge_insert("id").when_matched_delete().execute(keys)
 
+    def drop(self, fragments: Sequence[int], addresses: Sequence[int]) -> None:
+        """Take out whole fragments, unread, and rows by their addresses: what `fsck` found broken."""
+        with self._writing():
+            if fragments:
+                gone = lance.LanceOperation.Delete([], fragments, "false")
+                self._dataset = lance.LanceDataset.commit(self._dataset, gone, read_version=self._dataset.version)
+            for start in range(0, len(addresses), 1000):
+                listed = ", ".join(map(str, addresses[start : start + 1000]))
+                self._dataset.delete(f"_rowid IN ({listed})")
+
     def tidy(self) -> None:
-        """Merge small fragments and drop versions nobody can still be reading, when there is enough of either."""
-        with self._commit():
-            if self._dataset.stats.dataset_stats(_FRAGMENT_ROWS)["num_small_files"] >= _SMALL_FRAGMENTS:
-                self._dataset.optimize.compact_files(target_rows_per_fragment=_FRAGMENT_ROWS)
-            if len(list((self.folder / NAME / "_versions").iterdir())) > _SMALL_FRAGMENTS:
-                # half-written files of killed runs are nobody's: the lock says that no other writer is at work
-                self._dataset.cleanup_old_versions(_KEEP, delete_unverified=True)
+        """Merge small fragments when there are many, and drop versions that nobody can still be reading."""
+        fragments = self._dataset.get_fragments()
+        large = [f.fragment_id for f in fragments if f.physical_rows - f.num_deletions >= _FRAGMENT_ROWS // 2]
+        with self._writing():
+            if len(fragments) - len(large) >= _SMALL_FRAGMENTS:
+                self._dataset.optimize.compact_files(
+                    target_rows_per_fragment=_FRAGMENT_ROWS, excluded_fragment_ids=large
+                )
+            ages = [time.time() - file.stat().st_mtime for file in self._files("_versions")]
+            if len(ages) > _KEEP_LAST and max(ages) > 2 * _KEEP.total_seconds():  # so in a long run once an hour
+                self._dataset.cleanup_old_versions(_KEEP, retain_versions=_KEEP_LAST)
+
+    def leftovers(self) -> list[Path]:
+        """Files that a killed or failed writer left behind: no version of the table refers to them."""
+        with faults.reading(self.folder):
+            known = set(self._dataset.tracked_files().read_all().column("path").to_pylist())
+        left = [
+            file
+            for part in ("data", "_deletions", "_transactions")
+            for file in self._files(part)
+            if f"{part}/{file.name}" not in known
+        ]
+        return left + [file for file in self._files("_versions") if file.suffix not in (".manifest", ".json")]
+
+    def sweep(self) -> None:
+        """Delete the leftovers. Only the writer may: another's half-written files would be among them."""
+        for file in self.leftovers():
+            file.unlink(missing_ok=True)
+
+    def _files(self, part: str) -> Iterator[Path]:
+        return (self.folder / NAME / part).glob("*")
 
     @contextmanager
-    def _commit(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         self._places = None
-        with _writing(self.folder):
+        with faults.writing(self.folder):
             yield
 
 
 def exists(folder: Path) -> bool:
     """Whether the folder holds an index, whole or damaged. A creation that was cut short left none."""
     dataset = folder / NAME
-    return any(any((dataset / part).glob("*")) for part in ("_versions", "data"))
+    return any(any((dataset / pattern[0]).glob(pattern[1])) for pattern in (("_versions", "*.manifest"), ("data", "*")))
+
+
+def manifests(folder: Path) -> dict[int, Path]:
+    """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
+    files = (folder / NAME / "_versions").glob("*.manifest")
+    return {2**64 - 1 - int(file.stem): file for file in files if file.stem.isdecimal()}
 
 
 def claim(folder: Path) -> None:
-    """Make the index folder, if it may become one. Raises UsageError where other things live."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not exists(folder) and (others := {entry.name for entry in folder.iterdir()} - {NAME, lock.NAME}):
+    """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
+    with faults.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        others = {entry.name for entry in folder.iterdir()} - {NAME, lock.NAME}
+    if others and not exists(folder):
         raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")
-
-
-def _repair(folder: Path) -> str:
-    return f"`sightline fsck --repair --index {folder}` keeps what is whole"
-
-
-def _reason(error: Exception) -> str:
-    """The error's first line without the places in Lance's sources."""
-    return re.sub(r",? \S+\.rs:\d+:\d+", "", str(error).splitlines()[0])
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES as error:
-        raise IndexDamaged(f"{folder} is damaged ({_reason(error)}); {_repair(folder)}") from error
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES as error:
-        raise IndexFault(f"{folder} could not be written ({_reason(error)}); what it held before is intact") from error

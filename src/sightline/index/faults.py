@@ -1,0 +1,67 @@
+"""Lance's failures as the errors that users meet."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sightline.errors import IndexDamaged, IndexFault
+
+FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
+"""What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether Lance failed. A panic in its Rust code derives from BaseException and cannot be imported."""
+    return isinstance(error, FAILURES) or type(error).__name__ == "PanicException"
+
+
+def reason(error: BaseException) -> str:
+    """The error's first line, without places in Lance's sources."""
+    return re.sub(r",? \S+\.rs:\d+:\d+", "", (str(error).splitlines() or [type(error).__name__])[0])
+
+
+def repair(folder: Path) -> str:
+    """How to go on with a damaged index."""
+    return f"`sightline fsck --repair --index {folder}` keeps what is whole"
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """What fails in here is damage."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        raise IndexDamaged(f"{folder} is damaged ({reason(error)}); {repair(folder)}") from error
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What fails in here left the table as it was."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        raise IndexFault(
+            f"{folder} could not be written ({reason(error)}); what it held before is intact, and the next run goes on "
+            f"from there. If there is space and permission, see `sightline fsck --index {folder}`"
+        ) from error
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what native code prints off the terminal: Rust reports a panic to stderr before it becomes an exception."""
+    sys.stderr.flush()
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)

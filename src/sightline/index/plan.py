@@ -1,0 +1,117 @@
+"""Folder against table: which files are new, changed, moved, gone, and which rows to touch for that."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from sightline.errors import ImageError, IndexFault
+from sightline.index import walk
+from sightline.index.item import hash_file, open_file
+from sightline.index.table import Table
+from sightline.index.uri import to_text
+
+
+class Row(NamedTuple):
+    """What the table knows of a file."""
+
+    id: int
+    size: int
+    mtime: int
+
+
+@dataclass
+class Plan:
+    """`amend`: id -> (path, mtime) of rows whose contents stay; `remove`: ids of rows whose files are gone;
+    `encode`: path -> the row that it replaces, None if it is new."""
+
+    amend: dict[int, tuple[str, int]] = field(default_factory=dict)
+    remove: list[int] = field(default_factory=list)
+    encode: dict[str, Row | None] = field(default_factory=dict)
+    unchanged: int = 0
+    moved: int = 0
+
+
+def rows_below(table: Table, roots: Sequence[str]) -> dict[str, Row]:
+    """The table's rows at and below `roots`, by path."""
+    columns = (column.to_pylist() for column in table.columns(["uri", *Row._fields]).columns)
+    rows: dict[str, Row] = {}
+    for uri, *facts in zip(*columns, strict=True):
+        path = to_text(uri)
+        if any(walk.is_below(path, root) for root in roots):
+            rows[path] = Row(*facts)
+    return rows
+
+
+def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Callable[[int, int, Path], None]) -> Plan:
+    """What to do so that the rows below `roots` are those of `found`.
+
+    Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
+    moved; a file with another time but the same size may be the same. `hashed` hears (done, total, path) then.
+    Raises IndexFault if a root lost all its pictures.
+    """
+    known = rows_below(table, roots)
+    for path in known.keys() - found.files.keys():
+        if not walk.is_listed(path):  # once given by its own name; no walk lists it
+            found.look(path)
+    gone = {path: row for path, row in known.items() if path not in found.files and not found.is_blocked(path)}
+    _refuse_emptied(roots, gone, found)
+
+    plan = Plan()
+    gone_by_size: defaultdict[int, list[Row]] = defaultdict(list)
+    for path in sorted(gone):
+        gone_by_size[gone[path].size].append(gone[path])
+    doubtful: dict[str, list[Row]] = {}
+    for path, (size, mtime) in found.files.items():
+        held = known.get(path)
+        if held and (held.size, held.mtime) == (size, mtime):
+            plan.unchanged += 1
+            continue
+        plan.encode[path] = held
+        twins = gone_by_size[size] if held is None else [held] if held.size == size else []
+        if twins:
+            doubtful[path] = twins
+    for path, row in _same_contents(table, doubtful, hashed):
+        plan.amend[row.id] = path, found.files[path][1]
+        if plan.encode.pop(path) is None:
+            plan.moved += 1
+        else:
+            plan.unchanged += 1
+    plan.remove = [row.id for row in gone.values() if row.id not in plan.amend]
+    return plan
+
+
+def _refuse_emptied(roots: Sequence[str], gone: dict[str, Row], found: walk.Listing) -> None:
+    for root in roots:
+        lost = sum(walk.is_below(path, root) for path in gone)
+        if lost and not any(walk.is_below(path, root) for path in found.files):
+            raise IndexFault(
+                f"{root} holds no picture any more, but the index holds {lost} from there: is its disk mounted? "
+                f"To drop them from the index: `sightline index {root} --forget --index DIR`"
+            )
+
+
+def _same_contents(
+    table: Table, doubtful: dict[str, list[Row]], hashed: Callable[[int, int, Path], None]
+) -> Iterator[tuple[str, Row]]:
+    """Of each path's rows the first that has its contents, and that no other path had before."""
+    ids = sorted({row.id for rows in doubtful.values() for row in rows})
+    hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
+    taken: set[int] = set()
+    with ThreadPoolExecutor(4) as pool:
+        for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
+            row = next((row for row in doubtful[path] if hashes[row.id] == hash and row.id not in taken), None)
+            if row:
+                taken.add(row.id)
+                yield path, row
+            hashed(done, len(doubtful), Path(path))
+
+
+def _hash(path: str) -> str | None:
+    try:
+        with open_file(Path(path)) as file:
+            return hash_file(file)
+    except (OSError, ImageError):
+        return None  # encoding it will say why

@@ -1,0 +1,126 @@
+"""`python -m sightline.index.probe FOLDER SKIP`: reads all of an index and says what is broken, one JSON list a line.
+
+A process of its own, because a damaged file can make Lance panic or ask for more memory than there is, and that ends
+the process. "at" is said before each step that could; whoever listens then knows which step it was and leaves it out
+of the next attempt, in SKIP (JSON: the list of what "at" named).
+
+    ["at", "manifest", version]  ["at", "fragment", id]   what is read next
+    ["broken", reason]                                    it cannot be
+    ["denied", reason]                                    it may be whole, but the system does not let us read it
+    ["newer", message]                                    a newer Sightline wrote it
+    ["table", version]                                    the newest version that can be read; its fragments follow
+    ["row", address, id, reason]                          a row that cannot be right
+    ["done"]                                              nothing is left to read
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+
+from sightline.errors import IndexTooNew, SightlineError
+from sightline.index import faults
+from sightline.index.table import NAME, Table, manifests
+from sightline.index.uri import to_path
+
+_UNIT = 0.01
+"""So far from 1 may a vector's length be; float16 rounds each of its numbers by at most 2^-11 of it."""
+
+
+def main() -> None:
+    folder, skip = Path(sys.argv[1]), json.loads(sys.argv[2])
+    newest = None
+    for version, file in sorted(manifests(folder).items(), reverse=True):
+        if ["manifest", version] in skip:
+            continue
+        say("at", "manifest", version)
+        try:
+            dataset = lance.dataset(str(folder / NAME), version=version)
+            Table(folder, dataset)
+        except IndexTooNew as error:
+            say("newer", str(error))
+        except BaseException as error:
+            if file.exists():  # a writer may have dropped this version just now
+                complain(error, [file])
+        else:
+            newest = newest or dataset
+    if newest is not None:
+        say("at", "manifest", newest.version)
+        say("table", newest.version)
+        look_at_rows(newest, skip)
+    say("done")
+
+
+def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
+    seen: dict[int | str, int] = {}
+    for fragment in dataset.get_fragments():
+        if ["fragment", fragment.fragment_id] in skip:
+            continue
+        say("at", "fragment", fragment.fragment_id)
+        try:
+            rows = list(read(dataset, fragment))
+        except BaseException as error:
+            complain(error, [Path(dataset.uri) / "data" / file.path for file in fragment.data_files()])
+            continue
+        for address, row_id, uri, reason in rows:
+            if reason:
+                say("row", address, row_id, reason)
+            for key in (row_id, uri):
+                if key in seen:  # rows that are replaced go to the end: the later one is the one that counts
+                    say("row", seen[key], row_id, "a later row has the same id or uri")
+                seen[key] = address
+
+
+def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, str, str]]:
+    """Read all columns of a fragment; for each row its address, id, uri and what is wrong with it, if anything."""
+    for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=1024).to_batches():
+        batch.validate(full=True)
+        matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
+        unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite
+        names = ("_rowid", "id", "uri", "hash", "size", "width", "height")
+        columns = (batch.column(name).to_pylist() for name in names)
+        for whole, address, row_id, uri, hash, size, width, height in zip(unit, *columns, strict=True):
+            reason = (
+                "its vector is not of unit length" if not whole
+                else "its uri is not an absolute path" if not is_path(uri)
+                else "its hash is none" if not re.fullmatch("[0-9a-f]{32}", hash)
+                else "its sizes are impossible" if size < 1 or width < 1 or height < 1
+                else ""
+            )  # fmt: skip
+            yield address, row_id, uri, reason
+
+
+def is_path(uri: str) -> bool:
+    try:
+        return "\0" not in uri and to_path(uri).is_absolute()
+    except ValueError:
+        return False
+
+
+def complain(error: BaseException, files: list[Path]) -> None:
+    """Say that something cannot be read: whether it is broken, or kept from us by the system."""
+    if not faults.is_failure(error) and not isinstance(error, SightlineError):
+        raise error
+    for file in files:
+        try:
+            with file.open("rb"):
+                pass
+        except FileNotFoundError:
+            pass
+        except OSError as denied:
+            say("denied", f"{file}: {denied.strerror}")
+            return
+    say("broken", faults.reason(error))
+
+
+def say(*words: object) -> None:
+    print(json.dumps(words), flush=True)
+
+
+if __name__ == "__main__":
+    main()
