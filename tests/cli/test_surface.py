@@ -19,6 +19,7 @@ SURFACE = {
     "similar": ["--threshold", "--json", "--html", "--index"],
     "info": ["--index"],
     "fsck": ["--repair", "--index"],
+    "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],
 }
 

@@ -19,16 +19,17 @@ def command(
       sightline fsck
       sightline fsck --repair
     """
-    from sightline.index import fsck
+    from sightline.index.fsck import check
+    from sightline.index.fsck import repair as keep_whole
 
     folder = index_folder(index)
-    problems = fsck.repair(folder) if repair else fsck.check(folder)
+    problems = keep_whole(folder) if repair else check(folder)
     for problem in problems:
         print(one_line(f"{problem.where}: {problem.what}"))
     if not problems:
         print("sound")
         return
-    left = fsck.check(folder) if repair else problems
+    left = check(folder) if repair else problems
     if repair and not left:
         print("repaired; `sightline index` on the same folders brings back what was lost")
         return
