@@ -143,9 +143,7 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
     pipeline.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     pipeline.decoder = decoders.ByteLevel()
     pipeline.add_tokens(list(named.values()))
-    end, start = (
-        (named[name].content, pipeline.token_to_id(named[name].content)) for name in ("eos_token", "bos_token")
-    )
+    end, start = named["eos_token"].content, named["bos_token"].content
     pipeline.post_processor = processors.RobertaProcessing(
         (end, pipeline.token_to_id(end)),
         (start, pipeline.token_to_id(start)),
