@@ -41,8 +41,7 @@ class Colours:
                 yield item, error
 
 
-@pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_encoder() -> Any:
     """`sightline.encoder` with two models, "colours" and "others"; without a name it is as offline."""
 
     def load(name: str = "openai/clip-vit-base-patch32", revision: str | None = None) -> Colours:
@@ -52,7 +51,12 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
 
     fake: Any = ModuleType("sightline.encoder")
     fake.load, fake.Encoder = load, Colours
-    monkeypatch.setitem(sys.modules, "sightline.encoder", fake)
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sightline.encoder", fake_encoder())
 
 
 class Ran(NamedTuple):

@@ -1,11 +1,7 @@
 """What people type: commands, options, help, errors and exit statuses."""
 
-import json
-import os
-import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 import typer
@@ -138,32 +134,6 @@ def test_ctrl_c_is_no_traceback(run, monkeypatch):
 
     monkeypatch.setattr("sightline.cli.info.command", command)
     assert run("info") == (130, "", "sightline: stopped\n")
-
-
-def python(code, *, env=None, **options):
-    return subprocess.run([sys.executable, "-c", code], text=True, timeout=60, capture_output=True, env=env, **options)
-
-
-def test_the_command_line_starts_without_the_heavy_libraries():
-    """Help of every command, too: nothing that computes is imported before something is to be computed."""
-    ran = python(
-        "import json, sys\n"
-        "from sightline.cli.main import COMMANDS, main\n"
-        "for command in COMMANDS: assert main([command, '--help']) == 0\n"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    )
-    loaded = set(json.loads(ran.stdout.splitlines()[-1]))
-    assert not loaded & {"torch", "lance", "pyarrow", "faiss", "numpy", "PIL", "rich", "huggingface_hub", "tokenizers"}
-    assert "typer" in loaded
-
-
-def test_a_closed_pipe_is_quiet(tmp_path):
-    program = Path(sys.executable).parent / "sightline"
-    command = f"{program} search --help | true; echo ${{PIPESTATUS[0]}}"
-    # Unbuffered, so that the writing itself meets the closed pipe.
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    ran = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, env=env)
-    assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
 def test_main_takes_the_programs_own_arguments(monkeypatch, capsys):

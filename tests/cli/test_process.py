@@ -1,0 +1,66 @@
+"""What only a process of its own can show."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "sightline"
+
+# `sightline` with the encoder of these tests, slowed down.
+SLOWLY = """
+import sys, time
+from cli.conftest import Colours, fake_encoder
+from sightline.cli.main import main
+sys.modules["sightline.encoder"] = fake_encoder()
+unit = Colours._unit
+Colours._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
+print("ready", flush=True)
+sys.exit(main())
+"""
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    """Nor does the help of a command import what computes."""
+    code = (
+        "import json, sys\n"
+        "from sightline.cli.main import COMMANDS, main\n"
+        "for command in COMMANDS: assert main([command, '--help']) == 0\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], text=True, timeout=60, capture_output=True)
+    loaded = set(json.loads(ran.stdout.splitlines()[-1]))
+    assert not loaded & {"torch", "lance", "pyarrow", "faiss", "numpy", "PIL", "rich", "huggingface_hub", "tokenizers"}
+    assert "typer" in loaded
+
+
+def test_a_closed_pipe_is_quiet():
+    command = f"{PROGRAM} search --help | true; echo ${{PIPESTATUS[0]}}"
+    # Unbuffered, so that the writing itself meets the closed pipe.
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    ran = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, env=env)
+    assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
+    command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colours"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        until = time.monotonic() + 30
+        while not (tmp_path / "index" / "items.lance" / "_versions").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "stopped; what was done is kept, and the same command goes on from there\n"
+    assert run("index", pictures).status == 0
+    assert "pictures     7\n" in run("info").out
