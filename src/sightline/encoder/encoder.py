@@ -47,8 +47,10 @@ def load(
     float32. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
     path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
+    # An index keeps the name, and must find a folder again from any other.
+    name = str(path.absolute()) if path == Path(name_or_folder).expanduser() else str(name_or_folder)
     chosen = pick_device(device)
-    return Encoder(str(name_or_folder), path, chosen, pick_dtype(dtype, chosen))
+    return Encoder(name, path, chosen, pick_dtype(dtype, chosen))
 
 
 class Encoder:

@@ -48,7 +48,7 @@ def main() -> None:
             if file.exists():  # a writer may have dropped this version just now
                 complain(error, [file])
         else:
-            newest = newest or dataset
+            newest = dataset if newest is None else newest  # an empty dataset is false
     if newest is not None:
         say("at", "manifest", newest.version)
         say("table", newest.version)
