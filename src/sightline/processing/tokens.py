@@ -63,8 +63,6 @@ class Tokenizer:
             sane = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _NO_LIMIT]
             if not sane:
                 raise CheckpointError(f"{folder}: names no model_max_length; pass max_length")
-            if pipeline.padding:
-                settings.setdefault("pad_token", pipeline.padding["pad_token"])
             pipeline.no_truncation()
             pipeline.no_padding()
             return cls(pipeline, settings, min(sane))
@@ -125,8 +123,12 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
     """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
+    words = read_object(vocabulary)
+    end, start = named["eos_token"].content, named["bos_token"].content
+    if missing := {start, end} - words.keys():
+        raise CheckpointError(f"{vocabulary}: has no {' and no '.join(sorted(missing))}")
     bpe = models.BPE(
-        vocab=read_object(vocabulary),
+        vocab=words,
         merges=pairs,
         continuing_subword_prefix="",
         end_of_word_suffix="</w>",
@@ -137,13 +139,12 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
     # Words with their apostrophes, digits one by one, runs of anything else.
-    words = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+    pattern = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
     special = "|".join(re.escape(token) for token in (_START, _END))
-    split = pre_tokenizers.Split(Regex(f"{special}|{words}"), behavior="removed", invert=True)
+    split = pre_tokenizers.Split(Regex(f"{special}|{pattern}"), behavior="removed", invert=True)
     pipeline.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     pipeline.decoder = decoders.ByteLevel()
     pipeline.add_tokens(list(named.values()))
-    end, start = named["eos_token"].content, named["bos_token"].content
     pipeline.post_processor = processors.RobertaProcessing(
         (end, pipeline.token_to_id(end)),
         (start, pipeline.token_to_id(start)),

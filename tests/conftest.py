@@ -1,0 +1,43 @@
+"""What several test folders need."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of pictures, vocabularies and the checkpoint beside the repository."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("no ../shared beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory) -> Path:
+    """A folder with a small `vocab.json` and `merges.txt` in CLIP's layout, trained here: every byte, some merges."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    trained.normalizer = normalizers.Lowercase()
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=900, show_progress=False, end_of_word_suffix="</w>", min_frequency=1)
+    trained.train_from_iterator(
+        [
+            "a photo of a red cat and two dogs, the dog's ball isn't there",
+            "café naïve Straße",
+            "кошка и собака",
+            "猫と犬",
+        ],
+        trainer,
+    )
+    merges = json.loads(trained.to_str())["model"]["merges"]
+    words = [*alphabet, *(letter + "</w>" for letter in alphabet), *("".join(pair) for pair in merges), START, END]
+    folder = tmp_path_factory.mktemp("vocabulary")
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(dict.fromkeys(words))}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    return folder
