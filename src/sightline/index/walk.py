@@ -5,6 +5,7 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,19 +45,19 @@ class Listing:
         loops end, and a folder that can be reached without a link is named without it.
         """
         seen = {os.path.realpath(avoid)}
-        folders, links = list(folders), list[str]()
+        folders, links = list(folders), deque[str]()
         while folders or links:
-            folder = folders.pop() if folders else links.pop()
+            folder = folders.pop() if folders else links.popleft()
             real = os.path.realpath(folder)
             if real in seen:
                 continue
             seen.add(real)
             try:
                 with os.scandir(folder) as entries:
-                    for entry in entries:
+                    for entry in sorted(entries, key=lambda entry: entry.name):
                         if entry.name.startswith("."):
                             continue
-                        if entry.is_dir():
+                        if _is_folder(entry):
                             (links if entry.is_symlink() else folders).append(entry.path)
                         elif is_picture(entry.name):
                             self.look(entry.path)
@@ -102,6 +103,13 @@ def is_below(path: str, root: str) -> bool:
 def is_picture(name: str) -> bool:
     """Whether the name's suffix is a picture's."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in circles, or where we may not look
+        return False
 
 
 def is_listed(path: str) -> bool:
