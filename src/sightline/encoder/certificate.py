@@ -106,7 +106,7 @@ def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Che
     values = profile.normalise(profile.crop(image)[None])[0]
     if golden.get("pixels"):
         # Sums over patches of the picture pin every pixel down without storing them all.
-        difference = float(np.abs(_patch_means(values) - np.array(golden["pixels"])).max())
+        difference = float(np.abs(patch_means(values) - np.array(golden["pixels"])).max())
         return Check(
             "pixels", golden["source"], f"largest difference of a patch's mean {difference:.1e}", difference < 1e-6
         )
@@ -117,7 +117,7 @@ def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Che
     return Check("pixels", "itself", f"{values.shape[2]} x {values.shape[1]}, the same through a PNG file", same)
 
 
-def _patch_means(values: Vectors) -> Vectors:
+def patch_means(values: Vectors) -> Vectors:
     """(3, H, W) -> means over an 8 x 8 grid, (192,)."""
     rows = np.array_split(values, 8, axis=1)
     return np.array([c.mean(axis=(1, 2)) for r in rows for c in np.array_split(r, 8, axis=2)], np.float32).ravel()

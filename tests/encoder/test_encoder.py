@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sightline
+from sightline import scenes
+from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.processing.images import open_image
+
+TEXTS = ["a red circle", "two things on grass", "", "blue", "a very long text " * 60, "Ein Hund läuft 🐕"]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> sightline.Encoder:
+    return sightline.load("mini", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image.Image]:
+    return [scenes.sample(3, i).draw(96) for i in range(5)]
+
+
+def test_shapes_and_unit_length(encoder: sightline.Encoder, pictures: list[Image.Image]) -> None:
+    for vectors, n in ((encoder.encode_text(TEXTS), len(TEXTS)), (encoder.encode_images(pictures), len(pictures))):
+        assert vectors.shape == (n, encoder.dim)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert encoder.encode_text([]).shape == encoder.encode_images([]).shape == (0, encoder.dim)
+
+
+def test_equals_the_reference(encoder: sightline.Encoder, pictures: list[Image.Image]) -> None:
+    import transformers
+
+    model = transformers.CLIPModel.from_pretrained(encoder.folder, dtype=torch.float32).eval()
+    processor = transformers.CLIPProcessor.from_pretrained(encoder.folder)
+    inputs = processor(
+        text=TEXTS, images=pictures, return_tensors="pt", padding=True, truncation=True, max_length=64
+    )
+    with torch.no_grad():
+        out = model(**inputs)
+    # Unit vectors in float32 through a few layers.
+    np.testing.assert_allclose(encoder.encode_text(TEXTS), out.text_embeds, atol=2e-6)
+    np.testing.assert_allclose(encoder.encode_images(pictures), out.image_embeds, atol=2e-6)
+
+
+def test_every_kind_of_picture(encoder: sightline.Encoder, pictures: list[Image.Image], tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    pictures[0].save(path)
+    vectors = encoder.encode_images([path, str(path), path.read_bytes(), pictures[0], np.asarray(pictures[0])])
+    assert (vectors == vectors[0]).all()
+
+
+def test_text_order_and_batches_do_not_matter(encoder: sightline.Encoder) -> None:
+    many = [f"{i} red circles {'and more ' * (i % 9)}" for i in range(150)]
+    together = encoder.encode_text(many)
+    np.testing.assert_allclose(together[[3, 77, 149]], encoder.encode_text([many[3], many[77], many[149]]), atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_broken_neighbour_changes_nothing(dtype: str, pictures: list[Image.Image], tmp_path: Path) -> None:
+    """Nor where it stands: the same vectors, bit for bit, with and without unreadable files among them."""
+    encoder = sightline.load("mini", dtype=dtype)
+    good = []
+    for i, picture in enumerate(pictures):
+        good.append(tmp_path / f"{i}.png")
+        picture.save(good[-1])
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    mixed = [bad, good[0], bad, good[1], good[2], tmp_path / "missing.jpg", good[3], good[4], *[bad] * 70]
+
+    def stream(paths: list[Path]) -> list:
+        return list(encoder.stream_images(paths, open_image))
+
+    alone, among = stream(good), stream(mixed)
+    assert [path for path, _ in among] == mixed
+    readable = [(path, vector) for path, vector in among if not isinstance(vector, ImageError)]
+    assert [path for path, _ in readable] == good
+    for (_, a), (_, b) in zip(alone, readable, strict=True):
+        assert np.array_equal(a, b)
+    assert isinstance(among[5][1], ImageError)
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        encoder.encode_images([good[0], bad])
+
+
+def test_bfloat16_stays_near(encoder: sightline.Encoder, pictures: list[Image.Image]) -> None:
+    half = sightline.load("mini", dtype="bfloat16")
+    assert ((encoder.encode_images(pictures) * half.encode_images(pictures)).sum(1) > 0.999).all()
+    assert ((encoder.encode_text(TEXTS) * half.encode_text(TEXTS)).sum(1) > 0.999).all()
+    assert half.fingerprint == encoder.fingerprint
+
+
+def test_fingerprint_follows_weights_and_preprocessing(tmp_path: Path) -> None:
+    model = sightline.CLIPModel.from_pretrained("mini")
+    model.save_pretrained(tmp_path)
+    sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(tmp_path)
+    before = sightline.load(tmp_path).fingerprint
+    assert sightline.load(tmp_path, dtype="bfloat16").fingerprint == before
+    model.logit_scale.data += 1
+    model.save_pretrained(tmp_path)
+    weights = sightline.load(tmp_path).fingerprint
+    profile = next(p for name in ("processor_config.json", "preprocessor_config.json") if (p := tmp_path / name).exists())
+    profile.write_text(profile.read_text().replace("0.5", "0.25"))
+    assert len({before, weights, sightline.load(tmp_path).fingerprint}) == 3
+
+
+def test_search_by_words_never_opens_the_vision_tower(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sightline.checkpoint.files import Weights
+
+    read: list[str] = []
+    get = Weights.get
+    monkeypatch.setattr(Weights, "get", lambda self, key: read.append(key) or get(self, key))
+    sightline.load("mini").encode_text(["a red circle"])
+    assert read
+    assert not [key for key in read if key.startswith("vis")]
+
+
+def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="list of strings"):
+        encoder.encode_text("a red circle")
+    with pytest.raises(UsageError, match="list of pictures"):
+        encoder.encode_images("a.jpg")
+    with pytest.raises(UsageError, match="no device 'warp' here"):
+        sightline.load("mini", device="warp")
+    with pytest.raises(UsageError, match="unknown dtype 'float99'"):
+        sightline.load("mini", dtype="float99")
+    (tmp_path / "config.json").write_text('{"model_type": "siglip"}')
+    with pytest.raises(CheckpointError, match="model_type 'siglip' cannot be opened; only clip"):
+        sightline.load(tmp_path)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        sightline.load(tmp_path / "none")
