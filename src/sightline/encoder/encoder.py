@@ -71,7 +71,9 @@ class Encoder:
     def fingerprint(self) -> str:
         """A hash of weights, config and preprocessing: indexes keep it to know their model again."""
         weights = weight_paths(self.folder) if self.path.is_dir() else [self.path]
-        return fingerprint(weights, self._config.to_dict(), self.profile.to_dict())
+        # Settings at their defaults are left out, so that one that a later version adds changes no fingerprint.
+        settings = _unlike(self._config.to_dict(), type(self._config)().to_dict())
+        return fingerprint(weights, settings, self.profile.to_dict())
 
     @property
     def size_hint(self) -> int:
@@ -159,6 +161,17 @@ class Encoder:
                 vectors = _unit(self._image(values).image_embeds)
             for i, (item, result) in enumerate(group):
                 yield item, result if isinstance(result, ImageError) else vectors[i]
+
+
+def _unlike(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are not as in `defaults`, dictionaries among them taken apart."""
+    told: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            value = _unlike(value, defaults.get(key, {}))
+        if value != defaults.get(key) and value != {}:
+            told[key] = value
+    return told
 
 
 def _unit(embeds: Tensor) -> Vectors:
