@@ -1,6 +1,6 @@
 """Golden values of a packaged model, computed with `transformers` in float32, into `pretrained/golden.json`.
 
-    python recipes/golden.py mini
+python recipes/golden.py mini
 """
 
 import hashlib
@@ -16,7 +16,12 @@ from sightline.checkpoint.names import PACKAGED
 from sightline.encoder.certificate import patch_means
 
 SCENE, SIZE = 0, 320
-TEXTS = ["a red circle", "two blue stars on a brick wall, in moonlight", "Ein Hund läuft, 犬が走る! 🐕", "so long " * 200]
+TEXTS = [
+    "a red circle",
+    "two blue stars on a brick wall, in moonlight",
+    "Ein Hund läuft, 犬が走る! 🐕",
+    "so long " * 200,
+]
 
 name = sys.argv[1]
 picture = scenes.sample(SCENE).draw(SIZE)

@@ -36,9 +36,7 @@ def test_equals_the_reference(encoder: sightline.Encoder, pictures: list[Image.I
 
     model = transformers.CLIPModel.from_pretrained(encoder.folder, dtype=torch.float32).eval()
     processor = transformers.CLIPProcessor.from_pretrained(encoder.folder)
-    inputs = processor(
-        text=TEXTS, images=pictures, return_tensors="pt", padding=True, truncation=True, max_length=64
-    )
+    inputs = processor(text=TEXTS, images=pictures, return_tensors="pt", padding=True, truncation=True, max_length=64)
     with torch.no_grad():
         out = model(**inputs)
     # Unit vectors in float32 through a few layers.
@@ -101,7 +99,7 @@ def test_fingerprint_follows_weights_and_preprocessing(tmp_path: Path) -> None:
     model.logit_scale.data += 1
     model.save_pretrained(tmp_path)
     weights = sightline.load(tmp_path).fingerprint
-    profile = next(p for name in ("processor_config.json", "preprocessor_config.json") if (p := tmp_path / name).exists())
+    profile = next(p for p in tmp_path.glob("*processor_config.json"))
     profile.write_text(profile.read_text().replace("0.5", "0.25"))
     assert len({before, weights, sightline.load(tmp_path).fingerprint}) == 3
 

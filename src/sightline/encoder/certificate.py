@@ -136,7 +136,7 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
 
 
 def _logits(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors, golden: dict[str, Any]) -> Check:
-    model = encoder.family.model.from_pretrained(encoder.folder, dtype=torch.float32)
+    model: Any = encoder.family.model.from_pretrained(encoder.folder, dtype=torch.float32)
     rows = encoder.tokenizer.encode(list(golden.get("texts", TEXTS[:2])))
     ids, mask = encoder.tokenizer.pad(rows, None)
     pixels = encoder.profile.normalise(encoder.profile.crop(image)[None])

@@ -148,14 +148,13 @@ class Encoder:
 
         threads = min(8, os.cpu_count() or 1)
         for group in batches(ordered_map(prepare, items, threads, ahead=2 * batch), batch):
-            good = [i for i, (_, pixels) in enumerate(group) if not isinstance(pixels, ImageError)]
+            good = {i: pixels for i, (_, pixels) in enumerate(group) if not isinstance(pixels, ImageError)}
             if not good:
                 yield from ((item, error) for item, error in group if isinstance(error, ImageError))
                 continue
-            shape = np.shape(group[good[0]][1])
-            pixels = np.zeros((batch, *shape), np.uint8)
-            for i in good:
-                pixels[i] = group[i][1]
+            pixels = np.zeros((batch, *next(iter(good.values())).shape), np.uint8)
+            for i, picture in good.items():
+                pixels[i] = picture
             with torch.inference_mode():
                 values = torch.from_numpy(self.profile.normalise(pixels)).to(self.device, self.dtype)
                 vectors = _unit(self._image(values).image_embeds)

@@ -38,5 +38,5 @@ def _has_bfloat16(device: torch.device) -> bool:
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
         features = torch.backends.cpu.get_cpu_capability()
         if features.startswith("AVX"):
-            return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+            return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False

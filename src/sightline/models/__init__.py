@@ -9,7 +9,6 @@ from sightline.checkpoint.files import read_json
 from sightline.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from sightline.models.config import Config
     from sightline.models.pretrained import PretrainedModel
 
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 class Family:
     """What an encoder needs of a family. Both towers put out vectors (B, `config.projection_dim`)."""
 
-    config: "type[Config]"
+    config: type[Any]
     model: "type[PretrainedModel]"
     text: "type[PretrainedModel]"
     image: "type[PretrainedModel]"
