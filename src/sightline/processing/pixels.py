@@ -39,7 +39,7 @@ _KINDS: dict[str, dict[str, Any]] = {
 }
 _SQUASHING = {"EfficientNet"}
 _WINDOW_ABOVE = 1 << 24
-"""Pixels of a resized picture above which only what the centre crop keeps is computed."""
+"""Pixels of an enlarged picture above which only what the centre crop keeps is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,8 @@ class PixelProfile:
         if not self.do_resize:
             return self.centre(np.asarray(picture))
         height, width = size = self.resized(picture.height, picture.width)
-        if height * width > _WINDOW_ABOVE and self.do_center_crop and self.resample in KERNELS:
+        enlarged = isinstance(self.size, int) and self.size > min(picture.size)
+        if enlarged and height * width > _WINDOW_ABOVE and self.do_center_crop and self.resample in KERNELS:
             crop_height, crop_width = min(self.crop_size[0], height), min(self.crop_size[1], width)
             window = ((height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width)
             return self.centre(resize_window(picture, size, window, self.resample))

@@ -32,9 +32,8 @@ KERNELS = {Resampling.BILINEAR: (_triangle, 1.0), Resampling.BICUBIC: (_cubic, 2
 def resize_window(
     picture: Image.Image, size: tuple[int, int], window: tuple[int, int, int, int], resample: int
 ) -> NDArray[np.uint8]:
-    """Of the "RGB" `picture` resized to `size` (height, width), the `window` (top, left, height, width).
+    """Of the "RGB" `picture` enlarged to `size` (height, width), the `window` (top, left, height, width).
 
-    `size` keeps the aspect ratio: Pillow goes down before it goes across where one is reduced and the other enlarged.
     `resample` is one of KERNELS. Returns uint8 (height, width, 3).
     """
     top, left, height, width = window
@@ -43,7 +42,7 @@ def resize_window(
     first_column, first_row = int(columns.min()), int(rows.min())
     box = (first_column, first_row, int(columns.max()) + 1, int(rows.max()) + 1)
     pixels: NDArray[Any] = np.asarray(picture.crop(box))
-    # As in Pillow: first across, rounded to bytes, then down.
+    # Where Pillow enlarges, it goes across first, rounds to bytes, then goes down.
     pixels = _weighted(pixels.swapaxes(0, 1), columns - first_column, across).swapaxes(0, 1)
     return _weighted(pixels, rows - first_row, down)
 
@@ -53,14 +52,12 @@ def _taps(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For `count` places from `start` on: which of the `size` places each is made of, and by what weights."""
     kernel, reach = KERNELS[Resampling(resample)]
-    scale = size / resized
-    stretch = max(scale, 1.0)
-    centre = (np.arange(start, start + count)[:, None] + 0.5) * scale
-    low = np.maximum((centre - reach * stretch + 0.5).astype(np.int64), 0)
-    high = np.minimum((centre + reach * stretch + 0.5).astype(np.int64), size)
+    centre = (np.arange(start, start + count)[:, None] + 0.5) * (size / resized)
+    low = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    high = np.minimum((centre + reach + 0.5).astype(np.int64), size)
     places = low + np.arange(int((high - low).max()))
-    weights = np.where(places < high, kernel((places - centre + 0.5) * (1 / stretch)), 0)
-    weights /= weights.cumsum(axis=1)[:, -1:]  # added up in order: `sum` rounds otherwise
+    weights = np.where(places < high, kernel(places - centre + 0.5), 0)
+    weights /= weights.cumsum(axis=1)[:, -1:]  # added up in order: `sum` may round otherwise
     whole = np.trunc(weights * (1 << _BITS) + np.copysign(0.5, weights)).astype(np.int64)
     return np.minimum(places, size - 1), whole
 
