@@ -19,9 +19,9 @@ def download(address: str, timeout: float | None = None) -> bytes:
     must see to it that they don't point inside. Raises ImageError.
     """
     deadline = time.monotonic() + SECONDS
-    request = urllib.request.Request(address, headers={"User-Agent": "sightline", "Accept": "image/*,*/*"})
     data = bytearray()
     try:
+        request = urllib.request.Request(address, headers={"User-Agent": "sightline", "Accept": "image/*,*/*"})
         with _opener().open(request, timeout=timeout or SECONDS) as answer:
             while chunk := answer.read1(_CHUNK):
                 data += chunk

@@ -251,7 +251,7 @@ def _name(source: Source) -> str:
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "")) or "a picture"
     text = os.fsencode(source).decode("utf-8", "replace")
-    return text if len(text) <= 4096 else f"{text[:60]}..."
+    return (text if len(text) <= 4096 else f"{text[:60]}...") or "an empty name"
 
 
 def _silence_warnings() -> None:
