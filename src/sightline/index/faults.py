@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from sightline.errors import IndexDamaged, IndexFault
 
 FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
 """What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
+
+_stderr = threading.Lock()
 
 
 def is_failure(error: BaseException) -> bool:
@@ -56,12 +59,13 @@ def writing(folder: Path) -> Iterator[None]:
 @contextmanager
 def hushed() -> Iterator[None]:
     """Keep what native code prints off the terminal: Rust reports a panic to stderr before it becomes an exception."""
-    sys.stderr.flush()
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(sink)
+    with _stderr:  # two at once would each restore what the other put there
+        sys.stderr.flush()
+        kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(sink)
