@@ -1,0 +1,288 @@
+"""The recipe of "mini", the CLIP that ships in the package: 3 M parameters, learned from drawn scenes.
+
+    python recipes/mini_clip.py train FOLDER [--steps N] [--cache FILE]
+    python recipes/mini_clip.py evaluate FOLDER
+
+The same seed on the same kind of machine gives the same weights. On two cores the whole run takes about an hour;
+the scenes are drawn once and kept in the cache.
+"""
+
+import argparse
+import json
+import math
+import random
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from torch import nn
+
+import sightline
+from sightline import CLIPConfig, CLIPModel, scenes
+from sightline.metrics import ranks, recall_at
+
+SEED = 7
+SCENES = 60_000
+SIZE = 64  # pixels
+BATCH = 256
+STEPS = 2_600
+WARM_UP = 200
+RATE = 1.2e-3
+DECAY = 0.1
+VOCABULARY = 1_024
+TOKENS = 64
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+# --- data: every scene is a function of its number, drawn once
+
+
+def picture(index: int) -> np.ndarray:
+    return np.asarray(scenes.sample(SEED, index).draw(SIZE))
+
+
+def pictures(cache: Path) -> np.ndarray:
+    """uint8 (SCENES, SIZE, SIZE, 3)."""
+    if not cache.exists():
+        with ProcessPoolExecutor() as pool:
+            drawn = []
+            for i, pixels in enumerate(pool.map(picture, range(SCENES), chunksize=100)):
+                drawn.append(pixels)
+                if i % 1000 == 0:
+                    print(f"\rdrawing scenes: {i:,} of {SCENES:,}", end="", flush=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.save(cache, np.stack(drawn))
+        print()
+    return np.load(cache, mmap_mode="r")
+
+
+def vocabulary(captions: list[str]) -> Tokenizer:
+    """CLIP's kind of tokenizer (NFC, white space folded, lower case, byte-level BPE, `</w>`) with words of scenes."""
+
+    def tokenizer(model: models.BPE) -> Tokenizer:
+        made = Tokenizer(model)
+        made.normalizer = normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+        )
+        words = rf"{START}|{END}|'s|'t|'re|'ve|'m|'ll|'d|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+"
+        words = words.replace("|>", r"\|>").replace("<|", r"<\|")
+        made.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False),
+            ]
+        )
+        return made
+
+    from tokenizers import Regex
+
+    learner = tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False
+    )
+    learner.train_from_iterator(captions, trainer)
+    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    # Every byte, inside a word and at its end, so that any string has tokens; then what was learned.
+    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(pair) for pair in merges), START, END]
+    ids = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    made = tokenizer(models.BPE(vocab=ids, merges=merges, end_of_word_suffix="</w>", unk_token=END))
+    made.add_special_tokens([START, END])
+    made.post_processor = processors.RobertaProcessing(
+        (END, ids[END]), (START, ids[START]), trim_offsets=False, add_prefix_space=False
+    )
+    made.enable_truncation(TOKENS)
+    return made
+
+
+class Batches:
+    """Endless batches of (pixels, ids). In every second one all scenes share background and light, so that only
+    their things tell them apart; captions there are complete."""
+
+    def __init__(self, images: np.ndarray, texts: list[list[list[int]]], pools: list[np.ndarray], end: int) -> None:
+        self.images, self.texts, self.pools, self.end = images, texts, pools, end
+        self.rng = np.random.default_rng(SEED)
+
+    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        alike = step % 2 == 1
+        pool = self.pools[self.rng.integers(len(self.pools))] if alike else len(self.images)
+        rows = np.sort(self.rng.choice(pool, BATCH, replace=False))
+        pixels = torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2).float() / 255
+        # Shifts of a few pixels and slight changes of exposure. No mirror: left is not right.
+        dy, dx = self.rng.integers(0, 5, 2)
+        pixels = nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")[:, :, dy : dy + SIZE, dx : dx + SIZE]
+        gain = torch.from_numpy(self.rng.uniform(0.9, 1.1, (BATCH, 3, 1, 1)).astype(np.float32))
+        pixels = (pixels * gain).clamp(0, 1) * 2 - 1
+        complete = self.rng.random(BATCH) < (1.0 if alike else 0.5)
+        chosen = []
+        for row, whole in zip(rows, complete, strict=True):
+            texts = self.texts[row]
+            chosen.append(texts[self.rng.integers(4) if whole else self.rng.integers(4, len(texts))])
+        ids = torch.full((BATCH, max(map(len, chosen))), self.end)
+        for row, text in zip(ids, chosen, strict=True):
+            row[: len(text)] = torch.tensor(text)
+        return pixels.contiguous(memory_format=torch.contiguous_format), ids
+
+
+# --- model and training
+
+
+def config(vocab_size: int) -> CLIPConfig:
+    return CLIPConfig(
+        text_config={
+            "vocab_size": vocab_size,
+            "hidden_size": 128,
+            "intermediate_size": 512,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "max_position_embeddings": TOKENS,
+            "hidden_act": "gelu",
+            "bos_token_id": vocab_size - 2,
+            "eos_token_id": vocab_size - 1,
+            "pad_token_id": vocab_size - 1,
+            "projection_dim": 128,
+        },
+        vision_config={
+            "hidden_size": 192,
+            "intermediate_size": 768,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 3,
+            "image_size": SIZE,
+            "patch_size": 8,
+            "hidden_act": "gelu",
+            "projection_dim": 128,
+        },
+        projection_dim=128,
+    )
+
+
+def rate(step: int, steps: int) -> float:
+    """Warm-up, then half a cosine."""
+    return min(step / WARM_UP, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
+
+
+def train(folder: Path, steps: int, cache: Path) -> None:
+    torch.manual_seed(SEED)
+    images = pictures(cache)
+    described = [scenes.sample(SEED, i) for i in range(SCENES)]
+    captions = [scene.captions for scene in described]
+    tokenizer = vocabulary([text for texts in captions[:10_000] for text in texts])
+    texts = [[e.ids for e in tokenizer.encode_batch(list(c))] for c in captions]
+    kinds = np.array([f"{s.background} {s.light}" for s in described])
+    pools = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+    pools = [pool for pool in pools if len(pool) >= BATCH]
+    batches = Batches(images, texts, pools, tokenizer.token_to_id(END))
+
+    model = CLIPModel(config(tokenizer.get_vocab_size())).train()
+    # For these short sequences torch's fused attention takes three times as long backwards on a processor.
+    model.set_attn_implementation("eager")
+    print(f"{model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens, {len(pools)} pools")
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}],
+        lr=RATE,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    start, losses = time.monotonic(), [0.0, 0.0]
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * rate(step, steps)
+        pixels, ids = batches(step)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(ids, pixels, return_loss=True).loss
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=math.log(100))
+        losses[step % 2] += (loss.item() - losses[step % 2]) * max(0.05, 1 / (step // 2 + 1))
+        if step % 20 == 19:
+            spent = time.monotonic() - start
+            left = spent / (step + 1) * (steps - step - 1)
+            print(
+                f"step {step + 1} of {steps}: loss {losses[0]:.3f}, of alike {losses[1]:.3f}, "
+                f"scale {model.logit_scale.exp().item():.1f}, {(step + 1) * BATCH / spent:.0f} pairs/s, "
+                f"{left / 60:.0f} min left",
+                flush=True,
+            )
+        if step % 300 == 299:
+            save(model, tokenizer, folder)
+    save(model, tokenizer, folder)
+    evaluate(folder)
+
+
+def save(model: CLIPModel, tokenizer: Tokenizer, folder: Path) -> None:
+    """Hugging Face layout, weights in float16."""
+    half = CLIPModel(model.config)
+    half.load_state_dict(model.state_dict())
+    half.half().save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {
+        "tokenizer_class": "CLIPTokenizer",
+        "bos_token": START,
+        "eos_token": END,
+        "pad_token": END,
+        "unk_token": END,
+        "model_max_length": TOKENS,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
+    pixels = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": SIZE},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": SIZE, "width": SIZE},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(pixels, indent=2) + "\n")
+
+
+# --- evaluation: 1,000 scenes that training never drew, half of them with a held-out pair of shape and colour
+
+
+def evaluate(folder: Path) -> None:
+    tests = scenes.distinct(1_000, seed=1)
+    held_out = np.array([any((t.shape, t.colour) in scenes.HELD_OUT for t in s.things) for s in tests])
+    encoder = sightline.load(folder, dtype="float32")
+    images = encoder.encode_images([scene.draw(224) for scene in tests])
+    texts = encoder.encode_text([scene.caption for scene in tests])
+    answers = list(range(len(tests)))
+    t2i, i2t = ranks(texts @ images.T, answers), ranks(images @ texts.T, answers)
+    for name, r in (("text to image", t2i), ("image to text", i2t)):
+        print(f"{name}: R@1 {recall_at(r, 1):.1%}, R@5 {recall_at(r, 5):.1%}; ", end="")
+        print(f"R@1 with held-out pairs {recall_at(r[held_out], 1):.1%} of {held_out.sum()}, ", end="")
+        print(f"without {recall_at(r[~held_out], 1):.1%}")
+    hits = []
+    for shape in scenes.SHAPES:
+        for colour in scenes.COLOURS:
+            right = [any((t.shape, t.colour) == (shape, colour) for t in scene.things) for scene in tests]
+            if sum(right) >= 5:
+                query = encoder.encode_text([f"a {colour} {shape}"])[0]
+                hits.append(np.array(right)[np.argsort(-(images @ query))[:5]].mean())
+    print(f'"a red circle" and {len(hits) - 1} such queries: precision of the first five {np.mean(hits):.1%}')
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=["train", "evaluate"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/sightline/mini-scenes.npy")
+    given = parser.parse_args()
+    random.seed(SEED)
+    if given.task == "train":
+        train(given.folder, given.steps, given.cache)
+    else:
+        evaluate(given.folder)
