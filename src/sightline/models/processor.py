@@ -61,16 +61,17 @@ class TextProcessor:
         rows = self.tokenizer.tokenize(texts)
         if cuts:
             rows = [self.tokenizer.cut(row, limit) for row in rows]
-        if return_tensors and not pads and len({len(row) for row in rows}) > 1:
-            raise UsageError("texts of different lengths make no tensor; pass padding=True")
-        if pads or return_tensors:
-            ids, mask = self.tokenizer.pad(rows, limit if padding == "max_length" else None)
-            if return_tensors:
-                return tensors({"input_ids": ids, "attention_mask": mask}, return_tensors)
-            rows, masks = list(ids), list(mask)
-        else:
-            masks = [np.ones_like(row) for row in rows]
-        lists = {"input_ids": [row.tolist() for row in rows], "attention_mask": [row.tolist() for row in masks]}
+        width = (limit if padding == "max_length" else max(map(len, rows), default=0)) if pads else 0
+        if return_tensors:
+            if len({max(len(row), width) for row in rows}) > 1:
+                raise UsageError("texts of different lengths make no tensor; pass padding=True, truncation=True")
+            ids, mask = self.tokenizer.pad(rows, width)
+            return tensors({"input_ids": ids, "attention_mask": mask}, return_tensors)
+        padded = [self.tokenizer.pad([row], width) for row in rows]
+        lists = {
+            "input_ids": [ids[0].tolist() for ids, _ in padded],
+            "attention_mask": [mask[0].tolist() for _, mask in padded],
+        }
         return BatchFeature({key: value[0] if isinstance(text, str) else value for key, value in lists.items()})
 
     def decode(self, ids: Any, skip_special_tokens: bool = False) -> str:
