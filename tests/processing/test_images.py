@@ -5,6 +5,7 @@ import io
 import os
 import re
 import struct
+import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from transformers.image_utils import load_image as their_load_image
 
 from sightline.errors import ImageError
 from sightline.processing import images
+from sightline.processing.colour import flatten
 from sightline.processing.images import IMAGE_SUFFIXES, load_image, open_image
 
 pillow_heif = pytest.importorskip("pillow_heif")
@@ -369,6 +371,25 @@ def test_many_threads_at_once():
     expected = [read(source) for source in sources]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, sources * 20)) == expected * 20
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+    inside, most = [], []
+
+    def watched(picture):
+        inside.append(picture)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return flatten(picture)
+
+    monkeypatch.setattr(images, "flatten", watched)
+    for limit, together in ((96 * 64 - 1, False), (96 * 64, True)):
+        most.clear()
+        monkeypatch.setattr(images, "_LARGE", limit)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(open_image, [encoded(scene(), "PNG")] * 24))
+        assert (max(most) > 1) == together
 
 
 def test_a_picture_that_is_open_already():

@@ -7,9 +7,10 @@ import math
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,7 @@ from PIL.ImageFile import ImageFile
 from sightline.errors import ImageError
 from sightline.processing.colour import array_to_bytes, array_to_rgb, eight_bits, flatten
 from sightline.processing.download import download
+from sightline.processing.reasons import reason, reasons
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
@@ -48,6 +50,10 @@ IMAGE_SUFFIXES = frozenset(
 
 MAX_PIXELS = 1 << 27
 """Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
+
+_LARGE = 1 << 25
+_alone = threading.Lock()
+"""Pictures of more than _LARGE pixels are decoded one at a time, however many threads ask."""
 
 _ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A
 _TURNS = {
@@ -76,11 +82,11 @@ def open_image(source: Source, *, orient: bool = True, short_side: int | None = 
     Raises ImageError for whatever can't be read, more than MAX_PIXELS pixels among it.
     """
     if isinstance(source, Image.Image):
-        with _reasons(_name(source), source.format):
+        with reasons(_name(source), source.format):
             source.load()
             return _turned(flatten(eight_bits(source)), _turn(source) if orient else None)
     if isinstance(source, np.ndarray):
-        with _reasons(_name(source), None):
+        with reasons(_name(source), None):
             return Image.fromarray(array_to_bytes(array_to_rgb(source))[0])
     with _decoded(source, _name(source), short_side) as (picture, full_size):
         turn = _turn(picture) if orient else None
@@ -100,7 +106,7 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
     Raises ImageError.
     """
     if isinstance(image, Image.Image):
-        with _reasons(_name(image), image.format):
+        with reasons(_name(image), image.format):
             image.load()
             return _turned(image.convert("RGB"), _turn(image))
     source: str | os.PathLike[str] | bytes = image
@@ -121,9 +127,9 @@ def _decoded(
         head = file.read(16)
         if not head:
             raise ImageError(name, "empty file")
-        with _reasons(name, None):
+        with reasons(name, None):
             picture = _recognise(file, head, name)
-        with _reasons(name, picture.format):
+        with reasons(name, picture.format):
             full_size = picture.size
             # At a reduced scale only what is decoded counts, but a hostile file can make the decoder keep coefficients
             # of the whole picture: twice the limit (200-megapixel phones) is enough.
@@ -133,8 +139,10 @@ def _decoded(
                 side = max(math.ceil(short_side * 1.5), 1)
                 picture.draft(None, (side, side))
                 _check_size(picture.size, MAX_PIXELS, name)
-            picture.load()
-            yield picture, full_size
+            large = math.prod(picture.size) > _LARGE or math.prod(full_size) > MAX_PIXELS
+            with _alone if large else nullcontext():
+                picture.load()
+                yield picture, full_size
 
 
 def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
@@ -155,7 +163,7 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         except Exception as error:
             failure = failure or (error, plugin)
     if failure:
-        raise ImageError(name, _reason(*failure)) from failure[0]
+        raise ImageError(name, reason(*failure)) from failure[0]
     known = ", ".join(_FORMATS)
     raise ImageError(name, f"not a picture (by its contents none of {known})")
 
@@ -210,37 +218,10 @@ def _open_file(path: Path, name: str) -> BinaryIO:
     except PermissionError as error:
         raise ImageError(name, "no permission to read it") from error
     except OSError as error:
-        reason = "a loop of links" if error.errno == errno.ELOOP else (error.strerror or "can't be opened").lower()
-        raise ImageError(name, reason) from error
+        why = "a loop of links" if error.errno == errno.ELOOP else (error.strerror or "can't be opened").lower()
+        raise ImageError(name, why) from error
     except ValueError as error:
         raise ImageError(name, "no name that a file can have") from error
-
-
-@contextmanager
-def _reasons(name: str, kind: str | None) -> Iterator[None]:
-    """Pillow and its libraries raise nearly anything on broken files: all of it becomes a reason."""
-    try:
-        yield
-    except (ImageError, GeneratorExit):
-        raise
-    except Exception as error:
-        raise ImageError(name, _reason(error, kind)) from error
-
-
-def _reason(error: Exception, kind: str | None) -> str:
-    kind = kind or "picture"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return "too many pixels"
-    if isinstance(error, OSError) and error.errno:
-        return f"can't be read ({error.strerror})"
-    text = re.sub(r" for \w+\.\w+$", "", str(error).strip().split("\n")[0].rstrip("."))
-    if re.search("truncated|end of|unexpected eof|too short|insufficient", text, re.IGNORECASE):
-        return f"{kind} cut short"
-    # What is no sentence for people (a key, a code, a repr) is left out.
-    speaks = isinstance(error, OSError | SyntaxError | ValueError | RuntimeError) and " " in text
-    return f"broken or unusual {kind}" + (f" ({text[:100]})" if speaks and not re.search(r"b'|[<{]", text) else "")
 
 
 def _name(source: Source) -> str:
