@@ -1,3 +1,7 @@
+import importlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +9,8 @@ from hypothesis import strategies as st
 
 from sightline.errors import IndexDamaged, UsageError
 from sightline.index.scan import Scan
+
+module = importlib.import_module("sightline.index.scan")
 
 
 def units(rng, n, dim):
@@ -82,11 +88,38 @@ def test_a_score_is_the_same_whatever_k_the_batch_or_the_filter(many):
         np.testing.assert_array_equal(filtered[0], scores[row][kept][:50])
 
 
-def test_the_matrix_may_be_dropped_or_changed_afterwards():
-    matrix = np.eye(8, dtype=np.float16)
-    scan = Scan(np.arange(8), matrix)
-    matrix[:] = 0
-    assert scan.top(np.eye(8, dtype=np.float32), 1)[1].ravel().tolist() == list(range(8))
+def test_large_matrices_are_split_among_threads_and_into_blocks(many, monkeypatch):
+    scan = many[2]
+    queries = units(np.random.default_rng(3), 7, 64)
+    expected = scan.top(queries, 50)
+    monkeypatch.setattr(module, "_PART", 1 << 18)
+    monkeypatch.setattr(module, "_BLOCK", 1000)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    for found, wanted in zip(scan.top(queries, 50), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_matrix_is_not_copied_and_queries_leave_nothing_behind():
+    matrix = units(np.random.default_rng(4), 100_000, 64).astype(np.float16)
+    scan = Scan(np.arange(100_000), matrix)
+    assert np.shares_memory(scan._matrix, matrix)
+    half = np.arange(50_000)
+    for _ in range(3):
+        scan.top(matrix[:5], 10)
+        scan.top(matrix[:5], 10, allow=half)
+    threads = 1 + matrix.nbytes // module._PART
+    assert {uses: len(scanners) for uses, scanners in scan._scanners.items()} == {False: 5 * threads, True: 5 * threads}
+
+
+def test_threads_may_ask_at_once(many):
+    scan = many[2]
+    queries = units(np.random.default_rng(5), 8, 64)
+    halves = [np.arange(row, 20_000, 8) for row in range(8)]
+    expected = [scan.top(queries[row], 9, allow=halves[row])[1].tolist() for row in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            found = pool.map(lambda row: scan.top(queries[row], 9, allow=halves[row])[1].tolist(), range(8))
+            assert list(found) == expected
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def main() -> None:
         say("at", "manifest", version)
         try:
             dataset = lance.dataset(str(folder / NAME), version=version)
-            Table(folder, dataset)
+            Table(folder, dataset).count()
         except IndexTooNew as error:
             say("newer", str(error))
         except BaseException as error:
@@ -64,6 +64,8 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
         say("at", "fragment", fragment.fragment_id)
         try:
             rows = list(read(dataset, fragment))
+            if len(rows) != fragment.count_rows():
+                raise ValueError(f"it has {len(rows)} rows where there should be {fragment.count_rows()}")
         except BaseException as error:
             complain(error, [Path(dataset.uri) / "data" / file.path for file in fragment.data_files()])
             continue

@@ -106,6 +106,7 @@ class Table:
                 matrix[start:stop] = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
             if stop != n:
                 raise ValueError(f"{stop} rows where there should be {n}")
+        self._remember(ids)
         return ids, matrix
 
     def columns(self, names: Sequence[str]) -> pa.Table:
@@ -120,11 +121,7 @@ class Table:
     def take(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> pa.Table:
         """As `rows`, as a pyarrow table."""
         wanted = np.asarray(ids, dtype=np.int64)
-        if self._places is None:
-            held = self.columns(["id"]).column("id").to_numpy()
-            order = np.argsort(held)
-            self._places = held[order], order
-        held, order = self._places
+        held, order = self._places or self._remember(self.columns(["id"]).column("id").to_numpy())
         ranks = np.searchsorted(held, wanted)
         ranks[ranks == len(held)] = 0
         if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
@@ -133,6 +130,12 @@ class Table:
         places, back = np.unique(order[ranks], return_inverse=True)
         with self._reading():
             return self._dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
+
+    def _remember(self, ids: Ids) -> tuple[Ids, Ids]:
+        """The ids in ascending order, and where each one's row lies."""
+        order = np.argsort(ids, kind="stable")
+        self._places = ids[order], order
+        return self._places
 
     def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
