@@ -280,6 +280,12 @@ def test_a_turned_jpeg_says_its_full_size_upright():
     assert same_scene(image)
 
 
+def test_the_full_size_of_what_is_square_only_when_reduced():
+    image = open_image(encoded(scene(808, 801).transpose(STORED[6]), "JPEG", exif=exif_bytes(6)), short_side=40)
+    assert image.size == (101, 101)
+    assert image.info["full_size"] == (808, 801)
+
+
 @pytest.mark.parametrize("kind", sorted(FORMATS.keys() - {"JPEG"}))
 def test_other_formats_are_never_reduced(kind):
     assert open_image(encoded(scene(), kind), short_side=2).size == (96, 64)
@@ -340,8 +346,10 @@ def test_what_can_not_be_read_has_its_reason(tmp_path, name, reason):
 def test_heic_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(images, "_HEIF", False)
     monkeypatch.setattr(images, "_FORMATS", tuple(kind for kind in images._FORMATS if kind != "HEIF"))
-    with pytest.raises(ImageError, match=re.escape("pip install sightline[heif]")):
-        open_image(encoded(scene(), "HEIF"))
+    heic = encoded(scene(), "HEIF")
+    for data in (heic, heic[:8] + b"mif1" + heic[12:]):
+        with pytest.raises(ImageError, match=re.escape("pip install sightline[heif]")):
+            open_image(data)
     assert same_scene(open_image(encoded(scene(), "AVIF")))
 
 

@@ -65,6 +65,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTERS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+"""The turns that exchange width and height."""
+
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
 
 
@@ -92,7 +95,7 @@ def open_image(source: Source, *, orient: bool = True, short_side: int | None = 
         turn = _turn(picture) if orient else None
         exif = _exif(picture, turn)
         rgb = _turned(flatten(eight_bits(picture)), turn)
-        rgb.info = {"full_size": full_size if rgb.size == picture.size else full_size[::-1], "exif": exif}
+        rgb.info = {"full_size": full_size[::-1] if turn in _QUARTERS else full_size, "exif": exif}
         return rgb
 
 
@@ -150,8 +153,6 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     _silence_warnings()
     if _HEIF:
         _register_heif()
-    elif head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS - {b"mif1", b"msf1"}:
-        raise ImageError(name, "HEIC needs one more package: pip install sightline[heif]")
     failure: tuple[Exception, str] | None = None
     for plugin in _FORMATS:
         factory, accepts = Image.OPEN[plugin]
@@ -162,6 +163,8 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
             return factory(file, "")
         except Exception as error:
             failure = failure or (error, plugin)
+    if not _HEIF and head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        raise ImageError(name, "HEIC needs one more package: pip install sightline[heif]")
     if failure:
         raise ImageError(name, reason(*failure)) from failure[0]
     known = ", ".join(_FORMATS)
