@@ -1,6 +1,5 @@
 """What one row of the index is, and what the table says about itself in its schema's metadata."""
 
-import re
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -29,12 +28,9 @@ class ModelRecord:
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> "ModelRecord":
         """Raises KeyError or ValueError if the metadata is not a table's of ours."""
-        fingerprint = metadata[_MODEL_KEYS["fingerprint"]]
-        if not re.fullmatch("[0-9a-f]+", fingerprint):
-            raise ValueError(f"not a fingerprint: {fingerprint!r}")
         return cls(
             name=metadata[_MODEL_KEYS["name"]],
-            fingerprint=fingerprint,
+            fingerprint=metadata[_MODEL_KEYS["fingerprint"]],
             dim=int(metadata[_MODEL_KEYS["dim"]]),
             revision=metadata.get(_MODEL_KEYS["revision"]),
         )
