@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeEncoder
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
 from sightline.index import Table, fsck, lock, sync
-from sightline.index.table import NAME, manifests
+from sightline.index.folder import NAME, manifests
 
 from .pictures import contents, draw
 from .test_table import MODEL, rows

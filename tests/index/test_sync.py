@@ -13,6 +13,7 @@ from sightline.errors import ImageError, IndexFault, IndexLocked, IndexTooNew, M
 from sightline.index import Summary, Table, forget, lock, sync, walk
 from sightline.index import item as item_module
 from sightline.index import table as table_module
+from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
 
 from .pictures import contents, draw, ids
@@ -292,7 +293,7 @@ def test_another_writer_is_named_or_waited_for(photos, indexed, encoder):
 def test_nothing_to_index_makes_no_table(tmp_path, index, encoder):
     (tmp_path / "photos").mkdir()
     assert sync(index, [tmp_path / "photos"], encoder) == Summary()
-    assert not table_module.exists(index)
+    assert not exists(index)
 
 
 def test_a_path_that_is_not_there_and_a_folder_that_is_no_index(photos, tmp_path, encoder):
@@ -308,8 +309,8 @@ def test_a_path_that_is_not_there_and_a_folder_that_is_no_index(photos, tmp_path
 
 def test_a_creation_that_was_cut_short_is_no_index_and_in_nobodys_way(photos, index, encoder):
     for part in ("_transactions", "_versions"):
-        (index / table_module.NAME / part).mkdir(parents=True)
-    (index / table_module.NAME / "_versions" / ".tmp.manifest_1").touch()
+        (index / NAME / part).mkdir(parents=True)
+    (index / NAME / "_versions" / ".tmp.manifest_1").touch()
     assert counts(sync(index, [photos], encoder)) == {"added": 8}
 
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
 from sightline.index import Table
+from sightline.index.folder import NAME, manifests
 from sightline.index.schema import ModelRecord, item_schema
-from sightline.index.table import NAME
 
 module = importlib.import_module("sightline.index.table")
 MODEL = ModelRecord("fake", "ab" * 32, 8)
@@ -153,7 +153,7 @@ def test_a_reader_that_slept_too_long_is_told_so_and_goes_on(table, monkeypatch)
     with pytest.raises(IndexFault, match="ask again"):
         reader.vectors()
     assert len(reader.vectors()[0]) == 10
-    assert len(module.manifests(table.folder)) == module._KEEP_LAST
+    assert len(manifests(table.folder)) == module._KEEP_LAST
 
 
 def test_leftovers_are_what_no_version_knows(table):
@@ -200,7 +200,7 @@ def test_damage_is_an_error_that_names_the_way_out(table):
     for read in (damaged.vectors, lambda: damaged.rows([1]), lambda: damaged.ids_where("id = 1")):
         with pytest.raises(IndexDamaged, match=f"fsck --repair --index {table.folder}"):
             read()
-    newest = module.manifests(table.folder)
+    newest = manifests(table.folder)
     newest[max(newest)].write_bytes(b"no manifest")
     with pytest.raises(IndexDamaged, match="fsck --repair"):
         Table.open(table.folder)
@@ -208,7 +208,7 @@ def test_damage_is_an_error_that_names_the_way_out(table):
 
 def test_rust_panics_are_errors_and_stay_off_the_terminal(table, capfd):
     """A manifest whose footer points nowhere makes Lance panic."""
-    newest = module.manifests(table.folder)
+    newest = manifests(table.folder)
     path = newest[max(newest)]
     content = bytearray(path.read_bytes())
     content[:4] = (2**31).to_bytes(4, "little")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew
+from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import lock
-from sightline.index.table import NAME, Table, exists, manifests
+from sightline.index.folder import NAME, exists, manifests, missing
+from sightline.index.table import Table
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
     """
     folder = Path(folder)
     if not exists(folder):
-        raise _missing(folder)
+        raise missing(folder)
     with lock.writer(folder):
         findings = _probe(folder)
         if findings.version is None:
@@ -85,13 +86,9 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
     return findings.problems(folder) + left
 
 
-def _missing(folder: Path) -> IndexMissing:
-    return IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
-
-
 def _probe(folder: Path) -> _Findings:
     if not exists(folder):
-        raise _missing(folder)
+        raise missing(folder)
     findings = _Findings()
     while not findings.done:
         _attempt(folder, findings)

@@ -25,7 +25,8 @@ import numpy as np
 
 from sightline.errors import IndexTooNew, SightlineError
 from sightline.index import faults
-from sightline.index.table import NAME, Table, manifests
+from sightline.index.folder import NAME, manifests
+from sightline.index.table import Table
 from sightline.index.uri import to_path
 
 _UNIT = 0.01

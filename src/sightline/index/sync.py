@@ -14,10 +14,11 @@ from PIL import Image
 
 from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageError
 from sightline.index import lock, walk
+from sightline.index.folder import claim, exists
 from sightline.index.item import Item
 from sightline.index.plan import Plan, compare, rows_below
 from sightline.index.schema import ModelRecord, item_schema
-from sightline.index.table import Table, claim, exists
+from sightline.index.table import Table
 from sightline.index.uri import to_uri
 
 T = TypeVar("T")

@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
-from sightline.index import faults, lock
+from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
+from sightline.index import faults
+from sightline.index.folder import NAME, exists, missing
 from sightline.index.schema import VERSION, ModelRecord, item_schema, version_of
-
-NAME = "items.lance"
-"""The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
 
 Ids = npt.NDArray[np.int64]
 
@@ -64,7 +62,7 @@ class Table:
         """The newest version of the table in `folder`. Raises IndexMissing, IndexTooNew or IndexDamaged."""
         folder = Path(folder)
         if not exists(folder):
-            raise IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
+            raise missing(folder)
         with faults.reading(folder), faults.hushed():
             dataset = lance.dataset(str(folder / NAME))
         return cls(folder, dataset)
@@ -239,24 +237,3 @@ class Table:
         self._places = None
         with faults.writing(self.folder):
             yield
-
-
-def exists(folder: Path) -> bool:
-    """Whether the folder holds an index, whole or damaged. A creation that was cut short left none."""
-    dataset = folder / NAME
-    return any(any((dataset / pattern[0]).glob(pattern[1])) for pattern in (("_versions", "*.manifest"), ("data", "*")))
-
-
-def manifests(folder: Path) -> dict[int, Path]:
-    """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
-    files = (folder / NAME / "_versions").glob("*.manifest")
-    return {2**64 - 1 - int(file.stem): file for file in files if file.stem.isdecimal()}
-
-
-def claim(folder: Path) -> None:
-    """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
-    with faults.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        others = {entry.name for entry in folder.iterdir()} - {NAME, lock.NAME}
-    if others and not exists(folder):
-        raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")

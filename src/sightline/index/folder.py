@@ -1,0 +1,35 @@
+"""What lies in the folder of an index, before anything of it is opened."""
+
+from pathlib import Path
+
+from sightline.errors import IndexMissing, UsageError
+from sightline.index import faults, lock
+
+NAME = "items.lance"
+"""The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
+
+
+def exists(folder: Path) -> bool:
+    """Whether the folder holds an index, whole or damaged. A creation that was cut short left none."""
+    dataset = folder / NAME
+    return any((dataset / "data").glob("*")) or bool(manifests(folder))
+
+
+def missing(folder: Path) -> IndexMissing:
+    """The error where there is none."""
+    return IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
+
+
+def manifests(folder: Path) -> dict[int, Path]:
+    """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
+    files = (folder / NAME / "_versions").glob("*.manifest")
+    return {2**64 - 1 - int(file.stem): file for file in files if file.stem.isdecimal()}
+
+
+def claim(folder: Path) -> None:
+    """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
+    with faults.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        others = {entry.name for entry in folder.iterdir()} - {NAME, lock.NAME}
+    if others and not exists(folder):
+        raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")
