@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sightline.cli import demo
+from sightline.scenes import distinct
+
 PROGRAM = Path(sys.executable).parent / "sightline"
 
 # `sightline` with the encoder of these tests, slowed down.
@@ -33,7 +36,7 @@ def test_the_command_line_starts_without_the_heavy_libraries():
         "for command in COMMANDS: assert main([command, '--help']) == 0\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], text=True, timeout=60, capture_output=True)
+    ran = subprocess.run([sys.executable, "-c", code], text=True, timeout=300, capture_output=True)
     loaded = set(json.loads(ran.stdout.splitlines()[-1]))
     assert not loaded & {"torch", "lance", "pyarrow", "faiss", "numpy", "PIL", "rich", "huggingface_hub", "tokenizers"}
     assert "typer" in loaded
@@ -43,7 +46,7 @@ def test_a_closed_pipe_is_quiet():
     command = f"{PROGRAM} search --help | true; echo ${{PIPESTATUS[0]}}"
     # Unbuffered, so that the writing itself meets the closed pipe.
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    ran = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, env=env)
+    ran = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=300, env=env)
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
@@ -64,3 +67,22 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     assert err == "stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
     assert "pictures     7\n" in run("info").out
+
+
+def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
+    """The packaged model, in processes of its own, on a small gallery: a caption finds its scene."""
+    code = "import sys; from sightline.cli import demo, main; demo.PICTURES = 24; sys.exit(main.main(['demo']))"
+    options = {"cwd": tmp_path, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}, "text": True, "timeout": 300}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, **options)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "24 added" in ran.stdout
+    assert ran.stdout.count("$ sightline search") == 4
+    assert (tmp_path / "demo" / "found.html").read_text(encoding="utf-8").count("<li") == 4 * 5
+
+    *scenes, _ = distinct(25, demo.SEED)
+    command = [PROGRAM, "search", scenes[6].caption, "-k", "3", "--json", "--index", "demo/index"]
+    ran = subprocess.run(command, capture_output=True, **options)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert len(found) == 3
+    assert found[0]["uri"] == str(tmp_path / "demo" / "pictures" / "scene-007.png")

@@ -11,6 +11,7 @@ from sightline.cli.output import bar, one_line
 if TYPE_CHECKING:
     from sightline.scenes import Scene
 
+FOLDER = Path("demo")
 PICTURES, SIDE, SEED = 300, 256, 1
 SHOWN = 5
 
@@ -23,9 +24,7 @@ Every command has --help. With your own photos:
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the gallery and its index go.")] = Path(
-        "demo"
-    ),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the gallery and its index go.")] = FOLDER,
 ) -> None:
     """Draw a gallery, index it with the model in the package, and search it: a tour without a download.
 
@@ -35,11 +34,14 @@ def command(
     """
     from sightline.encoder import load
     from sightline.index import sync
+    from sightline.scenes import distinct
     from sightline.search import Query, open_index
     from sightline.search.sheet import Section, cards, picture, write_sheet
 
     gallery, index, example = folder / "pictures", folder / "index", folder / "example.png"
-    scenes = _draw(gallery, example)
+    *drawn, asked = distinct(PICTURES + 1, SEED)
+    scenes = {f"scene-{number:03}.png": scene for number, scene in enumerate(drawn, 1)}
+    _draw({gallery / name: scene for name, scene in scenes.items()} | {example: asked})
     model = load("mini")
     _show("index", str(gallery), "--index", str(index), "--model", "mini")
     with bar() as progress:
@@ -47,10 +49,10 @@ def command(
     typer.echo(f"{summary.added:,} added, {summary.unchanged:,} unchanged\n")
 
     queries = [
-        Query("a red star on green grass"),
+        Query("a red star"),
         Query(images=(example,)),
-        Query("in moonlight", images=(example,)),
-        Query("a yellow fish", avoid=("sand",)),
+        Query("on green grass", images=(example,)),
+        Query("a blue triangle", avoid=("green grass",)),
     ]
     opened = open_index(index, model)
     sections = []
@@ -58,10 +60,13 @@ def command(
         options = [part for file in query.images for part in ("--image", str(file))]
         options += [part for text in query.avoid for part in ("--not", text)]
         _show("search", *query.texts, *options, "-k", str(SHOWN), "--index", str(index))
+        if query.images:
+            typer.echo(f"   ({example.name} shows {asked.caption})")
         found = opened.search(query, SHOWN)
         for result in found:
             name = Path(result.uri).name
-            typer.echo(f"{result.rank:>3}  {result.score:.4f}  {name}  {scenes[name].caption}")
+            caption = scenes[name].caption if name in scenes else ""
+            typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}  {caption}")
         typer.echo()
         sections.append(Section(str(query), cards(opened.table, found), examples=[picture(f) for f in query.images]))
     write_sheet(folder / "found.html", "Sightline: a tour", sections)
@@ -73,17 +78,14 @@ def _show(*words: str) -> None:
     typer.secho(f"$ {shlex.join(('sightline', *words))}", bold=True)
 
 
-def _draw(gallery: Path, example: Path) -> "dict[str, Scene]":
-    """The gallery's scenes by file name, drawn where they are not there yet; and the picture to search with."""
+def _draw(scenes: "dict[Path, Scene]") -> None:
+    """Those of the pictures that are not there yet."""
     from sightline.checkpoint.files import replacing
-    from sightline.scenes import distinct
 
-    *scenes, asked = distinct(PICTURES + 1, SEED)
-    gallery.mkdir(parents=True, exist_ok=True)
-    named = {f"scene-{number:03}.png": scene for number, scene in enumerate(scenes, 1)}
-    typer.echo(f"Drawing {len(named)} scenes into {one_line(str(gallery))} ...")
-    for file, scene in [*((gallery / name, scene) for name, scene in named.items()), (example, asked)]:
-        if not file.exists():
-            with replacing(file) as temporary:
-                scene.draw(SIDE).save(temporary, "PNG")
-    return named
+    missing = {file: scene for file, scene in scenes.items() if not file.exists()}
+    if missing:
+        typer.echo(f"Drawing {len(missing)} scenes ...")
+    for file, scene in missing.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            scene.draw(SIDE).save(temporary, "PNG")
