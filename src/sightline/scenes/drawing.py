@@ -1,0 +1,131 @@
+"""Scenes into pixels. All lengths are shares of the picture's side, so a scene looks the same at every size."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from sightline.scenes.backdrops import BACKDROPS, Pixels
+from sightline.scenes.kinds import COLOURS, LIGHTS, RGB, Light
+from sightline.scenes.outlines import OUTLINES
+from sightline.scenes.scene import Scene, Thing
+
+# Drawn so many times larger and then averaged, which smooths the edges.
+OVERSAMPLING = 3
+SHADOW_REACH, SHADOW_BLUR, SHADOW_DEPTH = 0.035, 0.014, 0.5
+BEVEL = 0.012
+STRIPE, SPOT, CHECK = 0.075, 0.085, 0.068  # periods of the textures
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A square part of the canvas in pixels, with room for a thing and its shadow."""
+
+    left: int
+    top: int
+    side: int
+
+
+def draw(scene: Scene, size: int) -> Image.Image:
+    """`scene` as an "RGB" picture, `size` pixels square."""
+    side = size * OVERSAMPLING
+    light = LIGHTS[scene.light]
+    canvas = BACKDROPS[scene.background](np.random.default_rng(scene.grain), side).astype(np.float32)
+    for thing in scene.things:
+        _put(canvas, thing, light)
+    canvas *= _fall(light, side)[:, :, None] * np.array(light.tint, np.float32)
+    whole = Image.fromarray((canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return whole.reduce(OVERSAMPLING)
+
+
+def outline(thing: Thing) -> list[NDArray[np.float64]]:
+    """Where the thing's edge runs in the picture, (points, 2) as shares of its side; after the first come holes."""
+    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    return [polygon * thing.radius @ turn + (thing.x, thing.y) for polygon in OUTLINES[thing.shape]]
+
+
+def silhouette(thing: Thing, side: int, patch: Patch | None = None) -> Image.Image:
+    """255 where the thing is, 0 elsewhere ("L"): of the whole picture `side` pixels square, or of a patch of it."""
+    patch = patch or Patch(0, 0, side)
+    mask = Image.new("L", (patch.side, patch.side))
+    pen = ImageDraw.Draw(mask)
+    for fill, polygon in zip((255, 0, 0), outline(thing), strict=False):
+        pen.polygon([(x * side - patch.left, y * side - patch.top) for x, y in polygon.tolist()], fill=fill)
+    return mask
+
+
+def _put(canvas: Pixels, thing: Thing, light: Light) -> None:
+    """Paints the thing and its shadow onto the canvas."""
+    side = len(canvas)
+    reach = thing.radius + SHADOW_REACH + 2 * SHADOW_BLUR
+    patch = Patch(round((thing.x - reach) * side), round((thing.y - reach) * side), round(2 * reach * side))
+    top, left = max(0, patch.top), max(0, patch.left)
+    view = canvas[top : patch.top + patch.side, left : patch.left + patch.side]
+    inner = np.s_[
+        top - patch.top : top - patch.top + view.shape[0], left - patch.left : left - patch.left + view.shape[1]
+    ]
+    mask = silhouette(thing, side, patch)
+    solid = np.asarray(mask, dtype=np.float32)[:, :, None] / 255
+    shade = _shadow(mask, light, side)[:, :, None]
+    body = _body(thing, mask, light, side, patch)
+    view *= 1 - SHADOW_DEPTH * shade[inner]
+    view += (body[inner] - view) * solid[inner]
+
+
+def _shadow(mask: Image.Image, light: Light, side: int) -> Pixels:
+    shift = tuple(-SHADOW_REACH * along * side for along in light.towards)
+    moved = mask.transform(mask.size, Image.Transform.AFFINE, (1, 0, shift[0], 0, 1, shift[1]))
+    return np.asarray(moved.filter(ImageFilter.GaussianBlur(SHADOW_BLUR * side)), dtype=np.float32) / 255
+
+
+def _body(thing: Thing, mask: Image.Image, light: Light, side: int, patch: Patch) -> Pixels:
+    """The thing's colour under the light: texture, a slope from light to dark, bevelled edges, a dark rim."""
+    at = np.arange(patch.side, dtype=np.float32) + 0.5
+    x, y = (at[None, :] + patch.left) / side - thing.x, (at[:, None] + patch.top) / side - thing.y
+    pattern = _pattern(thing, x, y)[:, :, None]
+    base = np.array(COLOURS[thing.colour], np.float32)
+    ink = np.array(_ink(COLOURS[thing.colour]), np.float32)
+    slope = 1 - 0.16 * (x * light.towards[0] + y * light.towards[1]) / thing.radius
+    height = np.asarray(mask.filter(ImageFilter.GaussianBlur(BEVEL * side)), dtype=np.float32) / 255
+    down, right = np.gradient(height, 1 / (side * BEVEL))
+    edge = (right * light.towards[0] + down * light.towards[1]).clip(-0.5, 0.5)
+    rim = 1 - 0.35 * (height < 0.62)
+    return (base + (ink - base) * pattern) * (slope * rim)[:, :, None] + 0.45 * edge[:, :, None]
+
+
+def _pattern(thing: Thing, x: Pixels, y: Pixels) -> Pixels:
+    """1 where the texture's second colour shows, 0 elsewhere; it turns with the thing."""
+    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
+    u, v = x * cos + y * sin, y * cos - x * sin
+    if thing.texture == "striped":
+        return (((u + v) / math.sqrt(2) / STRIPE) % 1 < 0.42).astype(np.float32)
+    if thing.texture == "dotted":
+        row = np.floor(v / SPOT + 0.5)
+        across, down = (u / SPOT + 0.5 * (row % 2) + 0.5) % 1 - 0.5, v / SPOT - row
+        return (across**2 + down**2 < 0.29**2).astype(np.float32)
+    if thing.texture == "checkered":
+        return ((np.floor(u / CHECK) + np.floor(v / CHECK)) % 2).astype(np.float32)
+    return np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=np.float32)
+
+
+def _ink(colour: RGB) -> RGB:
+    """A texture's second colour: cream on dark colours, a deep shade of themselves on light ones."""
+    red, green, blue = colour
+    if 0.3 * red + 0.59 * green + 0.11 * blue < 0.6:
+        return (0.97, 0.95, 0.90)
+    return (0.42 * red, 0.36 * green, 0.36 * blue)
+
+
+def _fall(light: Light, side: int) -> Pixels:
+    """How bright the light is at each pixel, (side, side): less towards the far side, or around a spot."""
+    at = ((np.arange(side) + 0.5) / side - 0.5).astype(np.float32)
+    x, y = at[None, :], at[:, None]
+    if light is LIGHTS["spot"]:
+        far: Pixels = (np.sqrt(x**2 + y**2) - 0.32) / 0.32
+    else:
+        far = (x * light.towards[0] + y * light.towards[1]) * 0.8 + 0.4
+    bright: Pixels = 1 - light.fall * far.clip(0, 1)
+    return bright
