@@ -2,6 +2,7 @@ import hashlib
 import importlib
 import os
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +313,21 @@ def test_a_creation_that_was_cut_short_is_no_index_and_in_nobodys_way(photos, in
         (index / NAME / part).mkdir(parents=True)
     (index / NAME / "_versions" / ".tmp.manifest_1").touch()
     assert counts(sync(index, [photos], encoder)) == {"added": 8}
+
+
+def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
+    monkeypatch.setattr(sync_module, "_BATCH", 2)
+    alive = weakref.WeakSet()
+
+    class Counting(FakeEncoder):
+        def stream_images(self, items, open):
+            for item in items:
+                alive.add(item)
+                picture = open(item)
+                assert len(alive) <= 4
+                yield item, self._encode(picture)[0]
+
+    assert counts(sync(index, [photos], Counting())) == {"added": 8}
 
 
 def test_small_commits_are_merged_in_passing(photos, index, encoder, monkeypatch):

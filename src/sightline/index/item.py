@@ -20,7 +20,7 @@ _WHOLE = 64 << 20
 """Files up to this many bytes are read at once; larger ones are hashed in pieces and opened from the disk."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """A file to be indexed. `read` fills in what is known only from its contents."""
 

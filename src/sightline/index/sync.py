@@ -42,7 +42,7 @@ class Encoder(Protocol):
     @property
     def size_hint(self) -> int: ...
     def stream_images(
-        self, items: Iterable[T], open: Callable[[T], Image.Image]
+        self, items: Iterable[T], read: Callable[[T], Image.Image], /
     ) -> Iterator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
 
 
@@ -166,12 +166,12 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
     new = [path for path, row in plan.encode.items() if row is None]
     if new:
         ids.update(zip(new, range(table.reserve(len(new)), 2**63), strict=False))
-    items = [Item(ids[path], Path(path)) for path in plan.encode]
+    items = (Item(ids[path], Path(path)) for path in plan.encode)  # never all at once: each holds a thumbnail
     stream = encoder.stream_images(items, lambda item: item.read(encoder.size_hint))
     try:
         for done, (item, vector) in enumerate(stream, start=1):
             batch.add(item, vector)
-            report(Progress("encoding", done, len(items), summary.added, len(summary.skipped), item.path))
+            report(Progress("encoding", done, len(plan.encode), summary.added, len(summary.skipped), item.path))
     except KeyboardInterrupt:
         batch.flush()
         raise
