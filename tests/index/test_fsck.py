@@ -76,9 +76,7 @@ def test_a_whole_index_has_no_problems(damaged):
         ("data", 0, os.unlink),
         ("data", 1, truncate),
         ("data", 2, garble),
-        ("data", 0, zero),
-        ("_deletions", -1, os.unlink),
-        ("_deletions", -1, truncate),
+        ("_deletions", -1, zero),
     ],
 )
 def test_what_is_whole_is_kept(damaged, name, which, harm):
@@ -96,9 +94,8 @@ def test_what_is_whole_is_kept(damaged, name, which, harm):
     assert 39 <= len(after) <= 41, "one part of three is lost"
 
 
-@pytest.mark.parametrize("harm", [truncate, garble])
-def test_a_broken_manifest_gives_way_to_the_one_before(damaged, harm):
-    harm(newest(damaged))
+def test_a_broken_manifest_gives_way_to_the_one_before(damaged):
+    garble(newest(damaged))
     with pytest.raises(IndexDamaged, match="fsck --repair"):
         Table.open(damaged)
     problems = fsck.check(damaged)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,8 +59,11 @@ def writing(folder: Path) -> Iterator[None]:
 def hushed() -> Iterator[None]:
     """Keep what native code prints off the terminal: Rust reports a panic to stderr before it becomes an exception."""
     with _stderr:  # two at once would each restore what the other put there
-        sys.stderr.flush()
-        kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        try:
+            kept = os.dup(2)
+        except OSError:  # a service may have closed it
+            kept = os.dup(sink)
         os.dup2(sink, 2)
         try:
             yield

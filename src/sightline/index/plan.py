@@ -57,7 +57,7 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
         if not walk.is_listed(path):  # once given by its own name; no walk lists it
             found.look(path)
     gone = {path: row for path, row in known.items() if path not in found.files and not found.is_blocked(path)}
-    _refuse_emptied(roots, gone, found)
+    _refuse_emptied(table, roots, gone, found)
 
     plan = Plan()
     gone_by_size: defaultdict[int, list[Row]] = defaultdict(list)
@@ -83,13 +83,13 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
     return plan
 
 
-def _refuse_emptied(roots: Sequence[str], gone: dict[str, Row], found: walk.Listing) -> None:
+def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, Row], found: walk.Listing) -> None:
     for root in roots:
         lost = sum(walk.is_below(path, root) for path in gone)
         if lost and not any(walk.is_below(path, root) for path in found.files):
             raise IndexFault(
                 f"{root} holds no picture any more, but the index holds {lost} from there: is its disk mounted? "
-                f"To drop them from the index: `sightline index {root} --forget --index DIR`"
+                f"To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
             )
 
 

@@ -91,9 +91,8 @@ def sync(
     """
     folder, report = Path(folder), progress or (lambda _: None)
     roots = walk.roots_of(paths)
-    known = rows_below(Table.open(folder), roots) if exists(folder) else {}
     for root in roots:
-        if not os.path.lexists(root) and not any(walk.is_below(path, root) for path in known):
+        if not os.path.lexists(root) and not (exists(folder) and rows_below(Table.open(folder), [root])):
             raise UsageError(f"{root}: no such file or folder")
     claim(folder)
     with lock.writer(folder, wait) as finished:
