@@ -91,6 +91,19 @@ def test_a_moved_file_keeps_its_row(photos, indexed, encoder):
     assert contents(indexed) == fresh(photos, indexed)
 
 
+def test_a_file_may_move_to_another_root_but_a_copy_takes_nothing_away(photos, indexed, encoder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(photos / "deep", elsewhere)
+    assert counts(sync(indexed, [elsewhere], encoder)) == {"added": 2}
+    before = ids(indexed)
+    photos.rename(tmp_path / "pictures")
+    assert counts(sync(indexed, [tmp_path / "pictures"], encoder)) == {"moved": 8}
+    assert {path.name: id for path, id in ids(indexed).items() if elsewhere not in path.parents} == {
+        path.name: id for path, id in before.items() if elsewhere not in path.parents
+    }
+    assert set(contents(indexed)) == {*(tmp_path / "pictures").rglob("*.png"), *elsewhere.iterdir()}
+
+
 def test_a_move_is_told_by_contents_not_by_size(photos, index, encoder):
     for seed in range(3):
         draw(photos / f"{seed}.bmp", seed)  # all of one size

@@ -1,5 +1,6 @@
 """Folder against table: which files are new, changed, moved, gone, and which rows to touch for that."""
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,25 +35,26 @@ class Plan:
     moved: int = 0
 
 
-def rows_below(table: Table, roots: Sequence[str]) -> dict[str, Row]:
-    """The table's rows at and below `roots`, by path."""
-    columns = (column.to_pylist() for column in table.columns(["uri", *Row._fields]).columns)
-    rows: dict[str, Row] = {}
-    for uri, *facts in zip(*columns, strict=True):
-        path = to_text(uri)
-        if any(walk.is_below(path, root) for root in roots):
-            rows[path] = Row(*facts)
-    return rows
+def rows_by_path(table: Table) -> dict[str, Row]:
+    """All rows of the table."""
+    uris, *facts = (column.to_pylist() for column in table.columns(["uri", *Row._fields]).columns)
+    return dict(zip(map(to_text, uris), map(Row, *facts), strict=True))
+
+
+def below(rows: dict[str, Row], roots: Sequence[str]) -> dict[str, Row]:
+    """Those at and below `roots`."""
+    return {path: row for path, row in rows.items() if any(walk.is_below(path, root) for root in roots)}
 
 
 def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Callable[[int, int, Path], None]) -> Plan:
     """What to do so that the rows below `roots` are those of `found`.
 
     Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
-    moved; a file with another time but the same size may be the same. `hashed` hears (done, total, path) then.
-    Raises IndexFault if a root lost all its pictures.
+    moved, wherever it was; a file with another time but the same size may be the same. `hashed` hears (done, total,
+    path) then. Raises IndexFault if a root lost all its pictures.
     """
-    known = rows_below(table, roots)
+    rows = rows_by_path(table)
+    known = below(rows, roots)
     for path in known.keys() - found.files.keys():
         if not walk.is_listed(path):  # once given by its own name; no walk lists it
             found.look(path)
@@ -61,8 +63,10 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
 
     plan = Plan()
     gone_by_size: defaultdict[int, list[Row]] = defaultdict(list)
-    for path in sorted(gone):
-        gone_by_size[gone[path].size].append(gone[path])
+    new_sizes = {size for path, (size, _) in found.files.items() if path not in rows}
+    for path, row in sorted(rows.items()):
+        if row.size in new_sizes and (path in gone or (path not in known and _is_gone(path))):
+            gone_by_size[row.size].append(row)
     doubtful: dict[str, list[Row]] = {}
     for path, (size, mtime) in found.files.items():
         held = known.get(path)
@@ -91,6 +95,17 @@ def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, Row], fo
                 f"{root} holds no picture any more, but the index holds {lost} from there: is its disk mounted? "
                 f"To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
             )
+
+
+def _is_gone(path: str) -> bool:
+    """Whether there certainly is no such file."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _same_contents(

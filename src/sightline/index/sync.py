@@ -16,7 +16,7 @@ from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageErr
 from sightline.index import lock, walk
 from sightline.index.folder import claim, exists
 from sightline.index.item import Item
-from sightline.index.plan import Plan, compare, rows_below
+from sightline.index.plan import Plan, below, compare, rows_by_path
 from sightline.index.schema import ModelRecord, item_schema
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
@@ -84,15 +84,15 @@ def sync(
 ) -> Summary:
     """Bring the index in `folder` up to date with the pictures at and below `paths`.
 
-    Only rows at and below `paths` are touched. Files whose size and time are those in the table are not read. A killed
-    run loses at most the last few seconds of work; the next one goes on. Another writer at work is waited for `wait`
-    seconds. Raises IndexLocked, ModelMismatch, UsageError for a path that is not there, and IndexFault where a folder
-    lost all its pictures at once or the index cannot be written.
+    Only rows at and below `paths` are touched, and those of files that moved there. Files whose size and time are those
+    in the table are not read. A killed run loses at most the last few seconds of work; the next one goes on. Another
+    writer at work is waited for `wait` seconds. Raises IndexLocked, ModelMismatch, UsageError for a path that is not
+    there, and IndexFault where a folder lost all its pictures at once or the index cannot be written.
     """
     folder, report = Path(folder), progress or (lambda _: None)
     roots = walk.roots_of(paths)
     for root in roots:
-        if not os.path.lexists(root) and not (exists(folder) and rows_below(Table.open(folder), [root])):
+        if not os.path.lexists(root) and not (exists(folder) and below(rows_by_path(Table.open(folder)), [root])):
             raise UsageError(f"{root}: no such file or folder")
     claim(folder)
     with lock.writer(folder, wait) as finished:
@@ -118,7 +118,7 @@ def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str
     Table.open(folder)
     with lock.writer(folder, wait):
         table = Table.open(folder)
-        ids = [row.id for row in rows_below(table, walk.roots_of(paths)).values()]
+        ids = [row.id for row in below(rows_by_path(table), walk.roots_of(paths)).values()]
         if ids:
             table.remove(ids)
             table.tidy()
