@@ -1,19 +1,23 @@
 """The recipe of "mini", the CLIP that ships in the package: 3 M parameters, learned from drawn scenes.
 
-    python recipes/mini_clip.py train FOLDER [--steps N] [--cache FILE]
+    python recipes/mini_clip.py train FOLDER [--cache FOLDER]
     python recipes/mini_clip.py evaluate FOLDER
 
-The same seed on the same kind of machine gives the same weights. On two cores the whole run takes about an hour;
-the scenes are drawn once and kept in the cache.
+Two stages, each opening what the one before saved. In the first the model learns to tell scenes apart, and does so by
+colours, backgrounds and places: shapes are not needed for it, and are not learned. In the second, half of the batches
+hold siblings, scenes in which nothing but the shapes differs. The same seed on the same kind of machine gives the same
+weights. On two cores the whole run takes about an hour; the scenes are drawn once and kept in the cache.
 """
 
 import argparse
 import json
 import math
-import random
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -26,37 +30,73 @@ from sightline.metrics import ranks, recall_at
 
 SEED = 7
 SCENES = 60_000
+FAMILIES, SIBLINGS = 5_000, 8
 SIZE = 64  # pixels
 BATCH = 256
-STEPS = 2_600
-WARM_UP = 200
-RATE = 1.2e-3
 DECAY = 0.1
 VOCABULARY = 1_024
 TOKENS = 64
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
+@dataclass(frozen=True)
+class Stage:
+    """`kinds` of batches in turn: of any scenes, of scenes alike in background and light, of siblings."""
+
+    steps: int
+    warm_up: int
+    rate: float
+    kinds: tuple[str, ...]
+
+
+STAGES = {
+    "scenes": Stage(2_600, 200, 1.2e-3, ("any", "alike")),
+    "shapes": Stage(1_500, 100, 8e-4, ("siblings", "any", "siblings", "alike")),
+}
+
+
 # --- data: every scene is a function of its number, drawn once
 
 
+def scene(index: int) -> scenes.Scene:
+    """The first SCENES by lot, then the families, SIBLINGS by SIBLINGS."""
+    if index < SCENES:
+        return scenes.sample(SEED, index)
+    family, member = divmod(index - SCENES, SIBLINGS)
+    rng = Random(f"siblings/{SEED}/{family}/{member}")
+    attempt = 0
+    while True:
+        # A shape may only be exchanged where nothing depends on it: where no two things touch.
+        base = scenes.sample(SEED + 1, family * 100 + attempt)
+        pairs = combinations(range(len(base.things)), 2)
+        if not any(base.relation(a, b) in ("inside", "around", "front", "behind") for a, b in pairs):
+            break
+        attempt += 1
+    while True:
+        things = tuple(replace(thing, shape=rng.choice(scenes.SHAPES)) for thing in base.things)
+        kinds = {(thing.shape, thing.colour) for thing in things}
+        if len(kinds) == len(things) and not kinds & scenes.HELD_OUT:
+            return replace(base, things=things)
+
+
 def picture(index: int) -> np.ndarray:
-    return np.asarray(scenes.sample(SEED, index).draw(SIZE))
+    return np.asarray(scene(index).draw(SIZE))
 
 
-def pictures(cache: Path) -> np.ndarray:
-    """uint8 (SCENES, SIZE, SIZE, 3)."""
-    if not cache.exists():
+def pictures(cache: Path, first: int, count: int) -> np.ndarray:
+    """uint8 (count, SIZE, SIZE, 3)."""
+    file = cache / f"mini-{SEED}-{first}-{count}.npy"
+    if not file.exists():
+        drawn = []
         with ProcessPoolExecutor() as pool:
-            drawn = []
-            for i, pixels in enumerate(pool.map(picture, range(SCENES), chunksize=100)):
+            for i, pixels in enumerate(pool.map(picture, range(first, first + count), chunksize=100)):
                 drawn.append(pixels)
-                if i % 1000 == 0:
-                    print(f"\rdrawing scenes: {i:,} of {SCENES:,}", end="", flush=True)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        np.save(cache, np.stack(drawn))
+                if i % 1000 == 999:
+                    print(f"\rdrawing scenes: {i + 1:,} of {count:,}", end="", flush=True)
         print()
-    return np.load(cache, mmap_mode="r")
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.stack(drawn))
+    return np.load(file, mmap_mode="r")
 
 
 def vocabulary(captions: list[str]) -> Tokenizer:
@@ -99,32 +139,51 @@ def vocabulary(captions: list[str]) -> Tokenizer:
 
 
 class Batches:
-    """Endless batches of (pixels, ids). In every second one all scenes share background and light, so that only
-    their things tell them apart; captions there are complete."""
+    """Endless batches of (pixels, ids), their kinds in turn.
 
-    def __init__(self, images: np.ndarray, texts: list[list[list[int]]], pools: list[np.ndarray], end: int) -> None:
-        self.images, self.texts, self.pools, self.end = images, texts, pools, end
+    Where scenes are alike in background and light, captions are complete, as only the things tell them apart; of
+    siblings they name the shapes; else every second one is complete.
+    """
+
+    def __init__(self, stage: Stage, tokenizer: Tokenizer, cache: Path) -> None:
+        count = SCENES + (FAMILIES * SIBLINGS if "siblings" in stage.kinds else 0)
+        self.kinds = stage.kinds
+        self.end = tokenizer.token_to_id(END)
+        self.images = pictures(cache, 0, SCENES)
+        self.siblings = pictures(cache, SCENES, count - SCENES) if count > SCENES else self.images
+        described = [scene(i) for i in range(count)]
+        self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
+        settings = np.array([f"{one.background} {one.light}" for one in described[:SCENES]])
+        pools = [np.flatnonzero(settings == setting) for setting in np.unique(settings)]
+        self.pools = [pool for pool in pools if len(pool) >= BATCH]
         self.rng = np.random.default_rng(SEED)
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        alike = step % 2 == 1
-        pool = self.pools[self.rng.integers(len(self.pools))] if alike else len(self.images)
-        rows = np.sort(self.rng.choice(pool, BATCH, replace=False))
-        pixels = torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2).float() / 255
+        kind = self.kinds[step % len(self.kinds)]
+        if kind == "siblings":
+            families = np.sort(self.rng.choice(FAMILIES, BATCH // SIBLINGS, replace=False))
+            places = (families[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel()
+            drawn, rows = self.siblings[places], places + SCENES
+        else:
+            pool = self.pools[self.rng.integers(len(self.pools))] if kind == "alike" else SCENES
+            rows = np.sort(self.rng.choice(pool, BATCH, replace=False))
+            drawn = self.images[rows]
+        pixels = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
         # Shifts of a few pixels and slight changes of exposure. No mirror: left is not right.
         dy, dx = self.rng.integers(0, 5, 2)
         pixels = nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")[:, :, dy : dy + SIZE, dx : dx + SIZE]
         gain = torch.from_numpy(self.rng.uniform(0.9, 1.1, (BATCH, 3, 1, 1)).astype(np.float32))
         pixels = (pixels * gain).clamp(0, 1) * 2 - 1
-        complete = self.rng.random(BATCH) < (1.0 if alike else 0.5)
+        complete = self.rng.random(BATCH) < (1.0 if kind == "alike" else 0.5)
         chosen = []
         for row, whole in zip(rows, complete, strict=True):
             texts = self.texts[row]
-            chosen.append(texts[self.rng.integers(4) if whole else self.rng.integers(4, len(texts))])
+            last = len(texts) - 1 if kind == "siblings" else len(texts)  # the last need not name a shape
+            chosen.append(texts[self.rng.integers(4) if whole else self.rng.integers(4, last)])
         ids = torch.full((BATCH, max(map(len, chosen))), self.end)
         for row, text in zip(ids, chosen, strict=True):
             row[: len(text)] = torch.tensor(text)
-        return pixels.contiguous(memory_format=torch.contiguous_format), ids
+        return pixels, ids
 
 
 # --- model and training
@@ -159,39 +218,37 @@ def config(vocab_size: int) -> CLIPConfig:
     )
 
 
-def rate(step: int, steps: int) -> float:
+def rate(step: int, stage: Stage) -> float:
     """Warm-up, then half a cosine."""
-    return min(step / WARM_UP, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
+    return stage.rate * min(step / stage.warm_up, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
 
 
-def train(folder: Path, steps: int, cache: Path) -> None:
+def train(folder: Path, name: str, cache: Path) -> None:
+    """One stage: the first from nothing, others from what lies in `folder`."""
+    stage = STAGES[name]
     torch.manual_seed(SEED)
-    images = pictures(cache)
-    described = [scenes.sample(SEED, i) for i in range(SCENES)]
-    captions = [scene.captions for scene in described]
-    tokenizer = vocabulary([text for texts in captions[:10_000] for text in texts])
-    texts = [[e.ids for e in tokenizer.encode_batch(list(c))] for c in captions]
-    kinds = np.array([f"{s.background} {s.light}" for s in described])
-    pools = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
-    pools = [pool for pool in pools if len(pool) >= BATCH]
-    batches = Batches(images, texts, pools, tokenizer.token_to_id(END))
-
-    model = CLIPModel(config(tokenizer.get_vocab_size())).train()
+    if name == next(iter(STAGES)):
+        tokenizer = vocabulary([text for i in range(10_000) for text in scene(i).captions])
+        model = CLIPModel(config(tokenizer.get_vocab_size())).train()
+    else:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        model = CLIPModel.from_pretrained(folder, dtype="float32").train()
+    batches = Batches(stage, tokenizer, cache)
     # For these short sequences torch's fused attention takes three times as long backwards on a processor.
     model.set_attn_implementation("eager")
-    print(f"{model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens, {len(pools)} pools")
+    print(f"{name}: {model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens")
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}],
-        lr=RATE,
+        lr=stage.rate,
         betas=(0.9, 0.98),
         fused=True,
     )
-    start, losses = time.monotonic(), [0.0, 0.0]
-    for step in range(steps):
+    start, losses = time.monotonic(), dict.fromkeys(stage.kinds, 6.0)
+    for step in range(stage.steps):
         for group in optimizer.param_groups:
-            group["lr"] = RATE * rate(step, steps)
+            group["lr"] = rate(step, stage)
         pixels, ids = batches(step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(ids, pixels, return_loss=True).loss
@@ -201,20 +258,18 @@ def train(folder: Path, steps: int, cache: Path) -> None:
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(max=math.log(100))
-        losses[step % 2] += (loss.item() - losses[step % 2]) * max(0.05, 1 / (step // 2 + 1))
+        kind = stage.kinds[step % len(stage.kinds)]
+        losses[kind] += 0.1 * (loss.item() - losses[kind])
         if step % 20 == 19:
             spent = time.monotonic() - start
-            left = spent / (step + 1) * (steps - step - 1)
+            left = spent / (step + 1) * (stage.steps - step - 1)
+            said = ", ".join(f"{kind} {value:.3f}" for kind, value in losses.items())
             print(
-                f"step {step + 1} of {steps}: loss {losses[0]:.3f}, of alike {losses[1]:.3f}, "
-                f"scale {model.logit_scale.exp().item():.1f}, {(step + 1) * BATCH / spent:.0f} pairs/s, "
-                f"{left / 60:.0f} min left",
+                f"step {step + 1} of {stage.steps}: loss of {said}, scale {model.logit_scale.exp().item():.1f}, "
+                f"{(step + 1) * BATCH / spent:.0f} pairs/s, {left / 60:.0f} min left",
                 flush=True,
             )
-        if step % 300 == 299:
-            save(model, tokenizer, folder)
     save(model, tokenizer, folder)
-    evaluate(folder)
 
 
 def save(model: CLIPModel, tokenizer: Tokenizer, folder: Path) -> None:
@@ -276,13 +331,12 @@ def evaluate(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["train", "evaluate"])
+    parser.add_argument("task", choices=["train", *STAGES, "evaluate"], help="train: all stages")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/sightline/mini-scenes.npy")
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache/sightline", help="drawn scenes are kept here"
+    )
     given = parser.parse_args()
-    random.seed(SEED)
-    if given.task == "train":
-        train(given.folder, given.steps, given.cache)
-    else:
-        evaluate(given.folder)
+    for name in STAGES if given.task == "train" else [given.task] if given.task in STAGES else []:
+        train(given.folder, name, given.cache)
+    evaluate(given.folder)

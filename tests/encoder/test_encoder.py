@@ -105,7 +105,7 @@ def test_fingerprint_follows_weights_and_preprocessing(tmp_path: Path) -> None:
 
 
 def test_search_by_words_never_opens_the_vision_tower(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sightline.checkpoint.files import Weights
+    from sightline.checkpoint.weights import Weights
 
     read: list[str] = []
     get = Weights.get

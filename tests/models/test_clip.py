@@ -166,7 +166,7 @@ def test_towers_open_from_the_whole_and_alone(model: CLIPModel, folder: Path, tm
 
 
 def test_text_tower_reads_only_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sightline.checkpoint.files import Weights
+    from sightline.checkpoint.weights import Weights
 
     read: list[str] = []
     get = Weights.get

@@ -1,7 +1,6 @@
 """CLIP against `transformers`, through files on disk, on 50 random configs whose every parameter is random."""
 
 import random
-from functools import partial
 from pathlib import Path
 
 import pytest

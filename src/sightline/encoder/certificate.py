@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from sightline import scenes
-from sightline.checkpoint.files import Weights, weight_paths
 from sightline.checkpoint.names import PACKAGED, sha256
 from sightline.checkpoint.rules import plan, read, write
+from sightline.checkpoint.weights import Weights, weight_paths
 from sightline.encoder.encoder import Encoder, Vectors, load
 from sightline.processing.images import open_image
 

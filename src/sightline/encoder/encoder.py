@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sightline.checkpoint.files import weight_paths
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve
+from sightline.checkpoint.weights import weight_paths
 from sightline.encoder.hardware import pick_device, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.errors import ImageError, UsageError

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.checkpoint.files import read_json
 from sightline.errors import CheckpointError
+from sightline.files import read_json
 
 if TYPE_CHECKING:
     from sightline.models.pretrained import PretrainedModel

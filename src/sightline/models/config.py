@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_type_hints
 
-from sightline.checkpoint.files import read_json, write_json
 from sightline.checkpoint.names import resolve
 from sightline.errors import CheckpointError
+from sightline.files import read_json, write_json
 
 # What `config.json` files of all ages carry and no model here reads: where the file came from, and the settings of
 # text generation and classification that older releases of `transformers` wrote into every config.

@@ -8,10 +8,11 @@ from typing import ClassVar, Self
 import torch
 from torch import nn
 
-from sightline.checkpoint.files import Weights, weight_paths, write_json, write_weights
 from sightline.checkpoint.names import resolve
 from sightline.checkpoint.rules import Rule, plan, read, write
+from sightline.checkpoint.weights import Weights, weight_paths, write_weights
 from sightline.errors import CheckpointError, UsageError
+from sightline.files import write_json
 from sightline.models.config import Config
 from sightline.nn.attention import SelfAttention
 from sightline.nn.transformer import Transformer

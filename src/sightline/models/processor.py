@@ -11,9 +11,9 @@ from PIL import Image
 
 from sightline.checkpoint.names import resolve
 from sightline.errors import ImageError, UsageError
+from sightline.files import read_json, write_json
 from sightline.models.features import BatchFeature, tensors
 from sightline.processing.colour import array_to_bytes, array_to_rgb
-from sightline.processing.files import read_object, write_object
 from sightline.processing.images import load_image
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Tokenizer
@@ -161,8 +161,8 @@ class Processor:
         folder.mkdir(parents=True, exist_ok=True)
         settings = self.image_processor.to_dict()
         nested = {"image_processor": settings, "processor_class": type(self).__name__}
-        write_object(folder / "processor_config.json", nested)
-        write_object(folder / "preprocessor_config.json", settings)  # for release 4 and for other tools
+        write_json(folder / "processor_config.json", nested)
+        write_json(folder / "preprocessor_config.json", settings)  # for release 4 and for other tools
         self.tokenizer.tokenizer.save(folder)
 
     def __call__(
@@ -233,7 +233,7 @@ def _plain(ids: Any) -> list[int]:
 def _positions(folder: Path) -> int | None:
     """The text tower's length as the model's config, of any age, has it."""
     path = folder / "config.json"
-    config = read_object(path) if path.is_file() else {}
+    config = read_json(path) if path.is_file() else {}
     towers = (config.get("text_config_dict"), config.get("text_config"))
     lengths = (tower.get("max_position_embeddings") for tower in towers if isinstance(tower, Mapping))
     return next((length for length in lengths if isinstance(length, int)), None)

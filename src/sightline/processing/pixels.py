@@ -13,8 +13,8 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from sightline.errors import CheckpointError, ImageError
+from sightline.files import read_json
 from sightline.processing.colour import flatten
-from sightline.processing.files import read_object
 from sightline.processing.images import MAX_PIXELS
 from sightline.processing.resample import KERNELS, resize_window
 from sightline.processing.settings import READERS, Unfit, switch
@@ -71,14 +71,14 @@ class PixelProfile:
         nested, plain, other = (
             folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
         )
-        data = read_object(nested).get("image_processor") if nested.is_file() else None
+        data = read_json(nested).get("image_processor") if nested.is_file() else None
         path = nested if data else plain
         try:
             if data is None and other.is_file() and not plain.is_file():
-                path, data = other, _from_open_clip(read_object(other))
+                path, data = other, _from_open_clip(read_json(other))
             if data is None and not plain.is_file():
                 raise CheckpointError(f"{folder}: no preprocessor_config.json (or processor_config.json) in it")
-            return cls.from_dict(read_object(plain) if data is None else data)
+            return cls.from_dict(read_json(plain) if data is None else data)
         except Unfit as error:
             raise CheckpointError(f"{path}: {error}") from None
 

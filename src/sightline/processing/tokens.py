@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.processing.files import read_object, write_object, write_text
+from sightline.files import read_json, write_json, write_text
 
 Ids = NDArray[np.int64]
 
@@ -84,7 +84,7 @@ class Tokenizer:
             "pad_token": self._pipeline.id_to_token(self.pad_id),
         }
         write_text(folder / "tokenizer.json", self._pipeline.to_str(pretty=True))
-        write_object(folder / "tokenizer_config.json", settings | tokens)
+        write_json(folder / "tokenizer_config.json", settings | tokens)
 
     def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
@@ -123,7 +123,7 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
     """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
-    words = read_object(vocabulary)
+    words = read_json(vocabulary)
     end, start = named["eos_token"].content, named["bos_token"].content
     if missing := {start, end} - words.keys():
         raise CheckpointError(f"{vocabulary}: has no {' and no '.join(sorted(missing))}")
@@ -158,9 +158,9 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
 def _read_settings(folder: Path) -> dict[str, Any]:
     """What the tokenizer's side files say of limits and special tokens; nothing of where they once lay."""
     config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
-    found = read_object(config) if config.is_file() else {}
+    found = read_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in found:
-        found |= read_object(tokens)
+        found |= read_json(tokens)
     named = (*_NAMES, "added_tokens_decoder", "model_max_length", "tokenizer_class")
     return {key: found[key] for key in named if found.get(key) is not None}
 

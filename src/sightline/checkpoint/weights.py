@@ -1,13 +1,9 @@
 """Weights on disk: opening any of the layouts in use without copying them, and writing ours safely."""
 
-import json
-import os
 import pickle
-import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from safetensors.torch import save_file
 
 from sightline.checkpoint.names import WEIGHT_FILES
 from sightline.errors import CheckpointError
+from sightline.files import read_json, replacing
 
 
 class Weights:
@@ -73,40 +70,6 @@ def weight_paths(folder: Path) -> list[Path]:
                 raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
         return paths
     raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `CheckpointError` naming the file if it is not one."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not JSON ({error}); fetch the file again") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path}: holds {type(data).__name__}, expected an object")
-    return data
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; it takes the name `path` when all went well, else it goes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """A JSON object to a file, whole or not at all."""
-    with replacing(path) as file:
-        text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
-        file.write_text(text + "\n", encoding="utf-8")
 
 
 def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

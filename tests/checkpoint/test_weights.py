@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
-from sightline.checkpoint.files import Weights, read_json, replacing, weight_paths, write_json, write_weights
 from sightline.checkpoint.fingerprint import fingerprint
+from sightline.checkpoint.weights import Weights, weight_paths, write_weights
 from sightline.errors import CheckpointError
+from sightline.files import read_json, replacing, write_json
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3, dtype=torch.float16), "n": torch.arange(3)}
 
