@@ -49,10 +49,10 @@ def command(
     typer.echo(f"{summary.added:,} added, {summary.unchanged:,} unchanged\n")
 
     queries = [
-        Query("a red star"),
+        Query("a yellow heart inside a white circle on green grass"),
         Query(images=(example,)),
         Query("on green grass", images=(example,)),
-        Query("a blue triangle", avoid=("green grass",)),
+        Query("in moonlight", avoid=("a night sky",)),
     ]
     opened = open_index(index, model)
     sections = []
@@ -80,7 +80,7 @@ def _show(*words: str) -> None:
 
 def _draw(scenes: "dict[Path, Scene]") -> None:
     """Those of the pictures that are not there yet."""
-    from sightline.checkpoint.files import replacing
+    from sightline.files import replacing
 
     missing = {file: scene for file, scene in scenes.items() if not file.exists()}
     if missing:

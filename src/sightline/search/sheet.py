@@ -81,7 +81,7 @@ def picture(source: Any) -> bytes:
 
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
     """Write the sheet, whole or not at all. Raises UsageError if its folder does not exist."""
-    from sightline.checkpoint.files import replacing
+    from sightline.files import replacing
 
     if not Path(file).absolute().parent.is_dir():
         raise UsageError(f"{file}: there is no folder to write this file into")
@@ -161,8 +161,7 @@ PAGE = """<!doctype html>
 </html>
 """
 
-# Rows of equal height without a script: every tile grows in proportion to its shape, and an invisible last one takes
-# what is left of the last row.
+# Rows of equal height without a script: every tile grows in proportion to its shape.
 STYLE = """
 :root { --paper: #f7f6f3; --ink: #1d1c1a; --soft: #6d6a64; --tile: #e7e4de; --mark: #b4521e; }
 @media (prefers-color-scheme: dark) {
@@ -180,9 +179,8 @@ h1 { font-size: clamp(1.5rem, 3.5vw, 2.25rem); }
 h2 { font-size: 1.4rem; }
 header p { margin: .25rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
 ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 1.1rem .9rem; }
-ol::after { content: ""; flex: 1000 1 0; }
 li { flex: calc(var(--shape) * 100) 1 calc(var(--shape) * 9.5rem); min-width: 0;
-  max-width: calc(var(--shape) * 15rem); }
+  max-width: calc(var(--shape) * 13rem); }
 a { display: block; aspect-ratio: var(--shape); border-radius: 8px; overflow: hidden; background: var(--tile);
   position: relative; }
 a:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
