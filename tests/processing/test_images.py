@@ -9,6 +9,8 @@ import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -465,3 +467,13 @@ def test_every_hard_file_is_a_picture_or_has_a_reason(shared):
         except ImageError as error:
             assert_for_people(error.reason)
     assert read > 340
+
+
+def test_libtiff_keeps_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its own lines about a broken file would run into a progress bar."""
+    path = tmp_path / "cut.tif"
+    Image.effect_noise((64, 64), 50).convert("1").save(path, compression="group4")
+    path.write_bytes(path.read_bytes()[:-200] + bytes(200))
+    with suppress(ImageError):
+        open_image(path)
+    assert capfd.readouterr().err == ""

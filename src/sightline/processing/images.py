@@ -1,6 +1,7 @@
 """A picture from wherever it is: a file, bytes, an array, an address. Whatever can't be read is an ImageError."""
 
 import base64
+import ctypes
 import errno
 import io
 import math
@@ -10,7 +11,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,6 +160,8 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         if accepts is None or accepts(head) is not True:
             continue
         file.seek(0)
+        if plugin == "TIFF":
+            _silence_libtiff()
         try:
             return factory(file, "")
         except Exception as error:
@@ -245,6 +248,22 @@ def _silence_warnings() -> None:
     """
     if not any(entry[1:] == _QUIET for entry in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff writes lines of its own about broken files to standard error, amid whatever is shown there.
+
+    Pillow has no switch for that; its packages carry the library beside them. Where it isn't found, it speaks on.
+    """
+    place = Path(Image.__file__).parent
+    for library in (*place.parent.glob("[pP]illow.libs/libtiff*"), *place.glob(".dylibs/libtiff*")):
+        with suppress(OSError, AttributeError):
+            opened = ctypes.CDLL(str(library))
+            for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+                handler = getattr(opened, name)
+                handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                handler(None)
 
 
 _QUIET = (None, UserWarning, re.compile(r"PIL\."), 0)
