@@ -1,6 +1,7 @@
 """`python indexer.py INDEX DELAY PATH ...`: one run of `sync` that can be killed: small commits, frequent merges.
 
-The model takes DELAY seconds for a picture. Says "begun" with the first one; exit status 3: the index is locked."""
+The model takes DELAY seconds for each picture after the first. Says "begun" with the first one. Exit status 3: locked.
+"""
 
 import importlib
 import sys
@@ -21,10 +22,11 @@ table_module._FRAGMENT_ROWS = 100
 class SlowEncoder(FakeEncoder):
     def __init__(self, delay):
         super().__init__()
-        self.delay = delay
+        self.delay, self.begun = delay, False
 
     def _encode(self, picture):
-        time.sleep(self.delay)
+        time.sleep(self.delay * self.begun)
+        self.begun = True
         return super()._encode(picture)
 
 

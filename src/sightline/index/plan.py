@@ -1,7 +1,7 @@
 """Folder against table: which files are new, changed, moved, gone, and which rows to touch for that."""
 
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -62,22 +62,19 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
     _refuse_emptied(table, roots, gone, found)
 
     plan = Plan()
-    gone_by_size: defaultdict[int, list[Row]] = defaultdict(list)
-    new_sizes = {size for path, (size, _) in found.files.items() if path not in rows}
-    for path, row in sorted(rows.items()):
-        if row.size in new_sizes and (path in gone or (path not in known and _is_gone(path))):
-            gone_by_size[row.size].append(row)
-    doubtful: dict[str, list[Row]] = {}
-    for path, (size, mtime) in found.files.items():
+    for path, facts in found.files.items():
         held = known.get(path)
-        if held and (held.size, held.mtime) == (size, mtime):
+        if held and (held.size, held.mtime) == facts:
             plan.unchanged += 1
-            continue
-        plan.encode[path] = held
-        twins = gone_by_size[size] if held is None else [held] if held.size == size else []
-        if twins:
-            doubtful[path] = twins
-    for path, row in _same_contents(table, doubtful, hashed):
+        else:
+            plan.encode[path] = held
+    new_sizes = {found.files[path][0] for path, held in plan.encode.items() if held is None}
+    vanished = [
+        row
+        for path, row in sorted(rows.items())
+        if row.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
+    ]
+    for path, row in list(_same_contents(table, plan.encode, found, vanished, hashed)):
         plan.amend[row.id] = path, found.files[path][1]
         if plan.encode.pop(path) is None:
             plan.moved += 1
@@ -109,19 +106,32 @@ def _is_gone(path: str) -> bool:
 
 
 def _same_contents(
-    table: Table, doubtful: dict[str, list[Row]], hashed: Callable[[int, int, Path], None]
+    table: Table,
+    encode: dict[str, Row | None],
+    found: walk.Listing,
+    vanished: list[Row],
+    hashed: Callable[[int, int, Path], None],
 ) -> Iterator[tuple[str, Row]]:
-    """Of each path's rows the first that has its contents, and that no other path had before."""
-    ids = sorted({row.id for rows in doubtful.values() for row in rows})
+    """Of the files to encode those whose contents a row has: the file's own row or, once each, a vanished file's."""
+    sizes = {row.size for row in vanished}
+    doubtful = {
+        path: held
+        for path, held in encode.items()
+        if (found.files[path][0] in sizes if held is None else found.files[path][0] == held.size)
+    }
+    ids = [row.id for row in (*vanished, *doubtful.values()) if row is not None]
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
-    taken: set[int] = set()
+    movers: defaultdict[str | None, deque[Row]] = defaultdict(deque)
+    for row in vanished:
+        movers[hashes[row.id]].append(row)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
-            row = next((row for row in doubtful[path] if hashes[row.id] == hash and row.id not in taken), None)
-            if row:
-                taken.add(row.id)
-                yield path, row
             hashed(done, len(doubtful), Path(path))
+            held = doubtful[path]
+            if held is not None and hashes[held.id] == hash:
+                yield path, held
+            elif held is None and movers[hash]:
+                yield path, movers[hash].popleft()
 
 
 def _hash(path: str) -> str | None:
