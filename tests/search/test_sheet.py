@@ -93,7 +93,8 @@ def test_several_sections_none_found_and_no_picture(tmp_path):
     sections = [Section("one", [Card("/p/a.jpg", -0.1, b"")]), Section("two", [])]
     write_sheet(tmp_path / "sheet.html", "both", sections)
     sheet = Sheet(tmp_path / "sheet.html")
-    assert len(sheet.all("h2")) == 2
+    assert (len(sheet.all("h1")), len(sheet.all("h2"))) == (1, 2)
+    assert "both" in sheet.text.split("one")[0]
     assert "no picture" in sheet.text
     assert "Nothing found." in sheet.text
 

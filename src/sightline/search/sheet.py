@@ -80,12 +80,14 @@ def picture(source: Any) -> bytes:
 
 
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
-    """Write the sheet, whole or not at all. Raises UsageError if its folder does not exist."""
+    """Write the sheet, whole or not at all; the title is shown above several sections. Raises UsageError if its folder does not exist."""
     from sightline.files import replacing
 
     if not Path(file).absolute().parent.is_dir():
         raise UsageError(f"{file}: there is no folder to write this file into")
-    body = "".join(_section(section, alone=len(sections) == 1) for section in sections)
+    alone = len(sections) == 1
+    body = "" if alone else f"<h1>{_text(title)}</h1>\n"
+    body += "".join(_section(section, alone) for section in sections)
     with replacing(Path(file)) as temporary:
         temporary.write_text(PAGE.format(title=_text(title), style=STYLE, body=body), encoding="utf-8")
 
@@ -172,6 +174,7 @@ body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.4 system-ui, -apple-system, "Segoe UI", sans-serif; }
 main { max-width: 110rem; margin: 0 auto; padding: clamp(1rem, 3vw, 2.5rem); }
 section + section { margin-top: 3.5rem; }
+h1 + section { margin-top: 2rem; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: .75rem; margin-bottom: 1.25rem; }
 header img { height: 4rem; border-radius: 6px; }
 h1, h2 { margin: 0; font-weight: 600; letter-spacing: -.015em; line-height: 1.2; overflow-wrap: anywhere; }
