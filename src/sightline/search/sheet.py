@@ -80,7 +80,10 @@ def picture(source: Any) -> bytes:
 
 
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
-    """Write the sheet, whole or not at all; the title is shown above several sections. Raises UsageError if its folder does not exist."""
+    """Write the sheet, whole or not at all; the title is shown above several sections.
+
+    Raises UsageError if the file's folder does not exist.
+    """
     from sightline.files import replacing
 
     if not Path(file).absolute().parent.is_dir():
