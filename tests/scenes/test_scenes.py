@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sightline import scenes
 from sightline.scenes import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES, Scene
 from sightline.scenes.captions import RELATIONS
+from sightline.scenes.drawing import silhouette
 from sightline.scenes.scene import distance
 
 SEEDS = st.integers(0, 2**31)
@@ -97,6 +98,25 @@ def test_geometry(seed: int, index: int) -> None:
             apart = distance(scene.things[a], scene.things[b])
             touching = apart < scene.things[a].radius + scene.things[b].radius
             assert touching == (scene.relation(a, b) in ("inside", "around", "front", "behind"))
+
+
+def test_what_is_drawn_overlaps_only_where_it_is_said() -> None:
+    """In pixels, not discs: nothing covers anything unless said, and what is inside nowhere sticks out."""
+    side, pairs = 96, 0
+    at = (np.arange(side) + 0.5) / side
+    for scene in MANY[:400]:
+        drawn = [np.asarray(silhouette(thing, side)) > 0 for thing in scene.things]
+        for a, b in combinations(range(len(drawn)), 2):
+            told = scene.relation(a, b)
+            if told == "around":
+                thing = scene.things[a]
+                disc = np.hypot(at[None, :] - thing.x, at[:, None] - thing.y) <= thing.radius
+                assert not (drawn[b] & ~disc).any()
+                pairs += 1
+            elif told != "behind":
+                assert told not in ("inside", "front"), "a later thing is painted over an earlier one"
+                assert not (drawn[a] & drawn[b]).any()
+    assert pairs > 20
 
 
 OPPOSITE = {"left": "right", "above": "below", "inside": "around", "front": "behind"}
