@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sightline.nn.initial import normal
+
 
 class PatchEmbedding(nn.Module):
     """Non-overlapping patches through one linear map, kept in the shape of the convolution that it equals."""
@@ -12,7 +14,7 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.patch = patch
         self.weight = nn.Parameter(torch.empty(width, channels, patch, patch))
-        nn.init.normal_(self.weight, std=(channels * patch * patch) ** -0.5)
+        normal(self.weight, (channels * patch * patch) ** -0.5)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """`pixels` (B, C, H, W) -> (B, H // patch * W // patch, width), rows of patches first. A rest is cut off."""

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sightline.errors import CheckpointError
 from sightline.nn.attention import SelfAttention
+from sightline.nn.initial import normal
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -139,9 +140,9 @@ def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
     for block in ours:
         width = block.attention.out.in_features
         residual = factor * (width * 2 * len(ours)) ** -0.5
-        nn.init.normal_(block.attention.qkv.weight, std=factor * width**-0.5)
-        nn.init.normal_(block.attention.out.weight, std=residual)
-        nn.init.normal_(block.mlp.fc1.weight, std=factor * (2 * width) ** -0.5)
-        nn.init.normal_(block.mlp.fc2.weight, std=residual)
+        normal(block.attention.qkv.weight, factor * width**-0.5)
+        normal(block.attention.out.weight, residual)
+        normal(block.mlp.fc1.weight, factor * (2 * width) ** -0.5)
+        normal(block.mlp.fc2.weight, residual)
         for linear in (block.attention.qkv, block.attention.out, block.mlp.fc1, block.mlp.fc2):
             nn.init.zeros_(linear.bias)

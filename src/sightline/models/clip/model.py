@@ -14,6 +14,7 @@ from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
 from sightline.models.pretrained import PretrainedModel
+from sightline.nn.initial import normal
 from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -53,8 +54,8 @@ class CLIPModel(PretrainedModel):
         self.text_projection = nn.Linear(text.hidden_size, config.projection_dim, bias=False)
         self.visual_projection = nn.Linear(vision.hidden_size, config.projection_dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
-        nn.init.normal_(self.text_projection.weight, std=factor * text.hidden_size**-0.5)
-        nn.init.normal_(self.visual_projection.weight, std=factor * vision.hidden_size**-0.5)
+        normal(self.text_projection.weight, factor * text.hidden_size**-0.5)
+        normal(self.visual_projection.weight, factor * vision.hidden_size**-0.5)
 
     def get_text_features(
         self,

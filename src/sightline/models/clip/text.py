@@ -13,6 +13,7 @@ from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.pretrained import PretrainedModel
+from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, Transformer, init_blocks
 
@@ -40,12 +41,12 @@ class CLIPTextModel(PretrainedModel):
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor
-        self.token_embedding = nn.Embedding(config.vocab_size, width)
+        self.token_embedding = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, width), freeze=False)
         self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
         self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
         self.final_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        nn.init.normal_(self.token_embedding.weight, std=0.02 * factor)
-        nn.init.normal_(self.position_embedding, std=0.02 * factor)
+        normal(self.token_embedding.weight, 0.02 * factor)
+        normal(self.position_embedding, 0.02 * factor)
         init_blocks(self.transformer.blocks, factor)
 
     def forward(
@@ -99,7 +100,7 @@ class CLIPTextModelWithProjection(PretrainedModel):
         self.config = config
         self.text_model = CLIPTextModel(config)
         self.text_projection = nn.Linear(config.hidden_size, config.projection_dim, bias=False)
-        nn.init.normal_(self.text_projection.weight, std=config.initializer_factor * config.hidden_size**-0.5)
+        normal(self.text_projection.weight, config.initializer_factor * config.hidden_size**-0.5)
 
     def forward(
         self,

@@ -13,6 +13,7 @@ from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPVisionConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.pretrained import PretrainedModel
+from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions
 from sightline.nn.transformer import Block, Transformer, init_blocks
@@ -48,9 +49,9 @@ class CLIPVisionModel(PretrainedModel):
         self.pre_norm = nn.LayerNorm(width, config.layer_norm_eps)
         self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
         self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        nn.init.normal_(self.class_embedding, std=width**-0.5 * factor)
-        nn.init.normal_(self.patch_embedding.weight, std=config.initializer_range * factor)
-        nn.init.normal_(self.position_embedding, std=config.initializer_range * factor)
+        normal(self.class_embedding, width**-0.5 * factor)
+        normal(self.patch_embedding.weight, config.initializer_range * factor)
+        normal(self.position_embedding, config.initializer_range * factor)
         init_blocks(self.transformer.blocks, factor)
 
     def forward(
@@ -97,7 +98,7 @@ class CLIPVisionModelWithProjection(PretrainedModel):
         self.config = config
         self.vision_model = CLIPVisionModel(config)
         self.visual_projection = nn.Linear(config.hidden_size, config.projection_dim, bias=False)
-        nn.init.normal_(self.visual_projection.weight, std=config.initializer_factor * config.hidden_size**-0.5)
+        normal(self.visual_projection.weight, config.initializer_factor * config.hidden_size**-0.5)
 
     def forward(
         self,
