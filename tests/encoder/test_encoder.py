@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,21 @@ def test_fingerprint_follows_weights_and_preprocessing(tmp_path: Path) -> None:
     profile = next(p for p in tmp_path.glob("*processor_config.json"))
     profile.write_text(profile.read_text().replace("0.5", "0.25"))
     assert len({before, weights, sightline.load(tmp_path).fingerprint}) == 3
+
+
+def test_a_hub_name_is_remembered_with_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789" * 4
+    repository = tmp_path / "models--owner--model"
+    shutil.copytree(sightline.load("mini").folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    loaded = sightline.load("owner/model", local_files_only=True)
+    assert (loaded.name, loaded.revision) == ("owner/model", commit)
+    again = sightline.load(loaded.name, revision=loaded.revision, local_files_only=True)
+    assert again.fingerprint == loaded.fingerprint
+    by_path = sightline.load(repository / "snapshots" / commit)
+    assert (by_path.name, by_path.revision) == (str(repository / "snapshots" / commit), None)
 
 
 def test_search_by_words_never_opens_the_vision_tower(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,14 +50,19 @@ def load(
     # An index keeps the name, and must find a folder again from any other.
     name = str(path.absolute()) if path == Path(name_or_folder).expanduser() else str(name_or_folder)
     chosen = pick_device(device)
-    return Encoder(name, path, chosen, pick_dtype(dtype, chosen))
+    # The Hub's cache names a snapshot's folder by its commit.
+    commit = path.name if path.parent.name == "snapshots" and name != str(path) else None
+    return Encoder(name, path, chosen, pick_dtype(dtype, chosen), commit)
 
 
 class Encoder:
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other."""
 
-    def __init__(self, name: str, path: Path, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, name: str, path: Path, device: torch.device, dtype: torch.dtype, revision: str | None = None
+    ) -> None:
         self.name = name
+        self.revision = revision  # the commit of a Hub repository, for opening the same weights again
         self.device = device
         self.dtype = dtype
         self.path = path
