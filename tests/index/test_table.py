@@ -51,6 +51,17 @@ def test_it_says_who_built_it(table):
     assert ModelRecord.from_metadata({**MODEL.to_metadata(), "sightline.model.revision": "main"}).revision == "main"
 
 
+@pytest.mark.parametrize("name", ["a b", "50%20", "x#y?z", "索引", "it's", "-r", "s3:", "file:"])
+def test_the_folder_may_have_any_name_and_be_relative(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Table.create(name, MODEL).append(rows([1]))
+    opened = Table.open(name)
+    assert (tmp_path / name / NAME).is_dir()
+    monkeypatch.chdir("/")
+    assert opened.rows([1], ["uri"]) == [{"id": 1, "uri": "/photos/1.jpg"}]
+    assert not opened.refresh()
+
+
 def test_vectors_and_rows_belong_together(table):
     table.remove([0, 6])
     table.replace(rows([3], uri=["/elsewhere.jpg"], vector=[[30] + [0] * 7]))

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -36,6 +37,8 @@ class Encoder(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def revision(self) -> str | None: ...
+    @property
     def dim(self) -> int: ...
     @property
     def fingerprint(self) -> str: ...
@@ -43,7 +46,7 @@ class Encoder(Protocol):
     def size_hint(self) -> int: ...
     def stream_images(
         self, items: Iterable[T], read: Callable[[T], Image.Image], /
-    ) -> Iterator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
+    ) -> Generator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def sync(
     writer at work is waited for `wait` seconds. Raises IndexLocked, ModelMismatch, UsageError for a path that is not
     there, and IndexFault where a folder lost all its pictures at once or the index cannot be written.
     """
-    folder, report = Path(folder), progress or (lambda _: None)
+    folder, report = Path(folder).absolute(), progress or (lambda _: None)
     roots = walk.roots_of(paths)
     for root in roots:
         if not os.path.lexists(root) and not (exists(folder) and below(rows_by_path(Table.open(folder)), [root])):
@@ -114,7 +117,7 @@ def sync(
 
 def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0) -> int:
     """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many rows."""
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     Table.open(folder)
     with lock.writer(folder, wait):
         table = Table.open(folder)
@@ -132,7 +135,7 @@ def _scanning(done: int, total: int, path: Path) -> Progress:
 def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
     """The table, made if there is something to put into it."""
     if not exists(folder):
-        model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, getattr(encoder, "revision", None))
+        model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision)
         return Table.create(folder, model) if found.files else None
     table = Table.open(folder)
     if table.model.fingerprint != encoder.fingerprint:
@@ -166,14 +169,15 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
     if new:
         ids.update(zip(new, range(table.reserve(len(new)), 2**63), strict=False))
     items = (Item(ids[path], Path(path)) for path in plan.encode)  # never all at once: each holds a thumbnail
-    stream = encoder.stream_images(items, lambda item: item.read(encoder.size_hint))
-    try:
-        for done, (item, vector) in enumerate(stream, start=1):
-            batch.add(item, vector)
-            report(Progress("encoding", done, len(plan.encode), summary.added, len(summary.skipped), item.path))
-    except KeyboardInterrupt:
-        batch.flush()
-        raise
+    # Closed whatever happens: its threads would go on reading files.
+    with closing(encoder.stream_images(items, lambda item: item.read(encoder.size_hint))) as stream:
+        try:
+            for done, (item, vector) in enumerate(stream, start=1):
+                batch.add(item, vector)
+                report(Progress("encoding", done, len(plan.encode), summary.added, len(summary.skipped), item.path))
+        except KeyboardInterrupt:
+            batch.flush()
+            raise
     batch.flush()
 
 
@@ -210,14 +214,19 @@ class _Batch:
             self._table.tidy()
 
     def flush(self) -> None:
-        """Commit. Between the commits, too, every row is whole and there once."""
-        if self._changed:
-            self._table.replace(self._to_arrow(self._changed))
-        if self._new:
-            self._table.append(self._to_arrow(self._new))
-        if self._unreadable:
-            self._table.remove(self._unreadable)
+        """Commit. Between the commits, too, every row is whole and there once.
+
+        Rows are let go of before they are committed: an interrupt out of a commit does not tell whether it took
+        place, and a second one would double them. What was lost, the next run finds missing.
+        """
+        changed, new, unreadable = self._changed, self._new, self._unreadable
         self._start()
+        if changed:
+            self._table.replace(self._to_arrow(changed))
+        if new:
+            self._table.append(self._to_arrow(new))
+        if unreadable:
+            self._table.remove(unreadable)
 
     def _to_arrow(self, rows: Sequence[tuple[Item, Any]]) -> pa.Table:
         schema = item_schema(self._table.model)

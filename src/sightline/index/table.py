@@ -44,7 +44,7 @@ class Table:
         """Use `open` or `create`. Raises IndexTooNew or IndexDamaged if this is no table that we know."""
         self.folder = folder
         self._dataset = dataset
-        self._places: tuple[Ids, Ids] | None = None
+        self._places: tuple[Any, Ids, Ids] | None = None
         metadata = dataset.schema_metadata
         try:
             self.version = version_of(metadata)
@@ -60,7 +60,7 @@ class Table:
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Table":
         """The newest version of the table in `folder`. Raises IndexMissing, IndexTooNew or IndexDamaged."""
-        folder = Path(folder)
+        folder = Path(folder).absolute()
         if not exists(folder):
             raise missing(folder)
         with faults.reading(folder), faults.hushed():
@@ -70,7 +70,7 @@ class Table:
     @classmethod
     def create(cls, folder: str | os.PathLike[str], model: ModelRecord) -> "Table":
         """A new, empty table in `folder`."""
-        folder = Path(folder)
+        folder = Path(folder).absolute()
         with faults.writing(folder):
             dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME))
         return cls(folder, dataset)
@@ -93,18 +93,18 @@ class Table:
 
     def vectors(self) -> tuple[Ids, npt.NDArray[np.float16]]:
         """All ids, int64 (n,), and vectors, float16 (n, dim), in the order in which the table holds them."""
-        n = self.count()
-        ids = np.empty(n, np.int64)
-        matrix = np.empty((n, self.model.dim), np.float16)
-        stop = 0
+        dataset, stop = self._dataset, 0
         with self._reading():
-            for batch in self._dataset.to_batches(columns=["id", "vector"]):
+            n = dataset.count_rows()
+            ids = np.empty(n, np.int64)
+            matrix = np.empty((n, self.model.dim), np.float16)
+            for batch in dataset.to_batches(columns=["id", "vector"]):
                 start, stop = stop, stop + batch.num_rows
                 ids[start:stop] = batch.column("id").to_numpy()
                 matrix[start:stop] = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
             if stop != n:
                 raise ValueError(f"{stop} rows where there should be {n}")
-        self._remember(ids)
+        self._remember(dataset, ids)
         return ids, matrix
 
     def columns(self, names: Sequence[str]) -> pa.Table:
@@ -119,20 +119,23 @@ class Table:
     def take(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> pa.Table:
         """As `rows`, as a pyarrow table."""
         wanted = np.asarray(ids, dtype=np.int64)
-        held, order = self._places or self._remember(self.columns(["id"]).column("id").to_numpy())
-        ranks = np.searchsorted(held, wanted)
-        ranks[ranks == len(held)] = 0
-        if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
-            raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(held.tolist()))}")
-        names = item_schema(self.model).names if columns is None else list(dict.fromkeys(["id", *columns]))
-        places, back = np.unique(order[ranks], return_inverse=True)
         with self._reading():
-            return self._dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
+            dataset, held, order = self._places or self._find(self._dataset)
+            ranks = np.searchsorted(held, wanted)
+            ranks[ranks == len(held)] = 0
+            if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
+                raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(held.tolist()))}")
+            names = item_schema(self.model).names if columns is None else list(dict.fromkeys(["id", *columns]))
+            places, back = np.unique(order[ranks], return_inverse=True)
+            return dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
 
-    def _remember(self, ids: Ids) -> tuple[Ids, Ids]:
-        """The ids in ascending order, and where each one's row lies."""
+    def _find(self, dataset: Any) -> tuple[Any, Ids, Ids]:
+        return self._remember(dataset, dataset.to_table(columns=["id"]).column("id").to_numpy())
+
+    def _remember(self, dataset: Any, ids: Ids) -> tuple[Any, Ids, Ids]:
+        """A version, its ids in ascending order, and where in it each one's row lies: they must not be mixed."""
         order = np.argsort(ids, kind="stable")
-        self._places = ids[order], order
+        self._places = dataset, ids[order], order
         return self._places
 
     def ids_where(self, sql: str) -> Ids:
