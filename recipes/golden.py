@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sightline import scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.names import PACKAGED, sha256
 from sightline.encoder.certificate import patch_means
 
 SCENE, SIZE = 0, 320
@@ -47,6 +47,7 @@ file = PACKAGED / "golden.json"
 goldens = json.loads(file.read_text())
 goldens[name] = {
     "source": f"golden values (transformers {transformers.__version__}, float32)",
+    "weights_sha256": sha256(PACKAGED / name / "model.safetensors"),
     "texts": TEXTS,
     "token_ids": [
         row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)

@@ -161,6 +161,10 @@ def test_towers_open_from_the_whole_and_alone(model: CLIPModel, folder: Path, tm
         tower.save_pretrained(tmp_path / kind)
         assert same(type(tower).from_pretrained(tmp_path / kind), tower)
         theirs = getattr(transformers, kind).from_pretrained(tmp_path / kind)
+        fresh = getattr(transformers, kind)(theirs.config)  # saved without a prefix, unless it was opened with one
+        fresh.load_state_dict(theirs.state_dict())
+        fresh.save_pretrained(tmp_path / f"{kind} by the reference")
+        assert same(type(tower).from_pretrained(tmp_path / f"{kind} by the reference"), tower)
         args = (pixels(),) if "Vision" in kind else (IDS, MASK)
         assert torch.allclose(theirs(*args)[0], tower(*args)[0], rtol=1e-4, atol=1e-5)
 

@@ -77,6 +77,8 @@ LONG = TEXTS[1]
         {"truncation": False, "max_length": 9},
         {"max_length": 9},
         {"padding": "do_not_pad", "truncation": "do_not_truncate"},
+        {"padding": True, "padding_side": "right", "add_special_tokens": True, "return_attention_mask": True},
+        {"padding": True, "padding_side": None, "return_attention_mask": None},
     ],
 )
 @pytest.mark.parametrize("text", [TEXTS, TEXTS[0], LONG, [TEXTS[0]]], ids=["list", "string", "long", "one"])
@@ -264,6 +266,12 @@ def test_nothing_of_something(ours):
         ({"images": [], "return_tensors": "np"}, UsageError, "or none"),
         ({"images": [picture(), picture(50)], "return_tensors": "np", "do_center_crop": False}, UsageError, "sizes"),
         ({"images": picture(), "sise": 3}, UsageError, "sise"),
+        ({"text": "a", "paddding": True}, UsageError, "paddding: no such argument; .* padding"),
+        ({"text": "a", "images": picture(), "paddding": True, "sise": 3}, UsageError, "paddding, sise"),
+        ({"text": "a", "padding_side": "left"}, UsageError, "padding_side='left'.*'right'"),
+        ({"text": "a", "add_special_tokens": False}, UsageError, "add_special_tokens=False"),
+        ({"text": "a", "return_attention_mask": False}, UsageError, "return_attention_mask=False"),
+        ({"images": picture(), "padding_side": "left"}, UsageError, "padding_side='left'"),
         ({"images": picture(), "size": "big"}, CheckpointError, "size is 'big'"),
         ({"images": [picture(), picture(channels=2)]}, ImageError, "picture 1: .*shape"),
         ({"images": picture() * -1.0}, ImageError, "picture 0: values from"),
@@ -273,6 +281,55 @@ def test_nothing_of_something(ours):
 def test_what_makes_no_sense_is_an_error_that_says_so(ours, call, error, says):
     with pytest.raises(error, match=says):
         ours(**call)
+
+
+def test_the_parts_refuse_unknown_arguments(ours):
+    with pytest.raises(UsageError, match="do_resize: no such argument"):
+        ours.tokenizer("a", do_resize=False)
+    with pytest.raises(UsageError, match="padding: no such argument"):
+        ours.image_processor(picture(), padding=True)
+
+
+def test_image_options_without_images_change_nothing(ours, theirs):
+    agree(ours(text="a cat", do_resize=False), theirs(text="a cat", do_resize=False))
+
+
+@pytest.mark.parametrize("use_fast", [None, False, True])
+def test_one_implementation_whatever_is_asked_for(ours, folder, use_fast):
+    opened = CLIPProcessor.from_pretrained(folder, use_fast=use_fast)
+    agree(opened(text="a", images=picture()), ours(text="a", images=picture()))
+    with pytest.raises(UsageError, match="use_fast='slow'"):
+        CLIPProcessor.from_pretrained(folder, use_fast="slow")
+
+
+@pytest.mark.parametrize("added", [False, True], ids=["trained", "with an added token"])
+def test_the_tokenizer_of_scripts(folder, tmp_path, added):
+    theirs = TheirProcessor.from_pretrained(folder)
+    if added:
+        theirs.tokenizer.add_special_tokens({"pad_token": "<pad>"})
+        theirs.save_pretrained(tmp_path)
+        folder = tmp_path
+    ours, theirs = CLIPProcessor.from_pretrained(folder).tokenizer, theirs.tokenizer
+    assert len(ours) == len(theirs) == ours.vocab_size + added
+    for name in ("vocab_size", *(f"{kind}_token{end}" for kind in ("bos", "eos", "pad") for end in ("", "_id"))):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.get_vocab() == theirs.get_vocab()
+    for text in TEXTS:
+        ids = ours.encode(text)
+        assert ids == theirs.encode(text)
+        assert ours.tokenize(text) == theirs.tokenize(text)
+        assert ours.convert_ids_to_tokens(ids) == theirs.convert_ids_to_tokens(ids)
+        assert ours.convert_ids_to_tokens(np.array(ids)) == theirs.convert_ids_to_tokens(np.array(ids))
+    assert ours.convert_ids_to_tokens(ours.eos_token_id) == ours.eos_token
+    for wrong in (-1, len(ours), 1 << 40):
+        with pytest.raises(UsageError, match=f"no token has the id {wrong}"):
+            ours.convert_ids_to_tokens(wrong)
+    with pytest.raises(UsageError, match="texts are strings"):
+        ours.tokenize(3)
+
+
+def test_preprocess_is_the_call(ours):
+    agree(ours.image_processor.preprocess(picture(), return_tensors="pt"), ours(images=picture(), return_tensors="pt"))
 
 
 def test_a_folder_without_files_is_named(tmp_path):

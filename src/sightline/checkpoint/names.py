@@ -76,6 +76,9 @@ def _fetch(
     from huggingface_hub import HfApi, constants, errors
 
     way_out = 'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
+    # A commit never changes: what the cache holds of it needs no asking.
+    if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
+        return folder
     offline = local_files_only or constants.HF_HUB_OFFLINE
     if not offline:
         try:

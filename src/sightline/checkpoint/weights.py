@@ -54,7 +54,12 @@ class Weights:
 
 
 def weight_paths(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights. Raises `CheckpointError` if there are none or a shard is missing."""
+    """The files that hold a folder's weights, or the file itself that is named.
+
+    Raises `CheckpointError` if there are none or a shard is missing.
+    """
+    if folder.is_file():
+        return [folder]
     for name in WEIGHT_FILES:
         path = folder / name
         if not path.is_file():

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sightline.errors import CheckpointError, UsageError
+
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a Hub name, or mini.")],
@@ -24,9 +26,13 @@ def command(
     """
     from sightline.encoder.certificate import certify
 
+    if image is not None and not image.is_file():
+        raise UsageError(f"{image}: there is no such picture")
     failed = 0
     for check in certify(model, image):
         failed += not check.passed
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:<10} {check.found}  (against {check.against})")
     if failed:
-        raise typer.Exit(1)
+        raise CheckpointError(
+            f"{model}: {failed} of the checks failed: fetch the checkpoint again, or report it with the lines above"
+        )

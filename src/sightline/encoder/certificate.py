@@ -46,14 +46,13 @@ def certify(name_or_folder: str | os.PathLike[str], picture: Path | None = None)
     a drawn scene is used and the checks are of self-consistency. Raises what `load` raises.
     """
     encoder = load(name_or_folder, device="cpu", dtype="float32")
-    golden = _golden(str(name_or_folder))
+    golden = _golden(str(name_or_folder), encoder)
     yield _weights(encoder)
     yield _tokens(encoder, golden)
-    image, of_picture = _picture(golden, picture)
-    if picture is not None or of_picture:
-        said = "golden values' own" if of_picture else "another than the golden values were computed on"
-        yield Check("picture", "its hash", said if golden else "no golden values for this checkpoint", True)
-    known = golden if of_picture else {}
+    image, by = _picture(golden, picture)
+    said = "the one that the golden values were computed on" if by else "not one that golden values are known for"
+    yield Check("picture", by or "its hash", said, True)
+    known = golden if by else {}
     yield _pixels(encoder, image, known)
     vectors = encoder.encode_images([image]), encoder.encode_text(golden.get("texts", TEXTS[:2]))
     yield _vectors(encoder, image, *vectors, known)
@@ -61,30 +60,39 @@ def certify(name_or_folder: str | os.PathLike[str], picture: Path | None = None)
     yield _precision(encoder, image, *vectors)
 
 
-def _golden(name: str) -> dict[str, Any]:
+def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
+    """By name, or, for a copy of the weights in another place, by their hash."""
     goldens: dict[str, dict[str, Any]] = json.loads((PACKAGED / "golden.json").read_text(encoding="utf-8"))
-    return goldens.get(name, {})
+    if name in goldens:
+        return goldens[name]
+    digest = sha256(weight_paths(encoder.path)[0])
+    return next((golden for golden in goldens.values() if golden.get("weights_sha256") == digest), {})
 
 
-def _picture(golden: dict[str, Any], picture: Path | None) -> tuple[Image.Image, bool]:
-    """The picture to check with, and whether it is the one that the golden values were computed on."""
+def _picture(golden: dict[str, Any], picture: Path | None) -> tuple[Image.Image, str]:
+    """The picture to check with, and by what it is known as the golden values' own; "" if it is not."""
     about = golden.get("picture", {})
     if picture is not None:
         image = open_image(picture)
-        return image, sha256(picture) == about.get("sha256")
+        if "sha256" in about:
+            return image, "its hash" if sha256(picture) == about["sha256"] else ""
+        same = (picture.name, *image.size) == (about.get("name"), about.get("width"), about.get("height"))
+        return image, "its name and size, as no hash of it was published" if same else ""
     image = scenes.sample(about.get("scene", 0)).draw(about.get("size", 320))
-    return image, hashlib.sha256(image.tobytes()).hexdigest() == about.get("pixels_sha256")
+    drawn = hashlib.sha256(image.tobytes()).hexdigest()
+    return image, "its hash" if drawn == about.get("pixels_sha256") else ""
 
 
 def _weights(encoder: Encoder) -> Check:
     """Through our names and back: each tensor of the file, bit for bit."""
     model = encoder.family.model
-    paths = weight_paths(encoder.folder)
+    paths = weight_paths(encoder.path)
     weights = Weights(paths)
     table = model.table(weights, paths[0])
-    state = {to: read(piece, weights.get) for to, piece in plan(table, set(weights.shapes), str(paths[0])).items()}
-    back = write(table, state)
-    same = all(torch.equal(tensor, weights.get(key)) for key, tensor in back.items())
+    pieces = plan(table, set(weights.shapes), str(paths[0]))
+    back = write(table, {target: read(piece, weights.get) for target, piece in pieces.items()})
+    same = back.keys() == {source for piece in pieces.values() for source in piece.sources}
+    same = same and all(torch.equal(tensor, weights.get(key)) for key, tensor in back.items())
     return Check("weights", "itself", f"{len(back)} tensors read and written back, bit for bit", same)
 
 
@@ -136,7 +144,7 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
 
 
 def _logits(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors, golden: dict[str, Any]) -> Check:
-    model: Any = encoder.family.model.from_pretrained(encoder.folder, dtype=torch.float32)
+    model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
     rows = encoder.tokenizer.encode(list(golden.get("texts", TEXTS[:2])))
     ids, mask = encoder.tokenizer.pad(rows, None)
     pixels = encoder.profile.normalise(encoder.profile.crop(image)[None])

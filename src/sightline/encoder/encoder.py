@@ -1,7 +1,8 @@
 """A checkpoint as a function from files and strings to unit vectors."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,10 +76,9 @@ class Encoder:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, config and preprocessing: indexes keep it to know their model again."""
-        weights = weight_paths(self.folder) if self.path.is_dir() else [self.path]
         # Settings at their defaults are left out, so that one that a later version adds changes no fingerprint.
         settings = _unlike(self._config.to_dict(), type(self._config)().to_dict())
-        return fingerprint(weights, settings, self.profile.to_dict())
+        return fingerprint(weight_paths(self.path), settings, self.profile.to_dict())
 
     @property
     def size_hint(self) -> int:
@@ -114,33 +114,41 @@ class Encoder:
             vectors[rows] = _unit(out.text_embeds)
         return vectors
 
-    def encode_images(self, images: Sequence[Picture]) -> Vectors:
+    def encode_images(self, images: Iterable[Picture], *, orient: bool = True, exact: bool = False) -> Vectors:
         """n pictures (paths, bytes, PIL, arrays (H, W, 3)) -> float32 (n, dim), rows of unit length.
 
-        EXIF orientation is honoured. Raises `ImageError` naming the first that cannot be read.
+        `orient=False` ignores the orientation in EXIF, as the reference's processors do; `exact` decodes large JPEGs
+        whole, where else a reduced scale is taken that keeps 1.5 times the model's side. Raises `ImageError` naming
+        the first that cannot be read.
         """
-        if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
+        if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or getattr(images, "ndim", 4) < 4:
             raise UsageError("encode_images takes a list of pictures, not one")
-        vectors = np.empty((len(images), self.dim), np.float32)
+        pictures = list(images)
+        for picture in pictures:
+            if not isinstance(picture, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
+                raise UsageError(
+                    f"a {type(picture).__name__} is no picture: give a path, bytes, a PIL image or an array"
+                )
+        vectors = np.empty((len(pictures), self.dim), np.float32)
 
         def read(image: Picture) -> Image.Image:
-            return open_image(image, short_side=self.size_hint)
+            return open_image(image, orient=orient, short_side=None if exact else self.size_hint)
 
-        stream = self.stream_images(images, read, batch=max(1, min(IMAGE_BATCH, len(images))))
-        for row, (_, vector) in enumerate(stream):
-            if isinstance(vector, ImageError):
-                raise vector
-            vectors[row] = vector
+        with closing(self.stream_images(pictures, read, batch=max(1, min(IMAGE_BATCH, len(pictures))))) as stream:
+            for row, (_, vector) in enumerate(stream):
+                if isinstance(vector, ImageError):
+                    raise vector
+                vectors[row] = vector
         return vectors
 
     def stream_images(
         self, items: Iterable[T], read: Callable[[T], Image.Image], batch: int = IMAGE_BATCH
-    ) -> Iterator[tuple[T, Vectors | ImageError]]:
+    ) -> Generator[tuple[T, Vectors | ImageError]]:
         """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
 
         `read` runs in threads beside the model and may raise `ImageError` or `OSError`. At most three batches are
         in memory. The last batch is filled up with black: torch's sums depend on a batch's shape, so a picture has
-        the same vector, bit for bit, whatever stands beside it.
+        at one size of batches the same vector, bit for bit, whatever stands beside it.
         """
 
         def prepare(item: T) -> NDArray[np.uint8] | ImageError:
@@ -150,9 +158,17 @@ class Encoder:
                 return error
             except OSError as error:
                 return ImageError(str(item), error.strerror or str(error))
+            except MemoryError:
+                return ImageError(str(item), "not enough memory to read it")
 
         threads = min(8, os.cpu_count() or 1)
-        for group in batches(ordered_map(prepare, items, threads, ahead=2 * batch), batch):
+        with closing(ordered_map(prepare, items, threads, ahead=2 * batch)) as prepared:
+            yield from self._embed(batches(prepared, batch), batch)
+
+    def _embed(
+        self, groups: Iterable[list[tuple[T, NDArray[np.uint8] | ImageError]]], batch: int
+    ) -> Iterator[tuple[T, Vectors | ImageError]]:
+        for group in groups:
             good = {i: pixels for i, (_, pixels) in enumerate(group) if not isinstance(pixels, ImageError)}
             if not good:
                 yield from ((item, error) for item, error in group if isinstance(error, ImageError))

@@ -1,7 +1,7 @@
 """Work in threads beside the model: in order, in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int, ahead: int) -> Iterator[tuple[T, R]]:
+def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int, ahead: int) -> Generator[tuple[T, R]]:
     """`(item, work(item))` in the order of `items`, of which at most `ahead` are taken before they are asked for.
 
     What `work` raises comes out here. Closing the iterator leaves no thread behind.

@@ -51,8 +51,8 @@ class PretrainedModel(nn.Module):
         joined or changes dtype is copied, and a tower opens only its own. Raises `CheckpointError`.
         """
         path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir)
-        folder, paths = (path, weight_paths(path)) if path.is_dir() else (path.parent, [path])
-        config = cls.config_class.from_folder(folder)
+        paths = weight_paths(path)
+        config = cls.config_class.from_folder(path if path.is_dir() else path.parent)
         weights = Weights(paths)
         pieces = plan(cls.table(weights, paths[0]), set(weights.shapes), str(paths[0]))
         with torch.device("meta"):

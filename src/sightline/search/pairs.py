@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class Pairs:
 
 
 def retrieve(
-    model: Encoder | str | None,
+    model: Encoder | str | os.PathLike[str] | None,
     images: Sequence[Any] | NDArray[np.floating[Any]],
     texts: Sequence[str] | NDArray[np.floating[Any]],
     k: int = 10,
@@ -76,8 +77,8 @@ def _given(rows: object) -> bool:
     return isinstance(rows, np.ndarray) and rows.ndim == 2
 
 
-def _encoder(model: Encoder | str) -> Encoder:
-    if isinstance(model, str):
+def _encoder(model: Encoder | str | os.PathLike[str]) -> Encoder:
+    if isinstance(model, str | os.PathLike):
         from sightline.encoder import load
 
         return load(model)

@@ -43,7 +43,9 @@ def default_folder() -> Path:
     return Path(os.environ.get("SIGHTLINE_INDEX") or user_data_path("sightline", appauthor=False) / "index")
 
 
-def open_index(folder: str | os.PathLike[str] | None = None, model: Encoder | str | None = None) -> Index:
+def open_index(
+    folder: str | os.PathLike[str] | None = None, model: Encoder | str | os.PathLike[str] | None = None
+) -> Index:
     """Open an index for searching: the folder, else `default_folder()`.
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
@@ -59,7 +61,7 @@ def open_index(folder: str | os.PathLike[str] | None = None, model: Encoder | st
 class Index:
     """Answers queries over one table. Vectors are read at the first query and again whenever the table changed."""
 
-    def __init__(self, table: Table, model: Encoder | str | None = None) -> None:
+    def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
         self.table = table
         self._model = model
         self._scan: Scan | None = None
@@ -70,7 +72,7 @@ class Index:
 
     def encoder(self) -> Encoder:
         """The model, opened when first asked for; raises ModelMismatch where it is not the one that built the index."""
-        if self._model is None or isinstance(self._model, str):
+        if self._model is None or isinstance(self._model, str | os.PathLike):
             from sightline.encoder import load
 
             built_by = self.table.model

@@ -82,10 +82,22 @@ def _openai(text: str) -> tuple[Rule, ...]:
 OPENAI = _openai("")
 OPEN_CLIP_CUSTOM_TEXT = _openai("text.")
 
+
+def _bare(tower: str) -> tuple[Rule, ...]:
+    """A tower saved alone by the reference since release 5: names without the prefix that they have in the whole."""
+    return tuple(
+        Rule(tuple(source.removeprefix(tower) for source in rule.sources), rule.target, rule.transposed)
+        for rule in HUGGING_FACE
+        if rule.sources[0].startswith(tower)
+    )
+
+
 # Each marked by keys that no other layout has; one of a tower's suffices, as a file may hold one tower alone.
 TABLES: Mapping[str, tuple[Rule, ...]] = {
     "text_model.embeddings.token_embedding.weight": HUGGING_FACE,
     "vision_model.embeddings.class_embedding": HUGGING_FACE,
+    "embeddings.token_embedding.weight": _bare("text_model."),
+    "embeddings.class_embedding": _bare("vision_model."),
     "text.token_embedding.weight": OPEN_CLIP_CUSTOM_TEXT,
     "token_embedding.weight": OPENAI,
     "visual.class_embedding": OPENAI,

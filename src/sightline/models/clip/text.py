@@ -41,7 +41,7 @@ class CLIPTextModel(PretrainedModel):
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor
-        self.token_embedding = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, width), freeze=False)
+        self.token_embedding = nn.Embedding(config.vocab_size, width, _weight=torch.empty(config.vocab_size, width))
         self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
         self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
         self.final_norm = nn.LayerNorm(width, config.layer_norm_eps)
