@@ -52,6 +52,20 @@ def test_every_kind_of_picture(encoder: sightline.Encoder, pictures: list[Image.
     assert (vectors == vectors[0]).all()
 
 
+def test_orientation_and_reduced_decoding_have_an_opt_out(encoder: sightline.Encoder, tmp_path: Path) -> None:
+    upright = scenes.sample(3, 1).draw(320)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    path = tmp_path / "turned.jpg"
+    turned = encoder.encode_images([path])
+    assert (turned @ encoder.encode_images([upright]).T).item() > 0.98
+    assert (encoder.encode_images([path], orient=False) @ turned.T).item() < 0.95
+    exact = encoder.encode_images([path], exact=True)
+    assert not np.array_equal(exact, turned)
+    assert (exact @ turned.T).item() > 0.98
+
+
 def test_text_order_and_batches_do_not_matter(encoder: sightline.Encoder) -> None:
     many = [f"{i} red circles {'and more ' * (i % 9)}" for i in range(150)]
     together = encoder.encode_text(many)
@@ -136,6 +150,10 @@ def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
         encoder.encode_text("a red circle")
     with pytest.raises(UsageError, match="list of pictures"):
         encoder.encode_images("a.jpg")
+    with pytest.raises(UsageError, match="list of pictures"):
+        encoder.encode_images(np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(UsageError, match="a Tensor is no picture"):
+        encoder.encode_images([torch.zeros(3, 32, 32)])
     with pytest.raises(UsageError, match="no device 'warp' here"):
         sightline.load("mini", device="warp")
     with pytest.raises(UsageError, match="unknown dtype 'float99'"):

@@ -402,3 +402,22 @@ def test_what_duckdb_pandas_and_lancedb_see(indexed):
 def test_the_walk_is_given_strings_that_rows_lead_back_to(photos, indexed):
     roots = walk.roots_of([photos])
     assert {str(path) for path in contents(indexed)} == set(walk.listing(roots, indexed).files)
+
+
+def test_an_interrupt_out_of_a_commit_doubles_nothing(photos, index, encoder, monkeypatch):
+    """Python raises a Ctrl-C that came during a commit when the commit is over."""
+    append = Table.append
+
+    def interrupted(self, rows):
+        append(self, rows)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sync_module, "_BATCH", 3)
+    monkeypatch.setattr(Table, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sync(index, [photos], encoder)
+    held = Table.open(index).columns(["uri"]).column("uri").to_pylist()
+    assert len(held) == len(set(held)) == 3
+    assert sync(index, [photos], encoder).added == 5
+    assert sorted(contents(index)) == sorted(photos.rglob("*.png"))
