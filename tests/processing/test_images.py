@@ -5,6 +5,8 @@ import io
 import os
 import re
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import zlib
@@ -351,6 +353,36 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
         with pytest.raises(ImageError, match=re.escape("pip install sightline[heif]")):
             open_image(data)
     assert same_scene(open_image(encoded(scene(), "AVIF")))
+
+
+def test_heic_is_looked_at_without_its_package(tmp_path):
+    """In a process where `pillow_heif` can't be imported: named as files worth opening, each with its reason."""
+    heic = encoded(scene(), "HEIF")
+    for brand in (b"heic", b"mif1", b"msf1"):
+        (tmp_path / f"{brand.decode()}.heic").write_bytes(heic[:8] + brand + heic[12:])
+    avif = encoded(scene(), "AVIF")
+    (tmp_path / "avif.hif").write_bytes(avif[:8] + b"mif1" + avif[12:])
+    code = """if True:
+        import sys
+        from pathlib import Path
+        sys.modules["pillow_heif"] = None
+        from sightline.errors import ImageError
+        from sightline.processing.images import IMAGE_SUFFIXES, open_image
+        assert IMAGE_SUFFIXES >= {".heic", ".heif", ".hif"}
+        for path in sorted(Path(sys.argv[1]).iterdir()):
+            try:
+                print(path.name, open_image(path).size)
+            except ImageError as error:
+                print(path.name, error.reason)
+    """
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
+    needs = "HEIC needs one more package: pip install sightline[heif]"
+    assert run.stdout.splitlines() == [
+        "avif.hif (96, 64)",
+        f"heic.heic {needs}",
+        f"mif1.heic {needs}",
+        f"msf1.heic {needs}",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
