@@ -15,9 +15,21 @@ class Output:
         """The names of the fields that are not None."""
         return [f.name for f in fields(self) if getattr(self, f.name) is not None]
 
+    def values(self) -> list[Any]:
+        """The values that are not None."""
+        return [getattr(self, key) for key in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values, without those that are None."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The field's value; `default` where it is None or there is no such field."""
+        return getattr(self, key) if key in self.keys() else default
+
     def to_tuple(self) -> tuple[Any, ...]:
         """The values that are not None."""
-        return tuple(getattr(self, key) for key in self.keys())
+        return tuple(self.values())
 
     def __getitem__(self, key: str | int | slice) -> Any:
         if isinstance(key, str):
