@@ -286,7 +286,7 @@ def test_what_makes_no_sense_is_an_error_that_says_so(ours, call, error, says):
 def test_the_parts_refuse_unknown_arguments(ours):
     with pytest.raises(UsageError, match="do_resize: no such argument"):
         ours.tokenizer("a", do_resize=False)
-    with pytest.raises(UsageError, match="padding: no such argument"):
+    with pytest.raises(UsageError, match="padding: no such setting"):
         ours.image_processor(picture(), padding=True)
 
 

@@ -1,7 +1,7 @@
 """Text and pictures to a model's inputs, called as `transformers` calls its processors."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -20,6 +20,14 @@ from sightline.processing.tokens import Tokenizer
 
 Text: TypeAlias = str | list[str] | tuple[str, ...]
 
+_OPTIONS = ("padding", "truncation", "max_length", "return_tensors")
+_FIXED: dict[str, tuple[Any, ...]] = {
+    "return_attention_mask": (None, True),
+    "add_special_tokens": (True,),
+    "padding_side": (None, "right"),
+}
+"""Arguments of the reference's tokenizer that scripts spell out, with the values for which it does what we do."""
+
 
 class TextProcessor:
     """A tokenizer as a function."""
@@ -27,8 +35,14 @@ class TextProcessor:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.model_max_length = tokenizer.max_length
-        self.pad_token_id = tokenizer.pad_id
-        self.eos_token_id = tokenizer.eos_id
+        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.piece(tokenizer.bos_id)
+        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.piece(tokenizer.eos_id)
+        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.piece(tokenizer.pad_id)
+        self.vocab_size = tokenizer.size(added=False)
+
+    def __len__(self) -> int:
+        """The number of tokens; `vocab_size` is without those that were added to the trained ones."""
+        return self.tokenizer.size(added=True)
 
     def __call__(
         self,
@@ -38,12 +52,15 @@ class TextProcessor:
         truncation: bool | str | None = None,
         max_length: int | None = None,
         return_tensors: str | None = None,
+        **fixed: Any,
     ) -> BatchFeature:
         """A string or a list of n to `input_ids` and `attention_mask`: lists, or int64 (n, length).
 
         `padding`: True or "longest", "max_length", or False. `truncation`: True cuts to `max_length`, by default the
-        model's; left out, text is cut where `max_length` is given without padding. Raises UsageError.
+        model's; left out, text is cut where `max_length` is given without padding. `fixed` are further arguments of
+        the reference's, taken at the values that are always so here: `padding_side="right"`, say. Raises UsageError.
         """
+        _without_fixed(fixed)
         if not isinstance(text, (str, list, tuple)):
             raise UsageError(f"text is a string or a list of strings, not {type(text).__name__}")
         texts = [text] if isinstance(text, str) else list(text)
@@ -73,6 +90,22 @@ class TextProcessor:
             "attention_mask": [mask[0].tolist() for _, mask in padded],
         }
         return BatchFeature({key: value[0] if isinstance(text, str) else value for key, value in lists.items()})
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of one string, start and end among them, however long."""
+        return [int(i) for i in self.tokenizer.tokenize([text])[0]]
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of one string as the vocabulary has them, without start and end."""
+        return self.tokenizer.pieces(text)
+
+    def convert_ids_to_tokens(self, ids: Any) -> str | list[str]:
+        """One id's token, or the tokens of a sequence of ids. Raises UsageError for an id that there isn't."""
+        return self.tokenizer.piece(ids) if isinstance(ids, int) else [self.tokenizer.piece(i) for i in _plain(ids)]
+
+    def get_vocab(self) -> dict[str, int]:
+        """Every token's id."""
+        return self.tokenizer.vocabulary()
 
     def decode(self, ids: Any, skip_special_tokens: bool = False) -> str:
         """The text of a sequence of ids (list, array or tensor)."""
@@ -123,6 +156,8 @@ class ImageProcessor:
             raise UsageError("pictures of different sizes (or none) make no tensor; leave do_center_crop on")
         return tensors({"pixel_values": np.stack(values)}, return_tensors)
 
+    preprocess = __call__
+
 
 class Processor:
     """A checkpoint's text and image processing together. The base of `CLIPProcessor` and its like."""
@@ -142,8 +177,15 @@ class Processor:
         revision: str | None = None,
         local_files_only: bool = False,
         cache_dir: str | Path | None = None,
+        use_fast: bool | None = None,
     ) -> Self:
-        """Opens a folder, a packaged model or a Hub name; weights are not fetched. Raises CheckpointError."""
+        """Opens a folder, a packaged model or a Hub name; weights are not fetched.
+
+        `use_fast`, which picks among the reference's implementations, changes nothing: there is one here.
+        Raises CheckpointError, UsageError.
+        """
+        if use_fast not in (None, True, False):
+            raise UsageError(f"use_fast={use_fast!r} is not known; there is True and False")
         path = resolve(
             name_or_folder,
             revision=revision,
@@ -176,9 +218,13 @@ class Processor:
         max_length: int | None = None,
         **changes: Any,
     ) -> BatchFeature:
-        """Text, pictures or both to a model's inputs. Arguments as `tokenizer`'s and `image_processor`'s."""
+        """Text, pictures or both to a model's inputs. Arguments as `tokenizer`'s and `image_processor`'s.
+
+        Raises ImageError, UsageError (for an argument that neither has, too).
+        """
         if images is None and text is None:
             raise UsageError(f"{type(self).__name__} needs text, images or both")
+        changes = _without_fixed(changes, self.image_processor.to_dict())
         inputs = BatchFeature()
         if text is not None:
             inputs |= self.tokenizer(
@@ -195,6 +241,17 @@ class Processor:
     def batch_decode(self, ids: Any, skip_special_tokens: bool = False) -> list[str]:
         """The texts of several sequences of ids."""
         return self.tokenizer.batch_decode(ids, skip_special_tokens)
+
+
+def _without_fixed(given: Mapping[str, Any], settings: Iterable[str] = ()) -> dict[str, Any]:
+    """Those of `given` that are among `settings`; the others are checked to be of _FIXED. Raises UsageError."""
+    known = [*_OPTIONS, *_FIXED, *settings]
+    if unknown := given.keys() - set(known):
+        raise UsageError(f"{', '.join(sorted(unknown))}: no such argument; there is {', '.join(known)}")
+    for name, value in given.items():
+        if name in _FIXED and value not in _FIXED[name]:
+            raise UsageError(f"{name}={value!r} is not supported; it is always {_FIXED[name][-1]!r}")
+    return {name: value for name, value in given.items() if name not in _FIXED}
 
 
 def _flat(images: Any) -> Iterator[Any]:

@@ -25,7 +25,8 @@ _NO_LIMIT = 1_000_000
 class Tokenizer:
     """Strings to token ids and back. Safe to share between threads: the library's object is never changed.
 
-    `max_length`: tokens that the model takes. `pad_id`, `eos_id`: the token that fills a row up, the one that ends it.
+    `max_length`: tokens that the model takes. `bos_id`, `eos_id`, `pad_id`: the token that starts a row, the one that
+    ends it, the one that fills it up.
     """
 
     def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
@@ -36,6 +37,7 @@ class Tokenizer:
         ends = pipeline.encode("").ids
         if len(ends) != 2 or max_length < 2:
             raise CheckpointError("the tokenizer puts no start and end around a text, or has no room for them")
+        self.bos_id: int = ends[0]
         self.eos_id: int = ends[-1]
         pad = pipeline.token_to_id(_content(settings.get("pad_token")))
         self.pad_id: int = self.eos_id if pad is None else pad
@@ -88,12 +90,26 @@ class Tokenizer:
 
     def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
-        for text in texts:
-            if not isinstance(text, str):
-                raise UsageError(f"texts are strings, not {type(text).__name__}")
-        # Half a surrogate pair (from a file name that is not UTF-8) has no UTF-8: it becomes a question mark.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(clean)]
+        return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(_clean(texts))]
+
+    def pieces(self, text: str) -> list[str]:
+        """The string's tokens as the vocabulary has them, without start and end. Raises UsageError."""
+        return self._pipeline.encode(_clean([text])[0], add_special_tokens=False).tokens
+
+    def piece(self, number: int) -> str:
+        """A token by its id. Raises UsageError for an id that there isn't."""
+        found = self._pipeline.id_to_token(number) if 0 <= number < 1 << 32 else None
+        if found is None:
+            raise UsageError(f"no token has the id {number}")
+        return found
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every token's id."""
+        return self._pipeline.get_vocab(with_added_tokens=True)
+
+    def size(self, *, added: bool) -> int:
+        """The number of tokens, with or without those that were added to the trained ones."""
+        return self._pipeline.get_vocab_size(with_added_tokens=added)
 
     def cut(self, ids: Ids, length: int) -> Ids:
         """At most `length` ids, the last of which stays the end: models pool there."""
@@ -117,6 +133,14 @@ class Tokenizer:
         """The text of ids, as near as lower case and folded white space allow."""
         text = self._pipeline.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
         return text.replace(getattr(self._pipeline.model, "end_of_word_suffix", None) or "\0", " ").strip()
+
+
+def _clean(texts: Sequence[str]) -> list[str]:
+    """Strings that have UTF-8: half a surrogate pair (from a file name that is none) becomes a question mark."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(f"texts are strings, not {type(text).__name__}")
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
 def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToken]) -> tokenizers.Tokenizer:
