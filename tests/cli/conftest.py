@@ -18,7 +18,7 @@ from sightline.processing.images import open_image
 class Colours:
     """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
 
-    dim, size_hint = 3, 16
+    dim, size_hint, revision = 3, 16, None
 
     def __init__(self, name: str) -> None:
         self.name, self.fingerprint = name, f"fingerprint of {name}"

@@ -1,6 +1,8 @@
 """`sightline demo`: a gallery of drawn scenes, indexed and searched, with nothing to download."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +20,11 @@ SHOWN = 5
 END = """
 Every command has --help. With your own photos:
 
-  sightline index ~/Pictures           (the first time, this fetches the model openai/clip-vit-base-patch32)
-  sightline search "grandma on a red bicycle" --html found.html
+  {sightline} index ~/Pictures
+  {sightline} search "grandma on a red bicycle" --html found.html
+
+The first of these fetches the model openai/clip-vit-base-patch32, once. Without a network, name a folder that holds a
+checkpoint: --model FOLDER. (The model of this tour, mini, knows drawn scenes only.)
 """
 
 
@@ -71,7 +76,8 @@ def command(
         sections.append(Section(str(query), cards(opened.table, found), examples=[picture(f) for f in query.images]))
     write_sheet(folder / "found.html", "Sightline: a tour", sections)
     typer.echo(f"All of this as a page: {one_line(str((folder / 'found.html').absolute()))}")
-    typer.echo(END)
+    # In a virtual environment that isn't active the command goes by its path.
+    typer.echo(END.format(sightline="sightline" if shutil.which("sightline") else sys.argv[0]))
 
 
 def _show(*words: str) -> None:
