@@ -1,6 +1,6 @@
 """Recall@K of a checkpoint on a Flickr8k shard: float32 and "auto" against the figures in its `training.json`.
 
-    python benchmarks/flickr8k.py CHECKPOINT SHARD.tar
+python benchmarks/flickr8k.py CHECKPOINT SHARD.tar
 """
 
 import io

@@ -1,4 +1,4 @@
-"""An encoder without weights: a picture's vector follows from the mean colours of a 4 x 4 grid, a text's from its bytes."""
+"""An encoder without weights: a picture is the mean colours of a 4 x 4 grid, a text its bytes, both projected."""
 
 import hashlib
 from itertools import islice
