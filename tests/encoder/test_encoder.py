@@ -59,8 +59,9 @@ def test_orientation_and_reduced_decoding_have_an_opt_out(encoder: sightline.Enc
     upright.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif, quality=95)
     path = tmp_path / "turned.jpg"
     turned = encoder.encode_images([path])
-    assert (turned @ encoder.encode_images([upright]).T).item() > 0.98
-    assert (encoder.encode_images([path], orient=False) @ turned.T).item() < 0.95
+    likeness = (turned @ encoder.encode_images([upright]).T).item()
+    assert likeness > 0.98
+    assert (encoder.encode_images([path], orient=False) @ turned.T).item() < likeness - 0.01
     exact = encoder.encode_images([path], exact=True)
     assert not np.array_equal(exact, turned)
     assert (exact @ turned.T).item() > 0.98
