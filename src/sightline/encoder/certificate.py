@@ -54,9 +54,10 @@ def certify(name_or_folder: str | os.PathLike[str], picture: Path | None = None)
     yield Check("picture", by or "its hash", said, True)
     known = golden if by else {}
     yield _pixels(encoder, image, known)
-    vectors = encoder.encode_images([image]), encoder.encode_text(golden.get("texts", TEXTS[:2]))
+    texts = list(golden.get("texts", TEXTS[:2]))
+    vectors = encoder.encode_images([image]), encoder.encode_text(texts)
     yield _vectors(encoder, image, *vectors, known)
-    yield _logits(encoder, image, *vectors, known)
+    yield _logits(encoder, image, texts, *vectors, known)
     yield _precision(encoder, image, *vectors)
 
 
@@ -143,10 +144,11 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
     return Check("vectors", "itself", found, unit < 1e-6 and difference < FLOAT32)
 
 
-def _logits(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors, golden: dict[str, Any]) -> Check:
+def _logits(
+    encoder: Encoder, image: Image.Image, words: list[str], images: Vectors, texts: Vectors, golden: dict[str, Any]
+) -> Check:
     model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
-    rows = encoder.tokenizer.encode(list(golden.get("texts", TEXTS[:2])))
-    ids, mask = encoder.tokenizer.pad(rows, None)
+    ids, mask = encoder.tokenizer.pad(encoder.tokenizer.encode(words), None)
     pixels = encoder.profile.normalise(encoder.profile.crop(image)[None])
     with torch.inference_mode():
         out = model(torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(mask))
