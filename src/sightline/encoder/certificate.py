@@ -58,7 +58,7 @@ def certify(name_or_folder: str | os.PathLike[str], picture: Path | None = None)
     vectors = encoder.encode_images([image]), encoder.encode_text(texts)
     yield _vectors(encoder, image, *vectors, known)
     yield _logits(encoder, image, texts, *vectors, known)
-    yield _precision(encoder, image, *vectors)
+    yield _precision(encoder, image, vectors[0])
 
 
 def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _logits(
     return Check("logits", "itself", found, difference < FLOAT32)
 
 
-def _precision(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vectors) -> Check:
+def _precision(encoder: Encoder, image: Image.Image, images: Vectors) -> Check:
     """Whether what "auto" chooses on this machine stays near float32."""
     auto = load(encoder.path)
     cosines = [float((auto.encode_images([image]) * images).sum())]
