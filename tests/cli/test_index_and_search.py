@@ -159,7 +159,7 @@ def test_similar(run, indexed):
     kept, spare, _ = ran.out.split("\n", 2)
     assert kept.split() == ["1.0000", "60", "x", "40", str(indexed / "large.png")]
     assert spare.split()[1:] == ["24", "x", "16", str(indexed / "red.png")]
-    assert "1 pictures more than needed" in ran.err
+    assert "1 pictures beside the first of each" in ran.err
     assert run("similar").out.count(str(indexed)) == 4, "orange is like yellow, somewhat"
     found = objects(run("similar", "--threshold", "0.999", "--json").out)
     assert [(item["group"], item["rank"], Path(item["uri"]).stem) for item in found] == [(1, 1, "large"), (1, 2, "red")]

@@ -95,6 +95,7 @@ def test_a_row_that_is_not_there_is_not_answered_with_another(table):
         ("caption = 'it''s'", [0]),
         ("width > height", list(range(9))),
         ("false", []),
+        ("caption is null or caption != 'a;b'", list(range(9))),
     ],
 )
 def test_filters_are_sql(table, sql, found):
@@ -103,7 +104,9 @@ def test_filters_are_sql(table, sql, found):
     assert sorted(table.ids_where(sql)) == found
 
 
-@pytest.mark.parametrize("sql", ["", "size >", "colour = 'red'", "size", "uri = 5", "id / 0 = 1", "('"])
+@pytest.mark.parametrize(
+    "sql", ["", "size >", "colour = 'red'", "size", "uri = 5", "id / 0 = 1", "('", "id >= 0; and more"]
+)
 def test_a_filter_that_makes_no_sense_is_named(table, sql):
     with pytest.raises(UsageError, match="not understood") as caught:
         table.ids_where(sql)

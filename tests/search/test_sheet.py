@@ -114,7 +114,7 @@ def test_cards_show_the_tables_thumbnail_else_the_file(tmp_path, make_table):
 
 def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     file = tmp_path / "sheet.html"
-    file.write_text("old")
+    file.write_text("<!DOCTYPE html>old")
 
     def fail(self, *_, **__):
         raise OSError("disk full")
@@ -122,7 +122,7 @@ def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "write_text", fail)
     with pytest.raises(OSError, match="disk full"):
         write_sheet(file, "x", [])
-    assert file.read_text() == "old"
+    assert file.read_text() == "<!DOCTYPE html>old"
     assert list(tmp_path.iterdir()) == [tmp_path / "sheet.html"]
     with pytest.raises(UsageError, match="no folder"):
         write_sheet(tmp_path / "none" / "sheet.html", "x", [])
@@ -132,3 +132,18 @@ def test_a_picture_that_cannot_be_read_is_empty(tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     assert picture(tmp_path / "text.jpg") == b""
     assert picture(tmp_path / "none.jpg") == b""
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "notes.html"])
+def test_no_file_is_lost_but_a_page(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"precious")
+    with pytest.raises(UsageError, match="would be lost"):
+        write_sheet(file, "title", [])
+    assert file.read_bytes() == b"precious"
+    with pytest.raises(UsageError, match="is a folder"):
+        write_sheet(tmp_path, "title", [])
+    file.unlink()
+    write_sheet(file, "title", [])
+    write_sheet(file, "another", [])
+    assert "another" in file.read_text()

@@ -114,8 +114,12 @@ def _fetch(
     if folder is not None:
         return folder
     if cause is None:
-        raise HubError(f"{name}: not in the cache, and the Hub is not to be asked. {way_out}", "offline")
-    raise HubError(f"{name}: not in the cache, and no network to the Hub ({cause}). {way_out}", "offline") from cause
+        raise HubError(
+            f"{name}: no such folder, not in the cache, and the Hub is not to be asked. {way_out}", "offline"
+        )
+    raise HubError(
+        f"{name}: no such folder, not in the cache, and no network to the Hub ({cause}). {way_out}", "offline"
+    ) from cause
 
 
 def _cached(name: str, revision: str | None, cache_dir: str | Path | None, weights: bool) -> Path | None:

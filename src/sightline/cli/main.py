@@ -107,7 +107,7 @@ def _usage(error: typer.TyperException, args: list[str]) -> str:
     command = next((arg for arg in args if arg in COMMANDS), None)
     hint = f"see `sightline {command} --help`" if command else "see `sightline --help`"
     if message.startswith("No such option") and command == "search":
-        hint = 'a text that begins with a dash goes after "--"; ' + hint
+        hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     return f"{message} ({hint})"
 
 

@@ -11,7 +11,11 @@ from sightline.cli.output import IndexOption, index_folder, one_line, write_json
 
 def command(
     threshold: Annotated[
-        float, typer.Option(metavar="COSINE", help="How alike two pictures must be: above 0, 1 is the same.")
+        float,
+        typer.Option(
+            metavar="COSINE",
+            help="How alike a picture must be to another of its group; what is high depends on the model.",
+        ),
     ] = 0.95,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     html: Annotated[
@@ -52,4 +56,4 @@ def command(
                 print(f"{item.score:.4f}  {size:>13}  {one_line(item.uri)}")
             print()
         spare = sum(len(group) - 1 for group in groups)
-        typer.echo(f"{len(groups)} groups, {spare} pictures more than needed, of {table.count():,}", err=True)
+        typer.echo(f"{len(groups)} groups, {spare} pictures beside the first of each, of {table.count():,}", err=True)

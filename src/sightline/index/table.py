@@ -1,6 +1,7 @@
 """The table of items in an index folder: a Lance dataset, read by anyone, written by the holder of the lock."""
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -140,6 +141,8 @@ class Table:
 
     def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
+        if ";" in re.sub("'[^']*'", "", sql):  # Lance stops reading there and says nothing
+            raise UsageError(f"the filter {sql!r} is not understood: one condition, without a semicolon")
         try:
             found = self._dataset.to_table(columns=["id"], filter=sql)
         except BaseException as error:

@@ -77,7 +77,10 @@ class PixelProfile:
             if data is None and other.is_file() and not plain.is_file():
                 path, data = other, _from_open_clip(read_json(other))
             if data is None and not plain.is_file():
-                raise CheckpointError(f"{folder}: no preprocessor_config.json (or processor_config.json) in it")
+                raise CheckpointError(
+                    f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
+                    "processor there too"
+                )
             return cls.from_dict(read_json(plain) if data is None else data)
         except Unfit as error:
             raise CheckpointError(f"{path}: {error}") from None

@@ -82,12 +82,17 @@ def picture(source: Any) -> bytes:
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
     """Write the sheet, whole or not at all; the title is shown above several sections.
 
-    Raises UsageError if the file's folder does not exist.
+    Raises UsageError if the file's folder does not exist, or if `file` is a folder or a file that is no page: a slip
+    of the pen must not cost a photo.
     """
     from sightline.files import replacing
 
     if not Path(file).absolute().parent.is_dir():
         raise UsageError(f"{file}: there is no folder to write this file into")
+    if Path(file).is_dir():
+        raise UsageError(f"{file} is a folder: name a file for the contact sheet")
+    if Path(file).exists() and not Path(file).read_bytes()[:15].lower().startswith(b"<!doctype html"):
+        raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
     alone = len(sections) == 1
     body = "" if alone else f"<h1>{_text(title)}</h1>\n"
     body += "".join(_section(section, alone) for section in sections)
