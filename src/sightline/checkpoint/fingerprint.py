@@ -11,16 +11,17 @@ from typing import Any
 import platformdirs
 
 from sightline.checkpoint.names import sha256
+from sightline.files import write_text
 
 
 def fingerprint(weights: list[Path], *settings: Mapping[str, Any]) -> str:
     """A hash over the weight files' bytes and the settings (config, preprocessing profile): 32 hexadecimal digits."""
-    parts = [sorted(_file_hash(path) for path in weights), list(settings)]
+    parts = [sorted(file_hash(path) for path in weights), list(settings)]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """SHA-256 of a file. Hashing gigabytes takes seconds, so what is known is kept: the Hub's cache names a blob by
     its hash, and for other files the user's cache remembers path, size and time of change."""
     real = path.resolve()
@@ -36,7 +37,5 @@ def _file_hash(path: Path) -> str:
     if stat.st_size > 1 << 24:
         with suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
-            temporary = note.with_suffix(f".{id(note)}")
-            temporary.write_text(digest)
-            temporary.replace(note)
+            write_text(note, digest)
     return digest

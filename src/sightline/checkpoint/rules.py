@@ -93,7 +93,7 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
         if absent := [source for source in piece.sources if source not in keys]:
             raise CheckpointError(f"{where}: {', '.join(absent)} missing (beside {key})")
     if unknown:
-        raise CheckpointError(f"{where}: unknown tensors {_some(unknown)}; is this another architecture?")
+        raise CheckpointError(f"{where}: unknown tensors {some(unknown)}; is this another architecture?")
     return pieces
 
 
@@ -119,5 +119,6 @@ def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[st
     return file
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first five names, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,4 +1,4 @@
-"""What commands share: the option --index, the progress bar, and how names and results are shown."""
+"""What commands share: options, the progress bar, and how names and results are shown."""
 
 import json
 import sys
@@ -24,6 +24,12 @@ IndexOption = Annotated[
         help="Folder of the index; else $SIGHTLINE_INDEX, else a folder among your user data.",
         show_default=False,
     ),
+]
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write a contact sheet, pictures inside.")
 ]
 
 

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, index_folder, one_line, terminal, write_found, write_json
+from sightline.cli.output import (
+    HtmlOption,
+    IndexOption,
+    JsonOption,
+    index_folder,
+    one_line,
+    terminal,
+    write_found,
+    write_json,
+)
 from sightline.errors import UsageError
 
 
@@ -22,10 +31,8 @@ def command(
         str | None,
         typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a contact sheet, pictures inside.")
-    ] = None,
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
     """Find the pictures nearest to words, to pictures, or to both.

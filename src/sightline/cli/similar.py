@@ -1,12 +1,11 @@
 """`sightline similar`: groups of pictures that are the same or almost."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, index_folder, one_line, write_json
+from sightline.cli.output import HtmlOption, IndexOption, JsonOption, index_folder, one_line, write_json
 
 
 def command(
@@ -17,10 +16,8 @@ def command(
             help="How alike a picture must be to another of its group; what is high depends on the model.",
         ),
     ] = 0.95,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a contact sheet, pictures inside.")
-    ] = None,
+    as_json: JsonOption = False,
+    html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
     """Find groups of pictures that are the same or almost.

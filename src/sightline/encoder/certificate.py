@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from sightline import scenes
+from sightline.checkpoint.fingerprint import file_hash
 from sightline.checkpoint.names import PACKAGED, sha256
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights, weight_paths
@@ -66,7 +67,7 @@ def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
     goldens: dict[str, dict[str, Any]] = json.loads((PACKAGED / "golden.json").read_text(encoding="utf-8"))
     if name in goldens:
         return goldens[name]
-    digest = sha256(weight_paths(encoder.path)[0])
+    digest = file_hash(weight_paths(encoder.path)[0])
     return next((golden for golden in goldens.values() if golden.get("weights_sha256") == digest), {})
 
 

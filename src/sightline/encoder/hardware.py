@@ -3,6 +3,7 @@
 import torch
 
 from sightline.errors import UsageError
+from sightline.models.pretrained import float_dtype
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -21,14 +22,9 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """ "auto": bfloat16 where the hardware has it, else float32. Raises `UsageError` for what is no float type."""
-    if isinstance(dtype, torch.dtype):
-        return dtype
     if dtype == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    named = getattr(torch, dtype.removeprefix("torch."), None)
-    if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise UsageError(f'unknown dtype {dtype!r}; try "auto", "float32" or "bfloat16"')
-    return named
+    return float_dtype(dtype)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sightline.checkpoint.names import resolve
-from sightline.checkpoint.rules import Rule, plan, read, write
+from sightline.checkpoint.rules import Rule, plan, read, some, write
 from sightline.checkpoint.weights import Weights, weight_paths, write_weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import write_json
@@ -61,7 +61,7 @@ class PretrainedModel(nn.Module):
         own = {target for target in pieces if target.startswith(cls.parts)}
         _refuse(paths[0], "missing", set(wanted) - own)
         _refuse(paths[0], "more than the config asks for:", own - set(wanted))
-        to = _dtype(dtype) or weights.dtype
+        to = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
         state: dict[str, torch.Tensor] = {}
         for target, slot in wanted.items():
             tensor = read(pieces[target], weights.get)
@@ -131,16 +131,12 @@ class PretrainedModel(nn.Module):
 
 def _refuse(path: Path, what: str, targets: set[str]) -> None:
     if targets:
-        some = ", ".join(sorted(targets)[:5]) + (f" and {len(targets) - 5} more" if len(targets) > 5 else "")
-        raise CheckpointError(f"{path}: {what} {some}; does the config belong to these weights?")
+        raise CheckpointError(f"{path}: {what} {some(sorted(targets))}; does the config belong to these weights?")
 
 
-def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    if isinstance(dtype, str):
-        named = None if dtype == "auto" else getattr(torch, dtype.removeprefix("torch."), None)
-        if dtype != "auto" and not isinstance(named, torch.dtype):
-            raise UsageError(f'unknown dtype {dtype!r}; try "float32", "bfloat16" or "auto"')
-        dtype = named
-    if dtype is not None and not dtype.is_floating_point:
-        raise UsageError(f"{dtype} is no dtype for a model; try torch.float32 or torch.bfloat16")
-    return dtype
+def float_dtype(dtype: torch.dtype | str) -> torch.dtype:
+    """A torch dtype, or the one of that name. Raises `UsageError` for what is no floating-point type."""
+    named = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(named, torch.dtype) or not named.is_floating_point:
+        raise UsageError(f'unknown dtype {dtype!r} for a model; try "auto", "float32" or "bfloat16"')
+    return named

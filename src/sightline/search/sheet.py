@@ -91,8 +91,10 @@ def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Sec
         raise UsageError(f"{file}: there is no folder to write this file into")
     if Path(file).is_dir():
         raise UsageError(f"{file} is a folder: name a file for the contact sheet")
-    if Path(file).exists() and not Path(file).read_bytes()[:15].lower().startswith(b"<!doctype html"):
-        raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
+    if Path(file).exists():
+        with Path(file).open("rb") as old:
+            if old.read(14).lower() != b"<!doctype html":
+                raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
     alone = len(sections) == 1
     body = "" if alone else f"<h1>{_text(title)}</h1>\n"
     body += "".join(_section(section, alone) for section in sections)
