@@ -39,14 +39,14 @@ def test_what_work_raises_comes_out_and_threads_end() -> None:
     results = []
     with pytest.raises(ZeroDivisionError):
         results.extend(item for item, _ in ordered_map(work, range(100), 2, 8))
-    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-decode")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-encode")]
 
 
 def test_closing_early_ends_the_threads() -> None:
     stream = ordered_map(lambda i: i, range(1000), 2, 8)
     assert next(stream) == (0, 0)
     stream.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-decode")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-encode")]
 
 
 def test_batches() -> None:

@@ -343,3 +343,15 @@ def test_fresh_weights_follow_the_paper() -> None:
         (block.mlp.fc2.weight, (768 * 4) ** -0.5),
     ):
         assert weight.std().item() == pytest.approx(std, rel=0.02)  # half a million draws
+
+
+def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
+    """What is left out of the last block changes nothing but, in the last bits of float64, the order of sums."""
+    text = CLIPTextModelWithProjection.from_pretrained(folder, dtype=torch.float64)
+    image = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(text.embed(IDS), text(IDS, MASK).text_embeds, rtol=1e-12, atol=1e-12)
+        values = pixels().double()
+        torch.testing.assert_close(image.embed(values), image(values).image_embeds, rtol=1e-12, atol=1e-12)
+    with pytest.raises(UsageError, match="10 tokens"):
+        text.embed(torch.zeros(1, 10, dtype=torch.long))

@@ -1,9 +1,9 @@
 """A checkpoint as a function from files and strings to unit vectors."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,21 +16,22 @@ from torch import Tensor
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve
 from sightline.checkpoint.weights import weight_paths
-from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.encoder.hardware import pick_device, pick_dtype, take_cores
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.errors import ImageError, UsageError
 from sightline.models import family_of
-from sightline.models.pretrained import PretrainedModel
+from sightline.models.pretrained import Tower
 from sightline.processing.images import open_image
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Tokenizer
 
 T = TypeVar("T")
+R = TypeVar("R")
 Picture = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 Vectors = NDArray[np.float32]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-IMAGE_BATCH = 32
+IMAGE_BATCH = 16
 TEXT_BATCH = 64
 
 
@@ -91,11 +92,11 @@ class Encoder:
         return Tokenizer.from_folder(self.folder, max_length=self._config.text_config.max_position_embeddings)
 
     @cached_property
-    def _text(self) -> PretrainedModel:
+    def _text(self) -> Tower:
         return self.family.text.from_pretrained(self.path, dtype=self.dtype).to(self.device)
 
     @cached_property
-    def _image(self) -> PretrainedModel:
+    def _image(self) -> Tower:
         return self.family.image.from_pretrained(self.path, dtype=self.dtype).to(self.device)
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
@@ -104,14 +105,18 @@ class Encoder:
             raise UsageError("encode_text takes a list of strings, not one string")
         tokens = self.tokenizer.encode(list(texts))
         vectors = np.empty((len(tokens), self.dim), np.float32)
-        # Texts of one length share a batch: padding to the longest of all would be most of the work.
-        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        for rows in batches(order, TEXT_BATCH):
+        tower = self._text  # opened here, not by each of the workers
+
+        def embed(rows: list[int]) -> Vectors:
             # Attention is causal and pooling at the end token, so what is padded on the right needs no mask.
             ids, _ = self.tokenizer.pad([tokens[i] for i in rows], None)
             with torch.inference_mode():
-                out = self._text(torch.from_numpy(ids).to(self.device))
-            vectors[rows] = _unit(out.text_embeds)
+                return _unit(tower.embed(torch.from_numpy(ids).to(self.device)))
+
+        # Texts of one length share a batch: padding to the longest of all would be most of the work.
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+        for rows, found in self._spread(embed, list(batches(order, self._share(len(order), TEXT_BATCH)))):
+            vectors[rows] = found
         return vectors
 
     def encode_images(self, images: Iterable[Picture], *, orient: bool = True, exact: bool = False) -> Vectors:
@@ -134,7 +139,8 @@ class Encoder:
         def read(image: Picture) -> Image.Image:
             return open_image(image, orient=orient, short_side=None if exact else self.size_hint)
 
-        with closing(self.stream_images(pictures, read, batch=max(1, min(IMAGE_BATCH, len(pictures))))) as stream:
+        batch = self._share(len(pictures), IMAGE_BATCH)
+        with closing(self._stream(list(batches(pictures, batch)), read, batch)) as stream:
             for row, (_, vector) in enumerate(stream):
                 if isinstance(vector, ImageError):
                     raise vector
@@ -142,14 +148,19 @@ class Encoder:
         return vectors
 
     def stream_images(
-        self, items: Iterable[T], read: Callable[[T], Image.Image], batch: int = IMAGE_BATCH
+        self, items: Iterable[T], read: Callable[[T], Image.Image]
     ) -> Generator[tuple[T, Vectors | ImageError]]:
         """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
 
-        `read` runs in threads beside the model and may raise `ImageError` or `OSError`. At most three batches are
-        in memory. The last batch is filled up with black: torch's sums depend on a batch's shape, so a picture has
-        at one size of batches the same vector, bit for bit, whatever stands beside it.
+        `read` runs in threads and may raise `ImageError` or `OSError`. A few batches are in memory at a time. A
+        picture's vector is the same, bit for bit, whatever stands beside it.
         """
+        yield from self._stream(batches(items, IMAGE_BATCH), read, IMAGE_BATCH)
+
+    def _stream(
+        self, groups: Iterable[list[T]], read: Callable[[T], Image.Image], batch: int
+    ) -> Generator[tuple[T, Vectors | ImageError]]:
+        tower = self._image
 
         def prepare(item: T) -> NDArray[np.uint8] | ImageError:
             try:
@@ -161,26 +172,52 @@ class Encoder:
             except MemoryError:
                 return ImageError(str(item), "not enough memory to read it")
 
-        threads = min(8, os.cpu_count() or 1)
-        with closing(ordered_map(prepare, items, threads, ahead=2 * batch)) as prepared:
-            yield from self._embed(batches(prepared, batch), batch)
-
-    def _embed(
-        self, groups: Iterable[list[tuple[T, NDArray[np.uint8] | ImageError]]], batch: int
-    ) -> Iterator[tuple[T, Vectors | ImageError]]:
-        for group in groups:
-            good = {i: pixels for i, (_, pixels) in enumerate(group) if not isinstance(pixels, ImageError)}
+        def embed(group: list[T]) -> list[Vectors | ImageError]:
+            prepared = [prepare(item) for item in group]
+            good = {i: pixels for i, pixels in enumerate(prepared) if not isinstance(pixels, ImageError)}
             if not good:
-                yield from ((item, error) for item, error in group if isinstance(error, ImageError))
-                continue
+                return [error for error in prepared if isinstance(error, ImageError)]
+            # A short batch is filled up with black: torch's sums depend on a batch's shape.
             pixels = np.zeros((batch, *next(iter(good.values())).shape), np.uint8)
             for i, picture in good.items():
                 pixels[i] = picture
             with torch.inference_mode():
                 values = torch.from_numpy(self.profile.normalise(pixels)).to(self.device, self.dtype)
-                vectors = _unit(self._image(values).image_embeds)
-            for i, (item, result) in enumerate(group):
-                yield item, result if isinstance(result, ImageError) else vectors[i]
+                vectors = _unit(tower.embed(values))
+            return [found if isinstance(found, ImageError) else vectors[i] for i, found in enumerate(prepared)]
+
+        with closing(self._spread(embed, groups)) as done:
+            for group, results in done:
+                yield from zip(group, results, strict=True)
+
+    def _share(self, count: int, most: int) -> int:
+        """How many of `count` items make a batch, so that all workers have as many."""
+        rounds = -(-count // (most * self._workers)) or 1
+        return -(-count // (rounds * self._workers)) or 1
+
+    @property
+    def _workers(self) -> int:
+        """Threads that read, decode and compute, each a batch of its own.
+
+        On a processor each computes on one core: that is quicker than all cores at one batch, where the steps between
+        the products wait for one another and for whoever decodes.
+        """
+        return torch.get_num_threads() if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+    def _spread(self, work: Callable[[list[T]], R], groups: Iterable[list[T]]) -> Generator[tuple[list[T], R]]:
+        """Each group and what `work` makes of it, in order."""
+        if isinstance(groups, list) and len(groups) < 2:  # for one, all cores
+            yield from ((group, work(group)) for group in groups)
+            return
+        cores = torch.get_num_threads()
+        start = partial(take_cores, 1)
+        try:
+            with closing(ordered_map(work, groups, self._workers, self._workers + 1, start)) as done:
+                for result in done:
+                    torch.set_num_threads(cores)
+                    yield result
+        finally:
+            torch.set_num_threads(cores)
 
 
 def _unlike(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which device and which precision: what "auto" means."""
+"""Which device and which precision: what "auto" means. How threads share the cores."""
 
 import torch
 
@@ -36,3 +36,12 @@ def _has_bfloat16(device: torch.device) -> bool:
         if features.startswith("AVX"):
             return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+def take_cores(count: int) -> None:
+    """What the calling thread computes from here on, torch spreads over so many threads.
+
+    torch also gives that number to threads that it has not seen before: who started this one sets the old number again.
+    """
+    torch.get_num_threads()  # A thread's first look at the number takes the common one: this is it.
+    torch.set_num_threads(count)

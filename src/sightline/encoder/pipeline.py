@@ -1,4 +1,4 @@
-"""Work in threads beside the model: in order, in bounded memory."""
+"""Work in several threads: in order, in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -10,14 +10,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int, ahead: int) -> Generator[tuple[T, R]]:
+def ordered_map(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    threads: int,
+    ahead: int,
+    start: Callable[[], object] | None = None,
+) -> Generator[tuple[T, R]]:
     """`(item, work(item))` in the order of `items`, of which at most `ahead` are taken before they are asked for.
 
-    What `work` raises comes out here. Closing the iterator leaves no thread behind.
+    Each thread calls `start` first. What `work` raises comes out here. Closing the iterator leaves no thread behind.
     """
     source = iter(items)
     waiting: deque[tuple[T, Future[R]]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="sightline-decode") as pool:
+    with ThreadPoolExecutor(threads, "sightline-encode", start) as pool:
         try:
             for item in islice(source, ahead):
                 waiting.append((item, pool.submit(work, item)))

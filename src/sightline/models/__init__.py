@@ -9,17 +9,17 @@ from sightline.errors import CheckpointError
 from sightline.files import read_json
 
 if TYPE_CHECKING:
-    from sightline.models.pretrained import PretrainedModel
+    from sightline.models.pretrained import PretrainedModel, Tower
 
 
 @dataclass(frozen=True)
 class Family:
-    """What an encoder needs of a family. Both towers put out vectors (B, `config.projection_dim`)."""
+    """What an encoder needs of a family. Both towers embed into `config.projection_dim` numbers."""
 
     config: type[Any]
     model: "type[PretrainedModel]"
-    text: "type[PretrainedModel]"
-    image: "type[PretrainedModel]"
+    text: "type[Tower]"
+    image: "type[Tower]"
 
 
 # `model_type` of a checkpoint's config -> the module whose FAMILY it is.

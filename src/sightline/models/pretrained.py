@@ -129,6 +129,14 @@ class PretrainedModel(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
+class Tower(PretrainedModel):
+    """The half of a family's model that maps one kind of input into the space that both share."""
+
+    def embed(self, inputs: torch.Tensor) -> torch.Tensor:
+        """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work."""
+        raise NotImplementedError
+
+
 def _refuse(path: Path, what: str, targets: set[str]) -> None:
     if targets:
         raise CheckpointError(f"{path}: {what} {some(sorted(targets))}; does the config belong to these weights?")

@@ -46,6 +46,17 @@ class SelfAttention(nn.Module):
         y = self.out(y.transpose(1, 2).reshape(batch, length, width))
         return y  # type: ignore[no-any-return]
 
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
+        """What `forward` gives at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
+        batch, length, width = x.shape
+        places, heads = torch.arange(length, device=x.device), (self.heads, width // self.heads)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(x[torch.arange(batch, device=x.device), tokens], weight[:width], bias[:width])
+        k, v = F.linear(x, weight[width:], bias[width:]).view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
+        seen = (places <= tokens[:, None])[:, None, None] if causal else None
+        y = F.scaled_dot_product_attention(q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen)
+        return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
+
 
 def causal_mask(length: int, device: torch.device) -> Tensor:
     """(L, L), True where a token may be seen: itself and what comes before it."""

@@ -6,7 +6,7 @@ Shapes: B batch, L tokens, W width. Block: Xiong et al., "On Layer Normalization
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,24 +18,28 @@ from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
 
 
-def quick_gelu(x: Tensor) -> Tensor:
-    """x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP."""
-    return x * torch.sigmoid(1.702 * x)
+class Activation(NamedTuple):
+    """x -> f(slope x) / slope. What is done with the slope, the linear maps before and after do for nothing."""
+
+    f: Callable[[Tensor], Tensor]
+    slope: float = 1.0
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "quick_gelu": quick_gelu,
-    "gelu": F.gelu,
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-    "swish": F.silu,
+_TANH = Activation(partial(F.gelu, approximate="tanh"))
+ACTIVATIONS = {
+    # x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP.
+    "quick_gelu": Activation(F.silu, 1.702),
+    "gelu": Activation(F.gelu),
+    "gelu_new": _TANH,
+    "gelu_pytorch_tanh": _TANH,
+    "relu": Activation(F.relu),
+    "silu": Activation(F.silu),
+    "swish": Activation(F.silu),
 }
 
 
-def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The function that a config calls `name`. Raises `CheckpointError` for names that we don't know."""
+def activation(name: str) -> Activation:
+    """The one that a config calls `name`. Raises `CheckpointError` for names that we don't know."""
     try:
         return ACTIVATIONS[name]
     except KeyError:
@@ -53,7 +57,9 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` (..., W) -> (..., W)."""
-        return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
+        f, slope = self.act
+        hidden = f(torch.addmm(self.fc1.bias, x.flatten(0, -2), self.fc1.weight.T, beta=slope, alpha=slope))
+        return torch.addmm(self.fc2.bias, hidden, self.fc2.weight.T, alpha=1 / slope).view(x.shape)
 
 
 class BlockConfig(Protocol):
@@ -100,6 +106,11 @@ class Block(nn.Module):
         """Both halves: `x` (B, L, W) -> (B, L, W)."""
         return self.feed(self.attend(x, mask, causal, weights))
 
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
+        """Both halves at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
+        own = x[torch.arange(len(x), device=x.device), tokens]
+        return self.feed(own + self.attention.at(self.norm1(x), tokens, causal))
+
 
 class Transformer(nn.Module):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
@@ -132,6 +143,15 @@ class Transformer(nn.Module):
             if states is not None:
                 states.append(x)
         return x
+
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
+        """The outcome at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
+
+        Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less.
+        """
+        for block in self.blocks[:-1]:
+            x = block(x, None, causal)
+        return self.blocks[-1].at(x, tokens, causal)  # type: ignore[no-any-return, operator]
 
 
 def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:

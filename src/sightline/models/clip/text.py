@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel
+from sightline.models.pretrained import PretrainedModel, Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, Transformer, init_blocks
@@ -63,21 +63,30 @@ class CLIPTextModel(PretrainedModel):
         causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the
         model has positions.
         """
+        input_ids = input_ids.view(-1, input_ids.shape[-1])
+        x = self._tokens(input_ids, position_ids)
+        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, x.shape[1]).bool()
+        states: list[Tensor] | None = [] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        x = self.final_norm(self.transformer(x, mask, True, states, weights))
+        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
+        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
+
+    def pool(self, input_ids: Tensor) -> Tensor:
+        """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W). Padding is on the right."""
+        x = self.transformer.at(self._tokens(input_ids, None), self._end(input_ids), causal=True)
+        return self.final_norm(x)  # type: ignore[no-any-return]
+
+    def _tokens(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
         length = input_ids.shape[-1]
         if length > self.config.max_position_embeddings:
             raise UsageError(
                 f"{length} tokens, but the model has {self.config.max_position_embeddings} positions; "
                 "cut the text (truncation=True)"
             )
-        input_ids = input_ids.view(-1, length)
         positions = self.position_embedding
-        x = self.token_embedding(input_ids) + (positions[:length] if position_ids is None else positions[position_ids])
-        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, length).bool()
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.final_norm(self.transformer(x, mask, True, states, weights))
-        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
-        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
+        tokens: Tensor = self.token_embedding(input_ids)
+        return tokens + (positions[:length] if position_ids is None else positions[position_ids])
 
     def _end(self, input_ids: Tensor) -> Tensor:
         """(B,) where each text is pooled."""
@@ -87,7 +96,7 @@ class CLIPTextModel(PretrainedModel):
         return (input_ids == self.config.eos_token_id).int().argmax(-1)
 
 
-class CLIPTextModelWithProjection(PretrainedModel):
+class CLIPTextModelWithProjection(Tower):
     """The text tower and its way into the space that it shares with pictures."""
 
     config_class = CLIPTextConfig
@@ -114,3 +123,7 @@ class CLIPTextModelWithProjection(PretrainedModel):
         out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         embeds = self.text_projection(out.pooler_output)
         return CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """`input_ids` (B, L), padded on the right -> `forward`'s `text_embeds` (B, P) alone, for less work."""
+        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPVisionConfig
 from sightline.models.clip.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel
+from sightline.models.pretrained import PretrainedModel, Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions
@@ -66,6 +66,18 @@ class CLIPVisionModel(PretrainedModel):
         H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (what
         is left of a patch at the edges is not seen). Raises `UsageError` otherwise.
         """
+        x = self._tokens(pixel_values, interpolate_pos_encoding)
+        states: list[Tensor] | None = [] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        x = self.transformer(x, None, False, states, weights)
+        return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+
+    def pool(self, pixel_values: Tensor) -> Tensor:
+        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W)."""
+        x = self._tokens(pixel_values, False)
+        return self.post_norm(self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long)))  # type: ignore[no-any-return]
+
+    def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         height, width = pixel_values.shape[-2:]
         size = self.config.image_size
         if not interpolate_pos_encoding and (height, width) != (size, size):
@@ -78,14 +90,11 @@ class CLIPVisionModel(PretrainedModel):
             raise UsageError(f"a picture of {height} x {width} pixels is smaller than one patch")
         patches = self.patch_embedding(pixel_values)
         x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
-        x = self.pre_norm(x + interpolate_positions(self.position_embedding, self.grid, rows, columns))
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, None, False, states, weights)
-        return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+        x = x + interpolate_positions(self.position_embedding, self.grid, rows, columns)
+        return self.pre_norm(x)  # type: ignore[no-any-return]
 
 
-class CLIPVisionModelWithProjection(PretrainedModel):
+class CLIPVisionModelWithProjection(Tower):
     """The vision tower and its way into the space that it shares with texts."""
 
     config_class = CLIPVisionConfig
@@ -111,3 +120,7 @@ class CLIPVisionModelWithProjection(PretrainedModel):
         out = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
         embeds = self.visual_projection(out.pooler_output)
         return CLIPVisionModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """`pixel_values` (B, C, H, W) -> `forward`'s `image_embeds` (B, P) alone, for less work."""
+        return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]
