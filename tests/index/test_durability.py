@@ -111,7 +111,7 @@ def test_readers_see_a_consistent_table_while_a_writer_works(tmp_path, start):
     run = start(index, photos, delay=0.01)
     table, counts = Table.open(index), set()
     while run.poll() is None:
-        table.refresh()
+        table = table.newest()
         ids, matrix = table.vectors()
         rows = table.rows(ids, ["uri", "size"])
         paths = [to_path(row["uri"]) for row in rows]

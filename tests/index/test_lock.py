@@ -51,6 +51,27 @@ def test_waiting_ends_when_the_holder_is_done_or_the_time_is_up(tmp_path, hold):
         assert time.monotonic() - began >= 0.3
 
 
+def test_looking_whether_it_is_held_refuses_nobody(tmp_path):
+    """`fsck` looks; a writer that starts at that instant must not be sent away."""
+    looking = True
+
+    def look():
+        while looking:
+            lock.is_held(tmp_path)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(100):
+            with lock.writer(tmp_path):
+                pass
+    finally:
+        looking = False
+        for thread in threads:
+            thread.join()
+
+
 def test_the_lock_of_a_killed_writer_is_free(tmp_path, hold):
     holder = hold(60)
     holder.kill()

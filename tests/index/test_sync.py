@@ -51,9 +51,9 @@ def test_a_first_run_takes_in_everything(photos, indexed, encoder):
 
 def test_what_is_unchanged_is_not_read(photos, indexed, encoder, monkeypatch):
     monkeypatch.setattr(item_module, "open_file", lambda path: pytest.fail("read"))
-    version = Table.open(indexed).refresh()
+    before = Table.open(indexed)
     assert sync(indexed, [photos], encoder) == Summary(unchanged=8)
-    assert Table.open(indexed).refresh() is version is False
+    assert before.newest() is before, "nothing was written"
 
 
 def test_new_changed_and_deleted(photos, indexed, encoder):
@@ -402,6 +402,14 @@ def test_what_duckdb_pandas_and_lancedb_see(indexed):
 def test_the_walk_is_given_strings_that_rows_lead_back_to(photos, indexed):
     roots = walk.roots_of([photos])
     assert {str(path) for path in contents(indexed)} == set(walk.listing(roots, indexed).files)
+
+
+def test_whoever_writes_next_sweeps_up_after_a_killed_run(photos, indexed):
+    stray = indexed / NAME / "data" / "stray.lance"
+    stray.touch()
+    (indexed / lock.NAME).write_text('{"pid": 1, "since": "yesterday"}')
+    forget(indexed, [photos / "deep"])
+    assert not stray.exists()
 
 
 def test_an_interrupt_out_of_a_commit_doubles_nothing(photos, index, encoder, monkeypatch):

@@ -1,6 +1,7 @@
 import importlib
 import os
 import threading
+import time
 from datetime import timedelta
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_the_folder_may_have_any_name_and_be_relative(tmp_path, monkeypatch, nam
     assert (tmp_path / name / NAME).is_dir()
     monkeypatch.chdir("/")
     assert opened.rows([1], ["uri"]) == [{"id": 1, "uri": "/photos/1.jpg"}]
-    assert not opened.refresh()
+    assert opened.newest() is opened
 
 
 def test_vectors_and_rows_belong_together(table):
@@ -114,18 +115,19 @@ def test_a_filter_that_makes_no_sense_is_named(table, sql):
     assert ".rs:" not in str(caught.value)
 
 
-def test_a_snapshot_stays_until_it_is_refreshed(table):
+def test_a_snapshot_stays_as_it_is(table):
     reader = Table.open(table.folder)
-    assert not reader.refresh()
+    assert reader.newest() is reader
     table.append(rows([20]))
     table.remove([1])
     assert reader.count() == 9
     assert reader.rows([1])[0]["uri"] == "/photos/1.jpg"
-    assert reader.refresh()
-    assert reader.count() == 9
-    assert reader.rows([20])[0]["uri"] == "/photos/20.jpg"
+    newest = reader.newest()
+    assert newest.count() == 9
+    assert newest.rows([20])[0]["uri"] == "/photos/20.jpg"
     with pytest.raises(KeyError):
-        reader.rows([1])
+        newest.rows([1])
+    assert reader.rows([1])[0]["uri"] == "/photos/1.jpg"
 
 
 def test_ids_set_aside_are_never_given_again(table):
@@ -164,10 +166,36 @@ def test_a_reader_that_slept_too_long_is_told_so_and_goes_on(table, monkeypatch)
     table.tidy()
     table.append(rows([20]))
     table.tidy()
-    with pytest.raises(IndexFault, match="ask again"):
+    with pytest.raises(IndexFault, match="open it again"):
         reader.vectors()
-    assert len(reader.vectors()[0]) == 10
+    assert len(reader.newest().vectors()[0]) == 10
     assert len(manifests(table.folder)) == module._KEEP_LAST
+
+
+def test_a_version_may_be_read_for_an_hour_after_it_was_replaced_however_old_it_is(table, monkeypatch):
+    """An index of last week is open for searching when somebody adds to it."""
+    monkeypatch.setattr(module, "_SMALL_FRAGMENTS", 2)
+    monkeypatch.setattr(module, "_KEEP", timedelta(seconds=1))
+    for age, file in enumerate(manifests(table.folder).values(), start=7):
+        os.utime(file, times=2 * (time.time() - 86_400 * age,))
+    time.sleep(1.1)  # Lance's own note of when the version was made
+    reader = Table.open(table.folder)
+    monkeypatch.setattr(module, "_KEEP", timedelta(hours=1))
+    for id in range(20, 26):
+        table.append(rows([id]))
+        table.tidy()
+    assert len(reader.vectors()[0]) == 9
+    assert [row["uri"] for row in reader.rows([3])] == ["/photos/3.jpg"]
+    assert not {1, 2} & manifests(table.folder).keys(), "what was replaced last week is gone"
+
+
+def test_a_tag_that_somebody_gave_a_version_is_no_obstacle(table, monkeypatch):
+    monkeypatch.setattr(module, "_KEEP", timedelta(microseconds=1))
+    table._dataset.tags.create("mine", 2)
+    table.append(rows([20]))
+    table.tidy()
+    assert 2 in manifests(table.folder)
+    assert 1 not in manifests(table.folder)
 
 
 def test_leftovers_are_what_no_version_knows(table):

@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,32 @@ def test_the_table_may_change_under_an_open_index(make_table, words, vectors):
     assert found(index.search("dog", k=1)) == [60]
     table.remove([60])
     assert found(index.search("dog", k=1)) == best(vectors, words.encode_text(["dog"])[0], 1)
+
+
+def test_threads_share_an_index_while_the_table_changes(make_table, words, vectors):
+    """Every answer comes from one version: a row may be gone by the time its facts are asked for."""
+    table = make_table(vectors)
+    index, failures, done = open_index(table.folder, words), [], threading.Event()
+    index.search("dog")
+
+    def search():
+        while not done.is_set():
+            try:
+                assert len({result.uri for result in index.search("dog", k=50)}) == 50
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    best = words.encode_text(["dog"])
+    for id in range(60, 75):
+        table.append(rows_of(best, first=id))
+        table.remove([id])
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
 
 
 def test_an_empty_table_answers_nothing_and_needs_no_model(make_table, words):

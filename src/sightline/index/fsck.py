@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
-from sightline.index import lock
+from sightline.index import faults, lock
 from sightline.index.folder import NAME, exists, manifests, missing
 from sightline.index.table import Table
 
@@ -56,9 +56,11 @@ def check(folder: str | os.PathLike[str]) -> list[Problem]:
     folder = Path(folder)
     findings = _probe(folder)
     problems = findings.problems(folder)
-    if not problems and not lock.is_held(folder):
-        left = Table.open(folder).leftovers()
-        problems = [Problem("left behind by a writer that was killed or failed", str(file)) for file in left]
+    if not problems:
+        table = Table.open(folder)
+        left = table.leftovers()
+        if not lock.is_held(folder) and table.newest() is table:  # else they may be those of a writer at work
+            problems = [Problem("left behind by a writer that was killed or failed", str(file)) for file in left]
     return problems
 
 
@@ -77,8 +79,9 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
         if findings.version is None:
             raise IndexDamaged(f"nothing in {folder} can be read any more: delete it, and index into a new one")
         files = manifests(folder)
-        for version in findings.manifests:
-            files[version].unlink(missing_ok=True)
+        with faults.writing(folder):
+            for version in findings.manifests:
+                files[version].unlink(missing_ok=True)
         table = Table.open(folder)
         table.drop(list(findings.fragments), list(findings.rows))
         left = [Problem("left behind by a writer that was killed or failed", str(file)) for file in table.leftovers()]

@@ -12,6 +12,9 @@ from sightline.errors import IndexFault, IndexLocked
 
 NAME = "writer.lock"
 
+_INSTANT = 0.1
+"""Seconds that a lock may be held by somebody who only looks whether it is."""
+
 
 @contextmanager
 def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
@@ -21,7 +24,7 @@ def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
     `wait` seconds for another writer to finish, then raises IndexLocked with its process id and start; IndexFault
     where the folder cannot be written or cannot be locked.
     """
-    until = time.monotonic() + wait
+    until = time.monotonic() + max(wait, _INSTANT)
     try:
         handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

@@ -119,8 +119,10 @@ def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str
     """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many rows."""
     folder = Path(folder).absolute()
     Table.open(folder)
-    with lock.writer(folder, wait):
+    with lock.writer(folder, wait) as finished:
         table = Table.open(folder)
+        if not finished:
+            table.sweep()
         ids = [row.id for row in below(rows_by_path(table), walk.roots_of(paths)).values()]
         if ids:
             table.remove(ids)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import faults
-from sightline.index.folder import NAME, exists, missing
+from sightline.index.folder import NAME, exists, manifests, missing
 from sightline.index.schema import VERSION, ModelRecord, item_schema, version_of
 
 Ids = npt.NDArray[np.int64]
@@ -35,7 +36,7 @@ _KEEP_LAST = 2
 
 
 class Table:
-    """One consistent snapshot of an index's rows; `refresh` moves on to the newest.
+    """One consistent snapshot of an index's rows; `newest` gives that of now.
 
     The reading methods may be called from several threads. The writing methods want the writer's lock held; each
     commits once, atomically: a reader or a later run sees all of it or nothing.
@@ -83,14 +84,12 @@ class Table:
         with self._reading():
             return int(self._dataset.count_rows())
 
-    def refresh(self) -> bool:
-        """Move on to the newest version; whether there was a newer one."""
+    def newest(self) -> "Table":
+        """The newest version: this object where it is that, else another one, so that whoever reads here can finish."""
         with faults.reading(self.folder):
             if self._dataset.latest_version == self._dataset.version:
-                return False
-        newest = Table.open(self.folder)
-        self._dataset, self.model, self._places = newest._dataset, newest.model, None
-        return True
+                return self
+        return Table.open(self.folder)
 
     def vectors(self) -> tuple[Ids, npt.NDArray[np.float16]]:
         """All ids, int64 (n,), and vectors, float16 (n, dim), in the order in which the table holds them."""
@@ -161,8 +160,8 @@ class Table:
             with faults.reading(self.folder):
                 yield
         except IndexDamaged as error:
-            if self.refresh():
-                raise IndexFault(f"{self.folder} was rewritten since it was opened: ask again") from error
+            if self.newest() is not self:
+                raise IndexFault(f"{self.folder} was rewritten since it was opened: open it again") from error
             raise
 
     # ---- writing
@@ -214,9 +213,20 @@ class Table:
                 self._dataset.optimize.compact_files(
                     target_rows_per_fragment=_FRAGMENT_ROWS, excluded_fragment_ids=large
                 )
-            ages = [time.time() - file.stat().st_mtime for file in self._files("_versions")]
-            if len(ages) > _KEEP_LAST and max(ages) > 2 * _KEEP.total_seconds():  # so in a long run once an hour
-                self._dataset.cleanup_old_versions(_KEEP, retain_versions=_KEEP_LAST)
+            if outdated := self._outdated():
+                self._dataset.cleanup_old_versions(versions=outdated, error_if_tagged_old_versions=False)
+
+    def _outdated(self) -> list[int]:
+        """The versions that were replaced too long ago to have readers; none until there is an hour's worth of them.
+
+        What counts is when a version was replaced, not when it was made: a reader may have opened it just before.
+        """
+        versions = sorted(manifests(self.folder).items())[: 1 - _KEEP_LAST]
+        ages = {version: time.time() - later.stat().st_mtime for (version, _), (_, later) in pairwise(versions)}
+        keep = _KEEP.total_seconds()
+        return (
+            [version for version, age in ages.items() if age > keep] if max(ages.values(), default=0) > 2 * keep else []
+        )
 
     def leftovers(self) -> list[Path]:
         """Files that a killed or failed writer left behind: no version of the table refers to them."""
@@ -232,8 +242,9 @@ class Table:
 
     def sweep(self) -> None:
         """Delete the leftovers. Only the writer may: another's half-written files would be among them."""
-        for file in self.leftovers():
-            file.unlink(missing_ok=True)
+        with self._writing():
+            for file in self.leftovers():
+                file.unlink(missing_ok=True)
 
     def _files(self, part: str) -> Iterator[Path]:
         return (self.folder / NAME / part).glob("*")

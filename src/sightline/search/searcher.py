@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,13 +60,16 @@ def open_index(
 
 
 class Index:
-    """Answers queries over one table. Vectors are read at the first query and again whenever the table changed."""
+    """Answers queries over one table. Vectors are read at the first query and again whenever the table changed.
+
+    Usable from several threads: each query is answered from one version of the table.
+    """
 
     def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
         self.table = table
         self._model = model
-        self._scan: Scan | None = None
-        self._sample: NDArray[np.float16] | None = None
+        self._opened: tuple[Table, Scan, NDArray[np.float16]] | None = None
+        self._reading = Lock()
 
     def __len__(self) -> int:
         return self.table.count()
@@ -98,13 +102,13 @@ class Index:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
         asked = Query.of(query)
-        scan, sample = self._current()
-        allow = None if where is None else self.table.ids_where(where)
+        table, scan, sample = self._current()
+        allow = None if where is None else table.ids_where(where)
         if not len(sample):
             return []
         vector = asked.vector(self.encoder(), sample)
         scores, ids = scan.top(vector[None], int(k), allow)
-        rows = self.table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
+        rows = table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
         return [
             Result(
                 rank=rank,
@@ -118,10 +122,12 @@ class Index:
             for rank, (score, row) in enumerate(zip(scores[0], rows, strict=True), 1)
         ]
 
-    def _current(self) -> tuple[Scan, NDArray[np.float16]]:
-        """The scan over the table as it is now, and the sample of its vectors."""
-        if self.table.refresh() or self._scan is None or self._sample is None:
-            ids, matrix = self.table.vectors()
-            self._scan = Scan(ids, matrix)
-            self._sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
-        return self._scan, self._sample
+    def _current(self) -> tuple[Table, Scan, NDArray[np.float16]]:
+        """The table as it is now, the scan over it, and the sample of its vectors."""
+        with self._reading:
+            table = self.table.newest()
+            if self._opened is None or self._opened[0] is not table:
+                ids, matrix = table.vectors()
+                sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
+                self.table, self._opened = table, (table, Scan(ids, matrix), sample)
+            return self._opened
