@@ -223,10 +223,9 @@ class Table:
         """
         versions = sorted(manifests(self.folder).items())[: 1 - _KEEP_LAST]
         ages = {version: time.time() - later.stat().st_mtime for (version, _), (_, later) in pairwise(versions)}
-        keep = _KEEP.total_seconds()
-        return (
-            [version for version, age in ages.items() if age > keep] if max(ages.values(), default=0) > 2 * keep else []
-        )
+        if max(ages.values(), default=0) <= 2 * _KEEP.total_seconds():
+            return []
+        return [version for version, age in ages.items() if age > _KEEP.total_seconds()]
 
     def leftovers(self) -> list[Path]:
         """Files that a killed or failed writer left behind: no version of the table refers to them."""
