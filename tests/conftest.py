@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+import examples  # noqa: F401 (its profiles must be known before one is chosen)
+
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 

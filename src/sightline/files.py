@@ -17,7 +17,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bytes that are no text, text that is no JSON, endless numbers
         raise CheckpointError(f"{path}: not JSON ({error}); fetch the file again") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path}: holds {type(data).__name__}, expected an object")

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -23,7 +25,7 @@ def source(layers: int) -> dict[str, torch.Tensor]:
 def test_there_and_back(layers: int) -> None:
     file = source(layers)
     pieces = plan(TABLE, set(file), "file")
-    state = {target: read(piece, file.__getitem__) for target, piece in pieces.items()}
+    state = {target: read(piece, file.__getitem__, "file") for target, piece in pieces.items()}
     assert set(state) == {"scale", "projection.weight"} | {f"blocks.{i}.qkv" for i in range(layers)}
     assert torch.equal(state["projection.weight"], file["proj"].T)
     for i in range(layers):
@@ -37,7 +39,7 @@ def test_there_and_back(layers: int) -> None:
 def test_what_is_only_moved_is_not_copied() -> None:
     file = source(1)
     pieces = plan(TABLE, set(file), "file")
-    assert read(pieces["scale"], file.__getitem__) is file["scale"]
+    assert read(pieces["scale"], file.__getitem__, "file") is file["scale"]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,17 @@ def test_what_is_only_moved_is_not_copied() -> None:
 def test_refuses_by_name(change, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         plan(TABLE, change(set(source(1))), "folder")
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"), [("layers.0.k.weight", ()), ("layers.0.k.weight", (2, 4)), ("proj", (2, 2, 2))]
+)
+def test_shapes_that_cannot_be_joined_or_transposed(key: str, shape: tuple[int, ...]) -> None:
+    file = source(1) | {key: torch.zeros(shape)}
+    with pytest.raises(
+        CheckpointError, match=rf"file: .*{re.escape(key)}.* cannot have the shapes .*{re.escape(str(shape))}"
+    ):
+        [read(piece, file.__getitem__, "file") for piece in plan(TABLE, set(file), "file").values()]
 
 
 def test_two_sources_for_one_target() -> None:

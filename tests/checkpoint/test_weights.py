@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
+from examples import examples
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.weights import Weights, weight_paths, write_weights
 from sightline.errors import CheckpointError
@@ -90,7 +91,7 @@ def _bytes(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "bin", "old"])
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_damaged_files_are_named(tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject) -> None:
     """Cut or overwritten anywhere: it opens with the right shapes, or it is refused by name; it never does else."""

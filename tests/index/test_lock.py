@@ -58,18 +58,17 @@ def test_looking_whether_it_is_held_refuses_nobody(tmp_path):
     def look():
         while looking:
             lock.is_held(tmp_path)
+            time.sleep(0.0005)
 
-    threads = [threading.Thread(target=look) for _ in range(2)]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=look)
+    thread.start()
     try:
-        for _ in range(100):
+        for _ in range(300):
             with lock.writer(tmp_path):
                 pass
     finally:
         looking = False
-        for thread in threads:
-            thread.join()
+        thread.join()
 
 
 def test_the_lock_of_a_killed_writer_is_free(tmp_path, hold):

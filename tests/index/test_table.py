@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
 from sightline.index import Table
 from sightline.index.folder import NAME, manifests
@@ -113,6 +114,19 @@ def test_a_filter_that_makes_no_sense_is_named(table, sql):
         table.ids_where(sql)
     assert repr(sql) in str(caught.value)
     assert ".rs:" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "many"),
+    [("id = 1{}", " + 1"), ("true{}", " = true"), ("id{}", " is null"), ("id{}", " between 1 and 2")],
+)
+def test_an_endless_expression_is_refused_and_an_endless_list_is_not(table, sql, many):
+    """The first kind would fill the stack of Lance's thread and end the process."""
+    with pytest.raises(UsageError, match="without AND, OR or a comma"):
+        table.ids_where(sql.format(many * 20_000))
+    assert len(table.ids_where("id = 1" + " or id = 2" * 5_000)) == 2
+    assert len(table.ids_where(f"id in ({', '.join(map(str, range(5_000)))})")) == 9
+    assert len(table.ids_where(f"caption is null or caption = '{'a + ' * 500}'")) == 9
 
 
 def test_a_snapshot_stays_as_it_is(table):
@@ -333,5 +347,5 @@ class AnyHistory(RuleBasedStateMachine):
         assert sorted(self.table.vectors()[0]) == sorted(self.held)
 
 
-AnyHistory.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+AnyHistory.TestCase.settings = settings(examples(15), stateful_step_count=12)
 TestAnyHistory = AnyHistory.TestCase

@@ -207,8 +207,8 @@ def test_config_ages(tmp_path: Path) -> None:
         ({"text_config": {"hidden_size": 30, "num_attention_heads": 4}}, "30 is no multiple of 4 heads"),
         ({"text_config": {"hidden_size": "wide"}}, "hidden_size is 'wide', expected int"),
         ({"text_config": {"eos_token_id": None}}, "eos_token_id is None"),
-        ({"vision_config": {"patch_size": 0}}, "patch_size 0"),
-        ({"vision_config": {"num_attention_heads": 0}}, "0 heads"),
+        ({"vision_config": {"patch_size": 0}}, "patch_size is 0"),
+        ({"vision_config": {"num_attention_heads": 0}}, "num_attention_heads is 0"),
         (
             {"text_config": {"num_hidden_layers": 1}},
             r"more than the config asks for: text_model\.transformer\.blocks\.1",

@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 from transformers.image_utils import load_image as their_load_image
 
+from examples import examples
 from sightline.errors import ImageError
 from sightline.processing import images
 from sightline.processing.colour import flatten
@@ -114,7 +115,7 @@ def test_a_file_cut_anywhere_is_a_picture_or_a_reason(kind):
         open_image(data[: len(data) // 2])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(400)
 @given(
     kind=st.sampled_from(sorted(FORMATS)),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=12),

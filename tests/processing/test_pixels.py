@@ -5,13 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
+from examples import examples
 from sightline.errors import CheckpointError, ImageError
 from sightline.processing import pixels
 from sightline.processing.pixels import CLIP_MEAN, CLIP_STD, PixelProfile
@@ -101,7 +102,7 @@ def test_every_profile_and_size_to_the_last_bit(name):
         agree(PROFILES[name], picture(*size))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     size=st.tuples(st.integers(1, 150), st.integers(1, 150)),
     edge=st.integers(1, 60),
@@ -146,7 +147,7 @@ def test_a_narrow_picture_is_the_same_without_the_whole_resize(size, monkeypatch
     np.testing.assert_array_equal(windowed, profile.crop(image))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     edge=st.integers(1, 120),
@@ -326,7 +327,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(data=st.dictionaries(st.sampled_from([*PixelProfile.from_dict({}).to_dict(), "rescale_offset", "do_pad"]), JSON))
 def test_whatever_a_file_holds_is_a_profile_or_an_error(data):
     try:

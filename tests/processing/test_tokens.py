@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
+from examples import examples
 from sightline.errors import CheckpointError, UsageError
 from sightline.processing.tokens import Tokenizer
 
@@ -161,7 +162,7 @@ def test_ids_are_the_references_with_clips_own_vocabulary(shared, tmp_path):
     agree(Tokenizer.from_folder(checkpoint), CLIPTokenizer.from_pretrained(checkpoint), TEXTS[::5])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(300)
 @given(texts=st.lists(st.text(max_size=40), max_size=4))
 def test_any_text(tokenizer, reference, texts):
     for text in texts:
@@ -171,7 +172,7 @@ def test_any_text(tokenizer, reference, texts):
             assert tokenizer.decode(ids, skip) == reference.decode(ids, skip_special_tokens=skip)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(length=st.integers(0, 200), limit=st.integers(2, 100))
 def test_a_cut_text_ends_with_its_end_token(tokenizer, length, limit):
     ids = np.r_[1, np.full(length, 5), tokenizer.eos_id]

@@ -52,8 +52,8 @@ def resolve(
     """
     if str(name) in packaged():
         return PACKAGED / str(name)
-    path = Path(name).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 (which leaves the home of nobody as it is)
+    if os.path.exists(path):  # noqa: PTH110 (which takes any name)
         return path
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith((".", "/", "~")):
         raise CheckpointError(f"{name}: no such folder or file")
@@ -74,7 +74,12 @@ def _fetch(
 ) -> Path:
     # Imported here: most runs open a folder and never need the Hub's client.
     from huggingface_hub import HfApi, constants, errors
+    from huggingface_hub.utils import validate_repo_id
 
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError as error:
+        raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
     way_out = 'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
     # A commit never changes: what the cache holds of it needs no asking.
     if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
@@ -103,8 +108,6 @@ def _fetch(
                 f"{name}: no such folder here, and no such model on the Hub (or a private one: `hf auth login`)",
                 "unknown",
             ) from error
-        except errors.HFValidationError as error:
-            raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
         except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
             # No network, or a Hub that does not answer: what the cache holds is as good.
             cause: Exception | None = error

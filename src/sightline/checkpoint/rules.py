@@ -97,11 +97,18 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
     return pieces
 
 
-def read(piece: Piece, get: Callable[[str], torch.Tensor]) -> torch.Tensor:
-    """The target's tensor. Without a join or a transposition it is the source's own memory."""
+def read(piece: Piece, get: Callable[[str], torch.Tensor], where: str) -> torch.Tensor:
+    """The target's tensor. Without a join or a transposition it is the source's own memory.
+
+    `where` names the checkpoint in errors. Raises `CheckpointError` if the shapes cannot be joined or transposed.
+    """
     parts = [get(source) for source in piece.sources]
-    tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return tensor.t().contiguous() if piece.transposed else tensor
+    try:
+        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return tensor.t().contiguous() if piece.transposed else tensor
+    except RuntimeError as error:
+        shapes = ", ".join(str(tuple(part.shape)) for part in parts)
+        raise CheckpointError(f"{where}: {' + '.join(piece.sources)} cannot have the shapes {shapes}") from error
 
 
 def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

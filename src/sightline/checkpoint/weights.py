@@ -67,11 +67,12 @@ def weight_paths(folder: Path) -> list[Path]:
         if not name.endswith(".index.json"):
             return [path]
         shards = read_json(path).get("weight_map")
-        if not isinstance(shards, dict) or not shards:
+        if not isinstance(shards, dict) or not shards or not all(isinstance(shard, str) for shard in shards.values()):
             raise CheckpointError(f"{path}: no weight_map, so the shards cannot be found")
-        paths = [folder / Path(str(shard)).name for shard in sorted(set(shards.values()))]
+        paths = [folder / Path(shard).name for shard in sorted(set(shards.values()))]
+        there = set(folder.iterdir())
         for shard in paths:
-            if not shard.is_file():
+            if shard not in there:
                 raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
         return paths
     raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")

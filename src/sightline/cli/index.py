@@ -1,5 +1,6 @@
 """`sightline index`: brings an index up to date with folders of pictures."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,14 +47,14 @@ def command(
       sightline index holiday --model mini
     """
     folder = index_folder(index)
-    paths = [path.expanduser().absolute() for path in paths]
+    paths = [Path(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (any name)
     if forget:
         from sightline import index as library
 
         typer.echo(f"{library.forget(folder, paths):,} pictures taken out of the index")
         return
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110
             raise UsageError(f"{path}: no such file or folder (--forget takes out what the index holds of it)")
 
     from sightline.index import sync

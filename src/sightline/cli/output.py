@@ -1,6 +1,7 @@
 """What commands share: options, the progress bar, and how names and results are shown."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,10 +38,16 @@ def index_folder(given: Path | None) -> Path:
     """The folder of the index that a command works on. Raises UsageError for a file in its place."""
     from sightline.search import default_folder
 
-    folder = default_folder() if given is None else given.expanduser()
-    if folder.exists() and not folder.is_dir():
+    folder = default_folder() if given is None else Path(os.path.expanduser(given))  # noqa: PTH111
+    if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (which takes any name)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder
+
+
+def check_picture(file: Path) -> None:
+    """Raises UsageError if there is no such file."""
+    if not os.path.isfile(file):  # noqa: PTH113 (which takes any name)
+        raise UsageError(f"{file}: there is no such picture")
 
 
 def one_line(text: str) -> str:

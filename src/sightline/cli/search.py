@@ -9,13 +9,13 @@ from sightline.cli.output import (
     HtmlOption,
     IndexOption,
     JsonOption,
+    check_picture,
     index_folder,
     one_line,
     terminal,
     write_found,
     write_json,
 )
-from sightline.errors import UsageError
 
 
 def command(
@@ -44,8 +44,7 @@ def command(
       sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
     """
     for file in image or ():
-        if not file.is_file():
-            raise UsageError(f"{file}: there is no such picture")
+        check_picture(file)
 
     from sightline.search import Query, open_index
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sightline.errors import CheckpointError, UsageError
+from sightline.cli.output import check_picture
+from sightline.errors import CheckpointError
 
 
 def command(
@@ -26,8 +27,8 @@ def command(
     """
     from sightline.encoder.certificate import certify
 
-    if image is not None and not image.is_file():
-        raise UsageError(f"{image}: there is no such picture")
+    if image is not None:
+        check_picture(image)
     failed = 0
     for check in certify(model, image):
         failed += not check.passed

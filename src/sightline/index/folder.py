@@ -1,8 +1,9 @@
 """What lies in the folder of an index, before anything of it is opened."""
 
+import os
 from pathlib import Path
 
-from sightline.errors import IndexMissing, UsageError
+from sightline.errors import IndexFault, IndexMissing, UsageError
 from sightline.index import faults, lock
 
 NAME = "items.lance"
@@ -10,9 +11,11 @@ NAME = "items.lance"
 
 
 def exists(folder: Path) -> bool:
-    """Whether the folder holds an index, whole or damaged. A creation that was cut short left none."""
-    dataset = folder / NAME
-    return any((dataset / "data").glob("*")) or bool(manifests(folder))
+    """Whether the folder holds an index, whole or damaged. A creation that was cut short left none.
+
+    Raises IndexFault where the system does not let us look.
+    """
+    return bool(_names(folder / NAME / "data") or manifests(folder))
 
 
 def missing(folder: Path) -> IndexMissing:
@@ -22,8 +25,19 @@ def missing(folder: Path) -> IndexMissing:
 
 def manifests(folder: Path) -> dict[int, Path]:
     """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
-    files = (folder / NAME / "_versions").glob("*.manifest")
+    versions = folder / NAME / "_versions"
+    files = [versions / name for name in _names(versions) if name.endswith(".manifest")]
     return {2**64 - 1 - int(file.stem): file for file in files if file.stem.isdecimal()}
+
+
+def _names(folder: Path) -> list[str]:
+    """What lies in a folder; nothing if there is none. Raises IndexFault where we may not look."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 (names are all that is wanted)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise IndexFault(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def claim(folder: Path) -> None:

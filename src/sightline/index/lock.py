@@ -33,7 +33,7 @@ def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
         while not _take(handle, folder):
             if time.monotonic() >= until:
                 raise IndexLocked(f"{folder} is being written by {holder(folder)}: wait until it is done, or stop it")
-            time.sleep(min(0.1, max(0.0, until - time.monotonic())))
+            time.sleep(min(0.02, max(0.0, until - time.monotonic())))
         finished = os.fstat(handle).st_size == 0
         _note(handle, json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
         yield finished

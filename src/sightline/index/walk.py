@@ -89,7 +89,10 @@ def listing(roots: Sequence[str], avoid: Path) -> Listing:
 
 def roots_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """The paths as absolute ones, sorted, each once. Links are resolved, but for a file's own name."""
-    roots = sorted({_absolute(os.fsdecode(path)) for path in paths})
+    names = [os.fsdecode(path) for path in paths]
+    if wrong := next((name for name in names if "\0" in name), None):
+        raise UsageError(f"{wrong!r} is no name that a file can have")
+    roots = sorted(map(_absolute, set(names)))
     if not roots:
         raise UsageError("name at least one file or folder")
     return roots

@@ -42,6 +42,10 @@ class Config:
                 object.__setattr__(self, name, float(value))
             elif kind in (int, float, str) and type(value) is not kind:
                 raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected {kind.__name__}")
+            # Whatever is no token's id counts something; a model of a billion layers would never be built.
+            most = 1 << 10 if name.endswith("_layers") else 1 << 24
+            if kind is int and not name.endswith("_id") and not 0 < value <= most:
+                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected 1 to {most}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -64,7 +64,7 @@ class PretrainedModel(nn.Module):
         to = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
         state: dict[str, torch.Tensor] = {}
         for target, slot in wanted.items():
-            tensor = read(pieces[target], weights.get)
+            tensor = read(pieces[target], weights.get, str(paths[0]))
             if tensor.shape != slot.shape:
                 raise CheckpointError(
                     f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "

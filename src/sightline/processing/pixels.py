@@ -17,7 +17,7 @@ from sightline.files import read_json
 from sightline.processing.colour import flatten
 from sightline.processing.images import MAX_PIXELS
 from sightline.processing.resample import KERNELS, resize_window
-from sightline.processing.settings import READERS, Unfit, switch
+from sightline.processing.settings import READERS, Unfit, mapping, switch
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _HALF = (0.5, 0.5, 0.5)
@@ -71,9 +71,11 @@ class PixelProfile:
         nested, plain, other = (
             folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
         )
-        data = read_json(nested).get("image_processor") if nested.is_file() else None
-        path = nested if data else plain
+        path, data = nested, None
         try:
+            if nested.is_file():
+                data = mapping("image_processor", read_json(nested).get("image_processor")) or None
+            path = nested if data else plain
             if data is None and other.is_file() and not plain.is_file():
                 path, data = other, _from_open_clip(read_json(other))
             if data is None and not plain.is_file():
@@ -197,14 +199,14 @@ class PixelProfile:
 
 
 def _from_open_clip(data: Mapping[str, Any]) -> dict[str, Any]:
-    cfg, model = data.get("preprocess_cfg") or {}, data.get("model_cfg") or {}
-    side = cfg.get("size") or (model.get("vision_cfg") or {}).get("image_size")
+    cfg, model = (mapping(key, data.get(key)) for key in ("preprocess_cfg", "model_cfg"))
+    side = cfg.get("size") or mapping("vision_cfg", model.get("vision_cfg")).get("image_size")
     mode = cfg.get("resize_mode", "shortest")
     codes = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
-    resample = codes.get(cfg.get("interpolation", "bicubic"))
+    resample = codes.get(str(cfg.get("interpolation", "bicubic")))
     if mode not in ("shortest", "squash") or resample is None or side is None:
         raise Unfit(f"preprocess_cfg says {cfg}, vision_cfg image_size {side}: that is not known here")
-    square = [side, side] if isinstance(side, int) else side
+    square = READERS["crop_size"]("size", side)
     return {
         "size": square if mode == "squash" else min(square),
         "crop_size": square,

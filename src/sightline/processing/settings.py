@@ -66,6 +66,13 @@ def switch(key: str, value: Any) -> bool:
     return value
 
 
+def mapping(key: str, value: Any) -> Mapping[str, Any]:
+    """An object; none is an empty one."""
+    if value is not None and not isinstance(value, Mapping):
+        raise Unfit(f"{key} is {value!r}, expected an object")
+    return value or {}
+
+
 READERS = {
     "size": _size,
     "crop_size": _square,

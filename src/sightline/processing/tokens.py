@@ -1,7 +1,8 @@
 """Strings to token ids, by a checkpoint's own vocabulary."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -90,11 +91,13 @@ class Tokenizer:
 
     def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
-        return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(_clean(texts))]
+        with _failing():
+            return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(_clean(texts))]
 
     def pieces(self, text: str) -> list[str]:
         """The string's tokens as the vocabulary has them, without start and end. Raises UsageError."""
-        return self._pipeline.encode(_clean([text])[0], add_special_tokens=False).tokens
+        with _failing():
+            return self._pipeline.encode(_clean([text])[0], add_special_tokens=False).tokens
 
     def piece(self, number: int) -> str:
         """A token by its id. Raises UsageError for an id that there isn't."""
@@ -133,6 +136,17 @@ class Tokenizer:
         """The text of ids, as near as lower case and folded white space allow."""
         text = self._pipeline.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
         return text.replace(getattr(self._pipeline.model, "end_of_word_suffix", None) or "\0", " ").strip()
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """A pipeline may open and yet lack what a text needs; the library then raises plain `Exception`."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"the tokenizer cannot read a text ({error}); fetch its files again") from error
 
 
 def _clean(texts: Sequence[str]) -> list[str]:

@@ -63,7 +63,7 @@ class CLIPVisionConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
-        if not 0 < self.patch_size <= self.image_size:
+        if self.patch_size > self.image_size:
             raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
 
     @classmethod
@@ -96,6 +96,9 @@ class CLIPConfig(Config):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         if "model_cfg" in data:
             data = from_open_clip(data["model_cfg"])
+        for name in ("text_config", "vision_config", "text_config_dict", "vision_config_dict"):
+            if not isinstance(data.get(name) or {}, Mapping):
+                raise CheckpointError(f"clip config: {name} is {data[name]!r}, expected an object")
         towers = {
             # Files before release 4.23 keep a second copy, which wins where the two differ.
             name: {**(data.get(name) or {}), **(data.get(f"{name}_dict") or {})}
@@ -115,5 +118,5 @@ def _tower(data: Mapping[str, Any], part: str) -> Mapping[str, Any]:
 
 
 def _check_heads(model_type: str, width: int, heads: int) -> None:
-    if heads < 1 or width % heads:
+    if width % heads:
         raise CheckpointError(f"{model_type} config: hidden_size {width} is no multiple of {heads} heads")

@@ -109,8 +109,8 @@ def from_open_clip(cfg: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `CheckpointError` naming the first setting that stands for an architecture other than CLIP's own.
     """
-    vision, text = dict(cfg.get("vision_cfg") or {}), dict(cfg.get("text_cfg") or {})
     try:
+        vision, text = dict(cfg.get("vision_cfg") or {}), dict(cfg.get("text_cfg") or {})
         dim = cfg["embed_dim"]
         vision_width, text_width = vision.pop("width"), text.pop("width")
         vision_shape = {
@@ -129,6 +129,8 @@ def from_open_clip(cfg: Mapping[str, Any]) -> dict[str, Any]:
         }
     except KeyError as error:
         raise CheckpointError(f"open_clip config: has no {error} for its towers; only its ViTs can be opened") from None
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
+        raise CheckpointError(f"open_clip config: its towers make no sense ({error})") from None
     known = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale", "custom_text"}
     rest = {key: value for key, value in cfg.items() if key not in known}
     for place, left in (("model_cfg", rest), ("vision_cfg", vision), ("text_cfg", text)):
