@@ -74,7 +74,7 @@ def _fetch(
 ) -> Path:
     # Imported here: most runs open a folder and never need the Hub's client.
     from huggingface_hub import HfApi, constants, errors
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(name)

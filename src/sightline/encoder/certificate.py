@@ -92,7 +92,7 @@ def _weights(encoder: Encoder) -> Check:
     weights = Weights(paths)
     table = model.table(weights, paths[0])
     pieces = plan(table, set(weights.shapes), str(paths[0]))
-    back = write(table, {target: read(piece, weights.get) for target, piece in pieces.items()})
+    back = write(table, {target: read(piece, weights.get, str(paths[0])) for target, piece in pieces.items()})
     same = back.keys() == {source for piece in pieces.values() for source in piece.sources}
     same = same and all(torch.equal(tensor, weights.get(key)) for key, tensor in back.items())
     return Check("weights", "itself", f"{len(back)} tensors read and written back, bit for bit", same)

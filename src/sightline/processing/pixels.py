@@ -17,7 +17,7 @@ from sightline.files import read_json
 from sightline.processing.colour import flatten
 from sightline.processing.images import MAX_PIXELS
 from sightline.processing.resample import KERNELS, resize_window
-from sightline.processing.settings import READERS, Unfit, mapping, switch
+from sightline.processing.settings import READERS, Unfit, mapping, square, switch
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _HALF = (0.5, 0.5, 0.5)
@@ -206,10 +206,10 @@ def _from_open_clip(data: Mapping[str, Any]) -> dict[str, Any]:
     resample = codes.get(str(cfg.get("interpolation", "bicubic")))
     if mode not in ("shortest", "squash") or resample is None or side is None:
         raise Unfit(f"preprocess_cfg says {cfg}, vision_cfg image_size {side}: that is not known here")
-    square = READERS["crop_size"]("size", side)
+    sides = square("size", side)
     return {
-        "size": square if mode == "squash" else min(square),
-        "crop_size": square,
+        "size": sides if mode == "squash" else min(sides),
+        "crop_size": sides,
         "resample": int(resample),
         "image_mean": cfg.get("mean"),
         "image_std": cfg.get("std"),

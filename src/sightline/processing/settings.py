@@ -29,7 +29,7 @@ def _size(key: str, value: Any) -> int | tuple[int, int]:
     return _whole(key, value)
 
 
-def _square(key: str, value: Any) -> tuple[int, int]:
+def square(key: str, value: Any) -> tuple[int, int]:
     size = _size(key, value)
     return (size, size) if isinstance(size, int) else size
 
@@ -75,7 +75,7 @@ def mapping(key: str, value: Any) -> Mapping[str, Any]:
 
 READERS = {
     "size": _size,
-    "crop_size": _square,
+    "crop_size": square,
     "resample": _resample,
     "rescale_factor": _number,
     "image_mean": _numbers,
