@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, load
     from sightline.errors import SightlineError
-    from sightline.models.clip import (
-        CLIPConfig,
-        CLIPModel,
-        CLIPTextConfig,
-        CLIPTextModel,
-        CLIPTextModelWithProjection,
-        CLIPVisionConfig,
-        CLIPVisionModel,
-        CLIPVisionModelWithProjection,
-    )
+    from sightline.models.clip.config import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
+    from sightline.models.clip.model import CLIPModel
     from sightline.models.clip.processor import CLIPProcessor
+    from sightline.models.clip.text import CLIPTextModel, CLIPTextModelWithProjection
+    from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelWithProjection
     from sightline.processing.images import load_image
     from sightline.search import Query, Result, open_index, retrieve
 
@@ -29,15 +23,15 @@ _HOMES = {
     "Encoder": "encoder",
     "load": "encoder",
     "SightlineError": "errors",
-    "CLIPConfig": "models.clip",
-    "CLIPModel": "models.clip",
+    "CLIPConfig": "models.clip.config",
+    "CLIPModel": "models.clip.model",
     "CLIPProcessor": "models.clip.processor",
-    "CLIPTextConfig": "models.clip",
-    "CLIPTextModel": "models.clip",
-    "CLIPTextModelWithProjection": "models.clip",
-    "CLIPVisionConfig": "models.clip",
-    "CLIPVisionModel": "models.clip",
-    "CLIPVisionModelWithProjection": "models.clip",
+    "CLIPTextConfig": "models.clip.config",
+    "CLIPTextModel": "models.clip.text",
+    "CLIPTextModelWithProjection": "models.clip.text",
+    "CLIPVisionConfig": "models.clip.config",
+    "CLIPVisionModel": "models.clip.vision",
+    "CLIPVisionModelWithProjection": "models.clip.vision",
     "load_image": "processing.images",
     "Query": "search",
     "Result": "search",

@@ -13,7 +13,8 @@ from safetensors.torch import save, save_file
 
 from examples import examples
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.weights import Weights, weight_paths, write_weights
+from sightline.checkpoint.names import weight_paths
+from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json, replacing, write_json
 

@@ -18,7 +18,7 @@ from sightline.processing.images import open_image
 class Colours:
     """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
 
-    dim, size_hint, revision = 3, 16, None
+    dim, size_hint, revision, usable = 3, 16, None, True
 
     def __init__(self, name: str) -> None:
         self.name, self.fingerprint = name, f"fingerprint of {name}"
@@ -50,7 +50,7 @@ def fake_encoder() -> Any:
         return Colours(name)
 
     fake: Any = ModuleType("sightline.encoder")
-    fake.load, fake.Encoder = load, Colours
+    fake.load, fake.Encoder, fake.Words = load, Colours, load
     return fake
 
 

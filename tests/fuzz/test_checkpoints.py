@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from examples import VALUES, examples, spoiled
 from sightline import CLIPConfig, CLIPModel
-from sightline.checkpoint.names import resolve
-from sightline.checkpoint.weights import Weights, weight_paths
+from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json
 from sightline.processing.pixels import PixelProfile

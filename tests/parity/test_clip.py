@@ -8,7 +8,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-import sightline.models.clip as ours
+import sightline as ours
 from parity.randomise import randomise
 
 # float32 has 24 bits; a few hundred additions a number and a few layers leave five digits.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.errors import CheckpointError, HubError
+from sightline.files import read_json
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -58,6 +59,31 @@ def resolve(
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith((".", "/", "~")):
         raise CheckpointError(f"{name}: no such folder or file")
     return _fetch(str(name), revision, local_files_only, cache_dir, weights)
+
+
+def weight_paths(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights, or the file itself that is named.
+
+    Raises `CheckpointError` if there are none or a shard is missing.
+    """
+    if folder.is_file():
+        return [folder]
+    for name in WEIGHT_FILES:
+        path = folder / name
+        if not path.is_file():
+            continue
+        if not name.endswith(".index.json"):
+            return [path]
+        shards = read_json(path).get("weight_map")
+        if not isinstance(shards, dict) or not shards or not all(isinstance(shard, str) for shard in shards.values()):
+            raise CheckpointError(f"{path}: no weight_map, so the shards cannot be found")
+        paths = [folder / Path(shard).name for shard in sorted(set(shards.values()))]
+        there = set(folder.iterdir())
+        for shard in paths:
+            if shard not in there:
+                raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
+        return paths
+    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
 
 
 def packaged() -> list[str]:

@@ -11,9 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sightline.checkpoint.names import WEIGHT_FILES
 from sightline.errors import CheckpointError
-from sightline.files import read_json, replacing
+from sightline.files import replacing
 
 
 class Weights:
@@ -51,31 +50,6 @@ class Weights:
                     size *= n
                 counts[dtype] = counts.get(dtype, 0) + size
         return max(counts, key=lambda d: counts[d], default=torch.float32)
-
-
-def weight_paths(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights, or the file itself that is named.
-
-    Raises `CheckpointError` if there are none or a shard is missing.
-    """
-    if folder.is_file():
-        return [folder]
-    for name in WEIGHT_FILES:
-        path = folder / name
-        if not path.is_file():
-            continue
-        if not name.endswith(".index.json"):
-            return [path]
-        shards = read_json(path).get("weight_map")
-        if not isinstance(shards, dict) or not shards or not all(isinstance(shard, str) for shard in shards.values()):
-            raise CheckpointError(f"{path}: no weight_map, so the shards cannot be found")
-        paths = [folder / Path(shard).name for shard in sorted(set(shards.values()))]
-        there = set(folder.iterdir())
-        for shard in paths:
-            if shard not in there:
-                raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
-        return paths
-    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
 
 
 def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -60,6 +60,13 @@ def sightline(
         typer.echo(ctx.get_help())
 
 
+def run() -> None:
+    """The console script. It ends at once: taking torch and Lance apart would take longer than most searches."""
+    status = main()
+    sys.stderr.flush()  # standard output is, by then
+    os._exit(status)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name) and return its exit status: 0, 1 failed, 2 wrong use."""
     args = list(sys.argv[1:] if argv is None else argv)

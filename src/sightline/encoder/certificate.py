@@ -19,10 +19,11 @@ from PIL import Image
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.names import PACKAGED, sha256
+from sightline.checkpoint.names import PACKAGED, sha256, weight_paths
 from sightline.checkpoint.rules import plan, read, write
-from sightline.checkpoint.weights import Weights, weight_paths
-from sightline.encoder.encoder import Encoder, Vectors, load
+from sightline.checkpoint.weights import Weights
+from sightline.encoder.encoder import Encoder, load
+from sightline.encoder.source import Vectors
 from sightline.processing.images import open_image
 
 TEXTS = ("a photo of a cat", "a photo of a dog", "Ein Hund läuft, 犬が走る! 🐕", "so long " * 200)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,22 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.names import resolve
-from sightline.checkpoint.weights import weight_paths
 from sightline.encoder.hardware import pick_device, pick_dtype, take_cores
 from sightline.encoder.pipeline import batches, ordered_map
+from sightline.encoder.source import Source, Vectors
 from sightline.errors import ImageError, UsageError
-from sightline.models import family_of
 from sightline.models.pretrained import Tower
 from sightline.processing.images import open_image
-from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Tokenizer
 
 T = TypeVar("T")
 R = TypeVar("R")
 Picture = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
-Vectors = NDArray[np.float32]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 IMAGE_BATCH = 16
@@ -48,48 +41,18 @@ def load(
     `device` "auto" takes a GPU if there is one; `dtype` "auto" takes bfloat16 where the hardware has it, else
     float32. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
-    path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
-    # An index keeps the name, and must find a folder again from any other.
-    name = str(path.absolute()) if path == Path(name_or_folder).expanduser() else str(name_or_folder)
-    chosen = pick_device(device)
-    # The Hub's cache names a snapshot's folder by its commit.
-    commit = path.name if path.parent.name == "snapshots" and name != str(path) else None
-    return Encoder(name, path, chosen, pick_dtype(dtype, chosen), commit)
+    return Encoder(name_or_folder, device, dtype, revision=revision, local_files_only=local_files_only)
 
 
-class Encoder:
+class Encoder(Source):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other."""
 
     def __init__(
-        self, name: str, path: Path, device: torch.device, dtype: torch.dtype, revision: str | None = None
+        self, name_or_folder: str | os.PathLike[str], device: str | torch.device, dtype: str | torch.dtype, **where: Any
     ) -> None:
-        self.name = name
-        self.revision = revision  # the commit of a Hub repository, for opening the same weights again
-        self.device = device
-        self.dtype = dtype
-        self.path = path
-        self.folder = path if path.is_dir() else path.parent
-        self.family = family_of(self.folder)
-        self._config: Any = self.family.config.from_folder(self.folder)
-        self.profile = PixelProfile.from_folder(self.folder)
-        self.dim: int = self._config.projection_dim
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of weights, config and preprocessing: indexes keep it to know their model again."""
-        # Settings at their defaults are left out, so that one that a later version adds changes no fingerprint.
-        settings = _unlike(self._config.to_dict(), type(self._config)().to_dict())
-        return fingerprint(weight_paths(self.path), settings, self.profile.to_dict())
-
-    @property
-    def size_hint(self) -> int:
-        """The short side in pixels that pictures are resized to: what `open_image(short_side=)` takes."""
-        return self.profile.size_hint
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=self._config.text_config.max_position_embeddings)
+        super().__init__(name_or_folder, **where)
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(dtype, self.device)
 
     @cached_property
     def _text(self) -> Tower:
@@ -218,17 +181,6 @@ class Encoder:
                     yield result
         finally:
             torch.set_num_threads(cores)
-
-
-def _unlike(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are not as in `defaults`, dictionaries among them taken apart."""
-    told: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            value = _unlike(value, defaults.get(key, {}))
-        if value != defaults.get(key) and value != {}:
-            told[key] = value
-    return told
 
 
 def _unit(embeds: Tensor) -> Vectors:

@@ -14,16 +14,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Family:
-    """What an encoder needs of a family. Both towers embed into `config.projection_dim` numbers."""
+    """What an encoder needs of a family. Both towers embed into `config.projection_dim` numbers.
 
-    config: type[Any]
-    model: "type[PretrainedModel]"
-    text: "type[Tower]"
-    image: "type[Tower]"
+    Classes are named "module.Class" and imported when asked for: whoever needs a config alone is spared torch.
+    """
+
+    _config: str
+    _model: str
+    _text: str
+    _image: str
+    _words: str
+
+    @property
+    def config(self) -> type[Any]:
+        """The whole model's config."""
+        return _class(self._config)
+
+    @property
+    def model(self) -> "type[PretrainedModel]":
+        """The whole model."""
+        return _class(self._model)
+
+    @property
+    def text(self) -> "type[Tower]":
+        """The tower for texts."""
+        return _class(self._text)
+
+    @property
+    def image(self) -> "type[Tower]":
+        """The tower for pictures."""
+        return _class(self._image)
+
+    @property
+    def words(self) -> type[Any]:
+        """The tower for texts without torch; its `open` gives None for what it cannot do."""
+        return _class(self._words)
 
 
-# `model_type` of a checkpoint's config -> the module whose FAMILY it is.
-FAMILIES = {"clip": "sightline.models.clip"}
+# By `model_type` in the checkpoint's config.
+FAMILIES = {
+    "clip": Family(
+        "clip.config.CLIPConfig",
+        "clip.model.CLIPModel",
+        "clip.text.CLIPTextModelWithProjection",
+        "clip.vision.CLIPVisionModelWithProjection",
+        "clip.words.CLIPWords",
+    ),
+}
 
 
 def family_of(folder: Path) -> Family:
@@ -34,5 +71,10 @@ def family_of(folder: Path) -> Family:
     model_type = data.get("model_type", "clip")
     if model_type not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type {model_type!r} cannot be opened; only {', '.join(FAMILIES)}")
-    family: Family = import_module(FAMILIES[model_type]).FAMILY
-    return family
+    return FAMILIES[model_type]
+
+
+def _class(name: str) -> type[Any]:
+    module, _, name = name.rpartition(".")
+    found: type[Any] = getattr(import_module(f"sightline.models.{module}"), name)
+    return found

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 import torch
 from torch import nn
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.rules import Rule, plan, read, some, write
-from sightline.checkpoint.weights import Weights, weight_paths, write_weights
+from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import write_json
 from sightline.models.config import Config

@@ -13,15 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
-
-if TYPE_CHECKING:
-    from sightline.encoder import Encoder
 
 # How strongly a thing to avoid is subtracted, measured in spreads. On captioned photos, for "A but not B": at 0.5 a
 # fifth of the B leaves the first ten while the A stay; at 1 the A begin to leave as well.
@@ -58,12 +55,13 @@ class Query:
             return query
         return cls(texts=(query,)) if isinstance(query, str) else cls(images=(query,))
 
-    def vector(self, encoder: Encoder, collection: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    def vector(self, encoder: Any, collection: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """The query's direction, float32 (dim,), of unit length.
 
-        `collection` (n, dim) is a sample of the vectors to be searched, from which the spreads are measured. It does
-        not matter where the query has one part only: that part is the direction. Raises UsageError when the parts
-        cancel each other out, and what the encoder raises for pictures that it cannot read.
+        `encoder` has `encode_text`, and for a query with pictures `encode_images`. `collection` (n, dim) is a sample of
+        the vectors to be searched, from which the spreads are measured. It does not matter where the query has one
+        part only: that part is the direction. Raises UsageError when the parts cancel each other out, and what the
+        encoder raises for pictures that it cannot read.
         """
         texts = encoder.encode_text([*self.texts, *self.avoid]) if self.texts or self.avoid else None
         parts: list[NDArray[np.float32]] = []

@@ -18,7 +18,7 @@ from sightline.index.uri import to_path
 from sightline.search.query import Query
 
 if TYPE_CHECKING:
-    from sightline.encoder import Encoder
+    from sightline.encoder import Encoder, Words
 
 # Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread.
 SAMPLE = 4096
@@ -67,7 +67,11 @@ class Index:
 
     def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
         self.table = table
-        self._model = model
+        self._brought = self._encoder = None if isinstance(model, str | os.PathLike) else model
+        self._name, self._revision = table.model.name, table.model.revision
+        if isinstance(model, str | os.PathLike):
+            self._name, self._revision = os.fspath(model), None
+        self._words: Words | None = None
         self._opened: tuple[Table, Scan, NDArray[np.float16]] | None = None
         self._reading = Lock()
 
@@ -76,18 +80,31 @@ class Index:
 
     def encoder(self) -> Encoder:
         """The model, opened when first asked for; raises ModelMismatch where it is not the one that built the index."""
-        if self._model is None or isinstance(self._model, str | os.PathLike):
+        if self._encoder is None:
             from sightline.encoder import load
 
-            built_by = self.table.model
-            self._model = load(built_by.name, revision=built_by.revision) if self._model is None else load(self._model)
-        if self._model.fingerprint != self.table.model.fingerprint:
+            self._encoder = load(self._name, revision=self._revision)
+        self._check(self._encoder)
+        return self._encoder
+
+    def _for(self, query: Query) -> Any:
+        """What encodes the query. Words alone need no torch, unless the caller has brought an encoder."""
+        if query.images or self._brought is not None:
+            return self.encoder()
+        if self._words is None:
+            from sightline.encoder import Words
+
+            self._words = Words(self._name, revision=self._revision)
+        self._check(self._words)
+        return self._words if self._words.usable else self.encoder()
+
+    def _check(self, model: Encoder | Words) -> None:
+        if model.fingerprint != self.table.model.fingerprint:
             raise ModelMismatch(
                 f"{self.table.folder}: built by the model {self.table.model.name}, and the weights or the "
-                f"preprocessing of {self._model.name} as it is now are not the same; search with the one that built "
+                f"preprocessing of {model.name} as it is now are not the same; search with the one that built "
                 "it, or index the pictures into another folder with this one (sightline index --index DIR --model ...)"
             )
-        return self._model
 
     def search(
         self, query: str | Query | os.PathLike[str] | Any, k: int = 10, where: str | None = None
@@ -106,7 +123,7 @@ class Index:
         allow = None if where is None else table.ids_where(where)
         if not len(sample):
             return []
-        vector = asked.vector(self.encoder(), sample)
+        vector = asked.vector(self._for(asked), sample)
         scores, ids = scan.top(vector[None], int(k), allow)
         rows = table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
         return [

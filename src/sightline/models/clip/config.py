@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.clip.layouts import from_open_clip
+from sightline.models.clip.open_clip import from_open_clip
 from sightline.models.config import Config
 
 

@@ -1,0 +1,111 @@
+"""How much of the machine's matrix products the image tower gets, and how long one picture and one query take.
+
+python benchmarks/image_tower.py PHOTOS VOCABULARY
+
+A ViT-B/32 with random weights, in bfloat16. The share: the products that a vector needs by the time of batches run
+as the encoder runs them, one on each core, against the best of the own shapes of the tower, on each core and on all at
+once. One picture (a file) and one query (words), warm, are compared with `transformers` in its best setting.
+"""
+
+import argparse
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from encode_images import PRODUCTS
+from encode_images import peer as peer_images
+from encode_texts import peer as peer_texts
+from measure import in_turn, product_peak, ratio, report, seconds
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+import sightline
+from sightline.encoder.encoder import IMAGE_BATCH
+from sightline.encoder.hardware import take_cores
+
+LAST = 49 * (768 * 768 * 2 + 2 * 768 * 3072)
+"""Multiplications of the last block that only the other tokens' outcomes would need."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("vocabulary", type=Path)
+    given = parser.parse_args()
+    files = sorted(given.photos.glob("*.jpg"))
+    random.Random(0).shuffle(files)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder)
+        CLIPModel(CLIPConfig()).save_pretrained(model)
+        CLIPImageProcessor().save_pretrained(model)
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copyfile(given.vocabulary / f"clip-{name}", model / name)
+        report(__file__, share(model) | one(model, files[:24]))
+
+
+def share(model: Path) -> dict[str, Any]:
+    tower = sightline.CLIPVisionModelWithProjection.from_pretrained(model, dtype=torch.bfloat16)
+    cores = torch.get_num_threads()
+    rows = 50 * IMAGE_BATCH
+    shapes = [(rows, 768, 2304), (rows, 768, 768), (rows, 768, 3072), (rows, 3072, 768)]
+
+    def run() -> float:
+        pixels = torch.randn(IMAGE_BATCH, 3, 224, 224).bfloat16()
+        with torch.inference_mode():
+            tower.embed(pixels)
+            return median(seconds(partial(tower.embed, pixels)) for _ in range(9))
+
+    figures: list[dict[str, float]] = []
+    for _ in range(3):
+        peak = max(
+            product_peak(shapes, torch.bfloat16), sum(on_each(cores, partial(product_peak, shapes, torch.bfloat16)))
+        )
+        rate = sum(IMAGE_BATCH / taken for taken in on_each(cores, run))
+        figures.append(
+            {"peak": peak, "whole": 2 * PRODUCTS * rate / peak, "needed": 2 * (PRODUCTS - LAST) * rate / peak}
+        )
+    return {
+        "limit, products in bfloat16: GFLOP/s": median(f["peak"] for f in figures) / 1e9,
+        "share of it, counting the products of the architecture": median(f["whole"] for f in figures),
+        "share of it, counting those that are computed": median(f["needed"] for f in figures),
+    }
+
+
+def on_each(cores: int, work: Callable[[], float]) -> list[float]:
+    """The work on each core at the same time."""
+    with ThreadPoolExecutor(cores, initializer=take_cores, initargs=(1,)) as pool:
+        found = [future.result() for future in [pool.submit(work) for _ in range(cores)]]
+    torch.set_num_threads(cores)
+    return found
+
+
+def one(model: Path, files: list[Path]) -> dict[str, Any]:
+    texts = [
+        f"{i} dogs run over {what} grass" for i in range(8) for what in ("green", "tall", "wet", "the neighbour's")
+    ]
+    found: dict[str, Any] = {}
+    for what, inputs, peer in (("picture", files, peer_images), ("query", texts, lambda *a: peer_texts(*a, True))):
+        candidates: dict[str, Callable[[Any], Any]] = {}
+        for dtype in ("float32", "bfloat16"):
+            encoder = sightline.load(model, dtype=dtype)
+            encode = encoder.encode_images if what == "picture" else encoder.encode_text
+            candidates[f"ours, {dtype}"] = lambda x, encode=encode: encode([x])
+            reference = peer(model, getattr(torch, dtype))
+            candidates[f"transformers, {dtype}"] = lambda x, reference=reference: reference([x])
+        taken = in_turn(candidates, inputs)
+        best = min(("transformers, float32", "transformers, bfloat16"), key=lambda name: median(taken[name]))
+        found[f"one {what}, ours, bfloat16 against {best}"] = ratio(taken, best, "ours, bfloat16")
+        found[f"one {what}, ours, float32 against transformers, float32"] = ratio(
+            taken, "transformers, float32", "ours, float32"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main()
