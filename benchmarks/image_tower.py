@@ -26,7 +26,6 @@ from measure import in_turn, product_peak, ratio, report, seconds
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 import sightline
-from sightline.encoder.encoder import IMAGE_BATCH
 from sightline.encoder.hardware import take_cores
 
 LAST = 49 * (768 * 768 * 2 + 2 * 768 * 3072)
@@ -52,11 +51,12 @@ def main() -> None:
 def share(model: Path) -> dict[str, Any]:
     tower = sightline.CLIPVisionModelWithProjection.from_pretrained(model, dtype=torch.bfloat16)
     cores = torch.get_num_threads()
-    rows = 50 * IMAGE_BATCH
+    batch = sightline.load(model).batch
+    rows = batch * tower.rows
     shapes = [(rows, 768, 2304), (rows, 768, 768), (rows, 768, 3072), (rows, 3072, 768)]
 
     def run() -> float:
-        pixels = torch.randn(IMAGE_BATCH, 3, 224, 224).bfloat16()
+        pixels = torch.randn(batch, 3, 224, 224).bfloat16()
         with torch.inference_mode():
             tower.embed(pixels)
             return median(seconds(partial(tower.embed, pixels)) for _ in range(9))
@@ -66,7 +66,7 @@ def share(model: Path) -> dict[str, Any]:
         peak = max(
             product_peak(shapes, torch.bfloat16), sum(on_each(cores, partial(product_peak, shapes, torch.bfloat16)))
         )
-        rate = sum(IMAGE_BATCH / taken for taken in on_each(cores, run))
+        rate = sum(batch / taken for taken in on_each(cores, run))
         figures.append(
             {"peak": peak, "whole": 2 * PRODUCTS * rate / peak, "needed": 2 * (PRODUCTS - LAST) * rate / peak}
         )

@@ -1,4 +1,6 @@
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,35 @@ def test_search_by_words_never_opens_the_vision_tower(monkeypatch: pytest.Monkey
     sightline.load("mini").encode_text(["a red circle"])
     assert read
     assert not [key for key in read if key.startswith("vis")]
+
+
+def test_a_long_stream_is_computed_on_all_cores_and_leaves_torch_as_it_was(
+    encoder: sightline.Encoder, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, int] = {}
+    embed = type(encoder._image).embed
+
+    def watched(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert pixels.shape[0] == encoder.batch
+        seen[threading.current_thread().name] = torch.get_num_threads()
+        return embed(self, pixels)
+
+    monkeypatch.setattr(type(encoder._image), "embed", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        many = pictures * (1 + 6 * encoder.batch // len(pictures))
+        stream = encoder.stream_images(many, lambda picture: picture)
+        first = next(stream)[1]
+        assert all(np.array_equal(vector, first) for picture, vector in stream if picture is many[0])
+        assert torch.get_num_threads() == 3
+        assert set(seen.values()) == {1}
+        assert 1 < len(seen) <= 3
+        # What other threads see is the common number, not a worker's.
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:

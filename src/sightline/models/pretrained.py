@@ -132,6 +132,11 @@ class PretrainedModel(nn.Module):
 class Tower(PretrainedModel):
     """The half of a family's model that maps one kind of input into the space that both share."""
 
+    @property
+    def rows(self) -> int:
+        """At most so many rows, tokens that is, does one input add to the products that the tower computes."""
+        raise NotImplementedError
+
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work."""
         raise NotImplementedError

@@ -124,6 +124,11 @@ class CLIPTextModelWithProjection(Tower):
         embeds = self.text_projection(out.pooler_output)
         return CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
 
+    @property
+    def rows(self) -> int:
+        """The longest text's tokens."""
+        return self.config.max_position_embeddings
+
     def embed(self, inputs: Tensor) -> Tensor:
         """`input_ids` (B, L), padded on the right -> `forward`'s `text_embeds` (B, P) alone, for less work."""
         return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

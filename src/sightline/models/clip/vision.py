@@ -121,6 +121,11 @@ class CLIPVisionModelWithProjection(Tower):
         embeds = self.visual_projection(out.pooler_output)
         return CLIPVisionModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
 
+    @property
+    def rows(self) -> int:
+        """Patches, and the class token."""
+        return self.vision_model.grid**2 + 1
+
     def embed(self, inputs: Tensor) -> Tensor:
         """`pixel_values` (B, C, H, W) -> `forward`'s `image_embeds` (B, P) alone, for less work."""
         return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]
