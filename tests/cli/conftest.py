@@ -39,6 +39,8 @@ class Colours:
                 yield item, self._unit(np.asarray(read(item), np.float32).mean(axis=(0, 1)))
             except ImageError as error:
                 yield item, error
+            except OSError as error:
+                yield item, ImageError(str(item), error.strerror or str(error))
 
 
 def fake_encoder() -> Any:

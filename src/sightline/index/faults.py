@@ -32,12 +32,14 @@ def repair(folder: Path) -> str:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """What fails in here is damage."""
+    """What fails in here is damage, unless the system does not let us read."""
     try:
         yield
     except BaseException as error:
         if not is_failure(error):
             raise
+        if "permission denied" in str(error).lower():
+            raise IndexFault(f"{folder} cannot be read: permission denied") from error
         raise IndexDamaged(f"{folder} is damaged ({reason(error)}); {repair(folder)}") from error
 
 

@@ -15,7 +15,7 @@ def exists(folder: Path) -> bool:
 
     Raises IndexFault where the system does not let us look.
     """
-    return bool(_names(folder / NAME / "data") or manifests(folder))
+    return bool(manifests(folder) or _names(folder / NAME / "data"))
 
 
 def missing(folder: Path) -> IndexMissing:

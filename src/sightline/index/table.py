@@ -226,10 +226,13 @@ class Table:
         What counts is when a version was replaced, not when it was made: a reader may have opened it just before.
         """
         versions = sorted(manifests(self.folder).items())[: 1 - _KEEP_LAST]
-        ages = {version: time.time() - later.stat().st_mtime for (version, _), (_, later) in pairwise(versions)}
-        if max(ages.values(), default=0) <= 2 * _KEEP.total_seconds():
-            return []
-        return [version for version, age in ages.items() if age > _KEEP.total_seconds()]
+        outdated: list[int] = []
+        for (version, _), (_, later) in pairwise(versions):
+            age = time.time() - later.stat().st_mtime
+            if age <= (_KEEP if outdated else 2 * _KEEP).total_seconds():
+                break  # those after it were replaced even later
+            outdated.append(version)
+        return outdated
 
     def leftovers(self) -> list[Path]:
         """Files that a killed or failed writer left behind: no version of the table refers to them."""
