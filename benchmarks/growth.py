@@ -21,7 +21,7 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
-PROGRAM = Path(sys.executable).parent / "sightline"
+PROGRAM = [sys.executable, "-c", "import sys; from sightline.cli.main import main; sys.exit(main())"]
 
 
 def copies(photos: Path, folder: Path, first: int, count: int) -> None:
@@ -43,7 +43,7 @@ def resident(process: int) -> int:
 def index(photos: Path, place: Path, model: str) -> tuple[float, list[int]]:
     """One run of the command: its seconds, and its memory every tenth of a second."""
     began, held = time.perf_counter(), []
-    command = [str(PROGRAM), "index", str(photos), "--model", model, "--index", str(place)]
+    command = [*PROGRAM, "index", str(photos), "--model", model, "--index", str(place)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             try:

@@ -42,6 +42,7 @@ from sightline.index import Table, fsck, to_path
 from sightline.index.folder import manifests
 from sightline.search.searcher import Index
 
+PROGRAM = [sys.executable, "-c", "import sys; from sightline.cli.main import main; sys.exit(main())"]
 EVERY = 25
 PHASES = {
     "scan": 1,
@@ -215,7 +216,7 @@ class Soak:
         self.state = (
             json.loads(self.notes.read_text()) if self.notes.exists() else {"kills": 0, "rounds": 0, "checks": []}
         )
-        self.longest: dict[str, float] = {}
+        self.usual: dict[str, float] = {}
         self.seed = seed
         if not self.photos.exists():
             chance = random.Random(seed)
@@ -233,8 +234,7 @@ class Soak:
         if kind == "sync":
             command = [sys.executable, __file__, "run", str(index), str(self.photos), str(wait)]
         else:
-            program = str(Path(sys.executable).parent / "sightline")
-            command = [program, "index", str(self.photos), "--model", "mini", "--index", str(index)]
+            command = [*PROGRAM, "index", str(self.photos), "--model", "mini", "--index", str(index)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def kill_sync(self, chance: random.Random) -> str | None:
@@ -252,13 +252,14 @@ class Soak:
             if sign == "+":
                 stack.append(name)
                 if committed and name == phase and (skipped := skipped - 1) < 0:
-                    time.sleep(chance.uniform(0, self.longest.get(name, 0.01)))
+                    time.sleep(chance.uniform(0, 1.5 * self.usual.get(name, 0.005)))
                     break
                 began = time.monotonic()
             else:
                 stack.pop()
                 committed = committed or name == "append"
-                self.longest[name] = max(self.longest.get(name, 0), min(time.monotonic() - began, 1))
+                took = time.monotonic() - began
+                self.usual[name] = 0.9 * self.usual.get(name, took) + 0.1 * took
         process.send_signal(signal.SIGKILL)
         rest, errors = process.communicate()
         if second is not None:
@@ -280,10 +281,9 @@ class Soak:
         while process.poll() is None and len(manifests(index)) <= before + (before == 0):
             time.sleep(0.005)
         waited = time.monotonic() - began
-        longest = self.longest.get("command", 1.0)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0, longest))
-            self.longest["command"] = max(time.monotonic() - began - waited, 0.1)
+            process.wait(chance.uniform(0, self.usual.get("command", 1.0)))
+            self.usual["command"] = max(time.monotonic() - began - waited, 0.1)
         process.send_signal(signal.SIGKILL)
         errors = process.communicate()[1]
         if process.returncode == 0:

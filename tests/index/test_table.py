@@ -276,6 +276,19 @@ def test_rust_panics_are_errors_and_stay_off_the_terminal(table, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_list_of_removed_rows_that_is_damaged(tmp_path):
+    """Alone, Lance would take some of these bits for a size, and end the process for want of memory."""
+    table = Table.create(tmp_path, MODEL)
+    table.append(rows(range(200)))
+    table.remove(range(3, 6))
+    [file] = (tmp_path / NAME / "_deletions").iterdir()
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 0x40
+    file.write_bytes(content)
+    with pytest.raises(IndexDamaged, match="fsck --repair"):
+        Table.open(tmp_path)
+
+
 def test_reading_from_many_threads(table):
     failures = []
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lance
+
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import faults, lock
 from sightline.index.folder import NAME, exists, manifests, missing
@@ -82,7 +84,8 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
         with faults.writing(folder):
             for version in findings.manifests:
                 files[version].unlink(missing_ok=True)
-        table = Table.open(folder)
+        with faults.reading(folder):  # not `Table.open`: it refuses parts that are about to be dropped
+            table = Table(folder, lance.dataset(str(folder / NAME)))
         table.drop(list(findings.fragments), list(findings.rows))
         left = [Problem("left behind by a writer that was killed or failed", str(file)) for file in table.leftovers()]
         table.sweep()
