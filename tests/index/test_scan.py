@@ -1,9 +1,12 @@
 import importlib
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +14,7 @@ from sightline.errors import IndexDamaged, UsageError
 from sightline.index.scan import Scan
 
 module = importlib.import_module("sightline.index.scan")
+product = importlib.import_module("sightline.index.product")
 
 
 def units(rng, n, dim):
@@ -28,31 +32,66 @@ def oracle(ids, matrix, query, k, allow=None):
 
 @st.composite
 def searches(draw):
-    """A matrix in which rows are often copies of each other, ids in no order, a query, a k, a filter."""
+    """A matrix in which rows are often copies of each other, or differ in their lowest bits only, ids in no order,
+    queries, a k, a filter."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    n, dim = draw(st.integers(0, 300)), draw(st.sampled_from([1, 8, 33]))
+    n, dim = draw(st.integers(0, 300)), draw(st.sampled_from([1, 8, 33, 64]))
     distinct = units(rng, draw(st.integers(1, 5)) if draw(st.booleans()) else max(n, 1), dim).astype(np.float16)
     matrix = distinct[rng.integers(0, len(distinct), n)]
+    if draw(st.booleans()):
+        matrix = (matrix.view(np.uint16) ^ rng.integers(0, 8, matrix.shape, dtype=np.uint16)).view(np.float16)
     ids = rng.choice(10 * n + 1, n, replace=False)
-    queries = units(rng, draw(st.integers(1, 3)), dim) * draw(st.sampled_from([1.0, 1e-3, 40.0]))
+    queries = units(rng, draw(st.sampled_from([1, 3, 4, 9])), dim) * draw(
+        st.sampled_from([1.0, 1e-30, 1e-42, 1e30, 0.0])
+    )
     if draw(st.booleans()) and n:
         queries[0] = matrix[0]
-    allow = draw(st.sampled_from([None, 0.0, 0.02, 0.5, 1.0]))
-    allow = None if allow is None else rng.permutation(np.append(ids[rng.random(n) < allow], [-5, 10**9]))
+    allow = draw(st.sampled_from([None, 0.0, 0.02, 0.5, 0.9, 1.0]))
+    allow = None if allow is None else np.append(ids[rng.random(n) < allow], [-5, 10**9])
+    if allow is not None:
+        allow = np.sort(allow) if draw(st.booleans()) else rng.permutation(allow)
     return ids, matrix, queries, draw(st.integers(0, n + 2)), allow
 
 
-@settings(deadline=None, max_examples=200)
-@given(searches())
-def test_top_is_what_sorting_all_scores_gives(search):
+@pytest.mark.parametrize(
+    ("fast", "rows", "most"), [(False, 8192, 4096), (True, 8192, 4096), (True, 32, 4096), (True, 32, 20)]
+)
+@settings(deadline=None, max_examples=100)
+@given(search=searches())
+def test_top_is_what_sorting_all_scores_gives(fast, rows, most, search):
+    """With and without the product of matrices, in one block and in several, with and without queries it gives up."""
     ids, matrix, queries, k, allow = search
-    scores, found = Scan(ids, matrix).top(queries, k, allow)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(product, "is_fast", lambda: fast)
+        patch.setattr(product, "_ROWS", rows)
+        patch.setattr(product, "_MOST", most)
+        scores, found = Scan(ids, matrix).top(queries, k, allow)
     assert scores.dtype == np.float32
     assert found.dtype == np.int64
     for row, query in enumerate(queries):
         expected_scores, expected_ids = oracle(ids, matrix, query, k, allow)
         np.testing.assert_array_equal(scores[row], expected_scores)
         np.testing.assert_array_equal(found[row], expected_ids)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32), st.sampled_from([2, 16, 200, 1024]), st.sampled_from([1e-3, 1.0]))
+def test_the_bound_of_the_product_holds(seed, dim, spread):
+    """Rows that lose as much as a float16 can lose, all in one direction; numbers below the normal ones; whole ties."""
+    rng = np.random.default_rng(seed)
+    matrix = units(rng, 500, dim) * np.where(rng.random((500, dim)) < 0.3, 1e-4, 1)
+    matrix = (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float16)
+    matrix = ((matrix.view(np.uint16) & 0xFFF8) | np.where(rng.random((500, 1)) < 0.5, 7, 0).astype(np.uint16)).view(
+        np.float16
+    )
+    queries = matrix[:9].astype(np.float32) + np.float32(spread) * units(rng, 9, dim)
+    unit = queries / np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
+    search = product._Search(matrix, queries, 5, None)
+    (rough, of, rows), _ = search._part(0, 500)
+    exact = (matrix[rows].astype(np.float64) * unit[of]).sum(axis=1)
+    assert (np.abs(rough - exact) <= search.error[of] + 2.0**-8 * np.abs(rough)).all()
+    for query, chosen in zip(queries, search.run(), strict=True):
+        assert set(oracle(np.arange(500), matrix, query, 5)[1]) <= set(chosen)
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +127,51 @@ def test_a_score_is_the_same_whatever_k_the_batch_or_the_filter(many):
         np.testing.assert_array_equal(filtered[0], scores[row][kept][:50])
 
 
-def test_large_matrices_are_split_among_threads_and_into_blocks(many, monkeypatch):
+@pytest.mark.parametrize("fast", [False, True])
+def test_large_matrices_are_split_among_threads_and_into_blocks(many, monkeypatch, fast):
     scan = many[2]
     queries = units(np.random.default_rng(3), 7, 64)
-    expected = scan.top(queries, 50)
+    few = np.arange(0, 20_000, 9)
+    expected, expected_of_few = scan.top(queries, 50), scan.top(queries, 50, few)
     monkeypatch.setattr(module, "_PART", 1 << 18)
     monkeypatch.setattr(module, "_BLOCK", 1000)
+    monkeypatch.setattr(product, "_ROWS", 300)
+    monkeypatch.setattr(product, "_QUERIES", 5)
+    monkeypatch.setattr(product, "is_fast", lambda: fast)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    for found, wanted in zip(scan.top(queries, 50), expected, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for allow, wanted in ((None, expected), (few, expected_of_few)):
+        for found, values in zip(scan.top(queries, 50, allow), wanted, strict=True):
+            np.testing.assert_array_equal(found, values)
+
+
+def test_a_filter_that_takes_the_best_away_finds_the_next(many):
+    """All the nearest are forbidden, so that a broad filter cannot be answered from the best of all rows."""
+    shuffled, matrix, scan = many
+    copies = np.flatnonzero((matrix == matrix[0]).all(axis=1))
+    others = np.setdiff1d(shuffled, copies)
+    query = matrix[0].astype(np.float32)
+    scores, found = scan.top(np.tile(query, (5, 1)), 10, allow=others)
+    wanted_scores, wanted = oracle(np.arange(20_000), matrix, query, 10, others)
+    for row in range(5):
+        np.testing.assert_array_equal(found[row], wanted)
+        np.testing.assert_array_equal(scores[row], wanted_scores)
+
+
+def test_torch_computes_with_as_many_threads_after_a_product_as_before(many):
+    before = torch.get_num_threads()
+    product.candidates(many[1], units(np.random.default_rng(6), 5, 64), 3, None)
+    assert torch.get_num_threads() == before
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+
+
+def test_few_queries_do_not_import_torch():
+    code = (
+        "import sys, numpy; from sightline.index.scan import Scan;"
+        "Scan(numpy.arange(9), numpy.eye(9, dtype=numpy.float16)).top(numpy.ones((3, 9)), 2);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_matrix_is_not_copied_and_queries_leave_nothing_behind():
@@ -105,10 +180,9 @@ def test_the_matrix_is_not_copied_and_queries_leave_nothing_behind():
     assert np.shares_memory(scan._matrix, matrix)
     half = np.arange(50_000)
     for _ in range(3):
-        scan.top(matrix[:5], 10)
-        scan.top(matrix[:5], 10, allow=half)
-    threads = 1 + matrix.nbytes // module._PART
-    assert {uses: len(scanners) for uses, scanners in scan._scanners.items()} == {False: 5 * threads, True: 5 * threads}
+        scan.top(matrix[:3], 10)
+        scan.top(matrix[:3], 10, allow=half)
+    assert len(scan._scanners) == 3 * (1 + matrix.nbytes // module._PART)
 
 
 def test_threads_may_ask_at_once(many):
@@ -137,10 +211,11 @@ def test_bad_questions_are_refused(query, k, message):
 
 
 def test_vectors_that_are_not_numbers_are_damage():
-    matrix = np.eye(3, 8, dtype=np.float16)
-    matrix[1] = np.nan
-    with pytest.raises(IndexDamaged, match="fsck"):
-        Scan(np.arange(3), matrix).top(np.ones(8), 3)
+    for damage in (np.nan, -np.nan, np.inf, -np.inf):
+        matrix = np.eye(300, 8, dtype=np.float16)
+        matrix[200, 5] = damage
+        with pytest.raises(IndexDamaged, match="fsck"):
+            Scan(np.arange(300), matrix)
 
 
 def test_an_empty_table_and_no_queries_have_empty_answers():
