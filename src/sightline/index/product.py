@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sightline.encoder.hardware import pick_dtype
+from sightline.encoder.hardware import pick_dtype, take_cores
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -147,9 +147,9 @@ def _workers(threads: int) -> ThreadPoolExecutor:
     pool, all_started = ThreadPoolExecutor(threads), Barrier(threads)
 
     def alone(_: int) -> None:
-        torch.set_num_threads(1)
+        take_cores(1)
         all_started.wait()
 
     list(pool.map(alone, range(threads)))
-    torch.set_num_threads(everywhere)  # threads that start later would otherwise follow the workers
+    torch.set_num_threads(everywhere)
     return pool
