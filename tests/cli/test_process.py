@@ -50,6 +50,12 @@ def test_a_closed_pipe_is_quiet():
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
+def test_ending_at_once_loses_no_output():
+    code = "from sightline.cli import main as m; m.main = lambda: print('said' * 9999) or 3; m.run()"
+    ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=300)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (3, "said" * 9999 + "\n", "")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colours"]

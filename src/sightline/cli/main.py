@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
@@ -63,7 +64,9 @@ def sightline(
 def run() -> None:
     """The console script. It ends at once: taking torch and Lance apart would take longer than most searches."""
     status = main()
-    sys.stderr.flush()  # standard output is, by then
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it is gone
+            stream.flush()
     os._exit(status)
 
 
