@@ -1,7 +1,6 @@
 """What the benchmarks share: candidates in turn, medians and ratios, the machine's own limits, a report as JSON."""
 
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -65,7 +64,7 @@ def product_peak(shapes: Iterable[tuple[int, int, int]], dtype: torch.dtype) -> 
 
 def report(program: str, figures: dict[str, Any]) -> None:
     """Prints the figures and writes them beside the program."""
-    about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "machine": platform.processor()}
+    about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "machine": torch.backends.cpu.get_cpu_capability()}
     for name, value in figures.items():
         print(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
     Path(program).with_suffix(".json").write_text(json.dumps(about | figures, indent=2) + "\n", encoding="utf-8")
