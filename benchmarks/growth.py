@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -45,12 +46,11 @@ def index(photos: Path, place: Path, model: str) -> tuple[float, list[int]]:
     began, held = time.perf_counter(), []
     command = [*PROGRAM, "index", str(photos), "--model", model, "--index", str(place)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            try:
+        while process.returncode is None:
+            with suppress(FileNotFoundError, IndexError):  # it is over
                 held.append(resident(process.pid))
-            except (FileNotFoundError, IndexError):
-                break
-            time.sleep(0.1)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
     assert process.returncode == 0
     return time.perf_counter() - began, held
 
