@@ -1,3 +1,4 @@
+import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ from PIL import Image
 
 import sightline
 from sightline import scenes
+from sightline.checkpoint.names import PACKAGED
+from sightline.encoder.source import Words
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.processing.images import open_image
 
@@ -135,6 +138,16 @@ def test_a_hub_name_is_remembered_with_its_commit(tmp_path: Path, monkeypatch: p
     assert again.fingerprint == loaded.fingerprint
     by_path = sightline.load(repository / "snapshots" / commit)
     assert (by_path.name, by_path.revision) == (str(repository / "snapshots" / commit), None)
+
+
+@pytest.mark.parametrize("opened", [sightline.load, Words])
+def test_another_models_tokenizer_is_refused(tmp_path: Path, opened: type) -> None:
+    folder = shutil.copytree(PACKAGED / "mini", tmp_path / "mixed")
+    pipeline = json.loads((folder / "tokenizer.json").read_text())
+    pipeline["model"]["vocab"]["r</w>"] += 50_000
+    (folder / "tokenizer.json").write_text(json.dumps(pipeline))
+    with pytest.raises(CheckpointError, match="mixed: its tokenizer knows more than the model's"):
+        opened(folder).encode_text(["blue", "r r r"])
 
 
 def test_search_by_words_never_opens_the_vision_tower(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ class Encoder(Source):
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
         if isinstance(texts, str):
             raise UsageError("encode_text takes a list of strings, not one string")
-        tokens = self.tokenizer.encode(list(texts))
+        tokens = self.tokens(texts)
         vectors = np.empty((len(tokens), self.dim), np.float32)
         tower = self._text  # opened here, not by each of the workers
 

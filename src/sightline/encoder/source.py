@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve, weight_paths
+from sightline.errors import CheckpointError
 from sightline.models import family_of
 from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokens import Ids, Tokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -57,6 +58,13 @@ class Source:
         """Strings to token ids."""
         return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_position_embeddings)
 
+    def tokens(self, texts: Sequence[str]) -> list[Ids]:
+        """Each string's ids. Raises `CheckpointError` for one that the model has no row for, `UsageError`."""
+        rows, most = self.tokenizer.encode(list(texts)), self.config.text_config.vocab_size
+        if any(row.max() >= most for row in rows):
+            raise CheckpointError(f"{self.folder}: its tokenizer knows more than the model's {most} tokens: another's?")
+        return rows
+
 
 class Words(Source):
     """The text side of a checkpoint in float32 without torch, quick to open: for queries, not for collections."""
@@ -72,7 +80,7 @@ class Words(Source):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """As `Encoder.encode_text`: n strings -> float32 (n, dim), rows of unit length."""
-        vectors = np.stack([self._tower.embed(ids) for ids in self.tokenizer.encode(list(texts))])
+        vectors = np.stack([self._tower.embed(ids) for ids in self.tokens(texts)])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
