@@ -224,6 +224,24 @@ def test_leftovers_are_what_no_version_knows(table):
     assert len(table.vectors()[0]) == 9
 
 
+def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
+    class Damaged:
+        """Lance fails at any column but the id."""
+
+        version = latest_version = table._dataset.version
+
+        def scanner(self, columns, filter):
+            raise OSError("failed to decode")
+
+        def to_table(self, columns):
+            if columns != ["id"]:
+                raise OSError("failed to decode")
+
+    monkeypatch.setattr(table, "_dataset", Damaged())
+    with pytest.raises(IndexDamaged, match="fsck --repair"):
+        table.ids_where("width > 1")
+
+
 @pytest.mark.parametrize("missing", ["folder", "table", "files"])
 def test_no_index_says_how_to_make_one(tmp_path, missing):
     folder = tmp_path / "index"

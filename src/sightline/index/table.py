@@ -157,7 +157,8 @@ class Table:
         except BaseException as error:
             if not faults.is_failure(error):
                 raise
-            self.columns(["id"])  # a damaged table fails here too, and says so
+            plain = [name for name in item_schema(self.model).names if name not in ("thumbnail", "vector")]
+            self.columns(plain)  # a damaged table fails here too, and says so
             raise UsageError(
                 f"the filter {sql!r} is not understood: {faults.reason(error)}. Columns are "
                 f"{', '.join(item_schema(self.model).names)}; a time is written timestamp '2024-12-31 18:00:00'"
