@@ -268,6 +268,7 @@ def test_preprocessor_configs(folder, config, nested):
 @example("x" * 5000)
 @example("x/" * 3000)
 @example("a\0b")
+@example("~\0")
 @example("")
 def test_names_of_nothing(name):
     with suppress(CheckpointError):

@@ -53,6 +53,8 @@ def resolve(
     """
     if str(name) in packaged():
         return PACKAGED / str(name)
+    if "\0" in str(name):
+        raise CheckpointError(f"{str(name)!r}: no such folder or file")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (which leaves the home of nobody as it is)
     if os.path.exists(path):  # noqa: PTH110 (which takes any name)
         return path
