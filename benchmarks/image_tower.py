@@ -12,7 +12,6 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,7 +25,7 @@ from measure import in_turn, product_peak, ratio, report, seconds
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 import sightline
-from sightline.encoder.hardware import take_cores
+from sightline.encoder.hardware import one_core_threads
 
 LAST = 49 * (768 * 768 * 2 + 2 * 768 * 3072)
 """Multiplications of the last block that only the other tokens' outcomes would need."""
@@ -79,10 +78,8 @@ def share(model: Path) -> dict[str, Any]:
 
 def on_each(cores: int, work: Callable[[], float]) -> list[float]:
     """The work on each core at the same time."""
-    with ThreadPoolExecutor(cores, initializer=take_cores, initargs=(1,)) as pool:
-        found = [future.result() for future in [pool.submit(work) for _ in range(cores)]]
-    torch.set_num_threads(cores)
-    return found
+    with one_core_threads(cores) as pool:
+        return [future.result() for future in [pool.submit(work) for _ in range(cores)]]
 
 
 def one(model: Path, files: list[Path]) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def product_peak(shapes: Iterable[tuple[int, int, int]], dtype: torch.dtype) -> 
 
 def report(program: str, figures: dict[str, Any]) -> None:
     """Prints the figures and writes them beside the program."""
-    about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "machine": torch.backends.cpu.get_cpu_capability()}
+    processor = torch.backends.cpu.get_cpu_capability()
+    about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "processor": processor}
     for name, value in figures.items():
         print(f"{name}: {value:.6g}" if isinstance(value, float) else f"{name}: {value}")
     Path(program).with_suffix(".json").write_text(json.dumps(about | figures, indent=2) + "\n", encoding="utf-8")

@@ -50,6 +50,13 @@ def test_a_closed_pipe_is_quiet():
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_stream_that_is_closed_from_the_start_is_no_error(closed):
+    ran = subprocess.run(["bash", "-c", f"{PROGRAM} --version {closed}"], text=True, capture_output=True, timeout=300)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_ending_at_once_loses_no_output():
     code = "from sightline.cli import main as m; m.main = lambda: print('said' * 9999) or 3; m.run()"
     ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=300)

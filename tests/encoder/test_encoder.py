@@ -190,6 +190,22 @@ def test_a_long_stream_is_computed_on_all_cores_and_leaves_torch_as_it_was(
         torch.set_num_threads(before)
 
 
+def test_threads_that_stream_at_once_leave_torch_as_it_was(encoder: sightline.Encoder) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    texts = [f"{n} red circles" for n in range(9)]
+    alone = encoder.encode_text(texts)
+    try:
+        for _ in range(5):
+            with ThreadPoolExecutor(4) as pool:  # threads that torch has not seen
+                for found in pool.map(lambda _: encoder.encode_text(texts), range(8)):
+                    assert np.array_equal(found, alone)
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(torch.get_num_threads).result() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="list of strings"):
         encoder.encode_text("a red circle")

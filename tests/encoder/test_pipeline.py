@@ -1,5 +1,6 @@
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ def test_in_order_and_in_bounded_memory(n: int, threads: int, ahead: int, random
         time.sleep(delays[i])
         return i * i
 
-    for seen, (item, result) in enumerate(ordered_map(work, source(), threads, ahead)):
+    for seen, (item, result) in enumerate(ordered_map(work, source(), ThreadPoolExecutor(threads), ahead)):
         assert (item, result) == (seen, seen * seen)
         assert taken <= seen + 1 + ahead
     assert taken == n
@@ -38,12 +39,12 @@ def test_what_work_raises_comes_out_and_threads_end() -> None:
 
     results = []
     with pytest.raises(ZeroDivisionError):
-        results.extend(item for item, _ in ordered_map(work, range(100), 2, 8))
+        results.extend(item for item, _ in ordered_map(work, range(100), ThreadPoolExecutor(2, "sightline-encode"), 8))
     assert not [t for t in threading.enumerate() if t.name.startswith("sightline-encode")]
 
 
 def test_closing_early_ends_the_threads() -> None:
-    stream = ordered_map(lambda i: i, range(1000), 2, 8)
+    stream = ordered_map(lambda i: i, range(1000), ThreadPoolExecutor(2, "sightline-encode"), 8)
     assert next(stream) == (0, 0)
     stream.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("sightline-encode")]

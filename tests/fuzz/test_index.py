@@ -92,6 +92,7 @@ SQL = st.recursive(
 @example("uri ~ '('")
 @example("id = 1 --")
 @example("/* uri")
+@example("/* " * 20_000)  # looked through once, not once for each
 def test_conditions(table, capfd, sql):
     try:
         found = table.ids_where(sql)
@@ -99,7 +100,7 @@ def test_conditions(table, capfd, sql):
         said = str(error)
     else:
         said, _ = repr(sql), table.rows(found)
-    assert repr(sql) in said
+    assert repr(sql)[:60] in said
     assert capfd.readouterr() == ("", "")
 
 

@@ -222,3 +222,29 @@ def test_an_empty_table_and_no_queries_have_empty_answers():
     scan = Scan(np.empty(0, np.int64), np.empty((0, 8), np.float16))
     assert [part.shape for part in scan.top(np.ones((2, 8)), 5)] == [(2, 0), (2, 0)]
     assert [part.shape for part in Scan(np.arange(3), np.eye(3, 8)).top(np.empty((0, 8)), 2)] == [(0, 2), (0, 2)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that fork are POSIX's")
+def test_a_child_of_a_fork_searches_too():
+    code = """
+import os, sys
+import numpy as np
+from sightline.index.scan import Scan
+rng = np.random.default_rng(0)
+scan = Scan(np.arange(30_000), rng.standard_normal((30_000, 16)).astype(np.float16) / 4)
+queries = rng.standard_normal((8, 16)).astype(np.float32)
+before = scan.top(queries, 3)[1].tolist()
+child = os.fork()
+if not child:
+    os._exit(0 if scan.top(queries, 3)[1].tolist() == before else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120).returncode == 0
+
+
+def test_queries_beyond_float32_are_given_to_the_scanner():
+    """Ties at infinity, in the order of ids, however many queries are asked at once."""
+    scan = Scan(np.arange(200), np.full((200, 64), 0.125, np.float16))
+    many = np.full((5, 64), 2e38, np.float32)
+    with np.errstate(over="ignore"):
+        assert scan.top(many, 3)[1].tolist() == [[0, 1, 2]] * 5

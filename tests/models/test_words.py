@@ -9,9 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import sightline
 from parity.randomise import randomise
 from sightline import CLIPConfig, CLIPModel, CLIPTextModelWithProjection
 from sightline.checkpoint.names import weight_paths
+from sightline.encoder import Words
+from sightline.errors import UsageError
 from sightline.models.clip.words import CLIPWords
 
 TEXTS = ([5, 9, 63], [63], [7, 8, 9, 10, 11, 12, 13, 14, 63])
@@ -53,12 +56,24 @@ def test_leaves_to_torch_what_it_cannot_do(tmp_path: Path) -> None:
         {key: tensor for key, tensor in tensors.items() if key != norm},
         tensors | {norm: tensors[norm].bfloat16()},
         tensors | {"text_projection.weight": torch.zeros(2, 2)},
+        tensors | {"text_model.encoder.layers.3.layer_norm1.bias": tensors[norm].clone()},
     ):
         save_file(other, path)
         assert CLIPWords.open(config, [path]) is None
     path.write_bytes(whole[:1000])
     assert CLIPWords.open(config, [path]) is None
     assert CLIPWords.open(save(tmp_path / "silu", hidden_act="silu"), weight_paths(tmp_path / "silu")) is None
+
+
+def test_takes_what_the_encoder_takes(tmp_path: Path) -> None:
+    words, encoder = Words("mini"), sightline.load("mini", dtype="float32")
+    assert words.usable
+    texts = ["a red circle", "", "so long " * 200, "Ein Hund läuft 🐕"]
+    np.testing.assert_allclose(words.encode_text(texts), encoder.encode_text(texts), atol=1e-6)
+    assert words.encode_text([]).shape == (0, encoder.dim)
+    assert words.fingerprint == encoder.fingerprint
+    with pytest.raises(UsageError, match="list of strings"):
+        words.encode_text("a red circle")
 
 
 def test_a_search_by_words_does_without_torch(tmp_path: Path) -> None:

@@ -414,7 +414,7 @@ def test_many_threads_at_once():
         assert list(pool.map(read, sources * 20)) == expected * 20
 
 
-def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+def test_only_so_many_pixels_are_decoded_at_a_time(monkeypatch):
     inside, most = [], []
 
     def watched(picture):
@@ -425,12 +425,12 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
         return flatten(picture)
 
     monkeypatch.setattr(images, "flatten", watched)
-    for limit, together in ((96 * 64 - 1, False), (96 * 64, True)):
+    for pixels, together in ((96, 1), (96 * 64 * 2 - 1, 1), (96 * 64 * 3, 3)):
         most.clear()
-        monkeypatch.setattr(images, "_LARGE", limit)
+        monkeypatch.setattr(images, "_room", images._Room(pixels))
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(open_image, [encoded(scene(), "PNG")] * 24))
-        assert (max(most) > 1) == together
+        assert max(most) == together
 
 
 def test_a_picture_that_is_open_already():

@@ -8,6 +8,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,6 +64,9 @@ def sightline(
 
 def run() -> None:
     """The console script. It ends at once: taking torch and Lance apart would take longer than most searches."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the rest of the process)
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # whoever read it is gone

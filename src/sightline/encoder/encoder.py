@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
-from functools import cached_property, partial
+from contextlib import AbstractContextManager, closing, nullcontext
+from functools import cached_property
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from sightline.encoder.hardware import pick_device, pick_dtype, take_cores
+from sightline.encoder.hardware import cores, one_core_threads, pick_device, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.encoder.source import Source, Vectors
 from sightline.errors import ImageError, UsageError
@@ -55,6 +55,8 @@ class Encoder(Source):
         super().__init__(name_or_folder, **where)
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
+        # One batch at a time on a GPU: it has no use for more, and Apple's does not bear several threads.
+        self._turn: AbstractContextManager[object] = nullcontext() if self.device.type == "cpu" else Lock()
 
     @cached_property
     def _text(self) -> Tower:
@@ -66,8 +68,6 @@ class Encoder(Source):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
-        if isinstance(texts, str):
-            raise UsageError("encode_text takes a list of strings, not one string")
         tokens = self.tokens(texts)
         vectors = np.empty((len(tokens), self.dim), np.float32)
         tower = self._text  # opened here, not by each of the workers
@@ -75,8 +75,7 @@ class Encoder(Source):
         def embed(rows: list[int]) -> Vectors:
             # Attention is causal and pooling at the end token, so what is padded on the right needs no mask.
             ids, _ = self.tokenizer.pad([tokens[i] for i in rows], None)
-            with torch.inference_mode():
-                return _unit(tower.embed(torch.from_numpy(ids).to(self.device)))
+            return self._embed(tower, ids, torch.int64)
 
         # Texts of one length share a batch: padding to the longest of all would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
@@ -146,9 +145,7 @@ class Encoder(Source):
             pixels = np.zeros((batch, *next(iter(good.values())).shape), np.uint8)
             for i, picture in good.items():
                 pixels[i] = picture
-            with torch.inference_mode():
-                values = torch.from_numpy(self.profile.normalise(pixels)).to(self.device, self.dtype)
-                vectors = _unit(tower.embed(values))
+            vectors = self._embed(tower, self.profile.normalise(pixels), self.dtype)
             return [found if isinstance(found, ImageError) else vectors[i] for i, found in enumerate(prepared)]
 
         with closing(self._spread(embed, groups)) as done:
@@ -157,41 +154,35 @@ class Encoder(Source):
 
     @property
     def batch(self) -> int:
-        """Pictures in a batch: 16 for a ViT-B/32 on a processor, 16 times that on a GPU."""
-        rows = ROWS if self.device.type == "cpu" else 16 * ROWS
+        """Pictures in a batch: 16 for a ViT-B/32 on a processor, four times that on a GPU."""
+        rows = ROWS if self.device.type == "cpu" else 4 * ROWS
         return max(1, rows // self._image.rows)
 
     def _share(self, count: int, most: int) -> int:
-        """How many of `count` items make a batch, so that all workers have as many."""
-        rounds = -(-count // (most * self._workers)) or 1
-        return -(-count // (rounds * self._workers)) or 1
+        """How many of `count` items make a batch, so that there is one for each worker."""
+        return max(1, min(most, -(-count // self._workers)))
 
     @property
     def _workers(self) -> int:
         """Threads that read, decode and compute, each a batch of its own.
 
         On a processor each computes on one core: that is quicker than all cores at one batch, where the steps between
-        the products wait for one another and for whoever decodes.
+        the products wait for one another and for whoever decodes. On a GPU they take turns at the model.
         """
-        return torch.get_num_threads() if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
+        return cores() if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
 
     def _spread(self, work: Callable[[list[T]], R], groups: Iterable[list[T]]) -> Generator[tuple[list[T], R]]:
         """Each group and what `work` makes of it, in order."""
         if isinstance(groups, list) and len(groups) < 2:  # for one, all cores
             yield from ((group, work(group)) for group in groups)
             return
-        cores = torch.get_num_threads()
-        start = partial(take_cores, 1)
-        try:
-            with closing(ordered_map(work, groups, self._workers, self._workers + 1, start)) as done:
-                for result in done:
-                    torch.set_num_threads(cores)
-                    yield result
-        finally:
-            torch.set_num_threads(cores)
+        workers = self._workers
+        with closing(ordered_map(work, groups, one_core_threads(workers), workers + 1)) as done:
+            yield from done
 
-
-def _unit(embeds: Tensor) -> Vectors:
-    """Rows of unit length, computed in float32 whatever the model's dtype."""
-    vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
-    return vectors
+    def _embed(self, tower: Tower, inputs: NDArray[Any], dtype: torch.dtype) -> Vectors:
+        """A batch through a tower: float32 rows of unit length, normalised in float32 whatever the model's dtype."""
+        with torch.inference_mode(), self._turn:
+            embeds = tower.embed(torch.from_numpy(inputs).to(self.device, dtype))
+            vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
+        return vectors

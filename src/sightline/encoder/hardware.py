@@ -1,5 +1,8 @@
 """Which device and which precision: what "auto" means. How threads share the cores."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Lock
+
 import torch
 
 from sightline.errors import UsageError
@@ -38,10 +41,31 @@ def _has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def take_cores(count: int) -> None:
-    """What the calling thread computes from here on, torch spreads over so many threads.
+_starting = Lock()
+"""Held while torch's common number of threads is not what it is to be."""
 
-    torch also gives that number to threads that it has not seen before: who started this one sets the old number again.
+
+def cores() -> int:
+    """How many threads torch computes with here."""
+    with _starting:
+        return torch.get_num_threads()
+
+
+def one_core_threads(count: int) -> ThreadPoolExecutor:
+    """So many threads in which torch computes on one core each; everywhere else it goes on as before.
+
+    What torch is told in a thread also counts for threads that it has not seen before. Therefore all are started here,
+    and the old number is set again before anybody else asks.
     """
-    torch.get_num_threads()  # A thread's first look at the number takes the common one: this is it.
-    torch.set_num_threads(count)
+    pool, started = ThreadPoolExecutor(count, "sightline-compute"), Barrier(count)
+
+    def alone(_: int) -> None:
+        torch.get_num_threads()  # A thread's first look at the number takes the common one: this is it.
+        torch.set_num_threads(1)
+        started.wait()
+
+    with _starting:
+        everywhere = torch.get_num_threads()
+        list(pool.map(alone, range(count)))
+        torch.set_num_threads(everywhere)
+    return pool

@@ -11,19 +11,15 @@ R = TypeVar("R")
 
 
 def ordered_map(
-    work: Callable[[T], R],
-    items: Iterable[T],
-    threads: int,
-    ahead: int,
-    start: Callable[[], object] | None = None,
+    work: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor, ahead: int
 ) -> Generator[tuple[T, R]]:
     """`(item, work(item))` in the order of `items`, of which at most `ahead` are taken before they are asked for.
 
-    Each thread calls `start` first. What `work` raises comes out here. Closing the iterator leaves no thread behind.
+    What `work` raises comes out here. The pool is used up: closing the iterator leaves no thread behind.
     """
     source = iter(items)
     waiting: deque[tuple[T, Future[R]]] = deque()
-    with ThreadPoolExecutor(threads, "sightline-encode", start) as pool:
+    with pool:
         try:
             for item in islice(source, ahead):
                 waiting.append((item, pool.submit(work, item)))

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve, weight_paths
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Ids, Tokenizer
@@ -31,7 +30,7 @@ class Source:
     ) -> None:
         self.path = path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
         # An index keeps the name, and must find a folder again from any other.
-        local = path == Path(name_or_folder).expanduser()
+        local = str(path) == os.path.expanduser(name_or_folder)  # noqa: PTH111 (which leaves the home of nobody as it is)
         self.name = str(path.absolute()) if local else str(name_or_folder)
         # The commit of a Hub repository, for opening the same weights again: the cache names a snapshot's folder by it.
         self.revision = path.name if path.parent.name == "snapshots" and not local else None
@@ -60,6 +59,8 @@ class Source:
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids. Raises `CheckpointError` for one that the model has no row for, `UsageError`."""
+        if isinstance(texts, str):
+            raise UsageError("encode_text takes a list of strings, not one string")
         rows, most = self.tokenizer.encode(list(texts)), self.config.text_config.vocab_size
         if any(row.max() >= most for row in rows):
             raise CheckpointError(f"{self.folder}: its tokenizer knows more than the model's {most} tokens: another's?")
@@ -80,8 +81,11 @@ class Words(Source):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """As `Encoder.encode_text`: n strings -> float32 (n, dim), rows of unit length."""
-        vectors = np.stack([self._tower.embed(ids) for ids in self.tokens(texts)])
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # type: ignore[no-any-return]
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        for row, ids in enumerate(self.tokens(texts)):
+            vector = self._tower.embed(ids)
+            vectors[row] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        return vectors
 
 
 def _unlike(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

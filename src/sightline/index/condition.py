@@ -6,7 +6,7 @@ from sightline.errors import UsageError
 
 _TERMS = 200
 """So many words and signs may follow one another without AND, OR or a comma."""
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL)
 _BETWEEN = re.compile(r"\bbetween\b([^,]{0,100}?)\band\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
 _TERM = re.compile(r"\w+|[^\w\s()]+")

@@ -3,13 +3,12 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sightline.encoder.hardware import pick_dtype, take_cores
+from sightline.encoder.hardware import one_core_threads, pick_dtype
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -58,7 +57,7 @@ class _Search:
         wide = queries.astype(np.float64)
         norms = np.linalg.norm(wide, axis=1, keepdims=True)
         # Scores that float32 cannot hold in full have ties of which the bound knows nothing: such queries are given up.
-        self.least = np.where(norms[:, 0] < 2.0**-80, np.inf, -np.inf).astype(np.float32)
+        self.least = np.where((norms[:, 0] < 2.0**-80) | (norms[:, 0] > 2.0**120), np.inf, -np.inf).astype(np.float32)
         exact = torch.from_numpy(wide / np.where(norms > 0, norms, 1) * (_MIDDLE * _SCALE))
         self.weights = exact.to(torch.bfloat16)
         rounded = torch.linalg.vector_norm(exact - self.weights.double(), dim=1).numpy() / _SCALE
@@ -69,7 +68,7 @@ class _Search:
     def run(self) -> list[Ids | None]:
         threads = min(os.cpu_count() or 1, -(-self.rows // _ROWS))
         cuts = [self.rows * part // threads for part in range(threads + 1)]
-        parts = list(_workers(threads).map(self._part, cuts, cuts[1:]))
+        parts = list(_workers().map(self._part, cuts, cuts[1:]))
         (_, queries, rows), least = self._best(
             [found for found, _ in parts], np.max([least for _, least in parts], axis=0)
         )
@@ -141,15 +140,9 @@ def _floats(bits: npt.NDArray[np.int16]) -> Floats:
 
 
 @cache
-def _workers(threads: int) -> ThreadPoolExecutor:
-    """Threads in which torch computes with one thread each; everywhere else it goes on with as many as before."""
-    everywhere = torch.get_num_threads()
-    pool, all_started = ThreadPoolExecutor(threads), Barrier(threads)
+def _workers() -> ThreadPoolExecutor:
+    return one_core_threads(os.cpu_count() or 1)
 
-    def alone(_: int) -> None:
-        take_cores(1)
-        all_started.wait()
 
-    list(pool.map(alone, range(threads)))
-    torch.set_num_threads(everywhere)
-    return pool
+if hasattr(os, "register_at_fork"):  # a child would wait for threads that it does not have
+    os.register_at_fork(after_in_child=_workers.cache_clear)

@@ -11,7 +11,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,9 +52,30 @@ What a file is, its contents tell."""
 MAX_PIXELS = 1 << 27
 """Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
 
-_LARGE = 1 << 25
-_alone = threading.Lock()
-"""Pictures of more than _LARGE pixels are decoded one at a time, however many threads ask."""
+
+class _Room:
+    """So many pixels at a time, however many threads ask; who asks for more than there is, has it alone."""
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        pixels = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+_room = _Room(MAX_PIXELS)
+"""For the pictures that are being decoded."""
 
 _ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A
 _TURNS = {
@@ -143,8 +164,8 @@ def _decoded(
                 side = max(math.ceil(short_side * 1.5), 1)
                 picture.draft(None, (side, side))
                 _check_size(picture.size, MAX_PIXELS, name)
-            large = math.prod(picture.size) > _LARGE or math.prod(full_size) > MAX_PIXELS
-            with _alone if large else nullcontext():
+            whole = math.prod(full_size)  # such a file's decoder may keep more than what it gives
+            with _room.take(whole if whole > MAX_PIXELS else math.prod(picture.size)):
                 picture.load()
                 yield picture, full_size
 

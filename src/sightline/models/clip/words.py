@@ -53,7 +53,10 @@ class CLIPWords:
                 sources |= {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
         except (SafetensorError, OSError):
             return None
-        for key, shape in _shapes(text, config.projection_dim).items():
+        shapes = _shapes(text, config.projection_dim)
+        if any(key.startswith("text_") and key not in shapes and not key.endswith("position_ids") for key in sources):
+            return None
+        for key, shape in shapes.items():
             source = sources.get(key)
             if source is None or tuple(source.get_shape()) != shape or source.get_dtype() not in ("F32", "F16"):
                 return None
