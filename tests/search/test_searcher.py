@@ -7,6 +7,7 @@ import pytest
 
 from search.handmade import DIM, Words, rows_of, unit
 from sightline.errors import IndexMissing, ModelMismatch, UsageError
+from sightline.index import lists
 from sightline.search.query import Query
 from sightline.search.searcher import Index, default_folder, open_index
 
@@ -142,3 +143,23 @@ def test_the_default_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert default_folder().name == "index"
     assert "sightline" in default_folder().parts
+
+
+def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, words, monkeypatch):
+    for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST": 100}.items():
+        monkeypatch.setattr(lists, name, value)
+    asked, near = [], lists.Lists.near
+    monkeypatch.setattr(lists.Lists, "near", lambda self, query: asked.append(query) or near(self, query))
+    vectors = unit(np.random.default_rng(3).normal(size=(600, DIM)))
+    table = make_table(vectors)
+    lists.refresh(table)
+    query = words.encode_text(["dog"])[0]
+    index = open_index(table.folder, words)
+    assert found(index.search("dog", exact=True)) == best(vectors, query, 10)
+    assert found(index.search("dog", where="id < 300")) == best(vectors, query, 10, range(300))
+    assert not asked
+    results = index.search("dog")
+    assert len(asked) == 1
+    exact = {result.id: result.score for result in index.search("dog", k=600, exact=True)}
+    assert [exact[result.id] for result in results] == [result.score for result in results]
+    assert len(set(found(results)) & set(best(vectors, query, 10))) >= 7

@@ -11,6 +11,7 @@ def command(index: IndexOption = None) -> None:
       sightline info
     """
     from sightline.index import Table
+    from sightline.index.folder import LISTS
     from sightline.index.schema import item_schema
 
     folder = index_folder(index)
@@ -27,5 +28,7 @@ def command(index: IndexOption = None) -> None:
         "format": str(table.version),
         "columns": ", ".join(columns),
     }
+    if (folder / LISTS).is_file():
+        lines["first pass"] = f"approximate, with {LISTS}; search --exact does without"
     for name, value in lines.items():
         print(f"{name:<12} {value}")

@@ -8,6 +8,8 @@ from sightline.index import faults, lock
 
 NAME = "items.lance"
 """The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
+LISTS = "lists.faiss"
+"""The file of a large table's first pass (`lists`); it may be deleted at any time."""
 
 
 def exists(folder: Path) -> bool:
@@ -44,6 +46,6 @@ def claim(folder: Path) -> None:
     """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
     with faults.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        others = {entry.name for entry in folder.iterdir()} - {NAME, lock.NAME}
+        others = {entry.name for entry in folder.iterdir()} - {NAME, LISTS, lock.NAME}
     if others and not exists(folder):
         raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")

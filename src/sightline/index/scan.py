@@ -1,4 +1,4 @@
-"""Exact search in memory: every vector is looked at, filters are selectors, scores do not depend on how one asks."""
+"""Search in memory: every vector is looked at, or what a first pass names; scores do not depend on how one asks."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.errors import IndexDamaged, UsageError
+from sightline.index.lists import Lists
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -28,6 +29,8 @@ _MANY = 4
 """So many queries are answered together by a product of matrices."""
 _PRODUCT_K = 1024
 """The largest k for which a product or a broad filter is worth it."""
+_FIRST_PASS_K = 100
+"""The largest k that a first pass serves: it finds the same candidates for each."""
 
 
 class Scan:
@@ -36,11 +39,12 @@ class Scan:
     ids: int64 (n,), each once. matrix: float16 (n, dim), rows of unit length; it is kept, not copied (and must not be
     changed). FAISS's scalar-quantiser scanner reads it where it is: an index of FAISS's would copy it into memory
     without huge pages, which takes twice the room and twice the time. Usable from several threads. Raises IndexDamaged
-    for vectors that are not finite numbers.
+    for vectors that are not finite numbers. With `lists`, an approximate first pass serves few queries at a time.
     """
 
-    def __init__(self, ids: Ids, matrix: npt.NDArray[np.float16]) -> None:
+    def __init__(self, ids: Ids, matrix: npt.NDArray[np.float16], lists: Lists | None = None) -> None:
         n, self.dim = matrix.shape
+        self._lists = lists
         self.ids = np.ascontiguousarray(ids, dtype=np.int64)
         self._matrix = np.ascontiguousarray(matrix, dtype=np.float16)
         self._rows = np.arange(n)
@@ -54,12 +58,16 @@ class Scan:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def top(self, queries: Floats, k: int, allow: Ids | None = None) -> tuple[Floats, Ids]:
+    def top(self, queries: Floats, k: int, allow: Ids | None = None, *, exact: bool = False) -> tuple[Floats, Ids]:
         """The k best rows for each query: scores float32 (q, k') and ids int64 (q, k'), k' = min(k, rows allowed).
 
         A score is the dot product of the stored row and the query, summed in float64 and rounded once to float32: the
         same whatever k, the filter or the other queries. Order: score, then the lower id; so the first rows of a larger
         k are the rows of a smaller one. `allow` holds the ids that may be found; ids that are not here are ignored.
+
+        With lists, k of at most 100, fewer than four queries and no filter, a row may be missed, unless it is to be
+        `exact`: the rows are the best of some thousands that are likely. Scores and order are as ever, and the first
+        rows of a larger k (up to 100) are still the rows of a smaller one.
         Raises UsageError for queries that are not finite or of another width.
         """
         queries = np.ascontiguousarray(np.atleast_2d(queries), dtype=np.float32)
@@ -70,20 +78,20 @@ class Scan:
         if k < 0:
             raise UsageError(f"k must not be negative: {k}")
         if allow is None:
-            return self._best(queries, k, None)
+            return self._best(queries, k, None, exact)
         if (
             len(allow) * _BROAD >= len(self)
             and (more := 8 + 5 * k * len(self) // (4 * max(len(allow), 1))) <= _PRODUCT_K
         ):
             # The best among all, in order, and of those the allowed: if they are k, they are the best k of the allowed.
-            scores, ids = self._best(queries, more, None)
+            scores, ids = self._best(queries, more, None, exact=True)
             kept = _among(ids, allow)
             if kept.sum(axis=1).min(initial=k) >= k:
                 first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
                 return np.take_along_axis(scores, first, axis=1), np.take_along_axis(ids, first, axis=1)
-        return self._best(queries, k, np.flatnonzero(np.isin(self.ids, allow)))
+        return self._best(queries, k, np.flatnonzero(np.isin(self.ids, allow)), exact=True)
 
-    def _best(self, queries: Floats, k: int, places: Ids | None) -> tuple[Floats, Ids]:
+    def _best(self, queries: Floats, k: int, places: Ids | None, exact: bool) -> tuple[Floats, Ids]:
         """`top` among the rows at these places, None for all."""
         count = len(self) if places is None else len(places)
         k = min(k, count)
@@ -91,11 +99,17 @@ class Scan:
         ids = np.empty((len(queries), k), np.int64)
         if not k:
             return scores, ids
-        for row, (found_scores, found_ids) in enumerate(self._found(queries, k, places)):
+        for row, (found_scores, found_ids) in enumerate(self._found(queries, k, places, exact)):
             scores[row], ids[row] = found_scores, found_ids
         return scores, ids
 
-    def _found(self, queries: Floats, k: int, places: Ids | None) -> Iterator[tuple[Floats, Ids]]:
+    def _found(self, queries: Floats, k: int, places: Ids | None, exact: bool) -> Iterator[tuple[Floats, Ids]]:
+        if self._lists is not None and not exact and len(queries) < _MANY and k <= _FIRST_PASS_K:
+            for query in queries:
+                near = self._lists.near(query)
+                enough = near is not None and len(near) >= min(_FIRST_PASS_K, len(self))
+                yield from self._settled(query[None], k, near if enough else None)
+            return
         chosen: list[Ids | None] = [None] * len(queries)
         if len(queries) >= _MANY and k <= _PRODUCT_K:
             from sightline.index import product  # torch, which a search by text does not need

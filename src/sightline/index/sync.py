@@ -14,7 +14,7 @@ import pyarrow as pa
 from PIL import Image
 
 from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageError
-from sightline.index import lock, walk
+from sightline.index import lists, lock, walk
 from sightline.index.folder import claim, exists
 from sightline.index.item import Item
 from sightline.index.plan import Plan, below, compare, rows_by_path
@@ -112,6 +112,7 @@ def sync(
             _encode(table, plan, encoder, summary, report)
             report(Progress("finishing"))
             table.tidy()
+            lists.refresh(table)
     return summary
 
 

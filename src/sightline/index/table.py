@@ -106,14 +106,23 @@ class Table:
             n = dataset.count_rows()
             ids = np.empty(n, np.int64)
             matrix = np.empty((n, self.model.dim), np.float16)
-            for batch in dataset.to_batches(columns=["id", "vector"]):
-                start, stop = stop, stop + batch.num_rows
-                ids[start:stop] = batch.column("id").to_numpy()
-                matrix[start:stop] = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
+            for some, vectors in self._batches(dataset):
+                start, stop = stop, stop + len(some)
+                ids[start:stop], matrix[start:stop] = some, vectors
             if stop != n:
                 raise ValueError(f"{stop} rows where there should be {n}")
         self._remember(dataset, ids)
         return ids, matrix
+
+    def batches(self) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
+        """As `vectors`, some rows at a time: for whoever does not need them all in memory."""
+        with self._reading():
+            yield from self._batches(self._dataset)
+
+    def _batches(self, dataset: Any) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
+        for batch in dataset.to_batches(columns=["id", "vector"]):
+            vectors = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
+            yield batch.column("id").to_numpy(), vectors
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """The named columns of all rows."""
