@@ -162,4 +162,4 @@ def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, wor
     assert len(asked) == 1
     exact = {result.id: result.score for result in index.search("dog", k=600, exact=True)}
     assert [exact[result.id] for result in results] == [result.score for result in results]
-    assert len(set(found(results)) & set(best(vectors, query, 10))) >= 7
+    assert results[0].id in best(vectors, query, 3)

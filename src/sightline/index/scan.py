@@ -184,6 +184,8 @@ class Scan:
     def _threaded(self, work: Callable[[int, int], T], count: int) -> list[T]:
         """work(lo, hi) for parts of `count` rows, each large enough to be worth a thread."""
         threads = min(os.cpu_count() or 1, 1 + 2 * self.dim * count // _PART)
+        if threads == 1:
+            return [work(0, count)]
         cuts = [count * part // threads for part in range(threads + 1)]
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(work, cuts, cuts[1:]))
