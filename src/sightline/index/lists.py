@@ -75,7 +75,10 @@ class Lists:
             found = np.empty(fetch, np.float32), np.empty(fetch, np.int64)
             given = (faiss.swig_ptr(array) for array in (*mine, *found))
             told = faiss.SearchParametersIVF(nprobe=len(mine[0]))
+            before = faiss.omp_get_max_threads()
+            faiss.omp_set_num_threads(1)  # of this thread's own: the parts are threads enough
             self._index.search_preassigned_c(1, faiss.swig_ptr(unit), fetch, *given, False, told)
+            faiss.omp_set_num_threads(before)
             return found
 
         with ThreadPoolExecutor(threads) as pool:
