@@ -90,7 +90,7 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         first = lists.Lists.of(table, ids, matrix)
         opened = time.perf_counter() - begin
     assert first is not None
-    scan = Scan(ids, matrix, first)
+    scan = Scan(ids, matrix, lambda: first)
     times: dict[bool, list[float]] = {True: [], False: []}
     found: dict[tuple[bool, int], list[np.ndarray]] = {}
     for turn in range(-1, QUERIES):

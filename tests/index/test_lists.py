@@ -52,7 +52,7 @@ def opened(table):
     ids, matrix = table.vectors()
     first = Lists.of(table, ids, matrix)
     assert first is not None
-    return Scan(ids, matrix, first)
+    return Scan(ids, matrix, lambda: first)
 
 
 def one_by_one(scan, queries, k, **how):
@@ -77,7 +77,7 @@ def test_all_candidates_give_what_an_exact_search_gives(table, queries, monkeypa
 def test_few_candidates_hold_nearly_all_of_the_nearest(table, queries):
     scan = opened(table)
     scores, ids = one_by_one(scan, queries, 10)
-    looked_at = [len(scan._lists.near(query)) for query in queries]
+    looked_at = [len(scan._lists().near(query)) for query in queries]
     assert max(looked_at) == 120
     assert recall(ids, one_by_one(scan, queries, 10, exact=True)[1]) > 0.97
     _, matrix = table.vectors()
@@ -134,7 +134,7 @@ def test_lists_of_rows_that_are_gone_lead_to_an_exact_search(table):
     near = np.argsort(-(matrix.astype(np.float32) @ query))[:1500]
     table.remove(near.tolist())
     scan = opened(table)
-    assert scan._lists.near(query) is None
+    assert scan._lists().near(query) is None
     np.testing.assert_array_equal(scan.top(query[None], 10)[1], scan.top(query[None], 10, exact=True)[1])
 
 
@@ -192,7 +192,7 @@ def test_lists_are_written_anew_when_enough_is_new_or_gone(table):
     table.remove(list(range(200)))
     refresh(table)
     assert file.read_bytes() != before[1], "200 and 100 are not, though the number is nearly the same"
-    assert not len(opened(table)._lists._uncovered)
+    assert not len(opened(table)._lists()._uncovered)
     assert {entry.name for entry in table.folder.iterdir()} == {LISTS, "items.lance"}
 
 
@@ -230,7 +230,7 @@ def test_an_interrupt_keeps_the_file_of_before(table, monkeypatch):
         refresh(table)
     assert (table.folder / LISTS).read_bytes() == before
     assert {entry.name for entry in table.folder.iterdir()} == {LISTS, "items.lance"}
-    assert len(opened(table)._lists._uncovered) == 1000
+    assert len(opened(table)._lists()._uncovered) == 1000
 
 
 def test_a_reader_keeps_the_lists_it_opened(table, queries):
@@ -252,7 +252,7 @@ def test_sync_writes_them_for_a_large_table_only(photos, index, encoder, monkeyp
         draw(photos / "more" / f"{seed}.png", 100 + seed)
     sync(index, [photos], encoder)
     table = Table.open(index)
-    assert len(opened(table)._lists._places) == 28
+    assert len(opened(table)._lists()._places) == 28
     made = (index / LISTS).stat().st_ino
     draw(photos / "one.png", 200)
     sync(index, [photos], encoder)

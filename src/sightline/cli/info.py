@@ -29,6 +29,6 @@ def command(index: IndexOption = None) -> None:
         "columns": ", ".join(columns),
     }
     if (folder / LISTS).is_file():
-        lines["first pass"] = f"approximate, with {LISTS}; search --exact does without"
+        lines["first pass"] = f"{LISTS}, for programs that ask often"
     for name, value in lines.items():
         print(f"{name:<12} {value}")

@@ -31,9 +31,6 @@ def command(
         str | None,
         typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Look at every picture, in a large index too (see `sightline info`).")
-    ] = False,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
@@ -53,7 +50,7 @@ def command(
 
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
-    found = opened.search(query, k, where, exact=exact)
+    found = opened.search(query, k, where, exact=True)  # to open a first pass takes longer than one exact search
     if html is not None:
         from sightline.search.sheet import Section, cards, picture, write_sheet
 

@@ -20,7 +20,7 @@ faiss: Any = _faiss  # its types lack half of what is used here
 Ids = npt.NDArray[np.int64]
 Sums = npt.NDArray[np.uint64]
 
-FIRST_PASS_ROWS = 2_000_000
+FIRST_PASS_ROWS = 4_000_000
 """Tables below this size are searched exactly (benchmarks/first_pass.py and docs/decisions/0005-exact-search.md)."""
 _LISTS = 1024
 _PROBED = 4

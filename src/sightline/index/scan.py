@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import faiss
@@ -39,12 +39,15 @@ class Scan:
     ids: int64 (n,), each once. matrix: float16 (n, dim), rows of unit length; it is kept, not copied (and must not be
     changed). FAISS's scalar-quantiser scanner reads it where it is: an index of FAISS's would copy it into memory
     without huge pages, which takes twice the room and twice the time. Usable from several threads. Raises IndexDamaged
-    for vectors that are not finite numbers. With `lists`, an approximate first pass serves few queries at a time.
+    for vectors that are not finite numbers. `lists` opens an approximate first pass for few queries at
+    a time, when one is to be asked that need not be exact.
     """
 
-    def __init__(self, ids: Ids, matrix: npt.NDArray[np.float16], lists: Lists | None = None) -> None:
+    def __init__(
+        self, ids: Ids, matrix: npt.NDArray[np.float16], lists: Callable[[], Lists | None] = lambda: None
+    ) -> None:
         n, self.dim = matrix.shape
-        self._lists = lists
+        self._lists = cache(lists)
         self.ids = np.ascontiguousarray(ids, dtype=np.int64)
         self._matrix = np.ascontiguousarray(matrix, dtype=np.float16)
         self._rows = np.arange(n)
@@ -104,9 +107,9 @@ class Scan:
         return scores, ids
 
     def _found(self, queries: Floats, k: int, places: Ids | None, exact: bool) -> Iterator[tuple[Floats, Ids]]:
-        if self._lists is not None and not exact and len(queries) < _MANY and k <= _FIRST_PASS_K:
+        if not exact and len(queries) < _MANY and k <= _FIRST_PASS_K and (lists := self._lists()) is not None:
             for query in queries:
-                near = self._lists.near(query)
+                near = lists.near(query)
                 enough = near is not None and len(near) >= min(_FIRST_PASS_K, len(self))
                 yield from self._settled(query[None], k, near if enough else None)
             return
