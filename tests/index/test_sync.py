@@ -10,8 +10,16 @@ import pyarrow as pa
 import pytest
 
 from fakes import FakeEncoder
-from sightline.errors import ImageError, IndexFault, IndexLocked, IndexTooNew, ModelMismatch, UsageError
-from sightline.index import Summary, Table, forget, lock, sync, walk
+from sightline.errors import (
+    CheckpointError,
+    ImageError,
+    IndexFault,
+    IndexLocked,
+    IndexTooNew,
+    ModelMismatch,
+    UsageError,
+)
+from sightline.index import Summary, Table, forget, fsck, lock, sync, walk
 from sightline.index import item as item_module
 from sightline.index import table as table_module
 from sightline.index.folder import NAME, exists
@@ -429,3 +437,22 @@ def test_an_interrupt_out_of_a_commit_doubles_nothing(photos, index, encoder, mo
     assert len(held) == len(set(held)) == 3
     assert sync(index, [photos], encoder).added == 5
     assert sorted(contents(index)) == sorted(photos.rglob("*.png"))
+
+
+def test_an_index_without_pictures_binds_no_model(photos, index, encoder):
+    """Left by a run whose model turned out to be broken, say: the next one may be another."""
+
+    class Broken(FakeEncoder):
+        def stream_images(self, items, open):
+            raise CheckpointError("not a whole file")
+            yield
+
+    broken = Broken(fingerprint="1" * 64)
+    with pytest.raises(CheckpointError):
+        sync(index, [photos], broken)
+    assert Table.open(index).count() == 0
+    sync(index, [photos], encoder)
+    assert Table.open(index).model.fingerprint == encoder.fingerprint
+    assert fsck.check(index) == []
+    with pytest.raises(ModelMismatch, match="as it was then"):
+        sync(index, [photos], broken)

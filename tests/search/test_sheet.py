@@ -120,7 +120,7 @@ def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "write_text", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UsageError, match=r"sheet\.html.*disk full"):
         write_sheet(file, "x", [])
     assert file.read_text() == "<!DOCTYPE html>old"
     assert list(tmp_path.iterdir()) == [tmp_path / "sheet.html"]

@@ -19,6 +19,7 @@ def command(
       sightline fsck
       sightline fsck --repair
     """
+    from sightline.index.faults import repair as repair_hint
     from sightline.index.fsck import check
     from sightline.index.fsck import repair as keep_whole
 
@@ -33,7 +34,8 @@ def command(
     if repair and not left:
         print("repaired; `sightline index` on the same folders brings back what was lost")
         return
-    raise IndexDamaged(
-        f"{folder}: {len(left)} problems"
-        + ("; `sightline fsck --repair` keeps what is whole" if not repair else " are left; index into a new folder")
-    )
+    count = "1 problem" if len(left) == 1 else f"{len(left)} problems"
+    if repair:
+        raise IndexDamaged(f"{folder}: after the repair {count} left; index into a new folder")
+    whole = any(problem.repairable for problem in left)
+    raise IndexDamaged(f"{folder}: {count}; " + (repair_hint(folder) if whole else "nothing can be kept: delete it"))

@@ -122,6 +122,8 @@ def _usage(error: typer.TyperException, args: list[str]) -> str:
     hint = f"see `sightline {command} --help`" if command else "see `sightline --help`"
     if message.startswith("No such option") and command == "search":
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
+    if message.startswith("Got unexpected extra argument") and command == "search":
+        hint = 'words with spaces between them want quotes: sightline search "a dog"; ' + hint
     return f"{message} ({hint})"
 
 

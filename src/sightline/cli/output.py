@@ -47,7 +47,8 @@ def index_folder(given: Path | None) -> Path:
 def check_picture(file: Path) -> None:
     """Raises UsageError if there is no such file."""
     if not os.path.isfile(file):  # noqa: PTH113 (which takes any name)
-        raise UsageError(f"{file}: there is no such picture")
+        there = os.path.isdir(file)  # noqa: PTH112
+        raise UsageError(f"{file}: " + ("that is a folder, not a picture" if there else "there is no such picture"))
 
 
 def one_line(text: str) -> str:

@@ -48,16 +48,13 @@ def command(
 
     from sightline.search import Query, open_index
 
+    if html is not None:
+        from sightline.search.sheet import check_place
+
+        check_place(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
     found = opened.search(query, k, where, exact=True)  # to open a first pass takes longer than one exact search
-    if html is not None:
-        from sightline.search.sheet import Section, cards, picture, write_sheet
-
-        note = f"{len(found)} of {len(opened):,} pictures" + (f" where {where}" if where else "")
-        examples = [picture(file) for file in query.images]
-        write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
-        typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
     if as_json:
         write_json({key: getattr(r, key) for key in ("rank", "score", "uri", "kind", "start", "end")} for r in found)
     else:
@@ -66,3 +63,10 @@ def command(
             typer.echo(
                 "nothing found: " + ("no picture fulfils the condition" if where else "the index is empty"), err=True
             )
+    if html is not None:
+        from sightline.search.sheet import Section, cards, picture, write_sheet
+
+        note = f"{len(found)} of {len(opened):,} pictures" + (f" where {where}" if where else "")
+        examples = [picture(file) for file in query.images]
+        write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
+        typer.echo(f"contact sheet: {one_line(str(html))}", err=True)

@@ -33,6 +33,7 @@ class _Findings:
     manifests: dict[int, str] = field(default_factory=dict)
     fragments: dict[int, str] = field(default_factory=dict)
     rows: dict[int, tuple[int, str]] = field(default_factory=dict)
+    held: dict[int, int] = field(default_factory=dict)
     done: bool = False
 
     def blame(self, step: list[Any], reason: str) -> None:
@@ -45,7 +46,9 @@ class _Findings:
             Problem(f"version {version} cannot be read ({reason})", str(table / "_versions"), self.version is not None)
             for version, reason in self.manifests.items()
         ]
-        found += [Problem(f"part {id} cannot be read ({reason})", str(table)) for id, reason in self.fragments.items()]
+        for id, reason in self.fragments.items():
+            lost = f" with {self.held[id]} of {sum(self.held.values())} pictures" if id in self.held else ""
+            found.append(Problem(f"part {id}{lost} cannot be read ({reason})", str(table)))
         return found + [Problem(reason, f"{table}, row {id}") for id, reason in self.rows.values()]
 
 
@@ -120,6 +123,8 @@ def _attempt(folder: Path, findings: _Findings) -> None:
                     raise IndexFault(f"{folder} cannot be checked: {reason}")
                 case ["newer", message]:
                     raise IndexTooNew(message)
+                case ["holds", id, rows]:
+                    findings.held[id] = rows
                 case ["table", version]:
                     findings.version = version
                 case ["row", address, id, reason]:

@@ -5,6 +5,7 @@ the process. "at" is said before each step that could; whoever listens then know
 of the next attempt, in SKIP (JSON: the list of what "at" named).
 
     ["at", "manifest", version]  ["at", "fragment", id]   what is read next
+    ["holds", id, rows]                                   so many rows are in a fragment, broken or not
     ["broken", reason]                                    it cannot be
     ["denied", reason]                                    it may be whole, but the system does not let us read it
     ["newer", message]                                    a newer Sightline wrote it
@@ -62,6 +63,7 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
     for fragment in dataset.get_fragments():
         if ["fragment", fragment.fragment_id] in skip:
             continue
+        say("holds", fragment.fragment_id, fragment.physical_rows - fragment.num_deletions)
         say("at", "fragment", fragment.fragment_id)
         try:
             rows = list(read(dataset, fragment))

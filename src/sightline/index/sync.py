@@ -137,16 +137,23 @@ def _scanning(done: int, total: int, path: Path) -> Progress:
 
 def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
     """The table, made if there is something to put into it."""
+    model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision)
     if not exists(folder):
-        model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision)
         return Table.create(folder, model) if found.files else None
     table = Table.open(folder)
-    if table.model.fingerprint != encoder.fingerprint:
+    if table.model.fingerprint == encoder.fingerprint:
+        return table
+    if not table.count():  # left by a run whose model turned out to be broken, say: it binds nobody
+        return Table.create(folder, model)
+    if table.model.name == encoder.name:
         raise ModelMismatch(
-            f"{folder} was built by {table.model.name} ({table.model.fingerprint[:12]}), not by {encoder.name} "
-            f"({encoder.fingerprint[:12]}): use --model {table.model.name}, or another folder with --index"
+            f"{folder} was built by {encoder.name} as it was then; its weights, config or preprocessing are others "
+            f"now: index into another folder with --index, or delete {folder} first"
         )
-    return table
+    raise ModelMismatch(
+        f"{folder} was built by {table.model.name} ({table.model.fingerprint[:12]}), not by {encoder.name} "
+        f"({encoder.fingerprint[:12]}): use --model {table.model.name}, or another folder with --index"
+    )
 
 
 def _amend(table: Table, plan: Plan) -> None:

@@ -79,10 +79,10 @@ class Table:
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], model: ModelRecord) -> "Table":
-        """A new, empty table in `folder`."""
+        """A new, empty table in `folder`, in the place of one that may be there."""
         folder = Path(folder).absolute()
         with faults.writing(folder):
-            dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME))
+            dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME), mode="overwrite")
         return cls(folder, dataset)
 
     # ---- reading

@@ -68,6 +68,8 @@ class Config:
     def from_folder(cls, folder: Path) -> Self:
         """Reads `config.json`, or open_clip's own file where there is no other."""
         own, other = folder / "config.json", folder / "open_clip_config.json"
+        if not own.exists() and not other.exists():
+            raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
         return cls.from_dict(read_json(other if other.is_file() and not own.exists() else own))
 
     def to_dict(self) -> dict[str, Any]:

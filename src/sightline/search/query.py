@@ -46,7 +46,8 @@ class Query:
         if not all(isinstance(text, str) and text.strip() for text in self.texts + self.avoid):
             raise UsageError("a text of the query is empty: say in words what to look for")
         if not self.texts and not self.images:
-            raise UsageError("the query is empty: give words or a picture to look for")
+            more = ", not only what to avoid" if self.avoid else ""
+            raise UsageError(f"the query is empty: give words or a picture to look for{more}")
 
     @classmethod
     def of(cls, query: Any) -> Query:

@@ -79,14 +79,9 @@ def picture(source: Any) -> bytes:
     return buffer.getvalue()
 
 
-def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
-    """Write the sheet, whole or not at all; the title is shown above several sections.
-
-    Raises UsageError if the file's folder does not exist, or if `file` is a folder or a file that is no page: a slip
-    of the pen must not cost a photo.
-    """
-    from sightline.files import replacing
-
+def check_place(file: str | os.PathLike[str]) -> None:
+    """Raises UsageError if the file's folder does not exist, or if `file` is a folder or a file that is no page: a slip
+    of the pen must not cost a photo."""
     if not Path(file).absolute().parent.is_dir():
         raise UsageError(f"{file}: there is no folder to write this file into")
     if Path(file).is_dir():
@@ -95,11 +90,24 @@ def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Sec
         with Path(file).open("rb") as old:
             if old.read(14).lower() != b"<!doctype html":
                 raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
+
+
+def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
+    """Write the sheet, whole or not at all; the title is shown above several sections.
+
+    Raises what `check_place` raises, and UsageError if the file cannot be written.
+    """
+    from sightline.files import replacing
+
+    check_place(file)
     alone = len(sections) == 1
     body = "" if alone else f"<h1>{_text(title)}</h1>\n"
     body += "".join(_section(section, alone) for section in sections)
-    with replacing(Path(file)) as temporary:
-        temporary.write_text(PAGE.format(title=_text(title), style=STYLE, body=body), encoding="utf-8")
+    try:
+        with replacing(Path(file)) as temporary:
+            temporary.write_text(PAGE.format(title=_text(title), style=STYLE, body=body), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: the contact sheet cannot be written there ({error.strerror or error})") from error
 
 
 def _section(section: Section, alone: bool) -> str:
