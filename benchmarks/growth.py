@@ -6,7 +6,7 @@
 "memory": `sightline index` over each count of photos in turn, its resident memory sampled ten times a second: the
 peak, and the median over the second half of the run. "adding": in turn, `sightline index` of the new photos into no
 index, of nothing new among those held, and of the new among those held; medians and ratios. Photos are those below
-PHOTOS, as often as needed, each copy with bytes of its own. The figures go to growth.json in the working folder.
+PHOTOS, as often as needed, each copy with bytes of its own. The figures go to growth.json beside this file.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.work) as work:
         found = {"what": given.what, "model": given.model, **globals()[given.what](given, Path(work))}
     print(json.dumps(found, indent=1))
-    Path("growth.json").write_text(json.dumps(found, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
