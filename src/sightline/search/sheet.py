@@ -82,14 +82,20 @@ def picture(source: Any) -> bytes:
 def check_place(file: str | os.PathLike[str]) -> None:
     """Raises UsageError if the file's folder does not exist, or if `file` is a folder or a file that is no page: a slip
     of the pen must not cost a photo."""
-    if not Path(file).absolute().parent.is_dir():
+    try:
+        there = Path(file).absolute().parent.is_dir()
+        folder, start = Path(file).is_dir(), b""
+        if not folder and Path(file).exists():
+            with Path(file).open("rb") as old:
+                start = old.read(14).lower()
+    except OSError as error:  # a name that is too long, a file that is not ours to read
+        raise UsageError(f"{file}: the contact sheet cannot be written there ({error.strerror})") from error
+    if not there:
         raise UsageError(f"{file}: there is no folder to write this file into")
-    if Path(file).is_dir():
+    if folder:
         raise UsageError(f"{file} is a folder: name a file for the contact sheet")
-    if Path(file).exists():
-        with Path(file).open("rb") as old:
-            if old.read(14).lower() != b"<!doctype html":
-                raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
+    if start not in (b"", b"<!doctype html"):
+        raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
 
 
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
