@@ -8,7 +8,6 @@ An index of random vectors, built by a ViT-B/32 with random weights; VOCABULARY 
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from measure import in_turn, ratio, report
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from measure import in_turn, random_b32, ratio, report
 
 import sightline
 from sightline.index import lock
@@ -32,11 +30,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        model, index = Path(scratch) / "model", Path(scratch) / "index"
-        CLIPModel(CLIPConfig()).save_pretrained(model)
-        CLIPImageProcessor().save_pretrained(model)
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copyfile(given.vocabulary / f"clip-{name}", model / name)
+        model, index = random_b32(Path(scratch) / "model", given.vocabulary), Path(scratch) / "index"
         fill(index, sightline.load(model), given.items)
         command = [str(Path(sys.executable).with_name("sightline")), "search", "--index", str(index)]
         devnull = {"stdout": subprocess.DEVNULL, "check": True, "env": os.environ}

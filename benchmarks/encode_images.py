@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import in_turn, product_peak, ratio, report, seconds
+from measure import in_turn, product_peak, random_b32, ratio, report, seconds
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from transformers import CLIPImageProcessor, CLIPModel
 
 import sightline
 from sightline.processing.images import open_image
@@ -39,9 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        model = Path(scratch) / "model"
-        CLIPModel(CLIPConfig()).save_pretrained(model)
-        CLIPImageProcessor().save_pretrained(model)
+        model = random_b32(Path(scratch) / "model")
         photos = sorted(given.photos.glob("*.jpg"))
         random.Random(0).shuffle(photos)
         size = BATCH if given.mosaics else 2 * BATCH

@@ -10,7 +10,6 @@ tower's products for the tokens that there are, without padding, at the speed of
 import argparse
 import json
 import random
-import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import in_turn, product_peak, ratio, report
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from measure import in_turn, product_peak, random_b32, ratio, report
+from transformers import CLIPModel, CLIPTokenizer
 
 import sightline
 
@@ -46,11 +45,7 @@ def main() -> None:
     size = given.captions // given.rounds
     warm_up, *sets = (texts[i * size : (i + 1) * size] for i in range(-1, given.rounds))
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder)
-        CLIPModel(CLIPConfig()).save_pretrained(model)
-        CLIPImageProcessor().save_pretrained(model)
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copyfile(given.vocabulary / f"clip-{name}", model / name)
+        model = random_b32(Path(folder), given.vocabulary)
         report(__file__, {"captions": size * given.rounds} | measure(model, [texts[-BATCH:] or warm_up, *sets]))
 
 

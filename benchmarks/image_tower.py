@@ -9,7 +9,6 @@ once. One picture (a file) and one query (words), warm, are compared with `trans
 
 import argparse
 import random
-import shutil
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -21,8 +20,7 @@ import torch
 from encode_images import PRODUCTS
 from encode_images import peer as peer_images
 from encode_texts import peer as peer_texts
-from measure import in_turn, product_peak, ratio, report, seconds
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from measure import in_turn, product_peak, random_b32, ratio, report, seconds
 
 import sightline
 from sightline.encoder.hardware import one_core_threads
@@ -39,11 +37,7 @@ def main() -> None:
     files = sorted(given.photos.glob("*.jpg"))
     random.Random(0).shuffle(files)
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder)
-        CLIPModel(CLIPConfig()).save_pretrained(model)
-        CLIPImageProcessor().save_pretrained(model)
-        for name in ("vocab.json", "merges.txt"):
-            shutil.copyfile(given.vocabulary / f"clip-{name}", model / name)
+        model = random_b32(Path(folder), given.vocabulary)
         report(__file__, share(model) | one(model, files[:24]))
 
 

@@ -1,6 +1,7 @@
 """What the benchmarks share: candidates in turn, medians and ratios, the machine's own limits, a report as JSON."""
 
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -8,6 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+
+def random_b32(folder: Path, vocabulary: Path | None = None) -> Path:
+    """A ViT-B/32 with random weights, written into the folder; `vocabulary` holds CLIP's `clip-vocab.json` and
+    `clip-merges.txt`, for texts."""
+    CLIPModel(CLIPConfig()).save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)
+    if vocabulary is not None:
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copyfile(vocabulary / f"clip-{name}", folder / name)
+    return folder
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -57,7 +57,7 @@ def open_index(
     """
     index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
     if model is not None:
-        index.encoder()
+        index.check_model()
     return index
 
 
@@ -89,16 +89,28 @@ class Index:
         self._check(self._encoder)
         return self._encoder
 
+    def check_model(self) -> None:
+        """Raises ModelMismatch where the model is not the one that built the index."""
+        if self._brought is not None:
+            self.encoder()
+        else:
+            self._named()  # a name needs no torch to be told apart
+
     def _for(self, query: Query) -> Any:
         """What encodes the query. Words alone need no torch, unless the caller has brought an encoder."""
         if query.images or self._brought is not None:
             return self.encoder()
+        words = self._named()
+        return words if words.usable else self.encoder()
+
+    def _named(self) -> Words:
+        """The model of the name that is known, as far as it needs no torch; raises what `encoder` raises."""
         if self._words is None:
             from sightline.encoder import Words
 
             self._words = Words(self._name, revision=self._revision)
         self._check(self._words)
-        return self._words if self._words.usable else self.encoder()
+        return self._words
 
     def _check(self, model: Encoder | Words) -> None:
         if model.fingerprint != self.table.model.fingerprint:
