@@ -34,6 +34,10 @@ class ImageError(SightlineError):
         self.reason = reason
 
 
+class FilmError(ImageError):
+    """A film cannot be read."""
+
+
 class IndexFault(SightlineError):
     """An index folder cannot be used. The subclasses say why."""
 
