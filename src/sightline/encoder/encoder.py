@@ -73,9 +73,8 @@ class Encoder(Source):
         tower = self._text  # opened here, not by each of the workers
 
         def embed(rows: list[int]) -> Vectors:
-            # Attention is causal and pooling at the end token, so what is padded on the right needs no mask.
-            ids, _ = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._embed(tower, ids, torch.int64)
+            ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
+            return self._embed(tower, torch.int64, ids, mask)
 
         # Texts of one length share a batch: padding to the longest of all would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
@@ -145,7 +144,7 @@ class Encoder(Source):
             pixels = np.zeros((batch, *next(iter(good.values())).shape), np.uint8)
             for i, picture in good.items():
                 pixels[i] = picture
-            vectors = self._embed(tower, self.profile.normalise(pixels), self.dtype)
+            vectors = self._embed(tower, self.dtype, self.profile.normalise(pixels))
             return [found if isinstance(found, ImageError) else vectors[i] for i, found in enumerate(prepared)]
 
         with closing(self._spread(embed, groups)) as done:
@@ -180,9 +179,9 @@ class Encoder(Source):
         with closing(ordered_map(work, groups, one_core_threads(workers), workers + 1)) as done:
             yield from done
 
-    def _embed(self, tower: Tower, inputs: NDArray[Any], dtype: torch.dtype) -> Vectors:
+    def _embed(self, tower: Tower, dtype: torch.dtype, *inputs: NDArray[Any]) -> Vectors:
         """A batch through a tower: float32 rows of unit length, normalised in float32 whatever the model's dtype."""
         with torch.inference_mode(), self._turn:
-            embeds = tower.embed(torch.from_numpy(inputs).to(self.device, dtype))
+            embeds = tower.embed(*(torch.from_numpy(array).to(self.device, dtype) for array in inputs))
             vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
         return vectors

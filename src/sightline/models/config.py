@@ -84,3 +84,54 @@ class Config:
         """Writes `config.json` into `folder`."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_json(Path(folder) / "config.json", self.to_dict())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairConfig(Config):
+    """A whole model's settings, its two towers' among them, which may be given as dictionaries."""
+
+    projection_dim: int
+
+    def __post_init__(self) -> None:
+        for name, kind in _towers(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, kind.from_dict(value))
+            elif not isinstance(value, kind):
+                raise CheckpointError(
+                    f"{self.model_type} config: {name} is {type(value).__name__}, expected {kind.__name__}"
+                )
+        super().__post_init__()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        towers = {}
+        for name in _towers(cls):
+            parts = [data.get(key) or {} for key in (name, f"{name}_dict")]
+            for part in parts:
+                if not isinstance(part, Mapping):
+                    raise CheckpointError(f"{cls.model_type} config: {name} is {part!r}, expected an object")
+            # Files before release 4.23 keep a second copy, which wins where the two differ.
+            towers[name] = {**parts[0], **parts[1]}
+        rest = {key: value for key, value in data.items() if not key.endswith("_config_dict")}
+        return super().from_dict(rest | towers)
+
+    @classmethod
+    def tower(cls, data: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+        """A tower's own settings out of its config or out of the whole model's, whose projection width counts."""
+        if data.get("model_type") == cls.model_type or part in data or "model_cfg" in data:
+            whole = cls.from_dict(data)
+            own: dict[str, Any] = getattr(whole, part).to_dict()
+            return own | ({"projection_dim": whole.projection_dim} if "projection_dim" in own else {})
+        return data
+
+
+def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
+    hints = get_type_hints(kind).items()
+    return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
+
+
+def check_heads(model_type: str, width: int, heads: int) -> None:
+    """Raises `CheckpointError` for a width that the heads cannot share evenly."""
+    if width % heads:
+        raise CheckpointError(f"{model_type} config: hidden_size {width} is no multiple of {heads} heads")

@@ -14,7 +14,7 @@ from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import write_json
 from sightline.models.config import Config
-from sightline.nn.attention import SelfAttention
+from sightline.nn.attention import Attention
 from sightline.nn.transformer import Transformer
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
@@ -98,7 +98,7 @@ class PretrainedModel(nn.Module):
         if name not in ATTENTION:
             raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
         for module in self.modules():
-            if isinstance(module, SelfAttention):
+            if isinstance(module, Attention):
                 module.implementation = name
 
     def gradient_checkpointing_enable(self) -> None:
@@ -133,12 +133,21 @@ class Tower(PretrainedModel):
     """The half of a family's model that maps one kind of input into the space that both share."""
 
     @property
+    def frames(self) -> int:
+        """Pictures in one input: 1, or as many as a tower for film takes."""
+        return 1
+
+    @property
     def rows(self) -> int:
         """At most so many rows, tokens that is, does one input add to the products that the tower computes."""
         raise NotImplementedError
 
-    def embed(self, inputs: torch.Tensor) -> torch.Tensor:
-        """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work."""
+    def embed(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work.
+
+        Inputs are tokens (B, L) with their `mask` (B, L), 0 for padding, pictures (B, C, H, W) or, of a tower with
+        several `frames`, films (B, frames, C, H, W).
+        """
         raise NotImplementedError
 
 

@@ -11,14 +11,38 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sightline.errors import SightlineError
 
 
-class SelfAttention(nn.Module):
-    """Softmax attention of a sequence over itself. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
+class Attention(nn.Module):
+    """What both kinds share. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
         self.implementation = "sdpa"
+
+    def weigh(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None
+    ) -> Tensor:
+        """`q` (B, H, L, D), `k` and `v` (B, H, S, D) -> (B, L, W); `forward` of the subclasses tells the rest."""
+        dropout = self.dropout if self.training else 0.0
+        if weights is not None or self.implementation == "eager":
+            y, scores = _eager(q, k, v, mask, causal, dropout)
+            if weights is not None:
+                weights.append(scores)
+        elif self.implementation == "flash_attention_2":
+            y = _flash(q, k, v, mask, causal, dropout)
+        else:
+            if causal and mask is not None:
+                mask, causal = mask & causal_mask(q.shape[-2], q.device), False
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+        return y.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(Attention):
+    """Softmax attention of a sequence over itself."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__(heads, dropout)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -32,19 +56,7 @@ class SelfAttention(nn.Module):
         """
         batch, length, width = x.shape
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        if weights is not None or self.implementation == "eager":
-            y, scores = _eager(q, k, v, mask, causal, dropout)
-            if weights is not None:
-                weights.append(scores)
-        elif self.implementation == "flash_attention_2":
-            y = _flash(q, k, v, mask, causal, dropout)
-        else:
-            if causal and mask is not None:
-                mask, causal = mask & causal_mask(length, x.device), False
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
-        y = self.out(y.transpose(1, 2).reshape(batch, length, width))
-        return y  # type: ignore[no-any-return]
+        return self.out(self.weigh(q, k, v, mask, causal, weights))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
         """What `forward` gives at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
@@ -56,6 +68,22 @@ class SelfAttention(nn.Module):
         seen = (places <= tokens[:, None])[:, None, None] if causal else None
         y = F.scaled_dot_product_attention(q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen)
         return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
+
+
+class CrossAttention(Attention):
+    """Softmax attention of one sequence over another. `bias`: of the query's, keys' and values' projections."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
+        super().__init__(heads, dropout)
+        self.q = nn.Linear(width, width, bias)
+        self.kv = nn.Linear(width, 2 * width, bias)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, seen: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """`x` (B, L, W) looks at `seen` (B, S, W) -> (B, L, W). A list given as `weights` receives (B, H, L, S)."""
+        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = self.kv(seen).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
 from sightline.models.clip.open_clip import from_open_clip
-from sightline.models.config import Config
+from sightline.models.config import Config, PairConfig, check_heads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class CLIPTextConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
+        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_dict(_tower(data, "text_config"))
+        return super().from_dict(CLIPConfig.tower(data, "text_config"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +62,17 @@ class CLIPVisionConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
+        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
         if self.patch_size > self.image_size:
             raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_dict(_tower(data, "vision_config"))
+        return super().from_dict(CLIPConfig.tower(data, "vision_config"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIPConfig(Config):
+class CLIPConfig(PairConfig):
     """The whole model's settings. The towers' may be given as dictionaries."""
 
     model_type: ClassVar[str] = "clip"
@@ -83,40 +83,8 @@ class CLIPConfig(Config):
     logit_scale_init_value: float = 2.6592
     initializer_factor: float = 1.0
 
-    def __post_init__(self) -> None:
-        for name, kind in (("text_config", CLIPTextConfig), ("vision_config", CLIPVisionConfig)):
-            value = getattr(self, name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, name, kind.from_dict(value))
-            elif not isinstance(value, kind):
-                raise CheckpointError(f"clip config: {name} is {type(value).__name__}, expected {kind.__name__}")
-        super().__post_init__()
-
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         if "model_cfg" in data:
             data = from_open_clip(data["model_cfg"])
-        for name in ("text_config", "vision_config", "text_config_dict", "vision_config_dict"):
-            if not isinstance(data.get(name) or {}, Mapping):
-                raise CheckpointError(f"clip config: {name} is {data[name]!r}, expected an object")
-        towers = {
-            # Files before release 4.23 keep a second copy, which wins where the two differ.
-            name: {**(data.get(name) or {}), **(data.get(f"{name}_dict") or {})}
-            for name in ("text_config", "vision_config")
-        }
-        rest = {key: value for key, value in data.items() if not key.endswith("_config_dict")}
-        return super().from_dict(rest | towers)
-
-
-def _tower(data: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    """A tower's own settings out of its config or out of the whole model's, whose projection width counts."""
-    if data.get("model_type") == "clip" or part in data or "model_cfg" in data:
-        whole = CLIPConfig.from_dict(data)
-        tower: Config = getattr(whole, part)
-        return tower.to_dict() | {"projection_dim": whole.projection_dim}
-    return data
-
-
-def _check_heads(model_type: str, width: int, heads: int) -> None:
-    if width % heads:
-        raise CheckpointError(f"{model_type} config: hidden_size {width} is no multiple of {heads} heads")
+        return super().from_dict(data)

@@ -5,40 +5,20 @@ Targets are the names in `CLIPModel`. One table a layout; each runs both ways.
 
 from collections.abc import Mapping
 
-from sightline.checkpoint.rules import Rule, drop, join, move, transpose
-
-
-def _norm(source: str, target: str) -> list[Rule]:
-    return [move(f"{source}.{kind}", f"{target}.{kind}") for kind in ("weight", "bias")]
-
-
-def _hugging_face_blocks(source: str, target: str) -> list[Rule]:
-    s, t = f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"
-    rules = [*_norm(f"{s}.layer_norm1", f"{t}.norm1"), *_norm(f"{s}.layer_norm2", f"{t}.norm2")]
-    for kind in ("weight", "bias"):
-        rules += [
-            join(f"{s}.self_attn.{{q,k,v}}_proj.{kind}", f"{t}.attention.qkv.{kind}"),
-            move(f"{s}.self_attn.out_proj.{kind}", f"{t}.attention.out.{kind}"),
-            move(f"{s}.mlp.fc1.{kind}", f"{t}.mlp.fc1.{kind}"),
-            move(f"{s}.mlp.fc2.{kind}", f"{t}.mlp.fc2.{kind}"),
-        ]
-    return rules
-
+from sightline.checkpoint.rules import Rule, drop, move, transpose
+from sightline.models.layouts import bare, block, linear, text
 
 HUGGING_FACE = (
     move("logit_scale", "logit_scale"),
     move("text_projection.weight", "text_projection.weight"),
     move("visual_projection.weight", "visual_projection.weight"),
-    move("text_model.embeddings.token_embedding.weight", "text_model.token_embedding.weight"),
-    move("text_model.embeddings.position_embedding.weight", "text_model.position_embedding"),
-    *_hugging_face_blocks("text_model", "text_model"),
-    *_norm("text_model.final_layer_norm", "text_model.final_norm"),
+    *text("text_model", "text_model"),
     move("vision_model.embeddings.class_embedding", "vision_model.class_embedding"),
     move("vision_model.embeddings.patch_embedding.weight", "vision_model.patch_embedding.weight"),
     move("vision_model.embeddings.position_embedding.weight", "vision_model.position_embedding"),
-    *_norm("vision_model.pre_layrnorm", "vision_model.pre_norm"),  # the reference's spelling
-    *_hugging_face_blocks("vision_model", "vision_model"),
-    *_norm("vision_model.post_layernorm", "vision_model.post_norm"),
+    *linear("vision_model.pre_layrnorm", "vision_model.pre_norm"),  # the reference's spelling
+    *block("vision_model.encoder.layers.*", "vision_model.transformer.blocks.*"),
+    *linear("vision_model.post_layernorm", "vision_model.post_norm"),
     drop("text_model.embeddings.position_ids"),
     drop("vision_model.embeddings.position_ids"),
 )
@@ -46,7 +26,7 @@ HUGGING_FACE = (
 
 def _openai_blocks(source: str, target: str) -> list[Rule]:
     s, t = f"{source}transformer.resblocks.*", f"{target}.transformer.blocks.*"
-    rules = [*_norm(f"{s}.ln_1", f"{t}.norm1"), *_norm(f"{s}.ln_2", f"{t}.norm2")]
+    rules = [*linear(f"{s}.ln_1", f"{t}.norm1"), *linear(f"{s}.ln_2", f"{t}.norm2")]
     for kind in ("weight", "bias"):
         rules += [
             move(f"{s}.attn.in_proj_{kind}", f"{t}.attention.qkv.{kind}"),
@@ -57,23 +37,23 @@ def _openai_blocks(source: str, target: str) -> list[Rule]:
     return rules
 
 
-def _openai(text: str) -> tuple[Rule, ...]:
-    """OpenAI's names; `text` stands before those of the text tower."""
+def _openai(tower: str) -> tuple[Rule, ...]:
+    """OpenAI's names; `tower` stands before those of the text tower."""
     return (
         move("logit_scale", "logit_scale"),
-        transpose(f"{text}text_projection", "text_projection.weight"),
+        transpose(f"{tower}text_projection", "text_projection.weight"),
         transpose("visual.proj", "visual_projection.weight"),
-        move(f"{text}token_embedding.weight", "text_model.token_embedding.weight"),
-        move(f"{text}positional_embedding", "text_model.position_embedding"),
-        *_openai_blocks(text, "text_model"),
-        *_norm(f"{text}ln_final", "text_model.final_norm"),
+        move(f"{tower}token_embedding.weight", "text_model.token_embedding.weight"),
+        move(f"{tower}positional_embedding", "text_model.position_embedding"),
+        *_openai_blocks(tower, "text_model"),
+        *linear(f"{tower}ln_final", "text_model.final_norm"),
         move("visual.class_embedding", "vision_model.class_embedding"),
         move("visual.conv1.weight", "vision_model.patch_embedding.weight"),
         move("visual.positional_embedding", "vision_model.position_embedding"),
-        *_norm("visual.ln_pre", "vision_model.pre_norm"),
+        *linear("visual.ln_pre", "vision_model.pre_norm"),
         *_openai_blocks("visual.", "vision_model"),
-        *_norm("visual.ln_post", "vision_model.post_norm"),
-        *(drop(name) for name in ("input_resolution", "context_length", "vocab_size", f"{text}attn_mask")),
+        *linear("visual.ln_post", "vision_model.post_norm"),
+        *(drop(name) for name in ("input_resolution", "context_length", "vocab_size", f"{tower}attn_mask")),
     )
 
 
@@ -81,21 +61,12 @@ OPENAI = _openai("")
 OPEN_CLIP_CUSTOM_TEXT = _openai("text.")
 
 
-def _bare(tower: str) -> tuple[Rule, ...]:
-    """A tower saved alone by the reference since release 5: names without the prefix that they have in the whole."""
-    return tuple(
-        Rule(tuple(source.removeprefix(tower) for source in rule.sources), rule.target, rule.transposed)
-        for rule in HUGGING_FACE
-        if rule.sources[0].startswith(tower)
-    )
-
-
 # Each marked by keys that no other layout has; one of a tower's suffices, as a file may hold one tower alone.
 TABLES: Mapping[str, tuple[Rule, ...]] = {
     "text_model.embeddings.token_embedding.weight": HUGGING_FACE,
     "vision_model.embeddings.class_embedding": HUGGING_FACE,
-    "embeddings.token_embedding.weight": _bare("text_model."),
-    "embeddings.class_embedding": _bare("vision_model."),
+    "embeddings.token_embedding.weight": bare(HUGGING_FACE, "text_model."),
+    "embeddings.class_embedding": bare(HUGGING_FACE, "vision_model."),
     "text.token_embedding.weight": OPEN_CLIP_CUSTOM_TEXT,
     "token_embedding.weight": OPENAI,
     "visual.class_embedding": OPENAI,

@@ -6,16 +6,14 @@ Shapes: B texts, L tokens, W width, P projection.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.pretrained import PretrainedModel, Tower
 from sightline.nn.initial import normal
-from sightline.nn.outputs import Output, TowerOutput, optional_tuple
-from sightline.nn.transformer import Block, Transformer, init_blocks
+from sightline.nn.outputs import Output
+from sightline.nn.text import TextTransformer
 
 
 @dataclass
@@ -28,72 +26,14 @@ class CLIPTextModelOutput(Output):
     attentions: tuple[Tensor, ...] | None = None
 
 
-class CLIPTextModel(PretrainedModel):
-    """Causal transformer over tokens; the state at the end token stands for the text."""
+class CLIPTextModel(TextTransformer, PretrainedModel):
+    """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
     config_class = CLIPTextConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: CLIPTextConfig
-
-    def __init__(self, config: CLIPTextConfig) -> None:
-        super().__init__()
-        self.config = config
-        width, factor = config.hidden_size, config.initializer_factor
-        self.token_embedding = nn.Embedding(config.vocab_size, width, _weight=torch.empty(config.vocab_size, width))
-        self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
-        self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
-        self.final_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        normal(self.token_embedding.weight, 0.02 * factor)
-        normal(self.position_embedding, 0.02 * factor)
-        init_blocks(self.transformer.blocks, factor)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """`input_ids` (B, L) int64 -> all states (B, L, W), normalised, and the pooled one (B, W).
-
-        `attention_mask` (B, L): 0 for padding. Padding on the right changes nothing before it, as attention is
-        causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the
-        model has positions.
-        """
-        input_ids = input_ids.view(-1, input_ids.shape[-1])
-        x = self._tokens(input_ids, position_ids)
-        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, x.shape[1]).bool()
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.final_norm(self.transformer(x, mask, True, states, weights))
-        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
-        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
-
-    def pool(self, input_ids: Tensor) -> Tensor:
-        """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W). Padding is on the right."""
-        x = self.transformer.at(self._tokens(input_ids, None), self._end(input_ids), causal=True)
-        return self.final_norm(x)  # type: ignore[no-any-return]
-
-    def _tokens(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        length = input_ids.shape[-1]
-        if length > self.config.max_position_embeddings:
-            raise UsageError(
-                f"{length} tokens, but the model has {self.config.max_position_embeddings} positions; "
-                "cut the text (truncation=True)"
-            )
-        positions = self.position_embedding
-        tokens: Tensor = self.token_embedding(input_ids)
-        return tokens + (positions[:length] if position_ids is None else positions[position_ids])
-
-    def _end(self, input_ids: Tensor) -> Tensor:
-        """(B,) where each text is pooled."""
-        if self.config.eos_token_id == 2:
-            # Configs from before release 4.31 say 2, whatever the vocabulary: the end token is the highest id.
-            return input_ids.argmax(-1)
-        return (input_ids == self.config.eos_token_id).int().argmax(-1)
 
 
 class CLIPTextModelWithProjection(Tower):
@@ -129,6 +69,9 @@ class CLIPTextModelWithProjection(Tower):
         """The longest text's tokens."""
         return self.config.max_position_embeddings
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> `forward`'s `text_embeds` (B, P) alone, for less work."""
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`input_ids` (B, L), padded on the right -> `forward`'s `text_embeds` (B, P) alone, for less work.
+
+        Attention is causal and pooling at the end token: padding on the right is not seen, with or without a mask.
+        """
         return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

@@ -126,6 +126,6 @@ class CLIPVisionModelWithProjection(Tower):
         """Patches, and the class token."""
         return self.vision_model.grid**2 + 1
 
-    def embed(self, inputs: Tensor) -> Tensor:
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pixel_values` (B, C, H, W) -> `forward`'s `image_embeds` (B, P) alone, for less work."""
         return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]

@@ -1,0 +1,94 @@
+"""The text tower that CLIP, GroupViT and X-CLIP share. Radford et al., "Learning Transferable Visual Models From
+Natural Language Supervision" (2021), section 2.4.
+
+Shapes: B texts, L tokens, W width.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.nn.initial import normal
+from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
+
+
+class TextConfig(BlockConfig, Protocol):
+    """What the tower reads of its config."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def initializer_factor(self) -> float: ...
+    @property
+    def eos_token_id(self) -> int: ...
+
+
+class TextTransformer(nn.Module):
+    """Causal transformer over tokens; the state at the end token stands for the text."""
+
+    config: TextConfig
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, factor = config.hidden_size, config.initializer_factor
+        self.token_embedding = nn.Embedding(config.vocab_size, width, _weight=torch.empty(config.vocab_size, width))
+        self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
+        self.transformer = Transformer([Block(config) for _ in range(config.num_hidden_layers)])
+        self.final_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        normal(self.token_embedding.weight, 0.02 * factor)
+        normal(self.position_embedding, 0.02 * factor)
+        init_blocks(self.transformer.blocks, factor)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """`input_ids` (B, L) int64 -> all states (B, L, W), normalised, and the pooled one (B, W).
+
+        `attention_mask` (B, L): 0 for padding. Padding on the right changes nothing before it, as attention is
+        causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the
+        model has positions.
+        """
+        input_ids = input_ids.view(-1, input_ids.shape[-1])
+        x = self._tokens(input_ids, position_ids)
+        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, x.shape[1]).bool()
+        states: list[Tensor] | None = [] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        x = self.final_norm(self.transformer(x, mask, True, states, weights))
+        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
+        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
+
+    def pool(self, input_ids: Tensor) -> Tensor:
+        """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W). Padding is on the right."""
+        x = self.transformer.at(self._tokens(input_ids, None), self._end(input_ids), causal=True)
+        return self.final_norm(x)  # type: ignore[no-any-return]
+
+    def _tokens(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
+        length = input_ids.shape[-1]
+        if length > self.config.max_position_embeddings:
+            raise UsageError(
+                f"{length} tokens, but the model has {self.config.max_position_embeddings} positions; "
+                "cut the text (truncation=True)"
+            )
+        positions = self.position_embedding
+        tokens: Tensor = self.token_embedding(input_ids)
+        return tokens + (positions[:length] if position_ids is None else positions[position_ids])
+
+    def _end(self, input_ids: Tensor) -> Tensor:
+        """(B,) where each text is pooled."""
+        if self.config.eos_token_id == 2:
+            # Configs from before release 4.31 say 2, whatever the vocabulary: the end token is the highest id.
+            return input_ids.argmax(-1)
+        return (input_ids == self.config.eos_token_id).int().argmax(-1)
