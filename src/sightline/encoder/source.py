@@ -72,7 +72,8 @@ class Words(Source):
 
     @cached_property
     def _tower(self) -> Any:
-        return self.family.words.open(self.config, weight_paths(self.path))
+        words = self.family.words
+        return None if words is None else words.open(self.config, weight_paths(self.path))
 
     @property
     def usable(self) -> bool:

@@ -23,7 +23,7 @@ class Family:
     _model: str
     _text: str
     _image: str
-    _words: str
+    _words: str | None = None
 
     @property
     def config(self) -> type[Any]:
@@ -46,9 +46,9 @@ class Family:
         return _class(self._image)
 
     @property
-    def words(self) -> type[Any]:
-        """The tower for texts without torch; its `open` gives None for what it cannot do."""
-        return _class(self._words)
+    def words(self) -> type[Any] | None:
+        """The tower for texts without torch, if there is one; its `open` gives None for what it cannot do."""
+        return None if self._words is None else _class(self._words)
 
 
 # By `model_type` in the checkpoint's config.
