@@ -21,11 +21,24 @@ STRIPE, SPOT, CHECK = 0.075, 0.085, 0.068  # periods of the textures
 
 @dataclass(frozen=True)
 class Patch:
-    """A square part of the canvas in pixels, with room for a thing and its shadow."""
+    """A square part of the canvas in pixels, with room for a thing and its shadow; it may reach over the edges."""
 
     left: int
     top: int
     side: int
+
+    def share(self, canvas: int) -> tuple[slice, slice]:
+        """Rows and columns that a canvas of `canvas` pixels a side has of the patch."""
+        first = max(0, self.top), max(0, self.left)
+        return slice(first[0], min(canvas, self.top + self.side)), slice(first[1], min(canvas, self.left + self.side))
+
+    def inner(self, canvas: int) -> tuple[slice, slice]:
+        """The same pixels, counted from the patch's own corner."""
+        rows, columns = self.share(canvas)
+        return (
+            slice(rows.start - self.top, rows.stop - self.top),
+            slice(columns.start - self.left, columns.stop - self.left),
+        )
 
 
 def draw(scene: Scene, size: int) -> Image.Image:
@@ -38,6 +51,28 @@ def draw(scene: Scene, size: int) -> Image.Image:
     canvas *= _fall(light, side)[:, :, None] * np.array(light.tint, np.float32)
     whole = Image.fromarray((canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8))
     return whole.reduce(OVERSAMPLING)
+
+
+def mask(scene: Scene, size: int) -> NDArray[np.uint8]:
+    """What one sees at each pixel's centre, (size, size): 0 the background, i + 1 `scene.things[i]`.
+
+    Painted as `draw` paints, the same pixels in the same order: what is covered is not seen, and in the hole of a ring
+    one sees what lies behind it. A shadow belongs to what it falls on.
+    """
+    side = size * OVERSAMPLING
+    seen = np.zeros((side, side), np.uint8)
+    for number, thing in enumerate(scene.things, 1):
+        patch = around(thing, side)
+        solid = np.asarray(silhouette(thing, side, patch)) > 0
+        seen[patch.share(side)][solid[patch.inner(side)]] = number
+    middle = slice(OVERSAMPLING // 2, None, OVERSAMPLING)
+    return seen[middle, middle].copy()
+
+
+def around(thing: Thing, side: int) -> Patch:
+    """Of a canvas `side` pixels square, the part that a thing and its shadow can change."""
+    reach = thing.radius + SHADOW_REACH + 2 * SHADOW_BLUR
+    return Patch(round((thing.x - reach) * side), round((thing.y - reach) * side), round(2 * reach * side))
 
 
 def outline(thing: Thing) -> list[NDArray[np.float64]]:
@@ -60,13 +95,8 @@ def silhouette(thing: Thing, side: int, patch: Patch | None = None) -> Image.Ima
 def _put(canvas: Pixels, thing: Thing, light: Light) -> None:
     """Paints the thing and its shadow onto the canvas."""
     side = len(canvas)
-    reach = thing.radius + SHADOW_REACH + 2 * SHADOW_BLUR
-    patch = Patch(round((thing.x - reach) * side), round((thing.y - reach) * side), round(2 * reach * side))
-    top, left = max(0, patch.top), max(0, patch.left)
-    view = canvas[top : patch.top + patch.side, left : patch.left + patch.side]
-    inner = np.s_[
-        top - patch.top : top - patch.top + view.shape[0], left - patch.left : left - patch.left + view.shape[1]
-    ]
+    patch = around(thing, side)
+    view, inner = canvas[patch.share(side)], patch.inner(side)
     mask = silhouette(thing, side, patch)
     solid = np.asarray(mask, dtype=np.float32)[:, :, None] / 255
     shade = _shadow(mask, light, side)[:, :, None]

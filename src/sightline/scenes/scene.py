@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.scenes.kinds import SIZES
@@ -91,3 +93,9 @@ class Scene:
         from sightline.scenes.drawing import draw
 
         return draw(self, size)
+
+    def mask(self, size: int) -> NDArray[np.uint8]:
+        """What `draw(size)` shows at each pixel's centre, (size, size): 0 the background, i + 1 `things[i]`."""
+        from sightline.scenes.drawing import mask
+
+        return mask(self, size)
