@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
 
 import sightline as ours
+from parity.compare import both_ways, close, compare, compare_gradients, gradients_of
 from parity.randomise import randomise
-
-# float32 has 24 bits; a few hundred additions a number and a few layers leave five digits.
-VALUES = 1e-5
-# float64; what is zero by theory (a key's bias) is noise of the size of the rounding in all gradients.
-GRADIENTS, GRADIENT_FLOOR = 1e-9, 1e-12
+from sightline.models.clip.layouts import HUGGING_FACE
 
 
 def random_config(seed: int) -> transformers.CLIPConfig:
@@ -66,40 +63,13 @@ def tokens(config: transformers.CLIPConfig, padding: int, generator: torch.Gener
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def close(a: Tensor, b: Tensor, relative: float, floor: float = 0.0) -> None:
-    difference, size = (a.double() - b.double()).norm().item(), b.double().norm().item()
-    assert a.shape == b.shape
-    assert a.dtype == b.dtype
-    assert difference <= relative * size + floor, f"{difference / max(size, 1e-300):.2e} of its norm"
-
-
-def compare(mine: object, reference: object, names: list[str]) -> None:
-    for name in names:
-        a, b = getattr(mine, name), getattr(reference, name)
-        if isinstance(b, tuple):
-            assert len(a) == len(b)
-            for x, y in zip(a, b, strict=True):
-                close(x, y, VALUES)
-        else:
-            close(a, b, VALUES)
-
-
 @pytest.mark.parametrize("seed", range(50))
 def test_parity(seed: int, tmp_path: Path) -> None:
     config = random_config(seed)
     implementation = ["sdpa", "eager"][seed % 2]
     reference = randomise(transformers.CLIPModel(config), seed).eval()
-    reference.save_pretrained(tmp_path / "theirs")
+    model = both_ways(reference, ours.CLIPModel, tmp_path, attn_implementation=implementation)
     reference.set_attn_implementation("eager")
-    model = ours.CLIPModel.from_pretrained(tmp_path / "theirs", attn_implementation=implementation)
-
-    # Both ways, to the last bit.
-    model.save_pretrained(tmp_path / "ours")
-    again = transformers.CLIPModel.from_pretrained(tmp_path / "ours")
-    configs = [transformers.CLIPConfig.from_pretrained(tmp_path / name).to_dict() for name in ("ours", "theirs")]
-    assert configs[0] == configs[1]
-    for key, tensor in reference.state_dict().items():
-        assert torch.equal(again.state_dict()[key], tensor), key
 
     generator = torch.Generator().manual_seed(seed)
     vision = config.vision_config
@@ -126,7 +96,6 @@ def test_parity(seed: int, tmp_path: Path) -> None:
             close(
                 unmasked,
                 reference.get_text_features(**{k: inputs[k] for k in ("input_ids", "attention_mask")}).pooler_output,
-                VALUES,
             )
             other = torch.randn(
                 2, vision.num_channels, vision.image_size + 9, vision.image_size + 2, generator=generator
@@ -134,28 +103,10 @@ def test_parity(seed: int, tmp_path: Path) -> None:
             close(
                 model.get_image_features(other, interpolate_pos_encoding=True).pooler_output,
                 reference.get_image_features(other, interpolate_pos_encoding=True).pooler_output,
-                VALUES,
             )
 
     model, reference = model.double(), reference.double()
     reference.set_attn_implementation("sdpa")  # its eager softmax is computed in float32, whatever it is given
     inputs = tokens(config, ends[1], generator) | {"pixel_values": pixels.double()}
-    gradients = [gradients_of(m, inputs) for m in (model, reference)]
-    compare_gradients(*gradients)
-
-
-def gradients_of(model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    model.zero_grad()
-    model(**inputs, return_loss=True).loss.backward()
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
-def compare_gradients(mine: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
-    from sightline.checkpoint.rules import write
-    from sightline.models.clip.layouts import HUGGING_FACE
-
-    mine = write(HUGGING_FACE, mine)
-    assert mine.keys() == reference.keys()
-    floor = GRADIENT_FLOOR * torch.cat([g.flatten() for g in reference.values()]).norm().item()
-    for name, gradient in reference.items():
-        close(mine[name], gradient, GRADIENTS, floor)
+    gradients = [gradients_of(m, lambda m: m(**inputs, return_loss=True).loss) for m in (model, reference)]
+    compare_gradients(*gradients, HUGGING_FACE)

@@ -153,7 +153,8 @@ def _logits(
     ids, mask = encoder.tokenizer.pad(encoder.tokenizer.encode(words), None)
     pixels = encoder.profile.normalise(encoder.profile.crop(image)[None])
     with torch.inference_mode():
-        out = model(torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(mask))
+        tensors = (torch.from_numpy(array) for array in (ids, mask, pixels))
+        out = model(**dict(zip(("input_ids", "attention_mask", "pixel_values"), tensors, strict=True)))
     logits = out.logits_per_image[0].double().numpy()
     said = ", ".join(f"{value:.4f}" for value in logits)
     if golden.get("logits_per_image"):
@@ -162,7 +163,7 @@ def _logits(
         passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
         return Check("logits", golden["source"], f"{said}; expected {', '.join(map(str, expected))}", passed)
     cosines = images.astype(np.float64) @ texts.T.astype(np.float64)
-    scale = float(model.logit_scale.detach().double().exp())
+    scale = float(model.scale.detach())
     difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
     found = f"{said}: the scale {scale:.4g} times the vectors' cosines, to {difference:.1e}"
     return Check("logits", "itself", found, difference < FLOAT32)

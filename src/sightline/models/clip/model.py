@@ -57,6 +57,11 @@ class CLIPModel(PretrainedModel):
         normal(self.text_projection.weight, factor * text.hidden_size**-0.5)
         normal(self.visual_projection.weight, factor * vision.hidden_size**-0.5)
 
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return self.logit_scale.exp()
+
     def get_text_features(
         self,
         input_ids: Tensor,
@@ -111,7 +116,7 @@ class CLIPModel(PretrainedModel):
         text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         image_embeds = vision.pooler_output / vision.pooler_output.norm(dim=-1, keepdim=True)
         text_embeds = text.pooler_output / text.pooler_output.norm(dim=-1, keepdim=True)
-        logits_per_text = text_embeds @ image_embeds.t() * self.logit_scale.exp()
+        logits_per_text = text_embeds @ image_embeds.t() * self.scale
         loss = None
         if return_loss:
             if len(text_embeds) != len(image_embeds):
