@@ -1,0 +1,261 @@
+"""What the recipes of the packaged models share: drawn scenes, batches of them, the training loop, files, evaluation.
+
+Every scene is a function of its number, and drawn once: the recipes share the cache of pictures. The same seed on the
+same kind of machine gives the same weights.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+import sightline
+from sightline import scenes
+from sightline.files import replacing
+from sightline.metrics import ranks, recall_at
+from sightline.models.pretrained import PretrainedModel
+
+CACHE = Path.home() / ".cache/sightline"
+SEED = 7
+SCENES = 60_000
+SIZE = 64  # pixels
+BATCH = 256
+DECAY = 0.1
+# CLIP's image processor, for these pictures in -1..1.
+CLIP_PIXELS = {
+    "image_processor_type": "CLIPImageProcessor",
+    "do_convert_rgb": True,
+    "do_resize": True,
+    "size": {"shortest_edge": SIZE},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": SIZE, "width": SIZE},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`kinds` of batches in turn."""
+
+    steps: int
+    warm_up: int
+    rate: float
+    kinds: tuple[str, ...] = ("any", "alike")
+    seed: int = SEED
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Of one kind: pixels (BATCH, 3, SIZE, SIZE) in -1..1; ids (BATCH, the longest text's length).
+
+    `rows` (BATCH,): the scenes' numbers; `complete` (BATCH,): whether the text says all that there is to see.
+    """
+
+    kind: str
+    pixels: torch.Tensor
+    ids: torch.Tensor
+    rows: torch.Tensor
+    complete: torch.Tensor
+
+
+# --- data
+
+
+def scene(index: int) -> scenes.Scene:
+    return scenes.sample(SEED, index)
+
+
+def picture(index: int) -> np.ndarray:
+    return np.asarray(scene(index).draw(SIZE))
+
+
+def drawn(file: Path, draw: Callable[[int], np.ndarray], numbers: range) -> np.ndarray:
+    """`draw(number)` of every number, stacked; from `file` where it has been drawn before."""
+    if not file.exists():
+        arrays = []
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            for i, array in enumerate(pool.map(draw, numbers, chunksize=100)):
+                arrays.append(array)
+                if i % 1000 == 999:
+                    print(f"\rdrawing: {i + 1:,} of {len(numbers):,}", end="", flush=True)
+        print()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary, temporary.open("wb") as out:
+            np.save(out, np.stack(arrays))
+    return np.load(file, mmap_mode="r")
+
+
+def pictures(cache: Path) -> np.ndarray:
+    """The training scenes: uint8 (SCENES, SIZE, SIZE, 3)."""
+    return drawn(cache / f"mini-{SEED}-0-{SCENES}.npy", picture, range(SCENES))
+
+
+def varied(drawn: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """uint8 (B, SIZE, SIZE, 3) to (B, 3, SIZE, SIZE) in -1..1, shifted a few pixels and differently exposed.
+
+    No mirror: left is not right.
+    """
+    pixels = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
+    dy, dx = rng.integers(0, 5, 2)
+    pixels = nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")[:, :, dy : dy + SIZE, dx : dx + SIZE]
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(drawn), 3, 1, 1)).astype(np.float32))
+    return (pixels * gain).clamp(0, 1) * 2 - 1
+
+
+def padded(texts: Sequence[Sequence[int]], pad: int) -> torch.Tensor:
+    """(B, length of the longest)."""
+    ids = torch.full((len(texts), max(map(len, texts))), pad)
+    for row, text in zip(ids, texts, strict=True):
+        row[: len(text)] = torch.tensor(text)
+    return ids
+
+
+class Batches:
+    """Endless batches, their kinds in turn: of "any" scenes, of scenes "alike" in background and light.
+
+    Where scenes are alike, captions are complete, as only the things tell them apart; else every second one is.
+    """
+
+    def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
+        self.kinds, self.pad = stage.kinds, pad
+        self.images = pictures(cache)
+        described = [scene(i) for i in range(SCENES)]
+        self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
+        settings = np.array([f"{one.background} {one.light}" for one in described])
+        pools = [np.flatnonzero(settings == setting) for setting in np.unique(settings)]
+        self.pools = [pool for pool in pools if len(pool) >= BATCH]
+        self.rng = np.random.default_rng(stage.seed)
+
+    def choose(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of scenes (BATCH,) and their pictures, uint8."""
+        pool = self.pools[self.rng.integers(len(self.pools))] if kind == "alike" else SCENES
+        rows = np.sort(self.rng.choice(pool, BATCH, replace=False))
+        return rows, self.images[rows]
+
+    def text(self, row: int, kind: str, whole: bool) -> list[int]:
+        """One of the scene's captions; the first four are complete."""
+        texts = self.texts[row]
+        return texts[self.rng.integers(4) if whole else self.rng.integers(4, len(texts))]
+
+    def __call__(self, step: int) -> Batch:
+        kind = self.kinds[step % len(self.kinds)]
+        rows, drawn = self.choose(kind)
+        pixels = varied(drawn, self.rng)
+        complete = self.rng.random(BATCH) < (1.0 if kind == "alike" else 0.5)
+        texts = [self.text(row, kind, whole) for row, whole in zip(rows, complete, strict=True)]
+        return Batch(kind, pixels, padded(texts, self.pad), torch.from_numpy(rows), torch.from_numpy(complete))
+
+
+# --- training
+
+
+def rate(step: int, stage: Stage) -> float:
+    """Warm-up, then half a cosine."""
+    return stage.rate * min(step / stage.warm_up, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
+
+
+def fit(
+    model: nn.Module,
+    stage: Stage,
+    losses: Callable[[int], tuple[torch.Tensor, dict[str, float]]],
+    bound: Callable[[], object],
+    undecayed: Iterable[nn.Parameter] = (),
+) -> None:
+    """All steps of a stage. `losses(step)`: what to go down, and figures to be printed, running means of each name.
+
+    `bound()` is called after each step, to hold a parameter within limits. `undecayed`: parameters beside the model's.
+    """
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": DECAY}, {"params": [*others, *undecayed], "weight_decay": 0.0}],
+        lr=stage.rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    start, means = time.monotonic(), {}
+    for step in range(stage.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, stage)
+        loss, figures = losses(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            bound()
+        for name, value in figures.items():
+            means[name] = means.get(name, value) + 0.1 * (value - means.get(name, value))
+        if step % 20 == 19:
+            spent = time.monotonic() - start
+            said = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+            pace, left = (step + 1) * BATCH / spent, spent / (step + 1) * (stage.steps - step - 1)
+            print(f"step {step + 1} of {stage.steps}: {said}; {pace:.0f} pairs/s, {left / 60:.0f} min left", flush=True)
+
+
+def save(
+    model: PretrainedModel,
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    words: dict[str, object],
+    pixels: dict[str, object],
+) -> None:
+    """Hugging Face layout, weights in float16. `words`, `pixels`: the settings of tokenizer and image processor."""
+    half = type(model)(model.config)
+    half.load_state_dict(model.state_dict())
+    half.half().save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(words, indent=2) + "\n")
+    (folder / "preprocessor_config.json").write_text(json.dumps(pixels, indent=2) + "\n")
+
+
+# --- evaluation: 1,000 scenes that training never drew, half of them with a held-out pair of shape and colour
+
+
+def evaluate(folder: Path) -> None:
+    tests = scenes.distinct(1_000, seed=1)
+    held_out = np.array([any((t.shape, t.colour) in scenes.HELD_OUT for t in one.things) for one in tests])
+    encoder = sightline.load(folder, dtype="float32")
+    images = encoder.encode_images([one.draw(224) for one in tests])
+    texts = encoder.encode_text([one.caption for one in tests])
+    answers = list(range(len(tests)))
+    t2i, i2t = ranks(texts @ images.T, answers), ranks(images @ texts.T, answers)
+    for name, r in (("text to image", t2i), ("image to text", i2t)):
+        print(f"{name}: R@1 {recall_at(r, 1):.1%}, R@5 {recall_at(r, 5):.1%}; ", end="")
+        print(f"R@1 with held-out pairs {recall_at(r[held_out], 1):.1%} of {held_out.sum()}, ", end="")
+        print(f"without {recall_at(r[~held_out], 1):.1%}")
+    hits = []
+    for shape in scenes.SHAPES:
+        for colour in scenes.COLOURS:
+            right = np.array([any((t.shape, t.colour) == (shape, colour) for t in one.things) for one in tests])
+            if right.sum() >= 5:
+                query = encoder.encode_text([f"a {colour} {shape}"])[0]
+                hits.append(right[np.argsort(-(images @ query))[:5]].mean())
+    print(f'"a red circle" and {len(hits) - 1} such queries: precision of the first five {np.mean(hits):.1%}')
+    # One word exchanged for all its alternatives: does the right one win? For scenes of one thing.
+    words = {"shape": scenes.SHAPES, "colour": scenes.COLOURS, "texture": scenes.TEXTURES, "size": scenes.SIZES}
+    single = [i for i, one in enumerate(tests) if len(one.things) == 1]
+    for part, options in words.items():
+        right_ones = []
+        for i in single:
+            thing = tests[i].things[0]
+            choices = [replace(tests[i], things=(replace(thing, **{part: option}),)).caption for option in options]
+            scores = encoder.encode_text(choices) @ images[i]
+            right_ones.append(list(options)[int(scores.argmax())] == getattr(thing, part))
+        print(f"the right {part} of {len(options)}, in the full caption of a scene with one thing: ", end="")
+        print(f"{np.mean(right_ones):.1%} of {len(single)}")
