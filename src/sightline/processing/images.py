@@ -107,13 +107,13 @@ def open_image(source: Source, *, orient: bool = True, short_side: int | None = 
     Raises ImageError for whatever can't be read, more than MAX_PIXELS pixels among it.
     """
     if isinstance(source, Image.Image):
-        with reasons(_name(source), source.format):
+        with reasons(name_of(source), source.format):
             source.load()
             return _turned(flatten(eight_bits(source)), _turn(source) if orient else None)
     if isinstance(source, np.ndarray):
-        with reasons(_name(source), None):
+        with reasons(name_of(source), None):
             return Image.fromarray(array_to_bytes(array_to_rgb(source))[0])
-    with _decoded(source, _name(source), short_side) as (picture, full_size):
+    with _decoded(source, name_of(source), short_side) as (picture, full_size):
         turn = _turn(picture) if orient else None
         exif = _exif(picture, turn)
         rgb = _turned(flatten(eight_bits(picture)), turn)
@@ -131,7 +131,7 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
     Raises ImageError.
     """
     if isinstance(image, Image.Image):
-        with reasons(_name(image), image.format):
+        with reasons(name_of(image), image.format):
             image.load()
             return _turned(image.convert("RGB"), _turn(image))
     source: str | os.PathLike[str] | bytes = image
@@ -139,7 +139,7 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
         source = download(image, timeout)
     elif isinstance(image, str) and (image.startswith("data:") or not os.path.lexists(image)):
         source = _from_base64(image) or image
-    with _decoded(source, _name(image), None) as (picture, _):
+    with _decoded(source, name_of(image), None) as (picture, _):
         return _turned(picture.convert("RGB"), _turn(picture))
 
 
@@ -148,7 +148,7 @@ def _decoded(
     source: str | os.PathLike[str] | bytes, name: str, short_side: int | None
 ) -> Iterator[tuple[ImageFile, tuple[int, int]]]:
     """The picture with its pixels, in the file's own mode, and the full size that the file declares."""
-    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source), name) as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source), name) as file:
         head = file.read(16)
         if not head:
             raise ImageError(name, "empty file")
@@ -234,7 +234,7 @@ def _from_base64(text: str) -> bytes | None:
         return None
 
 
-def _open_file(path: Path, name: str) -> BinaryIO:
+def open_file(path: Path, name: str) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):  # a pipe would make us wait for ever
@@ -251,7 +251,7 @@ def _open_file(path: Path, name: str) -> BinaryIO:
         raise ImageError(name, "no name that a file can have") from error
 
 
-def _name(source: Source) -> str:
+def name_of(source: Source) -> str:
     if isinstance(source, bytes):
         return f"a picture of {len(source)} bytes"
     if isinstance(source, np.ndarray):
