@@ -1,9 +1,10 @@
-"""The grammar that puts a scene into English. Every sentence is true of its scene."""
+"""The grammar that puts a scene or a film into English. Every sentence is true of what it tells of."""
 
 from itertools import pairwise
 from random import Random
 
-from sightline.scenes.kinds import BACKGROUNDS, LIGHTS
+from sightline.scenes.films import Film
+from sightline.scenes.kinds import BACKGROUNDS, LIGHTS, MOTIONS
 from sightline.scenes.sampler import path
 from sightline.scenes.scene import Scene, Thing
 
@@ -46,6 +47,16 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "under a spotlight": ("in a spotlight",),
     "lit from the left": ("with light from the left",),
     "lit from the right": ("with light from the right",),
+    "moving left": ("going left", "sliding to the left", "drifting left"),
+    "moving right": ("going right", "sliding to the right", "drifting right"),
+    "moving up": ("going up", "rising", "floating upwards"),
+    "moving down": ("going down", "sinking", "falling"),
+    "spinning": ("rotating", "turning round"),
+    "growing": ("getting bigger", "getting larger"),
+    "shrinking": ("getting smaller",),
+    "bouncing": ("hopping", "jumping up and down"),
+    "appearing": ("popping up", "showing up"),
+    "vanishing": ("disappearing",),
     "on white paper": ("on paper", "on a sheet of paper"),
     "on a wooden table": ("on wood", "on a table"),
     "on green grass": ("on grass", "on a lawn"),
@@ -82,10 +93,25 @@ class Speaker:
     def chain(self, scene: Scene, *parts: str) -> str:
         """Every thing once, each placed by the one before it: "a star left of a ring, which is above a fish"."""
         order = path(scene, self.rng) or ()
-        text = self.name(scene.things[order[0]], *parts)
-        for step, (a, b) in enumerate(pairwise(order)):
-            text += f"{', which is' if step else ''} {self.relation(scene, a, b)} {self.name(scene.things[b], *parts)}"
-        return text
+        return self.name(scene.things[order[0]], *parts) + self.follow(scene, order, *parts)
+
+    def follow(self, scene: Scene, order: tuple[int, ...], *parts: str) -> str:
+        """What comes after the first thing of a chain."""
+        return "".join(
+            f"{', which is' if step else ''} {self.relation(scene, a, b)} {self.name(scene.things[b], *parts)}"
+            for step, (a, b) in enumerate(pairwise(order))
+        )
+
+    def moving(self, film: Film, *parts: str) -> str:
+        """ "a red star moving left": the moving thing, whose size is never told as it may change."""
+        parts = tuple(part for part in parts if part != "size")
+        return f"{self.name(film.thing, *parts)} {self.word(MOTIONS[film.motion])}"
+
+    def story(self, film: Film, *parts: str) -> str:
+        """Everything in the film, the moving thing first: "a star moving left, above a ring, which is..."."""
+        last = len(film.scene.things) - 1
+        rest = self.follow(film.scene, (last, *range(last)), *parts)
+        return self.moving(film, *parts) + (rest and f",{rest}")
 
     def list(self, scene: Scene, *parts: str) -> str:
         names = [self.name(thing, *parts) for thing in self.rng.sample(scene.things, len(scene.things))]
@@ -137,6 +163,35 @@ def describe(scene: Scene) -> tuple[str, ...]:
                 f"something {say.noun(other, 'colour').split()[0]} {say.light(scene)}",
                 f"{say.name(thing)}",
                 f"a picture of {say.name(thing, 'colour')}",
+            )
+        ),
+    )
+
+
+def narrate(film: Film) -> tuple[str, ...]:
+    """The full description of a film, then eight more, from rich to a few words; each tells the motion."""
+    everything = ("size", "texture", "colour")
+    scene = film.scene
+    exact = Speaker(Random(scene.grain), free=False)
+    rng = Random(scene.grain + 1)
+    say = Speaker(rng, free=True)
+    some = [part for part in ("texture", "colour") if rng.random() < 0.6] or ["colour"]
+    setting = [say.background(scene), say.light(scene)]
+    rng.shuffle(setting)
+    return (
+        f"{exact.story(film, *everything)}, {exact.background(scene)}, {exact.light(scene)}",
+        f"{say.story(film, *everything)}, {setting[0]}, {setting[1]}",
+        f"{setting[0]}, {setting[1]}: {say.story(film, *everything)}",
+        say.story(film, *everything),
+        say.story(film, "colour"),
+        f"{say.moving(film, *some)} {say.background(scene)}",
+        say.moving(film, *some),
+        say.moving(film, "colour"),
+        rng.choice(
+            (
+                f"something {film.thing.colour} {say.word(MOTIONS[film.motion])}",
+                f"a film of {say.moving(film, 'colour')}",
+                say.moving(film),
             )
         ),
     )

@@ -43,14 +43,37 @@ class Patch:
 
 def draw(scene: Scene, size: int) -> Image.Image:
     """`scene` as an "RGB" picture, `size` pixels square."""
-    side = size * OVERSAMPLING
-    light = LIGHTS[scene.light]
-    canvas = BACKDROPS[scene.background](np.random.default_rng(scene.grain), side).astype(np.float32)
-    for thing in scene.things:
-        _put(canvas, thing, light)
-    canvas *= _fall(light, side)[:, :, None] * np.array(light.tint, np.float32)
-    whole = Image.fromarray((canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-    return whole.reduce(OVERSAMPLING)
+    return Stage(scene, size).picture
+
+
+class Stage:
+    """A drawn scene before which another thing is put again and again: `picture` is the scene without it."""
+
+    def __init__(self, scene: Scene, size: int) -> None:
+        side = size * OVERSAMPLING
+        self.light = LIGHTS[scene.light]
+        self.canvas = BACKDROPS[scene.background](np.random.default_rng(scene.grain), side).astype(np.float32)
+        for thing in scene.things:
+            _put(self.canvas, thing, self.light)
+        self.shine = _fall(self.light, side)[:, :, None] * np.array(self.light.tint, np.float32)
+        self.picture = self._develop(self.canvas, slice(side), slice(side))
+
+    def with_thing(self, thing: Thing) -> Image.Image:
+        """The same picture that `draw` makes of the scene with `thing` as its last; only what changes is made anew."""
+        canvas, side = self.canvas.copy(), len(self.canvas)
+        _put(canvas, thing, self.light)
+        rows, columns = (
+            slice(part.start // OVERSAMPLING * OVERSAMPLING, -(-part.stop // OVERSAMPLING) * OVERSAMPLING)
+            for part in around(thing, side).share(side)
+        )
+        picture = self.picture.copy()
+        picture.paste(self._develop(canvas, rows, columns), (columns.start // OVERSAMPLING, rows.start // OVERSAMPLING))
+        return picture
+
+    def _develop(self, canvas: Pixels, rows: slice, columns: slice) -> Image.Image:
+        """Part of the canvas, cut along the picture's pixels, as it looks in the light."""
+        lit = canvas[rows, columns] * self.shine[rows, columns]
+        return Image.fromarray((lit.clip(0, 1) * 255 + 0.5).astype(np.uint8)).reduce(OVERSAMPLING)
 
 
 def mask(scene: Scene, size: int) -> NDArray[np.uint8]:
@@ -127,8 +150,8 @@ def _body(thing: Thing, mask: Image.Image, light: Light, side: int, patch: Patch
 
 
 def _pattern(thing: Thing, x: Pixels, y: Pixels) -> Pixels:
-    """1 where the texture's second colour shows, 0 elsewhere; it turns with the thing."""
-    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
+    """1 where the texture's second colour shows, 0 elsewhere; it turns and grows with the thing."""
+    cos, sin = math.cos(thing.angle) / thing.scale, math.sin(thing.angle) / thing.scale
     u, v = x * cos + y * sin, y * cos - x * sin
     if thing.texture == "striped":
         return (((u + v) / math.sqrt(2) / STRIPE) % 1 < 0.42).astype(np.float32)

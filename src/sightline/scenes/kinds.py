@@ -1,4 +1,4 @@
-"""The words that scenes are made of, and what each looks like: colours, sizes, textures, backgrounds, lights."""
+"""The words that scenes and films are made of, and what each looks like: colours, sizes, textures, backgrounds..."""
 
 from dataclasses import dataclass
 
@@ -77,6 +77,19 @@ LIGHTS: dict[str, Light] = {
     "spot": Light("under a spotlight", (0.0, 0.25), (1.10, 1.08, 1.02), 0.75),
     "evening": Light("in evening light", (0.55, 0.45), (1.07, 0.82, 0.56), 0.18),
     "moon": Light("in moonlight", (-0.35, 0.6), (0.50, 0.60, 0.88), 0.18),
+}
+# What one thing of a film does while the others stand still.
+MOTIONS: dict[str, str] = {
+    "left": "moving left",
+    "right": "moving right",
+    "up": "moving up",
+    "down": "moving down",
+    "spins": "spinning",
+    "grows": "growing",
+    "shrinks": "shrinking",
+    "bounces": "bouncing",
+    "appears": "appearing",
+    "vanishes": "vanishing",
 }
 
 # Pairs that training never sees: what a model makes of them tells whether it knows shape and colour apart.

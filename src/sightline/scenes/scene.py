@@ -18,7 +18,7 @@ ROOM: dict[str, float] = {"circle": 0.8, "square": 0.66, "flower": 0.5, "ring": 
 @dataclass(frozen=True)
 class Thing:
     """One object. `x`, `y` is its centre as a share of the picture's side, y down; it fills a disc of `radius`,
-    and is turned by `angle` radians, clockwise."""
+    is turned by `angle` radians, clockwise, and `scale` times as large as its size says (in films)."""
 
     shape: str
     colour: str
@@ -27,10 +27,11 @@ class Thing:
     x: float
     y: float
     angle: float
+    scale: float = 1.0
 
     @property
     def radius(self) -> float:
-        return SIZES[self.size]
+        return SIZES[self.size] * self.scale
 
 
 def distance(a: Thing, b: Thing) -> float:
