@@ -1,8 +1,8 @@
 """Short films: one thing of a scene moves, the others stand still.
 
 Where, how large and which way up the thing is in the middle of a film is drawn before its motion and without regard to
-it: a film's middle frame tells nothing about the motion. Nearer its ends a frame may tell a little, as what moves left
-cannot start at the left edge, and what appears cannot be there from the start.
+it: with every motion the middle frame is the same. Nearer the film's ends a frame does tell something to one who knows
+when it was: what moves left starts more to the right, and what appears cannot be there from the start.
 """
 
 import math
@@ -19,14 +19,14 @@ from sightline.scenes.scene import CLEAR, Scene, Thing, distance, side
 
 SECONDS = 2.0
 # From the slowest to the fastest, over a whole film.
-TRAVEL = (0.22, 0.32)  # share of the picture's side
+TRAVEL = (0.2, 0.28)  # share of the picture's side
 TURN = (2.0, 3.2)  # radians
-GROWTH = (1.6, 2.1)  # times
+GROWTH = (1.5, 1.9)  # times
 # When a thing appears, as a share of the film; what vanishes does so as long before the end.
 MOMENT = (0.15, 0.4)
 HOPS = 2
 # Of the moving thing when it is drawn, so that no size belongs to growing or shrinking alone.
-SCALES = (0.65, 1.05)
+SCALES = (0.55, 1.2)
 # A turned circle or ring looks as before; neither ever moves, so that no motion lacks a shape.
 MOVERS: tuple[str, ...] = tuple(shape for shape in SHAPES if shape not in ("circle", "ring"))
 
