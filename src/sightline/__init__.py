@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, load
     from sightline.errors import SightlineError
+    from sightline.models.align.config import AlignConfig, AlignTextConfig, AlignVisionConfig
+    from sightline.models.align.model import AlignModel
+    from sightline.models.align.processor import AlignProcessor
+    from sightline.models.align.text import AlignTextModel
+    from sightline.models.align.vision import AlignVisionModel
     from sightline.models.clip.config import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
     from sightline.models.clip.model import CLIPModel
     from sightline.models.clip.processor import CLIPProcessor
@@ -20,6 +25,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AlignConfig": "models.align.config",
+    "AlignModel": "models.align.model",
+    "AlignProcessor": "models.align.processor",
+    "AlignTextConfig": "models.align.config",
+    "AlignTextModel": "models.align.text",
+    "AlignVisionConfig": "models.align.config",
+    "AlignVisionModel": "models.align.vision",
     "Encoder": "encoder",
     "load": "encoder",
     "SightlineError": "errors",
@@ -40,6 +52,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AlignConfig",
+    "AlignModel",
+    "AlignProcessor",
+    "AlignTextConfig",
+    "AlignTextModel",
+    "AlignVisionConfig",
+    "AlignVisionModel",
     "CLIPConfig",
     "CLIPModel",
     "CLIPProcessor",

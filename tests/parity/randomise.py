@@ -14,10 +14,13 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
             if tensor.ndim < 2:
                 # Around 1 for what multiplies (norms), around 0 for what adds, both plainly away from it.
-                value = (1.0 if "norm" in name and name.endswith("weight") else 0.0) + 0.3 * noise
+                norm = "norm" in name.lower() or "bn." in name
+                value = (1.0 if norm and name.endswith("weight") else 0.0) + 0.3 * noise
             else:
                 value = noise * (tensor[0].numel() ** -0.5 if "embedding" not in name else 0.5)
             if name.endswith("logit_scale"):
                 value = 1.0 + 0.5 * noise
+            if name.endswith(("temperature", "running_var")):
+                value = 0.5 + 0.5 * noise.abs()
             tensor.copy_(value.to(tensor.dtype))
     return model

@@ -60,11 +60,11 @@ class Encoder(Source):
 
     @cached_property
     def _text(self) -> Tower:
-        return self.family.text.from_pretrained(self.path, dtype=self.dtype).to(self.device)
+        return self.family.text.for_encoding(self.path, self.dtype).to(self.device)
 
     @cached_property
     def _image(self) -> Tower:
-        return self.family.image.from_pretrained(self.path, dtype=self.dtype).to(self.device)
+        return self.family.image.for_encoding(self.path, self.dtype).to(self.device)
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""

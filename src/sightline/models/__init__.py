@@ -53,6 +53,12 @@ class Family:
 
 # By `model_type` in the checkpoint's config.
 FAMILIES = {
+    "align": Family(
+        "align.config.AlignConfig",
+        "align.model.AlignModel",
+        "align.text.AlignTextTower",
+        "align.vision.AlignVisionModel",
+    ),
     "clip": Family(
         "clip.config.CLIPConfig",
         "clip.model.CLIPModel",

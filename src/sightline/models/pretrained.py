@@ -132,6 +132,11 @@ class PretrainedModel(nn.Module):
 class Tower(PretrainedModel):
     """The half of a family's model that maps one kind of input into the space that both share."""
 
+    @classmethod
+    def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
+        """The tower of the checkpoint at `path`, ready to embed: neither to be trained nor to be saved."""
+        return cls.from_pretrained(path, dtype=dtype)
+
     @property
     def frames(self) -> int:
         """Pictures in one input: 1, or as many as a tower for film takes."""

@@ -24,6 +24,10 @@ class Activation(NamedTuple):
     f: Callable[[Tensor], Tensor]
     slope: float = 1.0
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """(...) -> the same shape."""
+        return self.f(x) if self.slope == 1 else self.f(self.slope * x) / self.slope
+
 
 _TANH = Activation(partial(F.gelu, approximate="tanh"))
 ACTIVATIONS = {

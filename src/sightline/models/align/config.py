@@ -1,0 +1,161 @@
+"""ALIGN's configs. Defaults are EfficientNet-B7's and BERT base's, as the reference has them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from sightline.errors import CheckpointError
+from sightline.models.config import Config, PairConfig, check_heads
+
+_STAGES = ("kernel_sizes", "in_channels", "out_channels", "strides", "num_block_repeats", "expand_ratios")
+_MOST = {"kernel_sizes": 31, "strides": 2, "num_block_repeats": 1 << 10}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignTextConfig(Config):
+    """The text tower's settings: BERT's."""
+
+    model_type: ClassVar[str] = "align_text_model"
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
+        _check_rate(self, "hidden_dropout_prob")
+        _check_rate(self, "attention_probs_dropout_prob")
+        pad = self.pad_token_id
+        if pad is not None and (type(pad) is not int or not 0 <= pad < self.vocab_size):
+            raise CheckpointError(f"{self.model_type} config: pad_token_id is {pad!r}, vocab_size {self.vocab_size}")
+
+    @property
+    def attention_dropout(self) -> float:
+        """`attention_probs_dropout_prob` under the name that the towers share."""
+        return self.attention_probs_dropout_prob
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        data = dict(AlignConfig.tower(data, "text_config"))
+        # Files before release 5 say so of every BERT; there were others.
+        if (kind := data.pop("position_embedding_type", "absolute")) != "absolute":
+            raise CheckpointError(f"{cls.model_type} config: positions of the kind {kind!r}, not 'absolute'")
+        return super().from_dict(data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignVisionConfig(Config):
+    """The vision tower's settings: EfficientNet's. The tuples have an entry for each of its stages.
+
+    `depthwise_padding` are the numbers of blocks that are padded alike on all sides although they stride.
+    `hidden_dim` and `image_size`, which is in pixels, are kept for the file; no layer depends on them.
+    """
+
+    model_type: ClassVar[str] = "align_vision_model"
+
+    num_channels: int = 3
+    image_size: int = 600
+    width_coefficient: float = 2.0
+    depth_coefficient: float = 3.1
+    depth_divisor: int = 8
+    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
+    in_channels: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
+    out_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
+    depthwise_padding: tuple[int, ...] = ()
+    strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
+    num_block_repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
+    expand_ratios: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
+    squeeze_expansion_ratio: float = 0.25
+    hidden_act: str = "swish"
+    hidden_dim: int = 2560
+    pooling_type: str = "mean"
+    initializer_range: float = 0.02
+    batch_norm_eps: float = 0.001
+    batch_norm_momentum: float = 0.99
+    drop_connect_rate: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in (*_STAGES, "depthwise_padding"):
+            _check_numbers(self, name)
+        super().__post_init__()
+        _check_rate(self, "drop_connect_rate")
+        if self.pooling_type not in ("mean", "max"):
+            raise CheckpointError(f"{self.model_type} config: pooling_type is {self.pooling_type!r}, not mean or max")
+        if len({len(getattr(self, name)) for name in _STAGES}) > 1 or not self.strides:
+            raise CheckpointError(f"{self.model_type} config: {', '.join(_STAGES)} differ in length")
+        for name in ("width_coefficient", "depth_coefficient", "squeeze_expansion_ratio"):
+            if not 0 < getattr(self, name) <= 1 << 10:
+                raise CheckpointError(
+                    f"{self.model_type} config: {name} is {getattr(self, name)!r}, expected 0 to 1024"
+                )
+        if (blocks := sum(map(self.repeats, self.num_block_repeats))) > 1 << 10:
+            raise CheckpointError(f"{self.model_type} config: {blocks} blocks, expected 1 to 1024")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        data = AlignConfig.tower(data, "vision_config")
+        # The number of blocks follows from the others; files of different ages count differently.
+        return super().from_dict({key: value for key, value in data.items() if key != "num_hidden_layers"})
+
+    def channels(self, base: int) -> int:
+        """So many channels widened: to a multiple of the divisor, never by more than a tenth down (Tan & Le, 2019)."""
+        wide, unit = base * self.width_coefficient, self.depth_divisor
+        rounded = max(unit, int(wide + unit / 2) // unit * unit)
+        return rounded + unit if rounded < 0.9 * wide else rounded
+
+    def repeats(self, base: int) -> int:
+        """So many blocks deepened."""
+        return math.ceil(base * self.depth_coefficient)
+
+    @property
+    def width(self) -> int:
+        """Of the pooled features."""
+        return self.channels(self.out_channels[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig(PairConfig):
+    """The whole model's settings. The towers' may be given as dictionaries."""
+
+    model_type: ClassVar[str] = "align"
+
+    text_config: AlignTextConfig = field(default_factory=AlignTextConfig)
+    vision_config: AlignVisionConfig = field(default_factory=AlignVisionConfig)
+    projection_dim: int = 640
+    temperature_init_value: float = 1.0
+    initializer_range: float = 0.02
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.projection_dim != self.vision_config.width:
+            raise CheckpointError(
+                f"{self.model_type} config: projection_dim is {self.projection_dim}, but pictures' features, which are "
+                f"not projected, are {self.vision_config.width} wide"
+            )
+
+
+def _check_rate(config: Config, name: str) -> None:
+    if not 0 <= getattr(config, name) <= 1:
+        raise CheckpointError(f"{config.model_type} config: {name} is {getattr(config, name)!r}, expected 0 to 1")
+
+
+def _check_numbers(config: Config, name: str) -> None:
+    """Lists of JSON become tuples."""
+    value, least, most = getattr(config, name), int(name in _STAGES), _MOST.get(name, 1 << 24)
+    if not isinstance(value, list | tuple) or any(type(n) is not int or not least <= n <= most for n in value):
+        raise CheckpointError(f"{config.model_type} config: {name} is {value!r}, expected numbers of {least} to {most}")
+    object.__setattr__(config, name, tuple(value))

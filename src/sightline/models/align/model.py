@@ -1,0 +1,114 @@
+"""ALIGN: two towers, one space. Jia et al., "Scaling Up Visual and Vision-Language Representation Learning With Noisy
+Text Supervision" (2021), section 4.
+
+Shapes: B pictures, T texts, P projection.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.align.config import AlignConfig
+from sightline.models.align.layouts import TABLES
+from sightline.models.align.text import AlignTextModel
+from sightline.models.align.vision import AlignVisionModel
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.loss import contrastive_loss
+from sightline.nn.outputs import Output, TowerOutput
+
+
+@dataclass
+class AlignOutput(Output):
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for, the towers' outputs."""
+
+    loss: Tensor | None
+    logits_per_image: Tensor
+    logits_per_text: Tensor
+    text_embeds: Tensor
+    image_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+
+
+class AlignModel(PretrainedModel):
+    """Both towers, the projection of texts and the learned temperature of the logits."""
+
+    config_class = AlignConfig
+    tables = TABLES
+    config: AlignConfig
+
+    def __init__(self, config: AlignConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projection_dim = config.projection_dim
+        self.text_embed_dim = config.text_config.hidden_size
+        self.text_model = AlignTextModel(config.text_config)
+        self.vision_model = AlignVisionModel(config.vision_config)
+        self.text_projection = nn.Linear(self.text_embed_dim, config.projection_dim)
+        self.temperature = nn.Parameter(torch.tensor(config.temperature_init_value))
+        if not self.text_projection.weight.is_meta:
+            nn.init.xavier_uniform_(self.text_projection.weight)
+            nn.init.zeros_(self.text_projection.bias)
+
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return 1 / self.temperature
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs; `pooler_output` (T, P) is the first token's state projected, not of unit length."""
+        out: TowerOutput = self.text_model(
+            input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.text_projection(out.last_hidden_state[:, 0])
+        return out
+
+    def get_image_features(
+        self, pixel_values: Tensor, output_hidden_states: bool = False, output_attentions: bool = False
+    ) -> TowerOutput:
+        """The vision tower's outputs, `pooler_output` (B, P) not of unit length."""
+        return self.vision_model(pixel_values, output_hidden_states, output_attentions)  # type: ignore[no-any-return]
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        return_loss: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> AlignOutput:
+        """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
+
+        The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
+        """
+        if input_ids is None or pixel_values is None:
+            raise UsageError(
+                "AlignModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
+            )
+        vision = self.vision_model(pixel_values, output_hidden_states, output_attentions)
+        text = self.text_model(
+            input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
+        )
+        image_embeds, text_embeds = vision.pooler_output, self.text_projection(text.last_hidden_state[:, 0])
+        image_embeds = image_embeds / image_embeds.norm(dim=-1, keepdim=True)
+        text_embeds = text_embeds / text_embeds.norm(dim=-1, keepdim=True)
+        logits_per_text = text_embeds @ image_embeds.t() * self.scale
+        loss = None
+        if return_loss:
+            if len(text_embeds) != len(image_embeds):
+                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
+            loss = contrastive_loss(logits_per_text, label_smoothing=0.1)
+        return AlignOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text, vision)
