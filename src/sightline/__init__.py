@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from sightline.models.clip.processor import CLIPProcessor
     from sightline.models.clip.text import CLIPTextModel, CLIPTextModelWithProjection
     from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelWithProjection
+    from sightline.models.xclip.config import XCLIPConfig, XCLIPTextConfig, XCLIPVisionConfig
+    from sightline.models.xclip.model import XCLIPModel
+    from sightline.models.xclip.processor import XCLIPProcessor
+    from sightline.models.xclip.text import XCLIPTextModel
+    from sightline.models.xclip.vision import XCLIPVisionModel
     from sightline.processing.images import load_image
     from sightline.search import Query, Result, open_index, retrieve
 
@@ -44,6 +49,13 @@ _HOMES = {
     "CLIPVisionConfig": "models.clip.config",
     "CLIPVisionModel": "models.clip.vision",
     "CLIPVisionModelWithProjection": "models.clip.vision",
+    "XCLIPConfig": "models.xclip.config",
+    "XCLIPModel": "models.xclip.model",
+    "XCLIPProcessor": "models.xclip.processor",
+    "XCLIPTextConfig": "models.xclip.config",
+    "XCLIPTextModel": "models.xclip.text",
+    "XCLIPVisionConfig": "models.xclip.config",
+    "XCLIPVisionModel": "models.xclip.vision",
     "load_image": "processing.images",
     "Query": "search",
     "Result": "search",
@@ -72,6 +84,13 @@ __all__ = [
     "Query",
     "Result",
     "SightlineError",
+    "XCLIPConfig",
+    "XCLIPModel",
+    "XCLIPProcessor",
+    "XCLIPTextConfig",
+    "XCLIPTextModel",
+    "XCLIPVisionConfig",
+    "XCLIPVisionModel",
     "__version__",
     "load",
     "load_image",

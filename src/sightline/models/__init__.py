@@ -66,6 +66,12 @@ FAMILIES = {
         "clip.vision.CLIPVisionModelWithProjection",
         "clip.words.CLIPWords",
     ),
+    "xclip": Family(
+        "xclip.config.XCLIPConfig",
+        "xclip.model.XCLIPModel",
+        "xclip.text.XCLIPTextTower",
+        "xclip.vision.XCLIPFilmTower",
+    ),
 }
 
 

@@ -8,14 +8,18 @@ def linear(source: str, target: str) -> list[Rule]:
     return [move(f"{source}.{kind}", f"{target}.{kind}") for kind in ("weight", "bias")]
 
 
+def attention(source: str, target: str) -> list[Rule]:
+    """A self-attention's tensors: `nn.attention.SelfAttention`."""
+    qkv = (join(f"{source}.{{q,k,v}}_proj.{kind}", f"{target}.qkv.{kind}") for kind in ("weight", "bias"))
+    return [*qkv, *linear(f"{source}.out_proj", f"{target}.out")]
+
+
 def block(source: str, target: str) -> list[Rule]:
     """A pre-norm block's tensors: `nn.transformer.Block`."""
-    rules = [*linear(f"{source}.layer_norm1", f"{target}.norm1"), *linear(f"{source}.layer_norm2", f"{target}.norm2")]
-    for kind in ("weight", "bias"):
-        rules.append(join(f"{source}.self_attn.{{q,k,v}}_proj.{kind}", f"{target}.attention.qkv.{kind}"))
     return [
-        *rules,
-        *linear(f"{source}.self_attn.out_proj", f"{target}.attention.out"),
+        *linear(f"{source}.layer_norm1", f"{target}.norm1"),
+        *linear(f"{source}.layer_norm2", f"{target}.norm2"),
+        *attention(f"{source}.self_attn", f"{target}.attention"),
         *linear(f"{source}.mlp.fc1", f"{target}.mlp.fc1"),
         *linear(f"{source}.mlp.fc2", f"{target}.mlp.fc2"),
     ]
@@ -28,6 +32,17 @@ def text(source: str, target: str) -> list[Rule]:
         move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.final_layer_norm", f"{target}.final_norm"),
+    ]
+
+
+def vision(source: str, target: str) -> list[Rule]:
+    """The shared vision tower's tensors, `nn.vision.VisionTransformer`, but for the first norm: its name differs."""
+    return [
+        move(f"{source}.embeddings.class_embedding", f"{target}.class_embedding"),
+        move(f"{source}.embeddings.patch_embedding.weight", f"{target}.patch_embedding.weight"),
+        move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
+        *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
+        *linear(f"{source}.post_layernorm", f"{target}.post_norm"),
     ]
 
 

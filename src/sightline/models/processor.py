@@ -195,7 +195,12 @@ class Processor:
         )
         folder = path if path.is_dir() else path.parent
         tokenizer = Tokenizer.from_folder(folder, _positions(folder) or cls.max_positions)
-        return cls(ImageProcessor(PixelProfile.from_folder(folder)), TextProcessor(tokenizer))
+        return cls(cls.images(folder), TextProcessor(tokenizer))
+
+    @classmethod
+    def images(cls, folder: Path) -> ImageProcessor:
+        """The checkpoint's image processing. Raises CheckpointError."""
+        return ImageProcessor(PixelProfile.from_folder(folder))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes what `from_pretrained` and `transformers` read: the settings and the tokenizer, no weights."""

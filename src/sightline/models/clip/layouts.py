@@ -6,19 +6,15 @@ Targets are the names in `CLIPModel`. One table a layout; each runs both ways.
 from collections.abc import Mapping
 
 from sightline.checkpoint.rules import Rule, drop, move, transpose
-from sightline.models.layouts import bare, block, linear, text
+from sightline.models.layouts import bare, linear, text, vision
 
 HUGGING_FACE = (
     move("logit_scale", "logit_scale"),
     move("text_projection.weight", "text_projection.weight"),
     move("visual_projection.weight", "visual_projection.weight"),
     *text("text_model", "text_model"),
-    move("vision_model.embeddings.class_embedding", "vision_model.class_embedding"),
-    move("vision_model.embeddings.patch_embedding.weight", "vision_model.patch_embedding.weight"),
-    move("vision_model.embeddings.position_embedding.weight", "vision_model.position_embedding"),
+    *vision("vision_model", "vision_model"),
     *linear("vision_model.pre_layrnorm", "vision_model.pre_norm"),  # the reference's spelling
-    *block("vision_model.encoder.layers.*", "vision_model.transformer.blocks.*"),
-    *linear("vision_model.post_layernorm", "vision_model.post_norm"),
     drop("text_model.embeddings.position_ids"),
     drop("vision_model.embeddings.position_ids"),
 )

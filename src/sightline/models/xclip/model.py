@@ -1,0 +1,127 @@
+"""X-CLIP: films and texts in one space, the texts with a prompt for each film. Ni et al. (2022), figure 2.
+
+Shapes: V films, T texts, F frames, C channels, P projection.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.xclip.config import XCLIPConfig
+from sightline.models.xclip.prompts import XCLIPPromptGenerator, score
+from sightline.models.xclip.text import XCLIPTextModel
+from sightline.models.xclip.vision import XCLIPFilmTower
+from sightline.nn.initial import normal
+from sightline.nn.loss import contrastive_loss
+from sightline.nn.outputs import Output, TowerOutput
+
+
+@dataclass
+class XCLIPOutput(Output):
+    """Scaled cosines (T, V) and (V, T), unit vectors (V, T, P) and (V, P), the loss if asked for.
+
+    Texts are as each film prompts them. The towers' outputs are their own: pooled, not projected.
+    """
+
+    loss: Tensor | None
+    logits_per_text: Tensor
+    text_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+    logits_per_video: Tensor
+    video_embeds: Tensor
+    mit_output: TowerOutput
+
+
+class XCLIPModel(XCLIPFilmTower):
+    """The film tower, the text tower and the prompts that the one gives the other."""
+
+    parts: ClassVar[tuple[str, ...]] = ("",)
+
+    def __init__(self, config: XCLIPConfig) -> None:
+        super().__init__(config)
+        text, vision = config.text_config, config.vision_config
+        self.text_embed_dim = text.hidden_size
+        self.vision_embed_dim = vision.hidden_size
+        self.projection_dim = config.projection_dim
+        self.text_model = XCLIPTextModel(text)
+        self.text_projection = nn.Linear(text.hidden_size, config.projection_dim, bias=False)
+        self.prompts_generator = XCLIPPromptGenerator(config)
+        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
+        normal(self.text_projection.weight, config.initializer_factor * text.hidden_size**-0.5)
+
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return self.logit_scale.exp()
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length and without a prompt."""
+        out: TowerOutput = self.text_model(
+            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.text_projection(out.pooler_output)
+        return out
+
+    def get_video_features(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The vision tower's outputs with the films' features as `pooler_output` (V, P), not of unit length."""
+        self._check(pixel_values)
+        out: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.integrate(out.pooler_output).pooler_output
+        return out
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        return_loss: bool = False,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> XCLIPOutput:
+        """`input_ids` (T, L) and `pixel_values` (V, F, C, H, W) -> similarities of all pairs.
+
+        F is the checkpoint's number of frames. The loss takes the i-th text and the i-th film as a pair, so V = T.
+        Raises `UsageError` otherwise.
+        """
+        if input_ids is None or pixel_values is None:
+            raise UsageError(
+                "XCLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_video_features"
+            )
+        self._check(pixel_values)
+        vision = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
+        mit = self.integrate(vision.pooler_output)
+        text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        logits, text_embeds, video_embeds = score(
+            self.prompts_generator,
+            self.scale,
+            self.text_projection(text.pooler_output),
+            mit.pooler_output,
+            self.summarise(vision.last_hidden_state),
+        )
+        loss = None
+        if return_loss:
+            if logits.shape[0] != logits.shape[1]:
+                raise UsageError(f"the loss needs pairs, not {logits.shape[1]} texts and {logits.shape[0]} films")
+            loss = contrastive_loss(logits)
+        return XCLIPOutput(loss, logits.t(), text_embeds, text, vision, logits, video_embeds, mit)

@@ -1,0 +1,54 @@
+"""X-CLIP's text tower: CLIP's.
+
+Shapes: B texts, L tokens, P projection.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.xclip.config import XCLIPConfig, XCLIPTextConfig
+from sightline.models.xclip.layouts import TABLES, TEXT_TABLES
+from sightline.nn.initial import normal
+from sightline.nn.text import TextTransformer
+
+
+class XCLIPTextModel(TextTransformer, PretrainedModel):
+    """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
+
+    config_class = XCLIPTextConfig
+    tables = TEXT_TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.",)
+    prefix: ClassVar[str] = "text_model."
+    config: XCLIPTextConfig
+
+    def _end(self, input_ids: Tensor) -> Tensor:
+        # At the highest id, whatever the config says: so the checkpoints were made, and the reference does it too.
+        return input_ids.argmax(-1)
+
+
+class XCLIPTextTower(Tower):
+    """The text tower and its way into the space that it shares with films. No film is known: nothing is prompted."""
+
+    config_class = XCLIPConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    config: XCLIPConfig
+
+    def __init__(self, config: XCLIPConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.text_config.hidden_size
+        self.text_model = XCLIPTextModel(config.text_config)
+        self.text_projection = nn.Linear(width, config.projection_dim, bias=False)
+        normal(self.text_projection.weight, config.initializer_factor * width**-0.5)
+
+    @property
+    def rows(self) -> int:
+        """The longest text's tokens."""
+        return self.config.text_config.max_position_embeddings
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`input_ids` (B, L), padded on the right -> `XCLIPModel.get_text_features`'s `pooler_output` (B, P)."""
+        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

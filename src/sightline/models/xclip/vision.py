@@ -1,0 +1,181 @@
+"""X-CLIP's film tower. Ni et al., "Expanding Language-Image Pretrained Models for General Video Recognition" (2022).
+
+Shapes: B films, T frames of each, C channels, L patches + 1, W width, P projection.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.xclip.config import XCLIPConfig, XCLIPVisionConfig
+from sightline.models.xclip.layouts import TABLES, VISION_TABLES
+from sightline.nn.attention import SelfAttention
+from sightline.nn.initial import normal
+from sightline.nn.outputs import TowerOutput
+from sightline.nn.transformer import Block, Transformer, init_blocks
+from sightline.nn.vision import VisionTransformer
+
+
+class XCLIPBlock(Block):
+    """A block whose frames hear of each other by a message token each. Section 3.2, "Cross-frame Communication"."""
+
+    def __init__(self, config: XCLIPVisionConfig) -> None:
+        super().__init__(config)
+        width, factor = config.hidden_size, config.initializer_factor
+        self.frames = config.num_frames
+        self.drop_path_rate = config.drop_path_rate
+        self.message_fc = nn.Linear(width, width)
+        self.message_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.message_attention = SelfAttention(width, config.num_attention_heads, config.attention_dropout)
+        for weight in (self.message_fc.weight, self.message_attention.qkv.weight):
+            normal(weight, factor * width**-0.5)
+        normal(self.message_attention.out.weight, factor * (2 * width * config.num_hidden_layers) ** -0.5)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+    ) -> Tensor:
+        """`x` (B * T, L, W) -> (B * T, L, W): the message token is there for the attention alone."""
+        return self.feed(self.attend(self._with_message(x), mask, causal, weights)[:, :-1])
+
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
+        """`forward` at one token of each frame: `x` (B * T, L, W), `tokens` (B * T,) -> (B * T, W)."""
+        return super().at(self._with_message(x), tokens, causal)
+
+    def _with_message(self, x: Tensor) -> Tensor:
+        """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
+        message = self.message_fc(x[:, 0]).view(len(x) // self.frames, self.frames, -1)
+        heard = self.message_attention(self.message_norm(message))
+        if self.training and self.drop_path_rate:
+            heard = _drop_path(heard, self.drop_path_rate)
+        return torch.cat([x, (message + heard).view(len(x), 1, -1)], dim=1)
+
+
+def _drop_path(x: Tensor, rate: float) -> Tensor:
+    """Each film's row nothing, with the probability `rate`, or scaled up to keep the mean (Huang et al., 2016)."""
+    keep = 1 - rate
+    return x / keep * (torch.rand(len(x), 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
+
+
+class XCLIPVisionModel(VisionTransformer, PretrainedModel):
+    """The tower over frames alone. Its outputs are of single frames, B * T of them."""
+
+    config_class = XCLIPVisionConfig
+    tables = VISION_TABLES
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
+    prefix: ClassVar[str] = "vision_model."
+    config: XCLIPVisionConfig
+
+    def block(self) -> XCLIPBlock:
+        return XCLIPBlock(self.config)
+
+    def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
+        """Films (B, T, C, H, W), or their frames one after another (B * T, C, H, W).
+
+        Raises `UsageError` for films of another number of frames than the checkpoint's: they would be cut anew, and
+        frames of one film would hear those of another.
+        """
+        frames = self.config.num_frames
+        if pixel_values.ndim == 5:
+            check_frames(frames, pixel_values.shape[1])
+            pixel_values = pixel_values.flatten(0, 1)
+        if pixel_values.ndim != 4 or len(pixel_values) % frames:
+            raise UsageError(
+                f"pixel_values {tuple(pixel_values.shape)} are no films: the model takes {frames} frames of each, "
+                f"(films, {frames}, channels, height, width) or the frames of all in one row"
+            )
+        return super()._tokens(pixel_values, interpolate_pos_encoding)
+
+
+def check_frames(frames: int, given: int) -> None:
+    """Raises `UsageError` where a film has another number of frames than the checkpoint was made for."""
+    if given != frames:
+        raise UsageError(f"a film of {given} frames, but the model was made for {frames}: sample {frames} of each film")
+
+
+class XCLIPMultiframeIntegrationTransformer(nn.Module):
+    """From frames to a film: a transformer over time, and the mean. Section 3.2, the last paragraph."""
+
+    def __init__(self, config: XCLIPVisionConfig) -> None:
+        super().__init__()
+        self.position_embedding = nn.Parameter(torch.empty(1, config.num_frames, config.mit_hidden_size))
+        self.transformer = Transformer([Block(config.mit) for _ in range(config.mit_num_hidden_layers)])
+        normal(self.position_embedding, config.initializer_factor)
+        init_blocks(self.transformer.blocks, config.initializer_factor)
+
+    def forward(self, x: Tensor) -> TowerOutput:
+        """Frames' features (B, T, P) -> their new states (B, T, P) and the film's (B, P)."""
+        x = x + self.transformer(x + self.position_embedding)
+        return TowerOutput(x, x.mean(dim=1))
+
+
+class XCLIPFilmTower(Tower):
+    """From films to the space that they share with texts, and to what texts are prompted with."""
+
+    config_class = XCLIPConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")
+    config: XCLIPConfig
+
+    def __init__(self, config: XCLIPConfig) -> None:
+        super().__init__()
+        self.config = config
+        vision, factor = config.vision_config, config.initializer_factor
+        width, projection = vision.hidden_size, config.projection_dim
+        self.vision_model = XCLIPVisionModel(vision)
+        self.visual_projection = nn.Linear(width, projection, bias=False)
+        self.mit = XCLIPMultiframeIntegrationTransformer(vision)
+        self.prompts_visual_layernorm = nn.LayerNorm(width, vision.layer_norm_eps)
+        self.prompts_visual_projection = nn.Parameter(torch.empty(width, projection))
+        normal(self.visual_projection.weight, factor * width**-0.5)
+        normal(self.prompts_visual_projection, factor * width**-0.5)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a film."""
+        return self.config.vision_config.num_frames
+
+    @property
+    def rows(self) -> int:
+        """Patches, class token and message of each frame."""
+        return self.frames * (self.vision_model.grid**2 + 2)
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`pixel_values` (B, T, C, H, W) -> `get_video_features`'s `pooler_output` (B, P), for less work."""
+        self._check(inputs)
+        return self.integrate(self.vision_model.pool(inputs)).pooler_output
+
+    def embed_with_summaries(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """`pixel_values` (B, T, C, H, W) -> `embed`'s vectors (B, P) and the films' summaries (B, L - 1, P).
+
+        Both are what `XCLIPRescorer` needs of a film.
+        """
+        self._check(pixel_values)
+        frames = self.vision_model(pixel_values)
+        return self.integrate(frames.pooler_output).pooler_output, self.summarise(frames.last_hidden_state)
+
+    def integrate(self, pooled: Tensor) -> TowerOutput:
+        """Pooled frames (B * T, W) -> projected frames and films: (B, T, P), (B, P)."""
+        return self.mit(self.visual_projection(self._films(pooled)))  # type: ignore[no-any-return]
+
+    def summarise(self, states: Tensor) -> Tensor:
+        """All tokens of all frames (B * T, L, W) -> each patch's mean over time (B, L - 1, P).
+
+        The mean first, then the projection of one picture instead of T: it is linear.
+        """
+        patches = self.prompts_visual_layernorm(states[:, 1:])
+        return self._films(patches).mean(dim=1) @ self.prompts_visual_projection
+
+    def _films(self, x: Tensor) -> Tensor:
+        """(B * T, ...) -> (B, T, ...)."""
+        return x.view(len(x) // self.frames, self.frames, *x.shape[1:])
+
+    def _check(self, pixel_values: Tensor) -> None:
+        if pixel_values.ndim != 5:
+            raise UsageError(
+                f"pixel_values {tuple(pixel_values.shape)} are no films: expected "
+                f"(films, {self.frames}, channels, height, width)"
+            )
+        check_frames(self.frames, pixel_values.shape[1])

@@ -1,0 +1,98 @@
+"""The vision tower that CLIP and X-CLIP share, a ViT with a norm before the blocks. Radford et al., "Learning
+Transferable Visual Models From Natural Language Supervision" (2021), section 2.4.
+
+Shapes: B pictures, C channels, L patches + 1, W width.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.nn.initial import normal
+from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.patches import PatchEmbedding, interpolate_positions
+from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
+
+
+class VisionConfig(BlockConfig, Protocol):
+    """What the tower reads of its config."""
+
+    @property
+    def num_channels(self) -> int: ...
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def patch_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def initializer_range(self) -> float: ...
+    @property
+    def initializer_factor(self) -> float: ...
+
+
+class VisionTransformer(nn.Module):
+    """Transformer over patches; the class token's state, normalised, stands for the picture."""
+
+    config: VisionConfig
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, factor = config.hidden_size, config.initializer_factor
+        self.grid = config.image_size // config.patch_size
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.patch_embedding = PatchEmbedding(config.num_channels, config.patch_size, width)
+        self.position_embedding = nn.Parameter(torch.empty(self.grid**2 + 1, width))
+        self.pre_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.transformer = Transformer([self.block() for _ in range(config.num_hidden_layers)])
+        self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        normal(self.class_embedding, width**-0.5 * factor)
+        normal(self.patch_embedding.weight, config.initializer_range * factor)
+        normal(self.position_embedding, config.initializer_range * factor)
+        init_blocks(self.transformer.blocks, factor)
+
+    def block(self) -> Block:
+        """One of the tower's blocks."""
+        return Block(self.config)
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalised, and the pooled one (B, W).
+
+        H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (what
+        is left of a patch at the edges is not seen). Raises `UsageError` otherwise.
+        """
+        x = self._tokens(pixel_values, interpolate_pos_encoding)
+        states: list[Tensor] | None = [] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        x = self.transformer(x, None, False, states, weights)
+        return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+
+    def pool(self, pixel_values: Tensor) -> Tensor:
+        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W)."""
+        x = self._tokens(pixel_values, False)
+        return self.post_norm(self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long)))  # type: ignore[no-any-return]
+
+    def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
+        height, width = pixel_values.shape[-2:]
+        size = self.config.image_size
+        if not interpolate_pos_encoding and (height, width) != (size, size):
+            raise UsageError(
+                f"pictures of {height} x {width} pixels, but the model was made for {size} x {size}; "
+                "pass interpolate_pos_encoding=True or resize them"
+            )
+        rows, columns = height // self.config.patch_size, width // self.config.patch_size
+        if not rows or not columns:
+            raise UsageError(f"a picture of {height} x {width} pixels is smaller than one patch")
+        patches = self.patch_embedding(pixel_values)
+        x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
+        x = x + interpolate_positions(self.position_embedding, self.grid, rows, columns)
+        return self.pre_norm(x)  # type: ignore[no-any-return]
