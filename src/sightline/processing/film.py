@@ -1,201 +1,228 @@
-"""A film's pictures by time: the frame that a player shows then. Sound is never opened."""
+"""A film's frames by time: exactly those that decoding all of it gives, with as little decoding as that needs."""
 
-import io
 import math
-import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
-from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeAlias
 
 import av
-from av import VideoFrame
+from av import Packet, VideoFrame
 from PIL import Image
 
-from sightline.errors import FilmError, ImageError
-from sightline.processing.frames import to_picture
-from sightline.processing.images import name_of, open_file
-
-Source: TypeAlias = str | os.PathLike[str] | bytes
+from sightline.errors import FilmError
+from sightline.processing.reel import Reel, Source
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf", ".flv", ".f4v"]
 ) | {".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ogv", ".mxf"}
 """Suffixes, in lower case, of the files worth opening. Not ".ts": most files of that name are programs."""
 
-MAX_FRAME = 1 << 25
-"""Pixels that a frame may have: 8K has fewer. A decoder keeps some twenty of them."""
-
-# No list of other files (HLS, concat), no device, no text drawn as a film, no single picture.
-_FORMATS = (
-    "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,h264,hevc,m4v,ivf,obu,av1,vp9,mjpeg,mxf,nut,rm,dv,wtv,"
-    "yuv4mpegpipe,swf,live_flv,vc1,h263,h261,cavsvideo,apng,webp_anim"
-)
-_CLOCKS = ("mpegts", "mpeg")
-"""Formats whose time begins anywhere; the others' begins at zero."""
-
-
-class Film:
-    """An open film: its frames in order, each with its time in ticks of the stream's clock.
-
-    Raises FilmError, also later on, for whatever can't be read.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.name = name_of(source)
-        try:
-            self._file = io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source), self.name)
-        except ImageError as error:
-            raise FilmError(error.source, error.reason) from error
-        try:
-            self._open()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _open(self) -> None:
-        if not self._file.read(1):
-            raise FilmError(self.name, "empty file")
-        self._file.seek(0)
-        try:
-            self._container = av.open(
-                self._file,
-                container_options={"format_whitelist": _FORMATS},
-                options={"max_pixels": str(MAX_FRAME)},
-                metadata_errors="replace",
-                buffer_size=1 << 17,
-                io_open=_refuse,
-            )
-        except (av.FFmpegError, ValueError, OSError, RuntimeError) as error:
-            raise FilmError(self.name, "not a film, or too damaged to be opened") from error
-        streams = [s for s in self._container.streams.video if s.codec_context is not None]
-        films = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
-        if not films:
-            raise FilmError(self.name, "there is no film in it" + (", only sound" if self._container.streams else ""))
-        self.stream = films[0]
-        for other in self._container.streams:
-            if other is not self.stream:
-                other.discard = av.stream.Discard.all
-        context = self.stream.codec_context
-        if context.width * context.height > MAX_FRAME:
-            raise FilmError(self.name, f"{context.width} x {context.height} pixels are too many")
-        self.base = self.stream.time_base or Fraction(1, 1000)
-        rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
-        self.step = max(round(1 / (rate * self.base)), 1)
-        start = self.stream.start_time or 0
-        if self._container.format.name in _CLOCKS:
-            start = round((self._container.start_time or 0) / Fraction(av.time_base) / self.base)
-            self.zero = start
-        else:
-            self.zero = min(start, 0)
-        aspect = self.stream.sample_aspect_ratio
-        self.aspect = float(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else 1.0
-        context.thread_type = "AUTO"
-
-    def ticks(self, seconds: float) -> int:
-        """The nearest tick, as a file's times are rounded too (to 1 ms in Matroska)."""
-        return self.zero + round(seconds / self.base)
-
-    def seconds(self, tick: int) -> float:
-        return float((tick - self.zero) * self.base)
-
-    def frames(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every frame that can be decoded, in order. One without a time follows the one before it at the film's rate.
-
-        Raises FilmError if there is none.
-        """
-        tick = None
-        for frame in self._decoded():
-            following = self.zero if tick is None else tick + self.step
-            tick = following if frame.pts is None else frame.pts
-            yield tick, frame
-        if tick is None:
-            raise FilmError(self.name, "no frame of it can be decoded")
-
-    def _decoded(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.FFmpegError, OSError):
-                break
-            if packet.dts is None and packet.pts is None and packet.size == 0:
-                break
-            yield from self._decode(packet)
-        yield from self._decode(None)
-
-    def _decode(self, packet: Any) -> Sequence[VideoFrame]:
-        try:
-            frames: Sequence[VideoFrame] = self.stream.codec_context.decode(packet)
-            return frames
-        except (av.FFmpegError, OSError):
-            return []  # a damaged part: what follows may be whole
-
-    def picture(self, frame: VideoFrame, short_side: int | None) -> Image.Image:
-        return to_picture(frame, self.aspect, short_side)
-
-    def __enter__(self) -> "Film":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._container.close()
-        self._file.close()
-
 
 def frames_at(source: Source, times: Sequence[float], short_side: int | None = None) -> list[Image.Image]:
-    """The frames that a player shows at `times`, in seconds, in any order: what a full sequential decode shows then.
+    """The frames on show at `times` (seconds, in any order): for each the last one that begins until then.
 
-    Before the first frame that is the first, after the last the last. `short_side`: see `open_image`. Each picture's
-    `info["full_size"]` is its upright (width, height) in the film. Raises FilmError.
+    Before the first frame that is the first, after the last the last. Time zero is the file's own; in MPEG transport
+    and program streams, whose clocks start anywhere, the start of the stream. A time is rounded to the stream's clock,
+    as the times in the file are. `short_side`: see `open_image`; libswscale then reduces to 1.5 times that. Each
+    picture is "RGB" and upright, and its `info["full_size"]` the upright (width, height) in the film.
+
+    Raises FilmError for whatever can't be read; of a damaged film what can be decoded is given.
     """
-    with Film(source) as film:
-        wanted = sorted({film.ticks(time) for time in times})
-        shown: dict[int, Image.Image] = {}
-        before: VideoFrame | None = None
-        waiting = iter(wanted)
-        want = next(waiting, None)
-        for tick, frame in film.frames():
-            if want is None:
-                break
-            picture = None
-            while want is not None and tick > want:
-                picture = picture or film.picture(before or frame, short_side)
-                shown[want] = picture
-                want = next(waiting, None)
-            before = frame
-        picture = None
-        while want is not None and before is not None:
-            picture = picture or film.picture(before, short_side)
-            shown[want] = picture
-            want = next(waiting, None)
-        return [shown[film.ticks(time)].copy() for time in times]
-
-
-def duration(source: Source) -> float:
-    """Seconds until the last frame ends. Raises FilmError."""
-    with Film(source) as film:
-        last = None
-        for tick, frame in film.frames():
-            last = tick + (frame.duration or film.step)
-        return film.seconds(last) if last is not None else 0.0
+    if not all(map(math.isfinite, times)):
+        raise ValueError("times must be finite numbers of seconds")
+    with Reel(source) as reel:
+        wanted = [reel.tick(time) for time in times]
+        shown = {}
+        try:
+            for tick, frame in _by_keyframes(reel, sorted(set(wanted))):
+                shown[tick] = reel.picture(frame, short_side)
+        except (_Doubt, av.FFmpegError, OSError):
+            pass
+    left = sorted(set(wanted) - set(shown))
+    if left:
+        with Reel(source, "SLICE", 1) as reel:
+            for tick, frame in _in_order(reel, left):
+                shown[tick] = reel.picture(frame, short_side)
+    return [shown[tick].copy() for tick in wanted]
 
 
 def sample(
     source: Source, count: int, start: float = 0.0, end: float | None = None, short_side: int | None = None
 ) -> list[Image.Image]:
-    """`count` frames of the seconds from `start` to `end`, or to the film's end: the middle one of each equal segment.
+    """`count` frames of the seconds from `start` to `end`, or to the film's end: the middle one of each equal part.
 
-    Source: X-CLIP (arXiv 2208.02816), section 4.1, after TSN (arXiv 1608.00859). Raises FilmError.
+    Source: X-CLIP (arXiv 2208.02816), section 4.1: one frame per segment, as TSN does (arXiv 1608.00859). A film of
+    fewer frames repeats them. Raises FilmError, and ValueError for a count or times that make no sense.
     """
-    if end is None:
-        end = duration(source)
-    if not (count >= 1 and 0 <= start <= end and math.isfinite(end)):
-        raise ValueError(f"{count} frames from {start} to {end} seconds: at least one, from a time to a later one")
+    end = duration(source) if end is None else end
+    if count < 1 or not 0 <= start <= end < math.inf:
+        raise ValueError(f"{count} frames from second {start:g} to {end:g}: at least one, and 0 <= start <= end")
     return frames_at(source, [start + (end - start) * (i + 0.5) / count for i in range(count)], short_side)
 
 
-def _refuse(*_: Any) -> Any:
-    raise PermissionError("a film is one file")
+def duration(source: Source) -> float:
+    """Seconds until the film's last frame ends, found out where the file says nothing or too much. Raises FilmError."""
+    for declared in (True, False):
+        with Reel(source) as reel:
+            end = reel.end(declared)
+            if end is not None:
+                return reel.seconds(end)
+    with Reel(source) as reel:  # no packet has a time
+        for tick, _ in reel.frames():
+            end = tick + reel.step
+        if end is None:
+            raise _nothing(reel)
+        return reel.seconds(end)
+
+
+_HELD = 1 << 26
+"""Bytes of packets that may wait for it to be known which of them matter."""
+
+
+class _Doubt(Exception):
+    """The file isn't as its index or its marks say."""
+
+
+def _in_order(reel: Reel, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """The definition: the frame shown at a time is the one before the first that begins later."""
+    left = deque(wanted)
+    shown: VideoFrame | None = None
+    for tick, frame in reel.frames():
+        while left and tick > left[0]:
+            yield left.popleft(), shown or frame
+        if not left:
+            return
+        shown = frame
+    if shown is None:
+        raise _nothing(reel)
+    for want in left:
+        yield want, shown
+
+
+def _nothing(reel: Reel) -> FilmError:
+    return FilmError(reel.name, "no frame of it can be decoded")
+
+
+def _by_keyframes(reel: Reel, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """The same from the keyframe before each time. Raises _Doubt as soon as something isn't as it should be."""
+    run = _Run(reel)
+    for want in wanted:
+        yield want, run.shown(want)
+
+
+class _Run:
+    """Packets and frames from a keyframe on, as far as they were needed.
+
+    Packets come in the order of decoding, and none is shown before it is decoded. So once one comes that is decoded
+    later than a time, all that is shown until then is known, and the decoder can leave out what is not.
+    """
+
+    def __init__(self, reel: Reel) -> None:
+        self.reel = reel
+        self.packets = reel.packets()
+        self.position: int | None = None  # of the last packet, in the order of decoding
+        self.begun = self.over = self.drained = False
+        self._restart(None)
+
+    def _restart(self, key: Packet | None) -> None:
+        self.reel.flush()
+        self.waiting: deque[Packet] = deque()  # not yet decoded
+        self.held = 0  # bytes that wait
+        self.ticks: set[int] = set()  # of all frames, but for those before the last one shown
+        self.ready: dict[int, VideoFrame] = {}
+        self.key = key
+        # A keyframe that an edit list hides never comes out; the table that calls it one is the most reliable there is.
+        self.sound = not self.reel.marks_keyframes or (key is not None and key.is_discard)
+
+    def shown(self, want: int) -> VideoFrame:
+        self._jump(want)
+        self._gather(want)
+        if self.key is None or not self.ticks:
+            raise _Doubt
+        # Nothing until then is right at the very beginning only: the first frame is shown.
+        tick = max((tick for tick in self.ticks if tick <= want), default=min(self.ticks))
+        self.ticks = {other for other in self.ticks if other >= tick}
+        while tick not in self.ready:
+            if not self.waiting and not self.over:
+                self._take(next(self.packets, None))
+            elif self.waiting:
+                self._decode(tick)
+            elif not self.drained:
+                self.drained = True
+                self._keep(self.reel.decode(None), tick)
+            else:
+                raise _Doubt
+        if not self.sound:
+            raise _Doubt
+        return self.ready[tick]
+
+    def _jump(self, want: int) -> None:
+        """To a later keyframe where that saves reading."""
+        known = self.reel.keyframe(want)
+        if not self.begun:
+            worth = self.reel.indexed and want > self.reel.start
+        else:
+            worth = known is not None and self.position is not None and known > self.position
+        if not worth:
+            return
+        first = self._found(want)
+        if first.pts > want and first.dts is not None:  # some indexes go by the time of decoding
+            first = self._found(first.dts - 1)
+        if first.pts > want:
+            raise _Doubt
+        self.position, self.begun, self.over, self.drained = None, True, False, False
+        self._restart(first)
+        self._take(first)
+
+    def _found(self, tick: int) -> Packet:
+        self.reel.seek(tick)
+        self.packets = self.reel.packets()
+        first = next(self.packets, None)
+        if first is None or not first.is_keyframe or first.pts is None:
+            raise _Doubt
+        return first
+
+    def _gather(self, want: int) -> None:
+        """All packets that are shown until then, from the last keyframe on."""
+        while not self.over and (self.position is None or self.position <= want):
+            packet = next(self.packets, None)
+            if packet is not None and self._starts(packet, want):
+                self._restart(packet)
+            self.begun = True
+            self._take(packet)
+            while self.held > _HELD:
+                self._decode(want, skip=False)
+
+    def _starts(self, packet: Packet, want: int) -> bool:
+        return packet.is_keyframe and packet.pts is not None and (packet.pts <= want or not self.begun)
+
+    def _take(self, packet: Packet | None) -> None:
+        if packet is None:
+            self.over = True
+            return
+        if packet.pts is None or packet.pts in self.ticks:
+            raise _Doubt
+        if packet.dts is not None:  # Matroska doesn't have it; what FFmpeg makes of it lacks for the first ones
+            if packet.pts < packet.dts or (self.position is not None and packet.dts < self.position):
+                raise _Doubt
+            self.position = packet.dts
+        self.waiting.append(packet)
+        self.held += packet.size
+        if not packet.is_discard:
+            self.ticks.add(packet.pts)
+
+    def _decode(self, want: int, skip: bool = True) -> None:
+        packet = self.waiting.popleft()
+        self.held -= packet.size
+        self._keep(self.reel.decode(packet, skip and packet.pts < want), want)
+
+    def _keep(self, frames: list[VideoFrame], want: int) -> None:
+        for frame in frames:
+            if frame.pts is None:
+                raise _Doubt
+            if self.key is not None and frame.pts == self.key.pts:
+                if not frame.key_frame and self.reel.marks_keyframes:
+                    raise _Doubt
+                self.sound = True
+            self.ready[frame.pts] = frame
+        last = max((tick for tick in self.ready if tick <= want), default=want)
+        self.ready = {tick: frame for tick, frame in self.ready.items() if tick >= last}

@@ -187,12 +187,24 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
             return factory(file, "")
         except Exception as error:
             failure = failure or (error, plugin)
-    if not _HEIF and head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+    if not _HEIF and _is_heif(head):
         raise ImageError(name, "HEIC needs one more package: pip install sightline[heif]")
     if failure:
         raise ImageError(name, reason(*failure)) from failure[0]
     known = ", ".join(_FORMATS)
     raise ImageError(name, f"not a picture (by its contents none of {known})")
+
+
+def picture_format(head: bytes) -> str | None:
+    """The format of the picture that begins with these 16 bytes, if any."""
+    if _is_heif(head):
+        return "HEIF"
+    known = ((plugin, Image.OPEN.get(plugin, (None, None))[1]) for plugin in _FORMATS)
+    return next((plugin for plugin, accepts in known if accepts is not None and accepts(head) is True), None)
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def _check_size(size: tuple[int, int], limit: int, name: str) -> None:

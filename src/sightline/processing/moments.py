@@ -8,7 +8,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.processing.film import Film, Source
+from sightline.processing.reel import Reel, Source
 
 LONGEST = 10.0
 """Seconds."""
@@ -29,7 +29,7 @@ def moments(source: Source, count: int, short_side: int | None = None) -> Iterat
     A moment ends where the shot changes or after LONGEST seconds. `short_side`: see `open_image`. A moment of fewer
     frames than `count` repeats them. Raises FilmError.
     """
-    with Film(source) as film:
+    with Reel(source) as film:
         longest = round(LONGEST / film.base)
         kept: list[tuple[int, VideoFrame]] = []
         stride = seen = begin = end = 0
@@ -52,7 +52,7 @@ def moments(source: Source, count: int, short_side: int | None = None) -> Iterat
 
 
 def _moment(
-    film: Film, kept: list[tuple[int, VideoFrame]], begin: int, end: int, count: int, short_side: int | None
+    film: Reel, kept: list[tuple[int, VideoFrame]], begin: int, end: int, count: int, short_side: int | None
 ) -> Moment:
     ticks = np.array([tick for tick, _ in kept])
     middles = begin + (end - begin) * (np.arange(count) + 0.5) / count
