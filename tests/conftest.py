@@ -43,3 +43,14 @@ def vocabulary(tmp_path_factory) -> Path:
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(dict.fromkeys(words))}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
     return folder
+
+
+@pytest.fixture(scope="session")
+def word_pieces(tmp_path_factory) -> Path:
+    """A folder with a small `vocab.txt` in BERT's layout: words, letters that begin one and letters that go on."""
+    letters = [*"abcdefghijklmnopqrstuvwxyzABCDEé0123456789!?.,'-", *"кошатня", "猫", "犬"]
+    words = ["a", "photo", "of", "cat", "dog", "red", "##s", "##ing", "cafe", "café", "hund", "Hund", "läuft", "lauft"]
+    rows = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{x}" for x in letters), *words]
+    folder = tmp_path_factory.mktemp("word_pieces")
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(rows)) + "\n", encoding="utf-8")
+    return folder

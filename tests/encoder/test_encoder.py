@@ -220,7 +220,7 @@ def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown dtype 'float99'"):
         sightline.load("mini", dtype="float99")
     (tmp_path / "config.json").write_text('{"model_type": "siglip"}')
-    with pytest.raises(CheckpointError, match="model_type 'siglip' cannot be opened; only clip"):
+    with pytest.raises(CheckpointError, match=r"model_type 'siglip' cannot be opened; only .*clip"):
         sightline.load(tmp_path)
     with pytest.raises(CheckpointError, match="no such folder"):
         sightline.load(tmp_path / "none")

@@ -16,7 +16,7 @@ from sightline.models.features import BatchFeature, tensors
 from sightline.processing.colour import array_to_bytes, array_to_rgb
 from sightline.processing.images import load_image
 from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokens import Ids, Tokenizer
 
 Text: TypeAlias = str | list[str] | tuple[str, ...]
 
@@ -82,14 +82,19 @@ class TextProcessor:
         if return_tensors:
             if len({max(len(row), width) for row in rows}) > 1:
                 raise UsageError("texts of different lengths make no tensor; pass padding=True, truncation=True")
-            ids, mask = self.tokenizer.pad(rows, width)
-            return tensors({"input_ids": ids, "attention_mask": mask}, return_tensors)
-        padded = [self.tokenizer.pad([row], width) for row in rows]
-        lists = {
-            "input_ids": [ids[0].tolist() for ids, _ in padded],
-            "attention_mask": [mask[0].tolist() for _, mask in padded],
-        }
+            return tensors(self._named(*self.tokenizer.pad(rows, width)), return_tensors)
+        padded = [self._named(*self.tokenizer.pad([row], width)) for row in rows]
+        lists = {key: [row[key][0].tolist() for row in padded] for key in self.model_input_names}
         return BatchFeature({key: value[0] if isinstance(text, str) else value for key, value in lists.items()})
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """What a model is given of a text."""
+        return ["input_ids", *["token_type_ids"] * self.tokenizer.typed, "attention_mask"]
+
+    def _named(self, ids: Ids, mask: Ids) -> dict[str, Ids]:
+        named = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": mask}
+        return {name: named[name] for name in self.model_input_names}
 
     def encode(self, text: str) -> list[int]:
         """The ids of one string, start and end among them, however long."""
@@ -164,6 +169,10 @@ class Processor:
 
     max_positions: ClassVar[int]
     """The text tower's length where no file names one."""
+    padding: ClassVar[bool | str] = False
+    """How texts are padded if a call does not say."""
+    max_length: ClassVar[int | None] = None
+    """To which length, or cut to which one, if a call does not say; None: the model's."""
 
     def __init__(self, image_processor: ImageProcessor, tokenizer: TextProcessor) -> None:
         self.image_processor = image_processor
@@ -218,12 +227,14 @@ class Processor:
         text: Text | None = None,
         *,
         return_tensors: str | None = None,
-        padding: bool | str = False,
+        padding: bool | str | None = None,
         truncation: bool | str | None = None,
         max_length: int | None = None,
         **changes: Any,
     ) -> BatchFeature:
         """Text, pictures or both to a model's inputs. Arguments as `tokenizer`'s and `image_processor`'s.
+
+        `padding` and `max_length` that are left out are the class's own.
 
         Raises ImageError, UsageError (for an argument that neither has, too).
         """
@@ -233,7 +244,11 @@ class Processor:
         inputs = BatchFeature()
         if text is not None:
             inputs |= self.tokenizer(
-                text, padding=padding, truncation=truncation, max_length=max_length, return_tensors=return_tensors
+                text,
+                padding=self.padding if padding is None else padding,
+                truncation=truncation,
+                max_length=self.max_length if max_length is None else max_length,
+                return_tensors=return_tensors,
             )
         if images is not None:
             inputs |= self.image_processor(images, return_tensors=return_tensors, **changes)

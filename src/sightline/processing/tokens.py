@@ -18,6 +18,10 @@ Ids = NDArray[np.int64]
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
+_BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
+_BERT_SETTINGS = {"do_lower_case": "lowercase", "strip_accents": "strip_accents"}
+_BERT_SETTINGS |= {"tokenize_chinese_chars": "handle_chinese_chars"}
+"""Names in `tokenizer_config.json` and those in the library's normalizer."""
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _NO_LIMIT = 1_000_000
 """A file that names no limit says 10^30."""
@@ -27,41 +31,48 @@ class Tokenizer:
     """Strings to token ids and back. Safe to share between threads: the library's object is never changed.
 
     `max_length`: tokens that the model takes. `bos_id`, `eos_id`, `pad_id`: the token that starts a row, the one that
-    ends it, the one that fills it up.
+    ends it, the one that fills it up. `typed`: whether the model is also told of which of two texts a token is, as
+    BERT is; here there is always one.
     """
 
     def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
         """`pipeline` without truncation and padding; `settings` as in `tokenizer_config.json`."""
         self._pipeline = pipeline
-        self._settings = dict(settings)
+        self._pieces = isinstance(pipeline.model, models.WordPiece)
+        self._settings = (_BERT_TOKENS if self._pieces else {}) | dict(settings)
         self.max_length = max_length
         ends = pipeline.encode("").ids
         if len(ends) != 2 or max_length < 2:
             raise CheckpointError("the tokenizer puts no start and end around a text, or has no room for them")
         self.bos_id: int = ends[0]
         self.eos_id: int = ends[-1]
-        pad = pipeline.token_to_id(_content(settings.get("pad_token")))
+        pad = pipeline.token_to_id(_content(self._settings.get("pad_token")))
         self.pad_id: int = self.eos_id if pad is None else pad
+        self.typed = "token_type_ids" in settings.get("model_input_names", ["token_type_ids"] * self._pieces)
 
     @classmethod
     def from_folder(cls, folder: Path, max_length: int | None = None) -> Self:
-        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline), and the settings beside them.
+        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline), or `vocab.txt` (BERT's), and the
+        settings beside them.
 
         `max_length` is the model's own limit; the least that it and the files name counts. Raises CheckpointError.
         """
         settings = _read_settings(folder)
         whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
-        if not whole.is_file() and not (vocabulary.is_file() and merges.is_file()):
+        words = folder / "vocab.txt"
+        if not whole.is_file() and not words.is_file() and not (vocabulary.is_file() and merges.is_file()):
             raise CheckpointError(
-                f"{folder}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt"
+                f"{folder}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt"
             )
         try:
             if whole.is_file():
                 pipeline = tokenizers.Tokenizer.from_file(str(whole))
-                known = {token.content for token in pipeline.get_added_tokens_decoder().values()}
-                pipeline.add_tokens([token for token in _named(settings).values() if token.content not in known])
-            else:
+                _add_missing(pipeline, _named(settings))
+            elif vocabulary.is_file() and merges.is_file():
                 pipeline = _clip_pipeline(vocabulary, merges, _named(_CLIP_TOKENS | settings))
+            else:
+                pipeline = _bert_pipeline(words, _named(_BERT_TOKENS | settings))
+            _obey(pipeline, settings)
             limits = [max_length, settings.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
             sane = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _NO_LIMIT]
             if not sane:
@@ -77,17 +88,20 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
         tokens = {name: _content(self._settings[name]) for name in _NAMES if name in self._settings}
+        kept = {key: self._settings[key] for key in (*_BERT_SETTINGS, "model_input_names") if key in self._settings}
         start, end = (self._pipeline.id_to_token(i) for i in self._pipeline.encode("").ids)
+        ends = {"cls_token": start, "sep_token": end}
+        if not self._pieces:
+            ends = {"bos_token": start, "eos_token": end, "unk_token": end}
         settings = {
-            "tokenizer_class": self._settings.get("tokenizer_class", "CLIPTokenizer"),
+            "tokenizer_class": self._settings.get(
+                "tokenizer_class", "BertTokenizer" if self._pieces else "CLIPTokenizer"
+            ),
             "model_max_length": self.max_length,
-            "bos_token": start,
-            "eos_token": end,
-            "unk_token": end,
             "pad_token": self._pipeline.id_to_token(self.pad_id),
         }
         write_text(folder / "tokenizer.json", self._pipeline.to_str(pretty=True))
-        write_json(folder / "tokenizer_config.json", settings | tokens)
+        write_json(folder / "tokenizer_config.json", settings | ends | tokens | kept)
 
     def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for what is no string."""
@@ -193,13 +207,44 @@ def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToke
     return built
 
 
+def _bert_pipeline(words: Path, named: Mapping[str, AddedToken]) -> tokenizers.Tokenizer:
+    """BERT's WordPiece (Devlin et al., 2019, section 3): a word a line, its number in the file is its id."""
+    lines = words.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    vocabulary = {word: number for number, word in enumerate(lines)}
+    if missing := {token.content for token in named.values()} - vocabulary.keys() - {"[MASK]"}:
+        raise CheckpointError(f"{words}: has no {' and no '.join(sorted(missing))}")
+    pipeline: Any = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token=named["unk_token"].content))
+    pipeline.normalizer = normalizers.BertNormalizer()
+    pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pipeline.decoder = decoders.WordPiece(prefix="##")
+    _add_missing(pipeline, named)
+    start, end = named["cls_token"].content, named["sep_token"].content
+    ends = [(token, vocabulary[token]) for token in (start, end)]
+    pipeline.post_processor = processors.TemplateProcessing(single=[start, "$A", end], special_tokens=ends)
+    built: tokenizers.Tokenizer = pipeline
+    return built
+
+
+def _obey(pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> None:
+    """BERT's normalizer as `tokenizer_config.json` has it: that goes before what `tokenizer.json` says."""
+    for name, attribute in _BERT_SETTINGS.items():
+        if name in settings and isinstance(pipeline.normalizer, normalizers.BertNormalizer):
+            setattr(pipeline.normalizer, attribute, settings[name])
+
+
+def _add_missing(pipeline: tokenizers.Tokenizer, named: Mapping[str, AddedToken]) -> None:
+    known = {token.content for token in pipeline.get_added_tokens_decoder().values()}
+    pipeline.add_tokens([token for token in named.values() if token.content not in known])
+
+
 def _read_settings(folder: Path) -> dict[str, Any]:
     """What the tokenizer's side files say of limits and special tokens; nothing of where they once lay."""
     config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
     found = read_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in found:
         found |= read_json(tokens)
-    named = (*_NAMES, "added_tokens_decoder", "model_max_length", "tokenizer_class")
+    named = (*_NAMES, *_BERT_SETTINGS, "added_tokens_decoder", "model_input_names", "model_max_length")
+    named = (*named, "tokenizer_class")
     return {key: found[key] for key in named if found.get(key) is not None}
 
 
