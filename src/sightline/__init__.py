@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sightline.models.clip.processor import CLIPProcessor
     from sightline.models.clip.text import CLIPTextModel, CLIPTextModelWithProjection
     from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelWithProjection
+    from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig, GroupViTVisionConfig
+    from sightline.models.groupvit.model import GroupViTModel
+    from sightline.models.groupvit.text import GroupViTTextModel
+    from sightline.models.groupvit.vision import GroupViTVisionModel
     from sightline.models.xclip.config import XCLIPConfig, XCLIPTextConfig, XCLIPVisionConfig
     from sightline.models.xclip.model import XCLIPModel
     from sightline.models.xclip.processor import XCLIPProcessor
@@ -49,6 +53,12 @@ _HOMES = {
     "CLIPVisionConfig": "models.clip.config",
     "CLIPVisionModel": "models.clip.vision",
     "CLIPVisionModelWithProjection": "models.clip.vision",
+    "GroupViTConfig": "models.groupvit.config",
+    "GroupViTModel": "models.groupvit.model",
+    "GroupViTTextConfig": "models.groupvit.config",
+    "GroupViTTextModel": "models.groupvit.text",
+    "GroupViTVisionConfig": "models.groupvit.config",
+    "GroupViTVisionModel": "models.groupvit.vision",
     "XCLIPConfig": "models.xclip.config",
     "XCLIPModel": "models.xclip.model",
     "XCLIPProcessor": "models.xclip.processor",
@@ -81,6 +91,12 @@ __all__ = [
     "CLIPVisionModel",
     "CLIPVisionModelWithProjection",
     "Encoder",
+    "GroupViTConfig",
+    "GroupViTModel",
+    "GroupViTTextConfig",
+    "GroupViTTextModel",
+    "GroupViTVisionConfig",
+    "GroupViTVisionModel",
     "Query",
     "Result",
     "SightlineError",

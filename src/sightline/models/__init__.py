@@ -66,6 +66,12 @@ FAMILIES = {
         "clip.vision.CLIPVisionModelWithProjection",
         "clip.words.CLIPWords",
     ),
+    "groupvit": Family(
+        "groupvit.config.GroupViTConfig",
+        "groupvit.model.GroupViTModel",
+        "groupvit.text.GroupViTTextTower",
+        "groupvit.vision.GroupViTImageTower",
+    ),
     "xclip": Family(
         "xclip.config.XCLIPConfig",
         "xclip.model.XCLIPModel",

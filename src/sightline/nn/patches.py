@@ -4,16 +4,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sightline.errors import UsageError
 from sightline.nn.initial import normal
 
 
 class PatchEmbedding(nn.Module):
     """Non-overlapping patches through one linear map, kept in the shape of the convolution that it equals."""
 
-    def __init__(self, channels: int, patch: int, width: int) -> None:
+    def __init__(self, channels: int, patch: int, width: int, bias: bool = False) -> None:
         super().__init__()
         self.patch = patch
         self.weight = nn.Parameter(torch.empty(width, channels, patch, patch))
+        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         normal(self.weight, (channels * patch * patch) ** -0.5)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -22,18 +24,35 @@ class PatchEmbedding(nn.Module):
         p, rows, columns = self.patch, height // self.patch, width // self.patch
         x = pixels[:, :, : rows * p, : columns * p].to(self.weight.dtype)
         x = x.reshape(batch, channels, rows, p, columns, p).permute(0, 2, 4, 1, 3, 5)
-        return F.linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1))
+        return F.linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1), self.bias)
+
+
+def patch_grid(pixels: Tensor, size: int, patch: int, any_size: bool) -> tuple[int, int]:
+    """The whole patches in a column and in a row of `pixels` (..., H, W).
+
+    Raises `UsageError` for less than one patch and, unless `any_size` is wanted, for other sides than `size`.
+    """
+    height, width = pixels.shape[-2:]
+    if not any_size and (height, width) != (size, size):
+        raise UsageError(
+            f"pictures of {height} x {width} pixels, but the model was made for {size} x {size}; "
+            "pass interpolate_pos_encoding=True or resize them"
+        )
+    if height < patch or width < patch:
+        raise UsageError(f"a picture of {height} x {width} pixels is smaller than one patch")
+    return height // patch, width // patch
 
 
 def interpolate_positions(table: Tensor, size: int, rows: int, columns: int) -> Tensor:
-    """A table (1 + size^2, width) for a square grid, its first row a class token's, as (1 + rows * columns, width).
+    """A table (n + size^2, width) for a square grid, its first n rows class tokens', as (n + rows * columns, width).
 
     Bicubic with `align_corners=False`. The grid it was made for gets the table itself.
     """
     if (rows, columns) == (size, size):
         return table
-    grid = table[1:].T.reshape(1, -1, size, size)
+    first = len(table) - size**2
+    grid = table[first:].T.reshape(1, -1, size, size)
     # On the CPU in half precision the kernel is missing or coarse.
     wide = grid.float() if grid.dtype.itemsize < 4 else grid
     grid = F.interpolate(wide, size=(rows, columns), mode="bicubic", align_corners=False).to(grid.dtype)
-    return torch.cat([table[:1], grid.flatten(2)[0].T])
+    return torch.cat([table[:first], grid.flatten(2)[0].T])

@@ -51,19 +51,21 @@ def activation(name: str) -> Activation:
 
 
 class Mlp(nn.Module):
-    """Two linear layers with an activation between them."""
+    """Two linear layers with an activation between them. `out`: the width of what comes out, where it is another."""
 
-    def __init__(self, width: int, hidden: int, hidden_act: str) -> None:
+    def __init__(self, width: int, hidden: int, hidden_act: str, out: int | None = None) -> None:
         super().__init__()
         self.act = activation(hidden_act)
         self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc2 = nn.Linear(hidden, width if out is None else out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` (..., W) -> (..., W)."""
+        """`x` (..., W) -> (..., W or `out`)."""
         f, slope = self.act
         hidden = f(torch.addmm(self.fc1.bias, x.flatten(0, -2), self.fc1.weight.T, beta=slope, alpha=slope))
-        return torch.addmm(self.fc2.bias, hidden, self.fc2.weight.T, alpha=1 / slope).view(x.shape)
+        return torch.addmm(self.fc2.bias, hidden, self.fc2.weight.T, alpha=1 / slope).view(
+            *x.shape[:-1], self.fc2.out_features
+        )
 
 
 class BlockConfig(Protocol):

@@ -9,10 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.patches import PatchEmbedding, interpolate_positions
+from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
@@ -82,16 +81,8 @@ class VisionTransformer(nn.Module):
         return self.post_norm(self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long)))  # type: ignore[no-any-return]
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
-        height, width = pixel_values.shape[-2:]
-        size = self.config.image_size
-        if not interpolate_pos_encoding and (height, width) != (size, size):
-            raise UsageError(
-                f"pictures of {height} x {width} pixels, but the model was made for {size} x {size}; "
-                "pass interpolate_pos_encoding=True or resize them"
-            )
-        rows, columns = height // self.config.patch_size, width // self.config.patch_size
-        if not rows or not columns:
-            raise UsageError(f"a picture of {height} x {width} pixels is smaller than one patch")
+        config = self.config
+        rows, columns = patch_grid(pixel_values, config.image_size, config.patch_size, interpolate_pos_encoding)
         patches = self.patch_embedding(pixel_values)
         x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
         x = x + interpolate_positions(self.position_embedding, self.grid, rows, columns)

@@ -1,0 +1,1 @@
+"""GroupViT (Xu et al., 2022)."""

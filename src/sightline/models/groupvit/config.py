@@ -1,0 +1,117 @@
+"""GroupViT's configs. Defaults are groupvit-gcc-yfcc's, as the reference has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from sightline.errors import CheckpointError
+from sightline.models.config import Config, PairConfig, check_heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupViTTextConfig(Config):
+    """The text tower's settings."""
+
+    model_type: ClassVar[str] = "groupvit_text_model"
+
+    vocab_size: int = 49408
+    hidden_size: int = 256
+    intermediate_size: int = 1024
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 4
+    max_position_embeddings: int = 77
+    hidden_act: str = "quick_gelu"
+    layer_norm_eps: float = 1e-5
+    attention_dropout: float = 0.0
+    initializer_range: float = 0.02
+    initializer_factor: float = 1.0
+    pad_token_id: int | None = 1
+    bos_token_id: int | None = 49406
+    eos_token_id: int = 49407
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_dict(GroupViTConfig.tower(data, "text_config"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupViTVisionConfig(Config):
+    """The vision tower's settings, `depths`, `num_group_tokens` and `num_output_groups` one number a stage.
+
+    A stage with group tokens ends in a grouping: its tokens become `num_output_groups` groups. `assign_mlp_ratio` are
+    the widths of a grouping's two MLPs (over tokens, over channels) as multiples of `hidden_size`.
+    """
+
+    model_type: ClassVar[str] = "groupvit_vision_model"
+
+    hidden_size: int = 384
+    intermediate_size: int = 1536
+    num_hidden_layers: int = 12
+    depths: tuple[int, ...] = (6, 3, 3)
+    num_group_tokens: tuple[int, ...] = (64, 8, 0)
+    num_output_groups: tuple[int, ...] = (64, 8, 8)
+    num_attention_heads: int = 6
+    image_size: int = 224
+    patch_size: int = 16
+    num_channels: int = 3
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    initializer_range: float = 0.02
+    initializer_factor: float = 1.0
+    assign_eps: float = 1.0
+    assign_mlp_ratio: tuple[float, ...] = (0.5, 4.0)
+
+    def __post_init__(self) -> None:
+        for name, least in (("depths", 1), ("num_group_tokens", 0), ("num_output_groups", 0)):
+            counts = self._tuple(name, int)
+            if len(counts) != len(self.depths) or not counts or not all(least <= n <= 1 << 12 for n in counts):
+                self._refuse(name, f"one number for each of {len(self.depths)} stages, {least} or more")
+        ratio = self._tuple("assign_mlp_ratio", (int, float))
+        if len(ratio) != 2 or not all(0 < part * self.hidden_size <= 1 << 24 for part in ratio):
+            self._refuse("assign_mlp_ratio", "two numbers above 0")
+        super().__post_init__()
+        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
+        if self.patch_size > self.image_size:
+            raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
+        for stage, (tokens, groups) in enumerate(zip(self.num_group_tokens, self.num_output_groups, strict=True)):
+            if tokens and not groups:
+                self._refuse("num_output_groups", f"1 or more in stage {stage}, which has {tokens} group tokens")
+            # A stage's group tokens are mixed into the next one's by a map that counts its output groups.
+            if groups != tokens and any(self.num_group_tokens[stage + 1 : stage + 2]):
+                self._refuse("num_output_groups", f"{tokens} in stage {stage}, as many as its group tokens")
+
+    def _tuple(self, name: str, kind: type | tuple[type, ...]) -> tuple[Any, ...]:
+        value = getattr(self, name)
+        if not isinstance(value, (list, tuple)) or not all(isinstance(n, kind) for n in value):
+            self._refuse(name, "a list of numbers")
+        object.__setattr__(self, name, tuple(value))
+        return tuple(value)
+
+    def _refuse(self, name: str, expected: str) -> None:
+        raise CheckpointError(f"{self.model_type} config: {name} is {getattr(self, name)!r}, expected {expected}")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_dict(GroupViTConfig.tower(data, "vision_config"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupViTConfig(PairConfig):
+    """The whole model's settings. The towers' may be given as dictionaries."""
+
+    model_type: ClassVar[str] = "groupvit"
+
+    text_config: GroupViTTextConfig = field(default_factory=GroupViTTextConfig)
+    vision_config: GroupViTVisionConfig = field(default_factory=GroupViTVisionConfig)
+    projection_dim: int = 256
+    projection_intermediate_dim: int = 4096
+    logit_scale_init_value: float = 2.6592
+    initializer_range: float = 0.02
+    initializer_factor: float = 1.0
+    output_segmentation: bool = False

@@ -1,0 +1,155 @@
+"""GroupViT: pictures that fall into groups, and groups that words can name. Xu et al. (2022), figure 2.
+
+Shapes: B pictures, T texts, G groups, P projection.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.errors import UsageError
+from sightline.models.groupvit.config import GroupViTConfig
+from sightline.models.groupvit.grouping import soft_groups
+from sightline.models.groupvit.head import ProjectionHead
+from sightline.models.groupvit.layouts import TABLES
+from sightline.models.groupvit.text import GroupViTTextModel
+from sightline.models.groupvit.vision import GroupViTVisionModel
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.loss import contrastive_loss
+from sightline.nn.outputs import Output, TowerOutput
+
+
+@dataclass
+class GroupViTOutput(Output):
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P); the loss and, for each picture, text and pixel,
+    the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are theirs: pooled, not projected.
+    """
+
+    loss: Tensor | None
+    logits_per_image: Tensor
+    logits_per_text: Tensor
+    segmentation_logits: Tensor | None
+    text_embeds: Tensor
+    image_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+
+
+class GroupViTModel(PretrainedModel):
+    """Both towers with their projections and the learned scale of the logits."""
+
+    config_class = GroupViTConfig
+    tables = TABLES
+    config: GroupViTConfig
+
+    def __init__(self, config: GroupViTConfig) -> None:
+        super().__init__()
+        self.config = config
+        text, vision = config.text_config, config.vision_config
+        hidden, out = config.projection_intermediate_dim, config.projection_dim
+        self.text_embed_dim = text.hidden_size
+        self.vision_embed_dim = vision.hidden_size
+        self.projection_dim = out
+        self.projection_intermediate_dim = hidden
+        self.text_model = GroupViTTextModel(text)
+        self.vision_model = GroupViTVisionModel(vision)
+        self.text_projection = ProjectionHead(text.hidden_size, hidden, out)
+        self.visual_projection = ProjectionHead(vision.hidden_size, hidden, out)
+        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
+
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return self.logit_scale.exp()
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
+        out: TowerOutput = self.text_model(
+            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.text_projection(out.pooler_output)
+        return out
+
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
+        out: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.visual_projection(out.pooler_output)
+        return out
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        return_loss: bool = False,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+        output_segmentation: bool | None = None,
+    ) -> GroupViTOutput:
+        """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
+
+        The loss takes the i-th text and the i-th picture as a pair, so B = T. `output_segmentation` asks for
+        `segmentation_logits` (None: as the config says), and with them for the attentions. The other arguments are
+        the towers'.
+        """
+        if input_ids is None or pixel_values is None:
+            raise UsageError(
+                "GroupViTModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
+            )
+        segments = self.config.output_segmentation if output_segmentation is None else output_segmentation
+        vision: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions or segments
+        )
+        text: TowerOutput = self.text_model(
+            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
+        )
+        image_embeds = _unit(self.visual_projection(vision.pooler_output))
+        text_embeds = _unit(self.text_projection(text.pooler_output))
+        logits_per_text = text_embeds @ image_embeds.t() * self.scale
+        loss = None
+        if return_loss:
+            if len(text_embeds) != len(image_embeds):
+                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
+            loss = contrastive_loss(logits_per_text)
+        segmentation = None
+        if segments:
+            groups = _unit(self.visual_projection.of_each(vision.last_hidden_state))
+            segmentation = self._segmentation(groups @ text_embeds.t(), vision.attentions, pixel_values.shape)
+        return GroupViTOutput(
+            loss, logits_per_text.t(), logits_per_text, segmentation, text_embeds, image_embeds, text, vision
+        )
+
+    def _segmentation(self, cosines: Tensor, attentions: tuple[Tensor, ...] | None, shape: torch.Size) -> Tensor:
+        """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""
+        height, width = shape[-2:]
+        rows, columns = (side // self.config.vision_config.patch_size for side in (height, width))
+        shares = soft_groups(attentions or (), rows, columns)
+        # The reference multiplies by the scale once for the cosines and once more for the pixels.
+        logits = (cosines * self.scale).transpose(1, 2) @ shares.flatten(2) * self.scale
+        # Interpolating the few patches' logits is interpolating their shares, for less work.
+        grid = logits.view(*logits.shape[:2], rows, columns)
+        pixels: Tensor = F.interpolate(grid, (height, width), mode="bilinear")
+        return pixels
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=-1, keepdim=True)  # type: ignore[no-any-return]

@@ -1,0 +1,54 @@
+"""GroupViT's text tower: CLIP's, with a head of two layers. Xu et al., "GroupViT: Semantic Segmentation Emerges from
+Text Supervision" (2022), section 3.2.
+
+Shapes: B texts, L tokens, W width, P projection.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig
+from sightline.models.groupvit.head import ProjectionHead
+from sightline.models.groupvit.layouts import TABLES
+from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.nn.text import TextTransformer
+
+
+class GroupViTTextModel(TextTransformer, PretrainedModel):
+    """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
+
+    config_class = GroupViTTextConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.",)
+    prefix: ClassVar[str] = "text_model."
+    config: GroupViTTextConfig
+
+
+class GroupViTTextTower(Tower):
+    """The text tower and its way into the space that it shares with pictures."""
+
+    config_class = GroupViTConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    config: GroupViTConfig
+
+    def __init__(self, config: GroupViTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_model = GroupViTTextModel(config.text_config)
+        self.text_projection = ProjectionHead(
+            config.text_config.hidden_size, config.projection_intermediate_dim, config.projection_dim
+        )
+
+    @property
+    def rows(self) -> int:
+        """The longest text's tokens."""
+        return self.config.text_config.max_position_embeddings
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`input_ids` (B, L), padded on the right -> the texts' vectors (B, P), not of unit length.
+
+        Attention is causal and pooling at the end token: padding on the right is not seen, with or without a mask.
+        """
+        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

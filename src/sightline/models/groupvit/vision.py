@@ -1,0 +1,101 @@
+"""GroupViT's vision tower: stages of blocks, each ending in fewer tokens. Xu et al. (2022), section 3.1, figure 2.
+
+Shapes: B pictures, C channels, N patches, G groups of the last stage, W width, P projection.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.models.groupvit.config import GroupViTConfig, GroupViTVisionConfig
+from sightline.models.groupvit.grouping import GroupViTStage
+from sightline.models.groupvit.head import ProjectionHead
+from sightline.models.groupvit.layouts import TABLES
+from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.nn.initial import normal
+from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
+from sightline.nn.transformer import init_blocks
+
+
+class GroupViTVisionModel(PretrainedModel):
+    """Stages over patches; the mean of the last one's groups stands for the picture."""
+
+    config_class = GroupViTVisionConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
+    prefix: ClassVar[str] = "vision_model."
+    config: GroupViTVisionConfig
+
+    def __init__(self, config: GroupViTVisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, factor = config.hidden_size, config.initializer_factor
+        self.grid = config.image_size // config.patch_size
+        self.patch_embedding = PatchEmbedding(config.num_channels, config.patch_size, width, bias=True)
+        self.position_embedding = nn.Parameter(torch.empty(1, self.grid**2, width))
+        self.pre_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
+        self.stages = nn.ModuleList([GroupViTStage(config, i) for i in range(len(config.depths))])
+        self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
+        normal(self.position_embedding, config.initializer_range * factor)
+        blocks = [block for stage in self.stages for block in stage.transformer.blocks]  # type: ignore[union-attr]
+        init_blocks(blocks, factor)
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """`pixel_values` (B, C, H, W) -> the last stage's groups (B, G, W), normalised, and their mean (B, W).
+
+        `hidden_states` are the stages' inputs and the last one's output, not normalised; `attentions` the soft
+        assignments (B, groups, tokens) of those stages that group. H and W are the config's `image_size`; with
+        `interpolate_pos_encoding` any size of at least one patch (what is left of a patch at the edges is not seen).
+        Raises `UsageError` otherwise.
+        """
+        x = self.dropout(self._tokens(pixel_values, interpolate_pos_encoding))
+        states: list[Tensor] | None = [x] if output_hidden_states else None
+        weights: list[Tensor] | None = [] if output_attentions else None
+        group_tokens = None
+        for stage in self.stages:
+            x, group_tokens = stage(x, group_tokens, weights)
+            if states is not None:
+                states.append(x)
+        x = self.post_norm(x)
+        return TowerOutput(x, x.mean(dim=1), optional_tuple(states), optional_tuple(weights))
+
+    def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
+        config = self.config
+        rows, columns = patch_grid(pixel_values, config.image_size, config.patch_size, interpolate_pos_encoding)
+        x = self.pre_norm(self.patch_embedding(pixel_values))
+        return x + interpolate_positions(self.position_embedding[0], self.grid, rows, columns)  # type: ignore[no-any-return]
+
+
+class GroupViTImageTower(Tower):
+    """The vision tower and its way into the space that it shares with texts."""
+
+    config_class = GroupViTConfig
+    tables = TABLES
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
+    config: GroupViTConfig
+
+    def __init__(self, config: GroupViTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vision_model = GroupViTVisionModel(config.vision_config)
+        self.visual_projection = ProjectionHead(
+            config.vision_config.hidden_size, config.projection_intermediate_dim, config.projection_dim
+        )
+
+    @property
+    def rows(self) -> int:
+        """Patches and group tokens of the first stage, which does most of the work."""
+        return self.vision_model.grid**2 + self.config.vision_config.num_group_tokens[0]
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`pixel_values` (B, C, H, W) -> the pictures' vectors (B, P), not of unit length."""
+        return self.visual_projection(self.vision_model(inputs).pooler_output)  # type: ignore[no-any-return]
