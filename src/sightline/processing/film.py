@@ -29,19 +29,19 @@ def frames_at(source: Source, times: Sequence[float], short_side: int | None = N
     """
     if not all(map(math.isfinite, times)):
         raise ValueError("times must be finite numbers of seconds")
-    with Reel(source) as reel:
+    with Reel(source, short_side) as reel:
         wanted = [reel.tick(time) for time in times]
         shown = {}
         try:
             for tick, frame in _by_keyframes(reel, sorted(set(wanted))):
-                shown[tick] = reel.picture(frame, short_side)
+                shown[tick] = reel.picture(reel.still(frame))
         except (_Doubt, av.FFmpegError, OSError):
             pass
     left = sorted(set(wanted) - set(shown))
     if left:
-        with Reel(source, "SLICE", 1) as reel:
+        with Reel(source, short_side, threads="SLICE", count=1) as reel:
             for tick, frame in _in_order(reel, left):
-                shown[tick] = reel.picture(frame, short_side)
+                shown[tick] = reel.picture(reel.still(frame))
     return [shown[tick].copy() for tick in wanted]
 
 

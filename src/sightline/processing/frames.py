@@ -1,47 +1,76 @@
-"""A decoded frame as a player shows it: "RGB", upright, pixels square, transparency laid on white."""
+"""Decoded frames as a player shows them: "RGB", upright, pixels square, transparency laid on white."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 from av import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.processing.colour import flatten
 
-_UNSPECIFIED = 2  # ITU-T H.273, 8.3
+_UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273, 8.3
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+_SHRINKABLE = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
+"""8-bit formats that libswscale reduces as they are, six times as fast as on the way to RGB."""
 
 
-def to_picture(frame: VideoFrame, aspect: float = 1.0, short_side: int | None = None) -> Image.Image:
-    """The frame as "RGB". `aspect` is the width of a pixel by its height.
+@dataclass(frozen=True)
+class Still:
+    """A frame, reduced perhaps, and its upright (width, height) before that."""
 
-    `short_side` as for a JPEG: the side in pixels that a model will resize the short side to; 1.5 times that is left.
-    `info["full_size"]` is the upright (width, height) without any reduction.
+    frame: VideoFrame
+    full_size: tuple[int, int]
+
+
+class Darkroom:
+    """Turns frames of one film into pictures; of use to one thread at a time.
+
+    `aspect` is the width of a pixel by its height, `short_side` the side in pixels that a model will resize the short
+    side to: 1.5 times that is kept, None keeps all.
     """
-    width, height = max(round(frame.width * aspect), 1), frame.height
-    full_size = (width, height)
-    if short_side is not None:
-        scale = math.ceil(short_side * 1.5) / min(width, height)
-        if scale < 1:
-            width, height = max(round(width * scale), 1), max(round(height * scale), 1)
-    # Nothing is said of the matrix: players take BT.709 for HD, while libswscale takes BT.601 for everything.
-    guess = frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576)
-    transparent = any(component.is_alpha for component in frame.format.components)
-    # Colours of transparent pixels mean nothing and must not be mixed with their neighbours': white first, then size.
-    size = (frame.width, frame.height) if transparent else (width, height)
-    converted = frame.reformat(
-        *size,
-        "rgba" if transparent else "rgb24",
-        src_colorspace=Colorspace.ITU709 if guess else None,
-        interpolation=Interpolation.BILINEAR,
-    )
-    plane = converted.planes[0]
-    mode = "RGBA" if transparent else "RGB"
-    picture = flatten(Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1))
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    turn = frame.rotation % 360
-    if turn in _TURNS:
-        picture = picture.transpose(_TURNS[turn])
-    picture.info = {"full_size": full_size[::-1] if turn in (90, 270) else full_size}
-    return picture
+
+    def __init__(self, aspect: float, short_side: int | None) -> None:
+        self._aspect, self._short_side = aspect, short_side
+        self._shrink, self._look, self._convert = VideoReformatter(), VideoReformatter(), VideoReformatter()
+
+    def still(self, frame: VideoFrame) -> Still:
+        """Reduces: an area average, even sizes (the colours of 4:2:0 have half of them)."""
+        width, height = max(round(frame.width * self._aspect), 1), frame.height
+        # Where nothing is said of the matrix players take BT.709 for HD; libswscale takes BT.601 for everything.
+        if frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
+            frame.colorspace = _BT709
+        full_size = (height, width) if frame.rotation % 180 else (width, height)
+        if self._short_side is not None:
+            scale = math.ceil(self._short_side * 1.5) / min(width, height)
+            if scale < 1:
+                width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
+        # The colours of transparent pixels mean nothing: they must not be mixed with others' before they are white.
+        if (width, height) != (frame.width, frame.height) and not _is_transparent(frame):
+            kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
+            frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
+        return Still(frame, full_size)
+
+    def picture(self, still: Still) -> Image.Image:
+        """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
+        frame = still.frame
+        mode = "RGBA" if _is_transparent(frame) else "RGB"
+        plane = self._convert.reformat(frame, format="rgba" if mode == "RGBA" else "rgb24").planes[0]
+        size = (plane.width, plane.height)
+        picture = flatten(Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1))
+        turn = frame.rotation % 360
+        if turn in _TURNS:
+            picture = picture.transpose(_TURNS[turn])
+        picture.info = {"full_size": still.full_size}
+        return picture
+
+    def look(self, still: Still) -> NDArray[np.uint8]:
+        """The frame at a glance: (36, 64, 3) averages."""
+        small = self._look.reformat(still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+        return small.astype(np.uint8, copy=False)
+
+
+def _is_transparent(frame: VideoFrame) -> bool:
+    return any(component.is_alpha for component in frame.format.components)

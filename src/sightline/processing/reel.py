@@ -3,18 +3,21 @@
 import io
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
 import av
+import numpy as np
 from av import CodecContext, Packet, VideoFrame
 from av.stream import Discard, Disposition
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.errors import FilmError, ImageError
-from sightline.processing.frames import to_picture
+from sightline.processing.frames import Darkroom, Still
 from sightline.processing.images import name_of, open_file, picture_format
 
 Source: TypeAlias = str | os.PathLike[str] | bytes
@@ -47,7 +50,7 @@ class Reel:
     Raises FilmError for whatever can't be opened.
     """
 
-    def __init__(self, source: Source, threads: str = "AUTO", count: int = 0) -> None:
+    def __init__(self, source: Source, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0) -> None:
         self.name = name_of(source)
         try:
             self._file = io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source), self.name)
@@ -56,6 +59,8 @@ class Reel:
         try:
             self._open()
             self._context = self._decoder(threads, count)
+            aspect = self._stream.sample_aspect_ratio or 1
+            self._darkroom = Darkroom(float(aspect) if Fraction(1, 4) <= aspect <= 4 else 1.0, short_side)
         except BaseException:
             self.close()
             raise
@@ -111,8 +116,6 @@ class Reel:
         self.marks_keyframes = True
         self.indexed = container.format.name in _INDEXED
         self.skipping = stream.codec_context.name in _SKIPPING
-        aspect = stream.sample_aspect_ratio or 1
-        self._aspect = float(aspect) if Fraction(1, 4) <= aspect <= 4 else 1.0
 
     def _decoder(self, threads: str, count: int) -> CodecContext:
         context = self._stream.codec_context
@@ -131,10 +134,25 @@ class Reel:
     def seconds(self, tick: int) -> float:
         return float((tick - self.zero) * self.base)
 
-    def picture(self, frame: VideoFrame, short_side: int | None) -> Image.Image:
-        """As `to_picture`. Raises FilmError."""
+    def still(self, frame: VideoFrame) -> Still:
+        """Raises FilmError."""
+        with self._converting(frame):
+            return self._darkroom.still(frame)
+
+    def picture(self, still: Still) -> Image.Image:
+        """Raises FilmError."""
+        with self._converting(still.frame):
+            return self._darkroom.picture(still)
+
+    def look(self, still: Still) -> NDArray[np.uint8]:
+        """Raises FilmError."""
+        with self._converting(still.frame):
+            return self._darkroom.look(still)
+
+    @contextmanager
+    def _converting(self, frame: VideoFrame) -> Iterator[None]:
         try:
-            return to_picture(frame, self._aspect, short_side)
+            yield
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise FilmError(self.name, f"a frame in {frame.format.name} can't be converted") from error
 
@@ -166,11 +184,12 @@ class Reel:
     def frames(self) -> Iterator[tuple[int, VideoFrame]]:
         """Every frame from the start that can be decoded, in order, with its time.
 
-        A frame without a time follows the one before at the film's rate.
+        A frame without a time, or with one that has been, follows the one before at the film's rate.
         """
-        tick = self.zero - self.step
+        tick = None
         for frame in self._all_frames():
-            tick = tick + self.step if frame.pts is None else frame.pts
+            following = self.zero if tick is None else tick + self.step
+            tick = following if frame.pts is None or (tick is not None and frame.pts <= tick) else frame.pts
             yield tick, frame
 
     def _all_frames(self) -> Iterator[VideoFrame]:
