@@ -25,8 +25,8 @@ TEXTS = [
 
 name = sys.argv[1]
 picture = scenes.sample(SCENE).draw(SIZE)
-model = transformers.CLIPModel.from_pretrained(PACKAGED / name, dtype=torch.float32).eval()
-processor = transformers.CLIPProcessor.from_pretrained(PACKAGED / name)
+model = transformers.AutoModel.from_pretrained(PACKAGED / name, dtype=torch.float32).eval()
+processor = transformers.AutoProcessor.from_pretrained(PACKAGED / name)
 inputs = processor(
     text=TEXTS,
     images=picture,

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from training import BATCH, CACHE, CLIP_PIXELS, SCENES, SEED, SIZE, Batches, Stage, drawn, evaluate, fit, save, scene
+from training import CACHE, CLIP_PIXELS, SCENES, SEED, SIZE, Batches, Stage, drawn, evaluate, fit, save, scene
 from vocabulary import END, byte_pairs, clip_settings
 
 from sightline import CLIPConfig, CLIPModel, scenes
@@ -80,7 +80,7 @@ class SiblingBatches(Batches):
     def choose(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         if kind != "siblings":
             return super().choose(kind)
-        families = np.sort(self.rng.choice(FAMILIES, BATCH // SIBLINGS, replace=False))
+        families = np.sort(self.rng.choice(FAMILIES, self.batch // SIBLINGS, replace=False))
         places = (families[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel()
         return places + SCENES, self.siblings[places]
 

@@ -56,13 +56,14 @@ class Stage:
     rate: float
     kinds: tuple[str, ...] = ("any", "alike")
     seed: int = SEED
+    batch: int = BATCH
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Of one kind: pixels (BATCH, 3, SIZE, SIZE) in -1..1; ids (BATCH, the longest text's length).
+    """Of one kind: pixels (B, 3, SIZE, SIZE) in -1..1; ids (B, the longest text's length).
 
-    `rows` (BATCH,): the scenes' numbers; `complete` (BATCH,): whether the text says all that there is to see.
+    `rows` (B,): the scenes' numbers; `complete` (B,): whether the text says all that there is to see.
     """
 
     kind: str
@@ -131,19 +132,19 @@ class Batches:
     """
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
-        self.kinds, self.pad = stage.kinds, pad
+        self.kinds, self.batch, self.pad = stage.kinds, stage.batch, pad
         self.images = pictures(cache)
         described = [scene(i) for i in range(SCENES)]
         self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
         settings = np.array([f"{one.background} {one.light}" for one in described])
         pools = [np.flatnonzero(settings == setting) for setting in np.unique(settings)]
-        self.pools = [pool for pool in pools if len(pool) >= BATCH]
+        self.pools = [pool for pool in pools if len(pool) >= self.batch]
         self.rng = np.random.default_rng(stage.seed)
 
     def choose(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of scenes (BATCH,) and their pictures, uint8."""
+        """Numbers of scenes (B,) and their pictures, uint8."""
         pool = self.pools[self.rng.integers(len(self.pools))] if kind == "alike" else SCENES
-        rows = np.sort(self.rng.choice(pool, BATCH, replace=False))
+        rows = np.sort(self.rng.choice(pool, self.batch, replace=False))
         return rows, self.images[rows]
 
     def text(self, row: int, kind: str, whole: bool) -> list[int]:
@@ -155,7 +156,7 @@ class Batches:
         kind = self.kinds[step % len(self.kinds)]
         rows, drawn = self.choose(kind)
         pixels = varied(drawn, self.rng)
-        complete = self.rng.random(BATCH) < (1.0 if kind == "alike" else 0.5)
+        complete = self.rng.random(self.batch) < (1.0 if kind == "alike" else 0.5)
         texts = [self.text(row, kind, whole) for row, whole in zip(rows, complete, strict=True)]
         return Batch(kind, pixels, padded(texts, self.pad), torch.from_numpy(rows), torch.from_numpy(complete))
 
@@ -203,7 +204,7 @@ def fit(
         if step % 20 == 19:
             spent = time.monotonic() - start
             said = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-            pace, left = (step + 1) * BATCH / spent, spent / (step + 1) * (stage.steps - step - 1)
+            pace, left = (step + 1) * stage.batch / spent, spent / (step + 1) * (stage.steps - step - 1)
             print(f"step {step + 1} of {stage.steps}: {said}; {pace:.0f} pairs/s, {left / 60:.0f} min left", flush=True)
 
 
