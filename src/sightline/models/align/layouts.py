@@ -63,6 +63,7 @@ HUGGING_FACE = (
 TABLES: Mapping[str, tuple[Rule, ...]] = {
     "text_model.embeddings.word_embeddings.weight": HUGGING_FACE,
     "vision_model.embeddings.convolution.weight": HUGGING_FACE,
-    "embeddings.word_embeddings.weight": bare(HUGGING_FACE, "text_model."),
-    "embeddings.convolution.weight": bare(HUGGING_FACE, "vision_model."),
 }
+# A tower alone: the reference opens it under no other names, and not from the whole model's file as we do.
+TEXT_TABLES = {"embeddings.word_embeddings.weight": bare(HUGGING_FACE, "text_model."), **TABLES}
+VISION_TABLES = {"embeddings.convolution.weight": bare(HUGGING_FACE, "vision_model."), **TABLES}

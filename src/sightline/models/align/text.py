@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sightline.errors import UsageError
 from sightline.models.align.config import AlignConfig, AlignTextConfig
-from sightline.models.align.layouts import TABLES
+from sightline.models.align.layouts import TABLES, TEXT_TABLES
 from sightline.models.pretrained import PretrainedModel, Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
@@ -41,7 +41,7 @@ class AlignTextModel(PretrainedModel):
     """Transformer over tokens that all see one another; the state at the first one stands for the text."""
 
     config_class = AlignTextConfig
-    tables = TABLES
+    tables = TEXT_TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: AlignTextConfig

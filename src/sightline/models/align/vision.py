@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sightline.models.align.config import AlignVisionConfig
-from sightline.models.align.layouts import TABLES
+from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.pretrained import Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
@@ -109,7 +109,7 @@ class AlignVisionModel(Tower):
     """Convolutions; the mean (or maximum) over all places of the last features stands for the picture."""
 
     config_class = AlignVisionConfig
-    tables = TABLES
+    tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
     prefix: ClassVar[str] = "vision_model."
     config: AlignVisionConfig

@@ -1,0 +1,192 @@
+"""A family's two towers at its public base size: ours against `transformers`, on inputs that lie in memory.
+
+python benchmarks/families.py align [--inputs 16] [--texts 96] [--rounds 5]
+
+Weights are random, with the statistics of batch norms taken from a first batch. Ours run as the encoder runs them:
+texts sorted by length, batches of its size, one on each core. The peer takes all cores, texts as they come padded to
+the longest of the batch, and that size of batch with which it was quickest in a first look. The limit: the products of
+the architecture, as torch counts them, at the speed of the best shape of a BERT base.
+"""
+
+import argparse
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from measure import in_turn, product_peak, ratio, report, seconds
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch.utils.flop_counter import FlopCounterMode
+
+from sightline.encoder.encoder import ROWS, TEXT_BATCH
+from sightline.encoder.hardware import cores, one_core_threads
+from sightline.encoder.pipeline import batches, ordered_map
+from sightline.models import family_of
+from sightline.models.pretrained import Tower
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PEER_BATCHES = (1, 4, 16)
+SHAPES = ((2048, 768, 2304), (2048, 768, 768), (2048, 768, 3072), (2048, 3072, 768))
+
+
+@dataclass
+class Public:
+    """A family's public base model: the reference's class and config, one input's shape, the method that embeds it."""
+
+    model: Any
+    config: Any
+    shape: tuple[int, ...]
+    features: str
+
+
+FAMILIES = {
+    "align": Public(transformers.AlignModel, transformers.AlignConfig, (3, 289, 289), "get_image_features"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("family", choices=FAMILIES)
+    parser.add_argument("--inputs", type=int, default=16)
+    parser.add_argument("--texts", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    public = FAMILIES[given.family]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        public.config().save_pretrained(folder)
+        save(folder, public)
+        figures = images(folder, public, given.inputs, given.rounds) | texts(folder, public, given.texts, given.rounds)
+    report(str(Path(__file__).with_stem(f"families_{given.family}")), figures)
+
+
+def save(folder: Path, public: Public) -> None:
+    """Random weights; one batch in training fills the running statistics."""
+    family = family_of(folder)
+    model: Any = family.model(family.config.from_folder(folder)).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # the mean of all batches, of which there is one
+    with torch.no_grad():
+        getattr(model, public.features)(torch.randn(2, *public.shape))
+    model.eval().save_pretrained(folder)
+
+
+def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, Any]:
+    def first(pixels: Tensor, model: Any) -> Any:
+        return getattr(model, public.features)(pixels)
+
+    def ours(tower: Tower, dtype: torch.dtype, pixels: Tensor) -> Tensor:
+        size = max(1, ROWS // tower.rows)
+        return spread(lambda rows: tower.embed(pixels[rows].to(dtype)), list(batches(range(count), size)))
+
+    def theirs(model: Any, dtype: torch.dtype, size: int, pixels: Tensor) -> Tensor:
+        return torch.cat([first(part, model).pooler_output for part in pixels.to(dtype).split(size)])
+
+    sets = [torch.randn(count, *public.shape) for _ in range(rounds + 1)]
+    with torch.device("meta"):
+        flops = count_flops(partial(first, torch.empty(1, *public.shape), public.model(public.config()).eval()))
+    return compare(folder, public, "inputs", family_of(folder).image, ours, theirs, sets, count, flops)
+
+
+def texts(folder: Path, public: Public, count: int, rounds: int) -> dict[str, Any]:
+    rng, most = random.Random(0), public.config().text_config.vocab_size
+
+    def ids() -> list[list[int]]:
+        lengths = [rng.randint(6, 20) for _ in range(count)]
+        return [[*(rng.randrange(1000, most - 2) for _ in range(n - 1)), most - 1] for n in lengths]
+
+    def padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+        longest = max(map(len, rows))
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+        return torch.tensor([row + [0] * (longest - len(row)) for row in rows]), mask
+
+    def ours(tower: Tower, dtype: torch.dtype, rows: list[list[int]]) -> Tensor:
+        order = sorted(range(count), key=lambda i: len(rows[i]))
+        groups = list(batches(order, min(TEXT_BATCH, -(-count // cores()))))
+        return spread(lambda group: tower.embed(*padded([rows[i] for i in group])), groups)
+
+    def theirs(model: Any, dtype: torch.dtype, size: int, rows: list[list[int]]) -> Tensor:
+        parts = [padded(rows[start : start + size]) for start in range(0, count, size)]
+        return torch.cat([model.get_text_features(i, attention_mask=mask).pooler_output for i, mask in parts])
+
+    sets = [ids() for _ in range(rounds + 1)]
+    with torch.device("meta"):
+        model = public.model(public.config()).eval()
+        some, tokens = torch.ones(1, 16, dtype=torch.long), sum(map(len, sets[1])) / count
+        flops = count_flops(lambda: model.get_text_features(some, attention_mask=torch.ones_like(some))) * tokens / 16
+    return compare(folder, public, "texts", family_of(folder).text, ours, theirs, sets, count, flops)
+
+
+def spread(embed: Callable[[list[int]], Tensor], groups: list[list[int]]) -> Tensor:
+    """Batches as the encoder computes them: one on each core; the rows in the order of their numbers."""
+
+    def work(rows: list[int]) -> Tensor:
+        with torch.inference_mode():
+            return embed(rows)
+
+    done = list(ordered_map(work, groups, one_core_threads(cores()), cores() + 1))
+    found = torch.cat([vectors for _, vectors in done])
+    return found[torch.tensor([row for rows, _ in done for row in rows]).argsort()]
+
+
+def compare(
+    folder: Path,
+    public: Public,
+    what: str,
+    tower: type[Tower],
+    ours: Callable[..., Tensor],
+    theirs: Callable[..., Tensor],
+    sets: list[Any],
+    count: int,
+    flops: float,
+) -> dict[str, Any]:
+    candidates: dict[str, Callable[[Any], Tensor]] = {}
+    chosen = {}
+    for name, dtype in DTYPES.items():
+        candidates[f"ours, {name}"] = partial(ours, tower.for_encoding(folder, dtype), dtype)
+        peer = public.model.from_pretrained(folder, dtype=dtype).eval()
+        sizes = {size: partial(inferring(theirs), peer, dtype, size) for size in PEER_BATCHES}
+        sizes[1](sets[0])
+        chosen[name] = min(sizes, key=lambda size, sizes=sizes: seconds(partial(sizes[size], sets[0])))
+        candidates[f"transformers, {name}"] = sizes[chosen[name]]
+    cosines: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+
+    def check(outputs: dict[str, Tensor]) -> None:
+        exact = normalize(outputs["transformers, float32"])
+        for name in cosines:
+            cosines[name].append(float((normalize(outputs[f"ours, {name}"].float()) * exact).sum(-1).min()))
+
+    taken = in_turn(candidates, sets, check)
+    rows: dict[str, Any] = {f"{what} a second, {name}": count / median(times) for name, times in taken.items()}
+    for fast, slow in (("float32", "float32"), ("bfloat16", "bfloat16"), ("bfloat16", "float32")):
+        found = ratio(taken, f"transformers, {slow}", f"ours, {fast}")
+        rows[f"{what}, ours, {fast} against transformers, {slow}, batches of {chosen[slow]}"] = found
+    for name, dtype in DTYPES.items():
+        limit = product_peak(SHAPES, dtype) / flops
+        rows[f"{what}, share of the limit, {name}"] = rows[f"{what} a second, ours, {name}"] / limit
+        rows[f"{what}, least cosine to transformers in float32, {name}"] = float(np.min(cosines[name]))
+    return rows
+
+
+def inferring(work: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return torch.inference_mode()(work)
+
+
+def count_flops(work: Callable[[], Any]) -> int:
+    """Two for each multiplication of a product or a convolution."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+if __name__ == "__main__":
+    main()
