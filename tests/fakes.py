@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.errors import ImageError
+from sightline.processing.film import sample
 from sightline.processing.images import open_image
 
 
@@ -15,6 +16,7 @@ class FakeEncoder:
 
     revision = None
     size_hint = 32
+    frames = 4
 
     def __init__(self, dim=32, name="fake", fingerprint="0" * 64):
         self.dim, self.name, self.fingerprint = dim, name, fingerprint
@@ -28,16 +30,25 @@ class FakeEncoder:
     def encode_images(self, images):
         return np.concatenate([np.empty((0, self.dim), np.float32), *(self._encode(open_image(i)) for i in images)])
 
-    def stream_images(self, items, open):
+    def encode_videos(self, films):
+        return np.stack([self._film(sample(film, self.frames)) for film in films])
+
+    def stream(self, items, read, is_film=lambda item: False):
         items = iter(items)
         while chunk := list(islice(items, 16)):
             for item in chunk:
                 try:
-                    yield item, self._encode(open(item))[0]
+                    seen = read(item)
+                    assert isinstance(seen, list) == is_film(item)
+                    yield item, self._film(seen) if is_film(item) else self._encode(seen)[0]
                 except ImageError as error:
                     yield item, error
                 except OSError as error:
                     yield item, ImageError(str(item), error.strerror or str(error))
+
+    def _film(self, frames):
+        assert len(frames) == self.frames
+        return _unit(np.mean([self._encode(frame) for frame in frames], axis=0))[0]
 
     def _encode(self, picture):
         grid = np.asarray(picture.resize((4, 4), Image.Resampling.BOX), np.float64).reshape(1, 48) / 255 - 0.5

@@ -18,7 +18,7 @@ from sightline.processing.images import open_image
 class Colours:
     """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
 
-    dim, size_hint, revision, usable = 3, 16, None, True
+    dim, size_hint, frames, revision, usable = 3, 16, 2, None, True
 
     def __init__(self, name: str) -> None:
         self.name, self.fingerprint = name, f"fingerprint of {name}"
@@ -31,12 +31,14 @@ class Colours:
         return np.stack([self._unit(ImageColor.getrgb(text)) for text in texts])
 
     def encode_images(self, images: Any) -> Any:
-        return np.stack([vector for _, vector in self.stream_images(images, open_image)])
+        return np.stack([vector for _, vector in self.stream(images, open_image)])
 
-    def stream_images(self, items: Any, read: Any) -> Any:
+    def stream(self, items: Any, read: Any, is_film: Any = None) -> Any:
         for item in items:
             try:
-                yield item, self._unit(np.asarray(read(item), np.float32).mean(axis=(0, 1)))
+                seen = read(item)
+                frames = seen if isinstance(seen, list) else [seen]
+                yield item, self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))
             except ImageError as error:
                 yield item, error
             except OSError as error:

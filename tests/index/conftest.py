@@ -33,9 +33,9 @@ class WatchedEncoder(FakeEncoder):
         super().__init__(**options)
         self.seen = []
 
-    def stream_images(self, items, open):
+    def stream(self, items, read, is_film):
         def watched(item):
             self.seen.append(item.path.name)
-            return open(item)
+            return read(item)
 
-        return super().stream_images(items, watched)
+        return super().stream(items, watched, is_film)

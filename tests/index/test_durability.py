@@ -28,7 +28,7 @@ def start():
 
     def run(index, *paths, delay=0.001):
         command = [sys.executable, str(HERE / "indexer.py"), str(index), str(delay), *map(str, paths)]
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         return process
@@ -141,7 +141,7 @@ def test_a_disk_that_refuses_to_be_written_keeps_what_it_has(tmp_path):
         "try: sync(sys.argv[1], [sys.argv[2]], FakeEncoder())\n"
         "except IndexFault as error: print(error); sys.exit(1)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
     command = [sys.executable, "-c", script, str(index), str(photos)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 1, run.stderr

@@ -140,7 +140,7 @@ def test_rows_that_cannot_be_right_go(tmp_path):
     table.append(rows([20], vector=[unit], hash=["b" * 32], uri=["/photos/4.jpg"]))
     problems = fsck.check(tmp_path)
     assert [problem.what for problem in problems] == [reason for _, reason in wrong] + [
-        "a later row has the same id or uri"
+        "a later row has the same id, or the same uri and start"
     ] * 2
     assert fsck.repair(tmp_path) == problems
     assert fsck.check(tmp_path) == []
@@ -210,7 +210,7 @@ def test_a_file_that_ends_the_process_that_reads_it(damaged, monkeypatch):
     monkeypatch.setattr(fsck.subprocess, "Popen", popen)
     (problem,) = fsck.check(damaged)
     assert re.fullmatch(
-        r"part 0 with (19|20) of 59 pictures cannot be read \(reading it ends the process\)", problem.what
+        r"part 0 with (19|20) of 59 items cannot be read \(reading it ends the process\)", problem.what
     )
     fsck.repair(damaged)
     assert 39 <= Table.open(damaged).count() <= 41

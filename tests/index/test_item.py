@@ -29,7 +29,7 @@ def exif(**tags):
 def test_the_facts_are_those_of_the_file(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(module, "_WHOLE", whole)
     path = draw(tmp_path / "a.jpg", 1, (600, 400), exif=exif(original="2021:03:04 05:06:07"))
-    item = Item(7, path)
+    item = Item(path)
     picture = item.read(224)
     assert picture.mode == "RGB"
     assert item.hash == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
@@ -42,7 +42,7 @@ def test_the_facts_are_those_of_the_file(tmp_path, monkeypatch, whole):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_sizes_are_as_the_picture_is_seen(tmp_path, orientation):
-    item = Item(0, draw(tmp_path / "a.jpg", 1, (60, 40), exif=exif(orientation=orientation)))
+    item = Item(draw(tmp_path / "a.jpg", 1, (60, 40), exif=exif(orientation=orientation)))
     picture = item.read(32)
     assert (item.width, item.height) == picture.size == ((60, 40) if orientation < 5 else (40, 60))
 
@@ -58,13 +58,13 @@ def test_sizes_are_as_the_picture_is_seen(tmp_path, orientation):
     ],
 )
 def test_the_time_taken_is_the_first_that_makes_sense(tmp_path, tags, taken):
-    item = Item(0, draw(tmp_path / "a.jpg", 1, exif=exif(**tags)))
+    item = Item(draw(tmp_path / "a.jpg", 1, exif=exif(**tags)))
     item.read(32)
     assert item.taken == taken
 
 
 def test_broken_exif_does_not_cost_the_picture(tmp_path):
-    item = Item(0, draw(tmp_path / "a.jpg", 1, exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\xff\xff" + bytes(range(256))))
+    item = Item(draw(tmp_path / "a.jpg", 1, exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\xff\xff" + bytes(range(256))))
     item.read(32)
     assert (item.width, item.height, item.taken) == (48, 32, None)
 
@@ -78,18 +78,18 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "open_image", open_slowly)
     with pytest.raises(ImageError, match="changed while"):
-        Item(0, path).read(32)
+        Item(path).read(32)
 
 
 @pytest.mark.parametrize("content", [b"", b"words"])
 def test_what_is_no_picture_is_refused(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(ImageError):
-        Item(0, tmp_path / "a.jpg").read(32)
+        Item(tmp_path / "a.jpg").read(32)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 def test_a_pipe_is_refused_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(ImageError, match="not a file"):
-        Item(0, tmp_path / "a.jpg").read(32)
+        Item(tmp_path / "a.jpg").read(32)

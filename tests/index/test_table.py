@@ -49,7 +49,7 @@ def table(tmp_path):
 
 def test_it_says_who_built_it(table):
     opened = Table.open(str(table.folder))
-    assert (opened.model, opened.version, opened.count(), opened.folder) == (MODEL, 1, 9, table.folder)
+    assert (opened.model, opened.version, opened.count(), opened.folder) == (MODEL, 2, 9, table.folder)
     assert ModelRecord.from_metadata({**MODEL.to_metadata(), "sightline.model.revision": "main"}).revision == "main"
 
 
@@ -254,7 +254,7 @@ def test_no_index_says_how_to_make_one(tmp_path, missing):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"sightline.version": "2"}, IndexTooNew),
+        ({"sightline.version": "3"}, IndexTooNew),
         ({"sightline.version": "x"}, IndexDamaged),
         ({"sightline.version": None}, IndexDamaged),
         ({"sightline.model.dim": "9"}, IndexDamaged),

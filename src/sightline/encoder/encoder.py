@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightline.encoder.films import FRAMES, Film, check_film, film_frames
 from sightline.encoder.hardware import cores, one_core_threads, pick_device, pick_dtype
-from sightline.encoder.pipeline import batches, ordered_map
+from sightline.encoder.pipeline import ahead, batches, ordered_map
 from sightline.encoder.source import Source, Vectors
 from sightline.errors import ImageError, UsageError
 from sightline.models.pretrained import Tower
@@ -86,8 +87,8 @@ class Encoder(Source):
         """n pictures (paths, bytes, PIL, arrays (H, W, 3)) -> float32 (n, dim), rows of unit length.
 
         `orient=False` ignores the orientation in EXIF, as the reference's processors do; `exact` decodes large JPEGs
-        whole, where else a reduced scale is taken that keeps 1.5 times the model's side. Raises `ImageError` naming
-        the first that cannot be read.
+        whole, where else a reduced scale is taken that keeps 1.5 times the model's side. A model for film sees a
+        picture as a still film. Raises `ImageError` naming the first that cannot be read.
         """
         if isinstance(images, (str, bytes, os.PathLike, Image.Image)) or getattr(images, "ndim", 4) < 4:
             raise UsageError("encode_images takes a list of pictures, not one")
@@ -97,65 +98,121 @@ class Encoder(Source):
                 raise UsageError(
                     f"a {type(picture).__name__} is no picture: give a path, bytes, a PIL image or an array"
                 )
-        vectors = np.empty((len(pictures), self.dim), np.float32)
 
         def read(image: Picture) -> Image.Image:
             return open_image(image, orient=orient, short_side=None if exact else self.size_hint)
 
-        batch = self._share(len(pictures), self.batch)
-        with closing(self._stream(list(batches(pictures, batch)), read, batch)) as stream:
+        return self._rows(pictures, read, 1)
+
+    def encode_videos(self, films: Iterable[Film]) -> Vectors:
+        """n films -> float32 (n, dim), rows of unit length.
+
+        A film is a path or bytes, (path, start, end) in seconds, or its frames: an array (T, H, W, 3) or a list of
+        pictures. Of a file `frames` are sampled, one of each equal part. A model for pictures sees a film as the
+        normalised mean of its frames' unit vectors; one for film takes as many frames as its checkpoint says, and
+        `UsageError` says how many if other than so many are given. Raises `FilmError` naming the first film that
+        cannot be read.
+        """
+        if isinstance(films, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
+            raise UsageError("encode_videos takes a list of films, not one")
+        given = list(films)
+        for film in given:
+            check_film(film, None if self._image.frames == 1 else self._image.frames)
+        return self._rows(given, lambda film: film_frames(film, self.frames, self.size_hint), self._inputs)
+
+    def stream(
+        self,
+        items: Iterable[T],
+        read: Callable[[T], Image.Image | Sequence[Image.Image]],
+        is_film: Callable[[T], bool] = lambda item: False,
+    ) -> Generator[tuple[T, Vectors | ImageError]]:
+        """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
+
+        `read` gives an item's picture or, where it `is_film`, its `frames` frames; it runs in threads and may raise
+        `ImageError` or `OSError`. `items` are made in a thread of their own, so that it may take time to make them, as
+        it does to cut a film. Pictures and films share batches, of which a few are in memory at a time. An item's
+        vector is the same, bit for bit, whatever stands beside it.
+        """
+        groups = batches(items, self.batch, lambda item: self._inputs if is_film(item) else 1)
+        with closing(ahead(groups, self._workers)) as ready:
+            yield from self._stream(ready, read, self.batch)
+
+    @property
+    def frames(self) -> int:
+        """Frames that stand for a film, or for a moment of one."""
+        return FRAMES if self._image.frames == 1 else self._image.frames
+
+    @property
+    def _inputs(self) -> int:
+        """Inputs that a film gives to the tower: itself, or each frame."""
+        return self.frames // self._image.frames
+
+    def _rows(self, items: list[T], read: Callable[[T], Any], weight: int) -> Vectors:
+        """The items' vectors (n, dim); `weight` is how many inputs each gives to the tower."""
+        vectors = np.empty((len(items), self.dim), np.float32)
+        batch = self._share(len(items) * weight, self.batch)
+        groups = list(batches(items, batch, lambda item: weight))
+        with closing(self._stream(groups, read, batch)) as stream:
             for row, (_, vector) in enumerate(stream):
                 if isinstance(vector, ImageError):
                     raise vector
                 vectors[row] = vector
         return vectors
 
-    def stream_images(
-        self, items: Iterable[T], read: Callable[[T], Image.Image]
-    ) -> Generator[tuple[T, Vectors | ImageError]]:
-        """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
-
-        `read` runs in threads and may raise `ImageError` or `OSError`. A few batches are in memory at a time. A
-        picture's vector is the same, bit for bit, whatever stands beside it.
-        """
-        yield from self._stream(batches(items, self.batch), read, self.batch)
-
     def _stream(
-        self, groups: Iterable[list[T]], read: Callable[[T], Image.Image], batch: int
+        self, groups: Iterable[list[T]], read: Callable[[T], Image.Image | Sequence[Image.Image]], batch: int
     ) -> Generator[tuple[T, Vectors | ImageError]]:
         tower = self._image
 
         def prepare(item: T) -> NDArray[np.uint8] | ImageError:
+            """The inputs that an item gives to the tower, (inputs, frames of one, height, width, 3)."""
             try:
-                return self.profile.crop(read(item))
+                seen = read(item)
+                pictures = [seen] if isinstance(seen, Image.Image) else seen
+                pixels = np.stack([self.profile.crop(picture) for picture in pictures])
             except ImageError as error:
                 return error
             except OSError as error:
                 return ImageError(str(item), error.strerror or str(error))
             except MemoryError:
                 return ImageError(str(item), "not enough memory to read it")
+            if len(pixels) == 1:  # a picture is a still film
+                pixels = np.repeat(pixels, tower.frames, axis=0)
+            return pixels.reshape(-1, tower.frames, *pixels.shape[1:])
 
         def embed(group: list[T]) -> list[Vectors | ImageError]:
             prepared = [prepare(item) for item in group]
-            good = {i: pixels for i, pixels in enumerate(prepared) if not isinstance(pixels, ImageError)}
+            good = [pixels for pixels in prepared if not isinstance(pixels, ImageError)]
             if not good:
                 return [error for error in prepared if isinstance(error, ImageError)]
-            # A short batch is filled up with black: torch's sums depend on a batch's shape.
-            pixels = np.zeros((batch, *next(iter(good.values())).shape), np.uint8)
-            for i, picture in good.items():
-                pixels[i] = picture
-            vectors = self._embed(tower, self.dtype, self.profile.normalise(pixels))
-            return [found if isinstance(found, ImageError) else vectors[i] for i, found in enumerate(prepared)]
+            inputs = np.concatenate(good)
+            parts = [
+                self._pixels(tower, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)
+            ]
+            vectors = iter(np.split(np.concatenate(parts), np.cumsum([len(pixels) for pixels in good])[:-1]))
+            return [found if isinstance(found, ImageError) else _mean(next(vectors)) for found in prepared]
 
         with closing(self._spread(embed, groups)) as done:
             for group, results in done:
                 yield from zip(group, results, strict=True)
 
+    def _pixels(self, tower: Tower, inputs: NDArray[np.uint8], batch: int) -> Vectors:
+        """(n, frames, height, width, 3) -> (n, dim). Filled up with black to a whole batch: torch's sums depend on a
+        batch's shape."""
+        whole = np.zeros((batch, *inputs.shape[1:]), np.uint8)
+        whole[: len(inputs)] = inputs
+        values = self.profile.normalise(whole.reshape(-1, *inputs.shape[2:]))
+        if tower.frames > 1:
+            values = values.reshape(batch, tower.frames, *values.shape[1:])
+        return self._embed(tower, self.dtype, values)[: len(inputs)]
+
     @property
     def batch(self) -> int:
-        """Pictures in a batch: 16 for a ViT-B/32 on a processor, four times that on a GPU."""
+        """Pictures, or films for a model that takes them whole, in a batch: 16 for a ViT-B/32 on a processor, four
+        times that on a GPU. More than a film's frames are a multiple of them, so that films fill it."""
         rows = ROWS if self.device.type == "cpu" else 4 * ROWS
-        return max(1, rows // self._image.rows)
+        most = max(1, rows // self._image.rows)
+        return most if most < self._inputs else most - most % self._inputs
 
     def _share(self, count: int, most: int) -> int:
         """How many of `count` items make a batch, so that there is one for each worker."""
@@ -185,3 +242,11 @@ class Encoder(Source):
             embeds = tower.embed(*(torch.from_numpy(array).to(self.device, dtype) for array in inputs))
             vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
         return vectors
+
+
+def _mean(vectors: Vectors) -> Vectors:
+    """Of unit vectors (n, dim), as one, (dim,)."""
+    if len(vectors) == 1:
+        return np.asarray(vectors[0])
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)

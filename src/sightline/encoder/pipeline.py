@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,8 +34,36 @@ def ordered_map(
                 future.cancel()
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items, the last one shorter."""
-    source = iter(items)
-    while batch := list(islice(source, size)):
+def ahead(items: Iterable[T], most: int) -> Generator[T]:
+    """The items, in order, made by another thread, which keeps up to `most` of them ready.
+
+    What making them raises comes out here. Closing the iterator leaves no thread behind.
+    """
+    source, end = iter(items), object()
+    waiting: deque[Future[T | object]] = deque()
+    with ThreadPoolExecutor(1, "sightline-ahead") as maker:
+        try:
+            waiting.extend(maker.submit(next, source, end) for _ in range(most))
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(maker.submit(next, source, end))
+                yield cast(T, item)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def batches(items: Iterable[T], size: int, weigh: Callable[[T], int] = lambda item: 1) -> Iterator[list[T]]:
+    """Lists of items, in order, each as many as weigh at most `size` together; one alone may weigh more."""
+    batch: list[T] = []
+    weight = 0
+    for item in items:
+        if batch and weight + weigh(item) > size:
+            yield batch
+            batch, weight = [], 0
+        batch.append(item)
+        weight += weigh(item)
+        if weight >= size:
+            yield batch
+            batch, weight = [], 0
+    if batch:
         yield batch

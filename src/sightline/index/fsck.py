@@ -47,7 +47,7 @@ class _Findings:
             for version, reason in self.manifests.items()
         ]
         for id, reason in self.fragments.items():
-            lost = f" with {self.held[id]} of {sum(self.held.values())} pictures" if id in self.held else ""
+            lost = f" with {self.held[id]} of {sum(self.held.values())} items" if id in self.held else ""
             found.append(Problem(f"part {id}{lost} cannot be read ({reason})", str(table)))
         return found + [Problem(reason, f"{table}, row {id}") for id, reason in self.rows.values()]
 

@@ -1,17 +1,22 @@
-"""One file, read once: its hash, its picture, its facts."""
+"""What becomes a row: a picture, or a moment of a film, with the facts of its file."""
 
 import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from sightline.errors import ImageError
+from sightline.processing.film import VIDEO_SUFFIXES, duration, sample
 from sightline.processing.images import open_image
+from sightline.processing.moments import moments
 
 _THUMBNAIL = 192
 _DATE, _EXIF = 0x0132, 0x8769  # DateTime, the EXIF directory
@@ -22,9 +27,12 @@ _WHOLE = 64 << 20
 
 @dataclass(eq=False)
 class Item:
-    """A file to be indexed. `read` fills in what is known only from its contents."""
+    """A picture or a moment to be indexed. `read` fills in what is known only from the contents.
 
-    id: int
+    A moment comes with its times and its `frames`, which `read` hands out and lets go of. `is_last`: no other item of
+    the same file follows. `error`: why the file, or the rest of it, cannot be had.
+    """
+
     path: Path
     size: int = 0
     mtime: int = 0
@@ -33,25 +41,82 @@ class Item:
     height: int = 0
     taken: datetime | None = None
     thumbnail: bytes = field(default=b"", repr=False)
+    start: float | None = None
+    end: float | None = None
+    frames: list[Image.Image] = field(default_factory=list, repr=False)
+    is_last: bool = True
+    error: Exception | None = None
 
-    def read(self, short_side: int) -> Image.Image:
-        """The picture, RGB and upright; the item's facts are those of the bytes it was decoded from.
+    @property
+    def is_moment(self) -> bool:
+        return self.start is not None
 
-        Raises ImageError if it is no readable picture or changed meanwhile, OSError if the file cannot be had.
+    def read(self, short_side: int) -> Image.Image | list[Image.Image]:
+        """The picture, RGB and upright, or the moment's frames; the facts are those of the bytes that were decoded.
+
+        Raises ImageError if it is no readable picture or film or changed meanwhile, OSError if the file cannot be had.
         """
-        with open_file(self.path) as file:
-            before = os.fstat(file.fileno())
-            source = file.read() if before.st_size <= _WHOLE else b""
+        if self.error is not None:
+            raise self.error
+        if self.is_moment:
+            frames, self.frames = self.frames, []
+            self._show(frames[len(frames) // 2])
+            return frames
+        with _unchanged(self.path) as (file, self.size, self.mtime):
+            source = file.read() if self.size <= _WHOLE else b""
             self.hash = hash_bytes(source) if source else hash_file(file)
-        picture = open_image(source or self.path, short_side=short_side)
-        after = self.path.stat()
-        if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
-            raise ImageError(str(self.path), "it changed while it was being read")
-        self.size, self.mtime = before.st_size, before.st_mtime_ns
-        self.width, self.height = picture.info["full_size"]
+            picture = open_image(source or self.path, short_side=short_side)
         self.taken = taken(picture)
-        self.thumbnail = thumbnail(picture)
+        self._show(picture)
         return picture
+
+    def _show(self, picture: Image.Image) -> None:
+        self.width, self.height = picture.info["full_size"]
+        self.thumbnail = thumbnail(picture)
+
+
+def is_film(path: str | os.PathLike[str]) -> bool:
+    """Whether the name's suffix is a film's."""
+    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 (which takes any name)
+
+
+def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
+    """A film's moments with `count` frames each, as they are decoded: two at a time are in memory.
+
+    There is at least one: a film in which nothing can be seen is one moment, so that it is not decoded again by each
+    run. What goes wrong is the `error` of the last item, and then all of the film is to be left out.
+    """
+    short_side = max(short_side, _THUMBNAIL)
+    try:
+        with _unchanged(path) as (file, size, mtime):
+            facts = {"size": size, "mtime": mtime, "hash": hash_file(file)}
+            item = None
+            for moment in moments(path, count, short_side):
+                if item is not None:
+                    yield item
+                item = _moment(path, moment.start, moment.end, moment.frames, facts)
+            if item is None:
+                end = duration(path)
+                item = _moment(path, 0.0, end, sample(path, count, 0.0, end, short_side), facts)
+        item.is_last = True
+        yield item
+    except (ImageError, OSError, MemoryError) as error:
+        yield Item(path, error=error)
+
+
+def _moment(path: Path, start: float, end: float, frames: list[Image.Image], facts: dict[str, Any]) -> Item:
+    return Item(path, start=start, end=end, frames=frames, is_last=False, **facts)
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
+    """The open file, its size and time. Raises ImageError at the end if it is not the same file any more."""
+    with open_file(path) as file:
+        before = os.fstat(file.fileno())
+        yield file, before.st_size, before.st_mtime_ns
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+        raise ImageError(str(path), "it changed while it was being read")
 
 
 def open_file(path: Path) -> io.BufferedReader:

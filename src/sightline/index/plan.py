@@ -11,39 +11,52 @@ from typing import NamedTuple
 from sightline.errors import ImageError, IndexFault
 from sightline.index import walk
 from sightline.index.item import hash_file, open_file
+from sightline.index.schema import MOMENTS
 from sightline.index.table import Table
 from sightline.index.uri import to_text
 
 
-class Row(NamedTuple):
-    """What the table knows of a file."""
+class Held(NamedTuple):
+    """What the table knows of a file: the ids of its rows, ascending, and whether those are all that it had."""
 
-    id: int
+    ids: tuple[int, ...]
     size: int
     mtime: int
+    is_whole: bool
 
 
 @dataclass
 class Plan:
-    """`amend`: id -> (path, mtime) of rows whose contents stay; `remove`: ids of rows whose files are gone;
-    `encode`: path -> the row that it replaces, None if it is new."""
+    """`amend`: id -> (path, mtime) of rows whose contents stay, those of one file together; `remove`: files that are
+    gone; `encode`: path -> the rows that it replaces, None if it is new. `unchanged` and `moved` are in files."""
 
     amend: dict[int, tuple[str, int]] = field(default_factory=dict)
-    remove: list[int] = field(default_factory=list)
-    encode: dict[str, Row | None] = field(default_factory=dict)
+    remove: list[Held] = field(default_factory=list)
+    encode: dict[str, Held | None] = field(default_factory=dict)
     unchanged: int = 0
     moved: int = 0
 
 
-def rows_by_path(table: Table) -> dict[str, Row]:
-    """All rows of the table."""
-    uris, *facts = (column.to_pylist() for column in table.columns(["uri", *Row._fields]).columns)
-    return dict(zip(map(to_text, uris), map(Row, *facts), strict=True))
+def files_of(table: Table) -> dict[str, Held]:
+    """All files of the table, by path."""
+    uris, *facts = (column.to_pylist() for column in table.columns(["uri", "id", "size", "mtime"]).columns)
+    moments = [None] * len(uris) if table.is_old else table.columns([MOMENTS]).column(MOMENTS).to_pylist()
+    files: dict[str, Held] = {}
+    films: defaultdict[str, list[int]] = defaultdict(list)
+    counts: dict[str, int] = {}
+    for path, id, size, mtime, count in zip(map(to_text, uris), *facts, moments, strict=True):
+        files[path] = Held((id,), size, mtime, is_whole=True)
+        if count is not None:
+            films[path].append(id)
+            counts[path] = count
+    for path, ids in films.items():
+        files[path] = files[path]._replace(ids=tuple(sorted(ids)), is_whole=len(ids) == counts[path])
+    return files
 
 
-def below(rows: dict[str, Row], roots: Sequence[str]) -> dict[str, Row]:
+def below(files: dict[str, Held], roots: Sequence[str]) -> dict[str, Held]:
     """Those at and below `roots`."""
-    return {path: row for path, row in rows.items() if any(walk.is_below(path, root) for root in roots)}
+    return {path: held for path, held in files.items() if any(walk.is_below(path, root) for root in roots)}
 
 
 def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Callable[[int, int, Path], None]) -> Plan:
@@ -51,45 +64,46 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
 
     Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
     moved, wherever it was; a file with another time but the same size may be the same. `hashed` hears (done, total,
-    path) then. Raises IndexFault if a root lost all its pictures.
+    path) then. A film of which rows are missing is to be encoded. Raises IndexFault if a root lost all its files.
     """
-    rows = rows_by_path(table)
-    known = below(rows, roots)
+    files = files_of(table)
+    known = below(files, roots)
     for path in known.keys() - found.files.keys():
         if not walk.is_listed(path):  # once given by its own name; no walk lists it
             found.look(path)
-    gone = {path: row for path, row in known.items() if path not in found.files and not found.is_blocked(path)}
+    gone = {path: held for path, held in known.items() if path not in found.files and not found.is_blocked(path)}
     _refuse_emptied(table, roots, gone, found)
 
     plan = Plan()
     for path, facts in found.files.items():
         held = known.get(path)
-        if held and (held.size, held.mtime) == facts:
+        if held and held.is_whole and (held.size, held.mtime) == facts:
             plan.unchanged += 1
         else:
             plan.encode[path] = held
     new_sizes = {found.files[path][0] for path, held in plan.encode.items() if held is None}
     vanished = [
-        row
-        for path, row in sorted(rows.items())
-        if row.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
+        held
+        for path, held in sorted(files.items())
+        if held.is_whole and held.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
     ]
-    for path, row in list(_same_contents(table, plan.encode, found, vanished, hashed)):
-        plan.amend[row.id] = path, found.files[path][1]
+    for path, same in list(_same_contents(table, plan.encode, found, vanished, hashed)):
+        plan.amend.update(dict.fromkeys(same.ids, (path, found.files[path][1])))
         if plan.encode.pop(path) is None:
             plan.moved += 1
         else:
             plan.unchanged += 1
-    plan.remove = [row.id for row in gone.values() if row.id not in plan.amend]
+    plan.remove = [held for held in gone.values() if held.ids[0] not in plan.amend]
     return plan
 
 
-def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, Row], found: walk.Listing) -> None:
+def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, Held], found: walk.Listing) -> None:
     for root in roots:
         lost = sum(walk.is_below(path, root) for path in gone)
         if lost and not any(walk.is_below(path, root) for path in found.files):
             raise IndexFault(
-                f"{root} holds no picture any more, but the index holds {lost} from there: is its disk mounted? "
+                f"{root} holds no picture and no film any more, but the index holds {lost} from there: is its disk "
+                "mounted? "
                 f"To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
             )
 
@@ -107,30 +121,30 @@ def _is_gone(path: str) -> bool:
 
 def _same_contents(
     table: Table,
-    encode: dict[str, Row | None],
+    encode: dict[str, Held | None],
     found: walk.Listing,
-    vanished: list[Row],
+    vanished: list[Held],
     hashed: Callable[[int, int, Path], None],
-) -> Iterator[tuple[str, Row]]:
-    """Of the files to encode those whose contents a row has: the file's own row or, once each, a vanished file's."""
-    sizes = {row.size for row in vanished}
+) -> Iterator[tuple[str, Held]]:
+    """Of the files to encode those whose contents are held: as the file's own or, once each, as a vanished file's."""
+    sizes = {held.size for held in vanished}
     doubtful = {
         path: held
         for path, held in encode.items()
-        if (found.files[path][0] in sizes if held is None else found.files[path][0] == held.size)
+        if (found.files[path][0] in sizes if held is None else held.is_whole and found.files[path][0] == held.size)
     }
-    ids = [row.id for row in (*vanished, *doubtful.values()) if row is not None]
+    ids = [held.ids[0] for held in (*vanished, *doubtful.values()) if held is not None]
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
-    movers: defaultdict[str | None, deque[Row]] = defaultdict(deque)
-    for row in vanished:
-        movers[hashes[row.id]].append(row)
+    movers: defaultdict[str | None, deque[Held]] = defaultdict(deque)
+    for held in vanished:
+        movers[hashes[held.ids[0]]].append(held)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
             hashed(done, len(doubtful), Path(path))
-            held = doubtful[path]
-            if held is not None and hashes[held.id] == hash:
-                yield path, held
-            elif held is None and movers[hash]:
+            own = doubtful[path]
+            if own is not None and hashes[own.ids[0]] == hash:
+                yield path, own
+            elif own is None and movers[hash]:
                 yield path, movers[hash].popleft()
 
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
-    seen: dict[int | str, int] = {}
+    seen: dict[int | tuple[str, float | None], int] = {}
     for fragment in dataset.get_fragments():
         if ["fragment", fragment.fragment_id] in skip:
             continue
@@ -72,32 +72,39 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
         except BaseException as error:
             complain(error, [Path(dataset.uri) / "data" / file.path for file in fragment.data_files()])
             continue
-        for address, row_id, uri, reason in rows:
+        for address, row_id, item, reason in rows:
             if reason:
                 say("row", address, row_id, reason)
-            for key in (row_id, uri):
+            for key in (row_id, item):
                 if key in seen:  # rows that are replaced go to the end: the later one is the one that counts
-                    say("row", seen[key], row_id, "a later row has the same id or uri")
+                    say("row", seen[key], row_id, "a later row has the same id, or the same uri and start")
                 seen[key] = address
 
 
-def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, str, str]]:
-    """Read all columns of a fragment; for each row its address, id, uri and what is wrong with it, if anything."""
+def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
+    """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
     for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=1024).to_batches():
         batch.validate(full=True)
         matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
         unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite
-        names = ("_rowid", "id", "uri", "hash", "size", "width", "height")
+        names = ("_rowid", "id", "uri", "hash", "size", "width", "height", "kind", "start", "end")
         columns = (batch.column(name).to_pylist() for name in names)
-        for whole, address, row_id, uri, hash, size, width, height in zip(unit, *columns, strict=True):
+        for whole, address, row_id, uri, hash, size, width, height, kind, *times in zip(unit, *columns, strict=True):
             reason = (
                 "its vector is not of unit length" if not whole
                 else "its uri is not an absolute path" if not is_path(uri)
                 else "its hash is none" if not re.fullmatch("[0-9a-f]{32}", hash)
                 else "its sizes are impossible" if size < 1 or width < 1 or height < 1
+                else "its times are impossible" if not are_times(kind, *times)
                 else ""
             )  # fmt: skip
-            yield address, row_id, uri, reason
+            yield address, row_id, (uri, times[0]), reason
+
+
+def are_times(kind: str, start: float | None, end: float | None) -> bool:
+    if start is None or end is None:
+        return kind == "image" and start is end
+    return kind == "moment" and 0 <= start <= end
 
 
 def is_path(uri: str) -> bool:

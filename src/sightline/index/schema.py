@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-VERSION = 1
-"""Version of the row format. A table that says more was written by a newer Sightline."""
+VERSION = 2
+"""Version of the row format. A table that says more was written by a newer Sightline; the first format had no films,
+and a writer brings it up to this one."""
 
-_VERSION_KEY = "sightline.version"
+VERSION_KEY = "sightline.version"
+MOMENTS = "moments"
+"""The column that the first format lacks."""
 _MODEL_KEYS = {name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision")}
 
 
@@ -23,7 +26,7 @@ class ModelRecord:
     def to_metadata(self) -> dict[str, str]:
         values = {"name": self.name, "fingerprint": self.fingerprint, "dim": str(self.dim), "revision": self.revision}
         named = {_MODEL_KEYS[key]: value for key, value in values.items() if value is not None}
-        return {_VERSION_KEY: str(VERSION), **named}
+        return {VERSION_KEY: str(VERSION), **named}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> "ModelRecord":
@@ -38,15 +41,16 @@ class ModelRecord:
 
 def version_of(metadata: dict[str, str]) -> int:
     """The format version in a schema's metadata. Raises KeyError or ValueError if there is none."""
-    return int(metadata[_VERSION_KEY])
+    return int(metadata[VERSION_KEY])
 
 
 def item_schema(model: ModelRecord) -> pa.Schema:
-    """The table's schema: one row per item.
+    """The table's schema: one row per item, a picture or a moment of a film.
 
     `id` is the row's key: it grows, is never used twice and orders ties. `start`/`end` are seconds, null for pictures;
     `mtime` is in nanoseconds; `hash` is the hex BLAKE2b-128 of the file; `width`/`height` are as the picture is seen
-    (after its orientation flag); `taken` is the camera's local time; `vector` is of unit length.
+    (after its orientation flag); `taken` is the camera's local time; `vector` is of unit length; `moments` is how many
+    rows the film has, null for pictures: a film of which fewer are left is not whole.
     """
     return pa.schema(
         [
@@ -64,6 +68,7 @@ def item_schema(model: ModelRecord) -> pa.Schema:
             pa.field("caption", pa.string()),
             pa.field("thumbnail", pa.binary()),
             pa.field("vector", pa.list_(pa.float16(), model.dim), nullable=False),
+            pa.field(MOMENTS, pa.int32()),
         ],
         metadata=model.to_metadata(),
     )

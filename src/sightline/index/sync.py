@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from PIL import Image
 from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageError
 from sightline.index import lists, lock, walk
 from sightline.index.folder import claim, exists
-from sightline.index.item import Item
-from sightline.index.plan import Plan, below, compare, rows_by_path
+from sightline.index.item import Item, cut, is_film
+from sightline.index.plan import Held, Plan, below, compare, files_of
 from sightline.index.schema import ModelRecord, item_schema
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
@@ -44,14 +44,21 @@ class Encoder(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def size_hint(self) -> int: ...
-    def stream_images(
-        self, items: Iterable[T], read: Callable[[T], Image.Image], /
+    @property
+    def frames(self) -> int: ...
+    def stream(
+        self,
+        items: Iterable[T],
+        read: Callable[[T], Image.Image | Sequence[Image.Image]],
+        is_film: Callable[[T], bool],
+        /,
     ) -> Generator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. `total` is None while it is not known. Stages: "scanning", "encoding", "finishing"."""
+    """How far a run is, in files. `total` is None while it is not known. Stages: "scanning", "encoding", "finishing".
+    `second` is how far a film is, None where it is a picture."""
 
     stage: str
     done: int = 0
@@ -59,11 +66,12 @@ class Progress:
     added: int = 0
     skipped: int = 0
     path: Path | None = None
+    second: float | None = None
 
 
 @dataclass
 class Summary:
-    """What a run did, in files. `changed` are rows with new contents; a changed file that can no longer be read is
+    """What a run did, in files. `changed` are those with new contents; a changed file that can no longer be read is
     both skipped and removed. `skipped` says why."""
 
     added: int = 0
@@ -75,6 +83,17 @@ class Summary:
 
 
 Report = Callable[[Progress], None]
+Encoded = tuple[Item, Any]
+"""An item with its vector or error."""
+
+
+class Row(NamedTuple):
+    """A row on its way into the table; `of` so many of its file."""
+
+    id: int
+    item: Item
+    vector: Any
+    of: int
 
 
 def sync(
@@ -85,17 +104,18 @@ def sync(
     *,
     wait: float = 0.0,
 ) -> Summary:
-    """Bring the index in `folder` up to date with the pictures at and below `paths`.
+    """Bring the index in `folder` up to date with the pictures and films at and below `paths`.
 
     Only rows at and below `paths` are touched, and those of files that moved there. Files whose size and time are those
-    in the table are not read. A killed run loses at most the last few seconds of work; the next one goes on. Another
-    writer at work is waited for `wait` seconds. Raises IndexLocked, ModelMismatch, UsageError for a path that is not
-    there, and IndexFault where a folder lost all its pictures at once or the index cannot be written.
+    in the table are not read. A killed run loses at most the last few seconds of work and the film that it was at; the
+    next one goes on. All moments of a film are there or none. Another writer at work is waited for `wait` seconds.
+    Raises IndexLocked, ModelMismatch, UsageError for a path that is not there, and IndexFault where a folder lost all
+    its files at once or the index cannot be written.
     """
     folder, report = Path(folder).absolute(), progress or (lambda _: None)
     roots = walk.roots_of(paths)
     for root in roots:
-        if not os.path.lexists(root) and not (exists(folder) and below(rows_by_path(Table.open(folder)), [root])):
+        if not os.path.lexists(root) and not (exists(folder) and below(files_of(Table.open(folder)), [root])):
             raise UsageError(f"{root}: no such file or folder")
     claim(folder)
     with lock.writer(folder, wait) as finished:
@@ -106,6 +126,7 @@ def sync(
         if table is not None:
             if not finished:
                 table.sweep()
+            table.upgrade()
             plan = compare(table, roots, found, lambda *state: report(_scanning(*state)))
             summary.unchanged, summary.moved, summary.removed = plan.unchanged, plan.moved, len(plan.remove)
             _amend(table, plan)
@@ -117,18 +138,18 @@ def sync(
 
 
 def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0) -> int:
-    """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many rows."""
+    """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many files."""
     folder = Path(folder).absolute()
     Table.open(folder)
     with lock.writer(folder, wait) as finished:
         table = Table.open(folder)
         if not finished:
             table.sweep()
-        ids = [row.id for row in below(rows_by_path(table), walk.roots_of(paths)).values()]
-        if ids:
-            table.remove(ids)
+        files = below(files_of(table), walk.roots_of(paths)).values()
+        if files:
+            table.remove([id for held in files for id in held.ids])
             table.tidy()
-    return len(ids)
+    return len(files)
 
 
 def _scanning(done: int, total: int, path: Path) -> Progress:
@@ -157,98 +178,137 @@ def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
 
 
 def _amend(table: Table, plan: Plan) -> None:
-    """Tell the table of new names and times, then of files that are gone."""
+    """Tell the table of new names and times, those of one file in one commit, then of files that are gone."""
     ids = list(plan.amend)
-    for start in range(0, len(ids), _AMENDED):
-        rows = table.take(ids[start : start + _AMENDED])
-        told = [plan.amend[id] for id in ids[start : start + _AMENDED]]
+    start = 0
+    while start < len(ids):
+        stop = min(start + _AMENDED, len(ids))
+        while stop < len(ids) and plan.amend[ids[stop]] == plan.amend[ids[stop - 1]]:
+            stop += 1
+        rows = table.take(ids[start:stop])
+        told = [plan.amend[id] for id in ids[start:stop]]
         for name, values in ("uri", [to_uri(path) for path, _ in told]), ("mtime", [mtime for _, mtime in told]):
             place = rows.schema.get_field_index(name)
             rows = rows.set_column(place, rows.schema.field(place), pa.array(values))
         table.replace(rows)
+        start = stop
     if plan.remove:
-        table.remove(plan.remove)
+        table.remove([id for held in plan.remove for id in held.ids])
 
 
 def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report: Report) -> None:
     if not plan.encode:
         return
-    ids = {path: row.id for path, row in plan.encode.items() if row is not None}
-    batch = _Batch(table, set(ids.values()), summary)
-    new = [path for path, row in plan.encode.items() if row is None]
-    if new:
-        ids.update(zip(new, range(table.reserve(len(new)), 2**63), strict=False))
-    items = (Item(ids[path], Path(path)) for path in plan.encode)  # never all at once: each holds a thumbnail
+    batch = _Batch(table, plan.encode, summary)
+    items = _items(plan.encode, encoder)  # never all at once: they hold thumbnails and frames
+    done, file = 0, list[Encoded]()
     # Closed whatever happens: its threads would go on reading files.
-    with closing(encoder.stream_images(items, lambda item: item.read(encoder.size_hint))) as stream:
+    with closing(
+        encoder.stream(items, lambda item: item.read(encoder.size_hint), lambda item: item.is_moment)
+    ) as stream:
         try:
-            for done, (item, vector) in enumerate(stream, start=1):
-                batch.add(item, vector)
-                report(Progress("encoding", done, len(plan.encode), summary.added, len(summary.skipped), item.path))
+            for item, vector in stream:
+                file.append((item, vector))
+                if item.is_last:
+                    batch.add(file)
+                    done, file = done + 1, []
+                batch.flush_in_time()
+                counts = done, len(plan.encode), summary.added, len(summary.skipped)
+                report(Progress("encoding", *counts, item.path, item.end))
         except KeyboardInterrupt:
             batch.flush()
             raise
     batch.flush()
 
 
-class _Batch:
-    """Encoded items on their way into the table. `old` are the ids that are in it."""
+def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
+    for path in paths:
+        if is_film(path):
+            yield from cut(Path(path), encoder.frames, encoder.size_hint)
+        else:
+            yield Item(Path(path))
 
-    def __init__(self, table: Table, old: set[int], summary: Summary) -> None:
-        self._table, self._old, self._summary = table, old, summary
+
+class _Batch:
+    """Encoded files on their way into the table. `files` says what the table holds of each."""
+
+    def __init__(self, table: Table, files: Mapping[str, Held | None], summary: Summary) -> None:
+        self._table, self._files, self._summary = table, files, summary
+        new = sum(held is None for held in files.values())
+        first = table.reserve(new) if new else 0
+        self._ids = range(first, first + new)
         self._start()
 
     def _start(self) -> None:
-        self._new: list[tuple[Item, Any]] = []
-        self._changed: list[tuple[Item, Any]] = []
-        self._unreadable: list[int] = []
+        self._new: list[Row] = []
+        self._changed: list[Row] = []
+        self._gone: list[int] = []
         self._since = time.monotonic()
 
-    def add(self, item: Item, vector: npt.NDArray[np.float32] | SightlineError) -> None:
-        if not isinstance(vector, SightlineError) and not np.isfinite(vector).all():
-            vector = ImageError(str(item.path), "the model gives no finite vector for it")
-        if isinstance(vector, SightlineError):
-            reason = vector.reason if isinstance(vector, ImageError) else str(vector)
-            self._summary.skipped.append((item.path, reason))
-            if item.id in self._old:  # the row no longer tells what is in the file
-                self._unreadable.append(item.id)
+    def add(self, file: Sequence[Encoded]) -> None:
+        """Take in a file: a picture, or all moments of a film."""
+        path, held = file[0][0].path, self._files[os.fspath(file[0][0].path)]
+        vectors = [vector for _, vector in file if not isinstance(vector, SightlineError)]
+        error = next((vector for _, vector in file if isinstance(vector, SightlineError)), None)
+        if error is None and not all(np.isfinite(vector).all() for vector in vectors):
+            error = ImageError(str(path), "the model gives no finite vector for it")
+        if error is not None:
+            self._summary.skipped.append((path, error.reason if isinstance(error, ImageError) else str(error)))
+            if held is not None:  # the rows no longer tell what is in the file
+                self._gone += held.ids
                 self._summary.removed += 1
-        elif item.id in self._old:
-            self._changed.append((item, vector))
-            self._summary.changed += 1
-        else:
-            self._new.append((item, vector))
+            return
+        old = () if held is None else held.ids
+        ids = [*old[: len(file)], *self._new_ids(len(file) - len(old))]
+        rows = [Row(id, item, vector, len(file)) for id, (item, _), vector in zip(ids, file, vectors, strict=True)]
+        if held is None:
+            self._new += rows
             self._summary.added += 1
+        else:
+            self._changed += rows
+            self._gone += old[len(file) :]
+            self._summary.changed += 1
+
+    def _new_ids(self, count: int) -> range:
+        if count > len(self._ids):  # a film has more moments than ids were set aside: what is left of them stays unused
+            first = self._table.reserve(count + _BATCH)
+            self._ids = range(first, first + count + _BATCH)
+        taken, self._ids = self._ids[: max(count, 0)], self._ids[max(count, 0) :]
+        return taken
+
+    def flush_in_time(self) -> None:
+        """Commit if the batch is full or old."""
         if len(self._new) + len(self._changed) >= _BATCH or time.monotonic() - self._since > _SECONDS:
             self.flush()
             self._table.tidy()
 
     def flush(self) -> None:
-        """Commit. Between the commits, too, every row is whole and there once.
+        """Commit. Between the commits, too, every file is whole and there once.
 
         Rows are let go of before they are committed: an interrupt out of a commit does not tell whether it took
         place, and a second one would double them. What was lost, the next run finds missing.
         """
-        changed, new, unreadable = self._changed, self._new, self._unreadable
+        changed, new, gone = self._changed, self._new, self._gone
         self._start()
         if changed:
-            self._table.replace(self._to_arrow(changed))
+            self._table.replace(self._to_arrow(changed), gone)
+        elif gone:
+            self._table.remove(gone)
         if new:
             self._table.append(self._to_arrow(new))
-        if unreadable:
-            self._table.remove(unreadable)
 
-    def _to_arrow(self, rows: Sequence[tuple[Item, Any]]) -> pa.Table:
+    def _to_arrow(self, rows: Sequence[Row]) -> pa.Table:
         schema = item_schema(self._table.model)
-        items = [item for item, _ in rows]
-        vectors = np.concatenate([vector for _, vector in rows]).astype(np.float16)
+        items = [row.item for row in rows]
+        vectors = np.concatenate([row.vector for row in rows]).astype(np.float16)
         columns: dict[str, Any] = {
+            "id": [row.id for row in rows],
             "uri": [to_uri(item.path) for item in items],
-            "kind": ["image"] * len(items),
+            "kind": ["moment" if item.is_moment else "image" for item in items],
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors), self._table.model.dim),
+            "moments": [row.of if row.item.is_moment else None for row in rows],
+            "caption": pa.nulls(len(items), schema.field("caption").type),
         }
-        for name in ("id", "size", "mtime", "hash", "width", "height", "taken", "thumbnail"):
+        for name in ("start", "end", "size", "mtime", "hash", "width", "height", "taken", "thumbnail"):
             columns[name] = [getattr(item, name) for item in items]
-        for name in ("start", "end", "caption"):
-            columns[name] = pa.nulls(len(items), schema.field(name).type)
         return pa.table([columns[name] for name in schema.names], schema=schema)

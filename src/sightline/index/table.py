@@ -20,7 +20,7 @@ import pyarrow as pa
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import condition, faults
 from sightline.index.folder import NAME, exists, manifests, missing
-from sightline.index.schema import VERSION, ModelRecord, item_schema, version_of
+from sightline.index.schema import MOMENTS, VERSION, VERSION_KEY, ModelRecord, item_schema, version_of
 
 Ids = npt.NDArray[np.int64]
 
@@ -53,7 +53,12 @@ class Table:
             if self.version > VERSION:
                 raise IndexTooNew(f"{folder} has format {self.version}, this Sightline knows {VERSION}: update it")
             self.model = ModelRecord.from_metadata(metadata)
-            whole = dataset.schema.equals(item_schema(self.model))
+            schema = item_schema(self.model)
+            self.is_old = MOMENTS not in dataset.schema.names
+            if self.is_old:
+                schema = schema.remove(schema.get_field_index(MOMENTS))
+            whole = dataset.schema.equals(schema)
+            self._names: list[str] = schema.names
         except (KeyError, ValueError, OverflowError):
             whole = False
         if not whole:
@@ -142,7 +147,7 @@ class Table:
             ranks[ranks == len(held)] = 0
             if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
                 raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(held.tolist()))}")
-            names = item_schema(self.model).names if columns is None else list(dict.fromkeys(["id", *columns]))
+            names = self._names if columns is None else list(dict.fromkeys(["id", *columns]))
             places, back = np.unique(order[ranks], return_inverse=True)
             return dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
 
@@ -166,11 +171,11 @@ class Table:
         except BaseException as error:
             if not faults.is_failure(error):
                 raise
-            plain = [name for name in item_schema(self.model).names if name not in ("thumbnail", "vector")]
+            plain = [name for name in self._names if name not in ("thumbnail", "vector")]
             self.columns(plain)  # a damaged table fails here too, and says so
             raise UsageError(
                 f"the filter {sql!r} is not understood: {faults.reason(error)}. Columns are "
-                f"{', '.join(item_schema(self.model).names)}; a time is written timestamp '2024-12-31 18:00:00'"
+                f"{', '.join(self._names)}; a time is written timestamp '2024-12-31 18:00:00'"
             ) from None
         return np.asarray(found.column("id"), dtype=np.int64)
 
@@ -185,6 +190,15 @@ class Table:
             raise
 
     # ---- writing
+
+    def upgrade(self) -> None:
+        """Bring a table of the first format up to this one; cut short, it is done again."""
+        if self.is_old:
+            with self._writing():
+                self._dataset.update_schema_metadata({VERSION_KEY: str(VERSION)})
+                self._dataset.add_columns(pa.field(MOMENTS, pa.int32()))
+            self.version, self.is_old = VERSION, False
+            self._names = item_schema(self.model).names
 
     def reserve(self, count: int) -> int:
         """Set `count` ids aside, for good; returns the first. What is not used of them stays unused."""
@@ -205,10 +219,13 @@ class Table:
         with self._writing():
             self._dataset.insert(rows)
 
-    def replace(self, rows: pa.Table) -> None:
-        """Put whole rows in the place of those with the same ids."""
+    def replace(self, rows: pa.Table, gone: Sequence[int] = ()) -> None:
+        """Put whole rows in the place of those with the same ids, add those with new ids, take out the rows `gone`."""
         with self._writing():
-            self._dataset.merge_insert("id").when_matched_update_all().execute(rows)
+            merge = self._dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            if gone:
+                merge = merge.when_not_matched_by_source_delete(f"id IN ({', '.join(map(str, gone))})")
+            merge.execute(rows)
 
     def remove(self, ids: Sequence[int]) -> None:
         """Take rows out."""

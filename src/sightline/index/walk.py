@@ -1,4 +1,4 @@
-"""What lies under the given paths: pictures with size and time, and what could not be looked at."""
+"""What lies under the given paths: pictures and films with size and time, and what could not be looked at."""
 
 # ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH122, PTH206
 # Plain strings: a Path for each of a million names costs more than the walk itself.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.errors import UsageError
+from sightline.processing.film import VIDEO_SUFFIXES
 from sightline.processing.images import IMAGE_SUFFIXES
 
 
@@ -39,7 +40,7 @@ class Listing:
                 self.skipped.append((Path(path), "it is not a file"))
 
     def walk(self, folders: Iterable[str], avoid: str) -> None:
-        """Take in all pictures below `folders`, but not the folder `avoid`.
+        """Take in all pictures and films below `folders`, but not the folder `avoid`.
 
         Names that start with a dot are left out. Links are followed, those to folders last and each real folder once:
         loops end, and a folder that can be reached without a link is named without it.
@@ -59,7 +60,7 @@ class Listing:
                             continue
                         if _is_folder(entry):
                             (links if entry.is_symlink() else folders).append(entry.path)
-                        elif is_picture(entry.name):
+                        elif is_wanted(entry.name):
                             self.look(entry.path)
             except FileNotFoundError:
                 continue
@@ -76,7 +77,7 @@ class Listing:
 
 
 def listing(roots: Sequence[str], avoid: Path) -> Listing:
-    """The pictures at and below `roots`, in the order of their paths. A file given as a root needs no suffix."""
+    """The pictures and films at and below `roots`, by path in order. A file given as a root needs no suffix."""
     found = Listing()
     found.walk((root for root in roots if os.path.isdir(root)), str(avoid))
     for root in roots:
@@ -103,9 +104,9 @@ def is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
 
 
-def is_picture(name: str) -> bool:
-    """Whether the name's suffix is a picture's."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def is_wanted(name: str) -> bool:
+    """Whether the name's suffix is a picture's or a film's."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -116,8 +117,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_listed(path: str) -> bool:
-    """Whether a walk would list this path: a picture's suffix, and no hidden name in it."""
-    return is_picture(path) and not any(name.startswith(".") for name in path.split(os.sep))
+    """Whether a walk would list this path: a known suffix, and no hidden name in it."""
+    return is_wanted(path) and not any(name.startswith(".") for name in path.split(os.sep))
 
 
 def _absolute(path: str) -> str:
