@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from sightline.errors import ImageError
-from sightline.processing.images import IMAGE_SUFFIXES, open_image
+from sightline.processing.images import open_image
+from sightline.processing.suffixes import IMAGE_SUFFIXES
 
 folder = Path(sys.argv[1])
 short_side = int(sys.argv[2]) if len(sys.argv) > 2 else None

@@ -209,8 +209,6 @@ def test_a_file_that_ends_the_process_that_reads_it(damaged, monkeypatch):
 
     monkeypatch.setattr(fsck.subprocess, "Popen", popen)
     (problem,) = fsck.check(damaged)
-    assert re.fullmatch(
-        r"part 0 with (19|20) of 59 items cannot be read \(reading it ends the process\)", problem.what
-    )
+    assert re.fullmatch(r"part 0 with (19|20) of 59 items cannot be read \(reading it ends the process\)", problem.what)
     fsck.repair(damaged)
     assert 39 <= Table.open(damaged).count() <= 41

@@ -23,7 +23,8 @@ from examples import examples
 from sightline.errors import ImageError
 from sightline.processing import images
 from sightline.processing.colour import flatten
-from sightline.processing.images import IMAGE_SUFFIXES, load_image, open_image
+from sightline.processing.images import load_image, open_image
+from sightline.processing.suffixes import IMAGE_SUFFIXES
 
 pillow_heif = pytest.importorskip("pillow_heif")
 pillow_heif.register_heif_opener()
@@ -368,7 +369,8 @@ def test_heic_is_looked_at_without_its_package(tmp_path):
         from pathlib import Path
         sys.modules["pillow_heif"] = None
         from sightline.errors import ImageError
-        from sightline.processing.images import IMAGE_SUFFIXES, open_image
+        from sightline.processing.images import open_image
+        from sightline.processing.suffixes import IMAGE_SUFFIXES
         assert IMAGE_SUFFIXES >= {".heic", ".heif", ".hif"}
         for path in sorted(Path(sys.argv[1]).iterdir()):
             try:

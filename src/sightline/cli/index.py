@@ -1,4 +1,4 @@
-"""`sightline index`: brings an index up to date with folders of pictures."""
+"""`sightline index`: brings an index up to date with folders of pictures and films."""
 
 import os
 from pathlib import Path
@@ -35,10 +35,10 @@ def command(
     ] = False,
     index: IndexOption = None,
 ) -> None:
-    """Index pictures, or bring the index up to date: what is new, changed, moved or gone.
+    """Index pictures and films, or bring the index up to date: what is new, changed, moved or gone.
 
-    Files that cannot be read are named and left out; the rest goes on. May be stopped at any time: the next run goes
-    on where this one ended.
+    Films are cut into moments: a search finds the file and the time. Files that cannot be read are named and left out;
+    the rest goes on. May be stopped at any time: the next run goes on where this one ended.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def command(
     if forget:
         from sightline import index as library
 
-        typer.echo(f"{library.forget(folder, paths):,} pictures taken out of the index")
+        typer.echo(f"{library.forget(folder, paths):,} files taken out of the index")
         return
     for path in paths:
         if not os.path.exists(path):  # noqa: PTH110
@@ -70,7 +70,9 @@ def command(
 
     table = _table(folder)
     if table is None or not table.count():
-        raise IndexFault(f"nothing is indexed: no picture that can be read under {', '.join(map(str, paths))}")
+        raise IndexFault(
+            f"nothing is indexed: no picture and no film that can be read under {', '.join(map(str, paths))}"
+        )
 
 
 def _table(folder: Path) -> "Table | None":

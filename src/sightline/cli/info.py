@@ -17,10 +17,12 @@ def command(index: IndexOption = None) -> None:
     folder = index_folder(index)
     table = Table.open(folder)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    films = table.columns(["uri"], "kind = 'moment'").column("uri").to_pylist()
     columns = [f"{field.name} {field.type}" for field in item_schema(table.model) if field.name != "vector"]
     lines = {
         "index": one_line(str(folder.absolute())),
-        "pictures": f"{table.count():,}",
+        "pictures": f"{table.count() - len(films):,}",
+        "films": f"{len(set(films)):,}" + (f", cut into {len(films):,} moments" if films else ""),
         "size": f"{size / 1e6:,.1f} MB on disk",
         "model": one_line(table.model.name) + (f" at {table.model.revision}" if table.model.revision else ""),
         "fingerprint": table.model.fingerprint,

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +49,7 @@ def check_picture(file: Path) -> None:
     """Raises UsageError if there is no such file."""
     if not os.path.isfile(file):  # noqa: PTH113 (which takes any name)
         there = os.path.isdir(file)  # noqa: PTH112
-        raise UsageError(f"{file}: " + ("that is a folder, not a picture" if there else "there is no such picture"))
+        raise UsageError(f"{file}: " + ("that is a folder, not a picture" if there else "there is no such file"))
 
 
 def one_line(text: str) -> str:
@@ -72,10 +73,10 @@ def terminal() -> "Console | None":
 
 
 def write_found(found: Iterable[Any], console: "Console | None") -> None:
-    """Ranked results, one a line: rank, score, path. On a terminal the path is a link to the file."""
+    """Ranked results, one a line: rank, score, path, times in a film. On a terminal the path is a link to the file."""
     if console is None:
         for item in found:
-            print(f"{item.rank:>3}  {item.score:.4f}  {one_line(item.uri)}")
+            print(f"{item.rank:>3}  {item.score:.4f}  {one_line(item.uri)}{times(item)}")
         return
     from rich.text import Text
 
@@ -84,7 +85,17 @@ def write_found(found: Iterable[Any], console: "Console | None") -> None:
         line = Text.assemble((f"{item.rank:>3}", "dim"), "  ", (f"{item.score:.4f}", "bold cyan"), "  ")
         line.append(one_line(str(path.parent / "_")[:-1]), "dim")
         line.append(one_line(path.name), f"link {path.as_uri()}")
+        line.append(times(item), "cyan")
         console.print(line, soft_wrap=True)
+
+
+def times(item: Any) -> str:
+    """Where in a film a result is, such as " 0:12-0:18"; nothing for a picture."""
+    if item.start is None:
+        return ""
+    from sightline.search.sheet import clock
+
+    return f" {clock(item.start)}-{clock(ceil(item.end))}"
 
 
 @contextmanager
@@ -95,7 +106,10 @@ def bar() -> Iterator[Any]:
         return
     from rich import progress as rich
     from rich.console import Console
+    from rich.markup import escape
     from rich.text import Text
+
+    from sightline.search.sheet import clock
 
     class Rate(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:
@@ -118,6 +132,8 @@ def bar() -> Iterator[Any]:
                 for task in tasks.values():
                     bar.update(task, visible=False)
                 tasks[at.stage] = bar.add_task(at.stage, total=at.total)
-            bar.update(tasks[at.stage], description=f"{at.stage}{skipped}", completed=at.done, total=at.total)
+            film = f", {at.path.name[:24]} at {clock(at.second)}" if at.path and at.second is not None else ""
+            said = escape(one_line(f"{at.stage}{skipped}{film}"))
+            bar.update(tasks[at.stage], description=said, completed=at.done, total=at.total)
 
         yield report

@@ -1,4 +1,4 @@
-"""`sightline search`: the pictures nearest to words, to pictures, to any mix of them."""
+"""`sightline search`: the pictures and moments of films nearest to words, to pictures, to any mix of them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,8 @@ from sightline.cli.output import (
 def command(
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)] = None,
     image: Annotated[
-        list[Path] | None, typer.Option("--image", metavar="FILE", help="A picture to come near to; may be repeated.")
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="A picture or film to come near to; may be repeated."),
     ] = None,
     avoid: Annotated[
         list[str] | None, typer.Option("--not", metavar="TEXT", help="What to keep away from; may be repeated.")
@@ -35,12 +36,13 @@ def command(
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find the pictures nearest to words, to pictures, or to both.
+    """Find the pictures, and the moments in films, nearest to words, to pictures, or to both.
 
     \b
     Examples:
       sightline search "grandma on a red bicycle"
       sightline search "in the snow" --image dog.jpg --not people -k 20
+      sightline search "a goal" --where "kind = 'moment'"
       sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
     """
     for file in image or ():
@@ -61,12 +63,12 @@ def command(
         write_found(found, terminal())
         if not found:
             typer.echo(
-                "nothing found: " + ("no picture fulfils the condition" if where else "the index is empty"), err=True
+                "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True
             )
     if html is not None:
         from sightline.search.sheet import Section, cards, picture, write_sheet
 
-        note = f"{len(found)} of {len(opened):,} pictures" + (f" where {where}" if where else "")
+        note = f"{len(found)} of {len(opened):,} pictures and moments" + (f" where {where}" if where else "")
         examples = [picture(file) for file in query.images]
         write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)

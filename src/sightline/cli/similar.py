@@ -1,4 +1,4 @@
-"""`sightline similar`: groups of pictures that are the same or almost."""
+"""`sightline similar`: groups of pictures and of films that are the same or almost."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -20,7 +20,7 @@ def command(
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find groups of pictures that are the same or almost.
+    """Find groups of pictures, and of films, that are the same or almost.
 
     The first of each group is the one to keep: the most pixels, then the largest file, then the one indexed first.
 
@@ -53,4 +53,4 @@ def command(
                 print(f"{item.score:.4f}  {size:>13}  {one_line(item.uri)}")
             print()
         spare = sum(len(group) - 1 for group in groups)
-        typer.echo(f"{len(groups)} groups, {spare} pictures beside the first of each, of {table.count():,}", err=True)
+        typer.echo(f"{len(groups)} groups, {spare} files beside the first of each", err=True)

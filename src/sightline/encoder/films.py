@@ -10,7 +10,8 @@ from PIL import Image
 
 from sightline.errors import UsageError
 from sightline.processing import film
-from sightline.processing.images import IMAGE_SUFFIXES, open_image
+from sightline.processing.images import open_image
+from sightline.processing.suffixes import IMAGE_SUFFIXES
 
 Picture = Image.Image | NDArray[Any]
 Part = tuple[str | os.PathLike[str], float, float]
@@ -25,7 +26,7 @@ def check_film(given: Film, wanted: int | None) -> None:
     if isinstance(given, Image.Image) or (isinstance(given, np.ndarray) and given.ndim != 4):
         raise UsageError("a picture is no film: give frames (T, H, W, 3), a list of pictures, or use encode_images")
     if isinstance(given, str | os.PathLike):
-        if os.path.splitext(given)[1].lower() in IMAGE_SUFFIXES - film.VIDEO_SUFFIXES:  # noqa: PTH122
+        if os.path.splitext(given)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
             raise UsageError(f"{os.fspath(given)} is a picture, no film: use encode_images")
         return
     if isinstance(given, bytes):

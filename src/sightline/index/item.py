@@ -9,16 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.processing.film import VIDEO_SUFFIXES, duration, sample
 from sightline.processing.images import open_image
-from sightline.processing.moments import moments
 
-_THUMBNAIL = 192
+THUMBNAIL = 192
 _DATE, _EXIF = 0x0132, 0x8769  # DateTime, the EXIF directory
 _DATES = (0x9003, 0x9004)  # DateTimeOriginal, DateTimeDigitized (Exif 2.32, 4.6.5)
 _WHOLE = 64 << 20
@@ -62,7 +59,7 @@ class Item:
             frames, self.frames = self.frames, []
             self._show(frames[len(frames) // 2])
             return frames
-        with _unchanged(self.path) as (file, self.size, self.mtime):
+        with unchanged(self.path) as (file, self.size, self.mtime):
             source = file.read() if self.size <= _WHOLE else b""
             self.hash = hash_bytes(source) if source else hash_file(file)
             picture = open_image(source or self.path, short_side=short_side)
@@ -75,41 +72,8 @@ class Item:
         self.thumbnail = thumbnail(picture)
 
 
-def is_film(path: str | os.PathLike[str]) -> bool:
-    """Whether the name's suffix is a film's."""
-    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 (which takes any name)
-
-
-def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
-    """A film's moments with `count` frames each, as they are decoded: two at a time are in memory.
-
-    There is at least one: a film in which nothing can be seen is one moment, so that it is not decoded again by each
-    run. What goes wrong is the `error` of the last item, and then all of the film is to be left out.
-    """
-    short_side = max(short_side, _THUMBNAIL)
-    try:
-        with _unchanged(path) as (file, size, mtime):
-            facts = {"size": size, "mtime": mtime, "hash": hash_file(file)}
-            item = None
-            for moment in moments(path, count, short_side):
-                if item is not None:
-                    yield item
-                item = _moment(path, moment.start, moment.end, moment.frames, facts)
-            if item is None:
-                end = duration(path)
-                item = _moment(path, 0.0, end, sample(path, count, 0.0, end, short_side), facts)
-        item.is_last = True
-        yield item
-    except (ImageError, OSError, MemoryError) as error:
-        yield Item(path, error=error)
-
-
-def _moment(path: Path, start: float, end: float, frames: list[Image.Image], facts: dict[str, Any]) -> Item:
-    return Item(path, start=start, end=end, frames=frames, is_last=False, **facts)
-
-
 @contextmanager
-def _unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
+def unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
     """The open file, its size and time. Raises ImageError at the end if it is not the same file any more."""
     with open_file(path) as file:
         before = os.fstat(file.fileno())
@@ -139,7 +103,7 @@ def hash_file(file: io.BufferedReader) -> str:
 def thumbnail(picture: Image.Image) -> bytes:
     """A small JPEG of the picture."""
     small = picture.copy()
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)
     return out.getvalue()

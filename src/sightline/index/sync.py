@@ -16,7 +16,7 @@ from PIL import Image
 from sightline.errors import ImageError, ModelMismatch, SightlineError, UsageError
 from sightline.index import lists, lock, walk
 from sightline.index.folder import claim, exists
-from sightline.index.item import Item, cut, is_film
+from sightline.index.item import Item
 from sightline.index.plan import Held, Plan, below, compare, files_of
 from sightline.index.schema import ModelRecord, item_schema
 from sightline.index.table import Table
@@ -223,7 +223,9 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
 
 def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
     for path in paths:
-        if is_film(path):
+        if walk.is_film(path):
+            from sightline.index.cut import cut
+
             yield from cut(Path(path), encoder.frames, encoder.size_hint)
         else:
             yield Item(Path(path))

@@ -129,10 +129,10 @@ class Table:
             vectors = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
             yield batch.column("id").to_numpy(), vectors
 
-    def columns(self, names: Sequence[str]) -> pa.Table:
-        """The named columns of all rows."""
+    def columns(self, names: Sequence[str], where: str | None = None) -> pa.Table:
+        """The named columns of all rows, or of those for which an SQL expression of our own holds."""
         with self._reading():
-            return self._dataset.to_table(columns=list(names))
+            return self._dataset.to_table(columns=list(names), filter=where)
 
     def rows(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """One dict per id, in the order of `ids`, each with its "id". Raises KeyError for an id that is not here."""

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.errors import UsageError
-from sightline.processing.film import VIDEO_SUFFIXES
-from sightline.processing.images import IMAGE_SUFFIXES
+from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclass
@@ -102,6 +101,11 @@ def roots_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
 def is_below(path: str, root: str) -> bool:
     """Whether `path` is `root` or lies in it."""
     return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
+
+
+def is_film(name: str) -> bool:
+    """Whether the name's suffix is a film's."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
 def is_wanted(name: str) -> bool:

@@ -11,12 +11,6 @@ from PIL import Image
 from sightline.errors import FilmError
 from sightline.processing.reel import Reel, Source
 
-VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf", ".flv", ".f4v"]
-) | {".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ogv", ".mxf"}
-"""Suffixes, in lower case, of the files worth opening. Not ".ts": most files of that name are programs."""
-
-
 def frames_at(source: Source, times: Sequence[float], short_side: int | None = None) -> list[Image.Image]:
     """The frames on show at `times` (seconds, in any order): for each the last one that begins until then.
 

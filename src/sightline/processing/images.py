@@ -43,12 +43,6 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 _HEIF = find_spec("pillow_heif") is not None
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HEIF, "AVIF")
 
-IMAGE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"]
-) | {".heic", ".heif", ".hif"}
-"""Suffixes, in lower case, of the files worth opening: HEIC's too where nothing reads it, so that somebody hears of it.
-What a file is, its contents tell."""
-
 MAX_PIXELS = 1 << 27
 """Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
 

@@ -10,6 +10,7 @@ the collection before the parts are added: each has the same say in the order, w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
+from sightline.processing.suffixes import VIDEO_SUFFIXES
 
 # How strongly a thing to avoid is subtracted, measured in spreads. On captioned photos, for "A but not B": at 0.5 a
 # fifth of the B leaves the first ten while the A stay; at 1 the A begin to leave as well.
@@ -29,9 +31,9 @@ AVOID_WEIGHT = 0.5
 class Query:
     """Words and pictures to come near to, words to keep away from.
 
-    `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL picture, an array); a single
-    one may be given without a tuple. Several of one kind count as their average. Raises UsageError when there is
-    nothing to look for, or a text is blank.
+    `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL picture, an array), films
+    among them by their paths; a single one may be given without a tuple. Several of one kind count as their average.
+    Raises UsageError when there is nothing to look for, or a text is blank.
     """
 
     texts: tuple[str, ...]
@@ -51,7 +53,7 @@ class Query:
 
     @classmethod
     def of(cls, query: Any) -> Query:
-        """The query that a plain string (words), a path or any other picture stands for."""
+        """The query that a plain string (words), a path of a picture or film, or any other picture stands for."""
         if isinstance(query, Query):
             return query
         return cls(texts=(query,)) if isinstance(query, str) else cls(images=(query,))
@@ -59,17 +61,21 @@ class Query:
     def vector(self, encoder: Any, collection: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """The query's direction, float32 (dim,), of unit length.
 
-        `encoder` has `encode_text`, and for a query with pictures `encode_images`. `collection` (n, dim) is a sample of
-        the vectors to be searched, from which the spreads are measured. It does not matter where the query has one
-        part only: that part is the direction. Raises UsageError when the parts cancel each other out, and what the
-        encoder raises for pictures that it cannot read.
+        `encoder` has `encode_text`, and for pictures and films `encode_images` and `encode_videos`. `collection`
+        (n, dim) is a sample of the vectors to be searched, from which the spreads are measured. It does not matter
+        where the query has one part only: that part is the direction. Raises UsageError when the parts cancel each
+        other out, and what the encoder raises for pictures and films that it cannot read.
         """
         texts = encoder.encode_text([*self.texts, *self.avoid]) if self.texts or self.avoid else None
         parts: list[NDArray[np.float32]] = []
         if texts is not None and self.texts:
             parts.append(_mean(texts[: len(self.texts)]))
         if self.images:
-            parts.append(_mean(encoder.encode_images(list(self.images))))
+            films = [image for image in self.images if is_film(image)]
+            pictures = [image for image in self.images if not is_film(image)]
+            seen = [encoder.encode_images(pictures)] if pictures else []
+            seen += [encoder.encode_videos(films)] if films else []
+            parts.append(_mean(np.concatenate(seen)))
         if texts is not None and self.avoid:
             parts.append(-AVOID_WEIGHT * _mean(texts[len(self.texts) :]))
         if len(parts) > 1:
@@ -81,6 +87,11 @@ class Query:
         said = [f"“{text}”" for text in self.texts]
         said += [Path(image).name if isinstance(image, (str, Path)) else "a picture" for image in self.images]
         return " + ".join(said) + "".join(f" − “{text}”" for text in self.avoid)
+
+
+def is_film(image: Any) -> bool:
+    """Whether a picture of a query is a path whose suffix is a film's."""
+    return isinstance(image, str | os.PathLike) and os.path.splitext(image)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

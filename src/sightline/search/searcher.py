@@ -117,7 +117,7 @@ class Index:
             raise ModelMismatch(
                 f"{self.table.folder}: built by the model {self.table.model.name}, and the weights or the "
                 f"preprocessing of {model.name} as it is now are not the same; search with the one that built "
-                "it, or index the pictures into another folder with this one (sightline index --index DIR --model ...)"
+                "it, or index the files into another folder with this one (sightline index --index DIR --model ...)"
             )
 
     def search(
@@ -130,7 +130,8 @@ class Index:
     ) -> list[Result]:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
-        `query` is words (a string), a picture (a Path, bytes, a PIL picture, an array) or a Query of several. `where`
+        `query` is words (a string), a picture (a Path, bytes, a PIL picture, an array), a film (its Path) or a Query of
+        several. An item is a picture or a moment of a film. `where`
         is an SQL condition on the table's columns ("width > height and taken > timestamp '2020-01-01'"): k of the
         items that fulfil it are found, as many as there are. Scores are cosines, computed in float32.
 

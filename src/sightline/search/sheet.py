@@ -1,9 +1,13 @@
-"""A contact sheet: results as one HTML file that needs nothing else, neither network nor script."""
+"""A contact sheet: results as one HTML file that needs nothing else, neither network nor script.
+
+A moment of a film is shown by its frame; its link opens the film there (Media Fragments URI 1.0, 4.2.1).
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sightline.errors import SightlineError, UsageError
+from sightline.search.query import is_film
 
 if TYPE_CHECKING:
     from sightline.index.table import Table
@@ -32,12 +37,15 @@ class Found(Protocol):
 
 @dataclass(frozen=True)
 class Card:
-    """One picture: its file's absolute path, score, itself as JPEG, PNG or WebP (empty: cannot be shown), a remark."""
+    """One picture: its file's absolute path, score, itself as JPEG, PNG or WebP (empty: cannot be shown), a remark.
+    `start` and `end`: of a film's moment, in seconds."""
 
     path: str
     score: float
     picture: bytes
     remark: str = ""
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,23 +62,31 @@ def cards(table: Table, found: Iterable[Found]) -> list[Card]:
     """Cards of a table's items, with the table's thumbnails or, where it has none, pictures drawn from the files."""
     found = list(found)
     rows = table.rows([item.id for item in found], ["thumbnail", "width", "height", "size"])
+    times = [(getattr(item, "start", None), getattr(item, "end", None)) for item in found]  # a group's are whole films
     return [
         Card(
             path=item.uri,
             score=item.score,
-            picture=row["thumbnail"] or picture(Path(item.uri)),
+            picture=row["thumbnail"] or picture(Path(item.uri), start or 0.0, end),
             remark=f"{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
+            start=start,
+            end=end,
         )
-        for item, row in zip(found, rows, strict=True)
+        for item, (start, end), row in zip(found, times, rows, strict=True)
     ]
 
 
-def picture(source: Any) -> bytes:
-    """A small JPEG of anything that `open_image` reads; empty if it cannot be read."""
+def picture(source: Any, start: float = 0.0, end: float | None = None) -> bytes:
+    """A small JPEG of anything that `open_image` reads, or of the middle of a film; empty if it cannot be read."""
     from sightline.processing.images import open_image
 
     try:
-        image = open_image(source, short_side=SIDE)
+        if is_film(source):
+            from sightline.processing.film import sample
+
+            (image,) = sample(source, 1, start, end, short_side=SIDE)
+        else:
+            image = open_image(source, short_side=SIDE)
     except (SightlineError, OSError):
         return b""
     image.thumbnail((SIDE, SIDE))
@@ -138,14 +154,25 @@ def _card(rank: int, card: Card) -> str:
         else '<span class="missing">no picture</span>'
     )
     remark = f'<div class="soft">{_text(card.remark)}</div>' if card.remark else ""
+    at, time = "", ""
+    if card.start is not None and card.end is not None:
+        at = f"#t={card.start:.3f},{card.end:.3f}"
+        time = f"<time>{clock(card.start)}–{clock(math.ceil(card.end))}</time>"
     # Very long and very tall pictures keep within a tile of ordinary shape.
     shape = min(max(wide / high, 0.6), 2.2)
     return (
-        f'<li style="--shape:{shape:.3f}"><a href="{escape(path.as_uri())}">{shown}</a>'
+        f'<li style="--shape:{shape:.3f}"><a href="{escape(path.as_uri() + at)}">{shown}{time}</a>'
         f'<div class="line"><b>{rank}</b><bdi title="{_text(card.path)}">{name}</bdi>'
         f'<data value="{card.score:.6f}">{card.score:.3f}</data></div>'
         f'<div class="soft folder"><bdi>{folder}</bdi></div>{remark}</li>\n'
     )
+
+
+def clock(seconds: float) -> str:
+    """A time in a film: 0:07, 12:03, 1:00:00."""
+    hours, rest = divmod(int(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _text(text: str) -> str:
@@ -182,7 +209,7 @@ PAGE = """<!doctype html>
 <body>
 <main>
 {body}</main>
-<footer>Sightline contact sheet. A picture opens its file.</footer>
+<footer>Sightline contact sheet. A picture opens its file, a film at its moment.</footer>
 </body>
 </html>
 """
@@ -212,6 +239,8 @@ a { display: block; aspect-ratio: var(--shape); border-radius: 8px; overflow: hi
   position: relative; }
 a:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
 a img { display: block; width: 100%; height: 100%; object-fit: contain; }
+a time { position: absolute; right: .4rem; bottom: .4rem; padding: .05rem .35rem; border-radius: 4px;
+  background: #000b; color: #fff; font-size: .8rem; font-variant-numeric: tabular-nums; }
 .missing { position: absolute; inset: 0; display: grid; place-items: center; color: var(--soft); }
 .line { display: flex; gap: .5rem; margin-top: .45rem; align-items: baseline; }
 .line b { color: var(--soft); font-weight: 600; }
