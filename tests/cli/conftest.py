@@ -12,6 +12,7 @@ from PIL import Image, ImageColor
 
 from sightline.cli.main import main
 from sightline.errors import HubError, ImageError
+from sightline.processing.film import sample
 from sightline.processing.images import open_image
 
 
@@ -33,12 +34,17 @@ class Colours:
     def encode_images(self, images: Any) -> Any:
         return np.stack([vector for _, vector in self.stream(images, open_image)])
 
+    def encode_videos(self, films: Any) -> Any:
+        return np.stack([self._seen(sample(film, self.frames)) for film in films])
+
+    def _seen(self, frames: Any) -> Any:
+        return self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))
+
     def stream(self, items: Any, read: Any, is_film: Any = None) -> Any:
         for item in items:
             try:
                 seen = read(item)
-                frames = seen if isinstance(seen, list) else [seen]
-                yield item, self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))
+                yield item, self._seen(seen if isinstance(seen, list) else [seen])
             except ImageError as error:
                 yield item, error
             except OSError as error:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from cli.conftest import NAMES
+from films import coloured
 from sightline.index.folder import LISTS
 
 
@@ -53,7 +54,7 @@ def test_conditions(run, indexed):
     assert names(run("search", "blue", "--where", "width < 26").out) == ["orange", "red"]
     ran = run("search", "blue", "--where", "width > 5000")
     assert (ran.status, ran.out) == (0, "")
-    assert "no picture fulfils the condition" in ran.err
+    assert "nothing fulfils the condition" in ran.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
@@ -76,7 +77,7 @@ def test_a_contact_sheet(run, indexed):
     html = Path("sheet.html").read_text(encoding="utf-8")
     assert html.count("<img") == 1 + 3
     assert "“red” + lime.png − “blue”" in html
-    assert "3 of 7 pictures" in html
+    assert "3 of 7 pictures and moments" in html
 
 
 def test_the_summary_says_what_happened(run, pictures):
@@ -108,11 +109,11 @@ def test_long_lists_of_skipped_files_are_cut(run, pictures):
 
 def test_forget_takes_out_without_a_model(run, indexed, monkeypatch):
     monkeypatch.setitem(sys.modules, "sightline.encoder", None)
-    assert run("index", "--forget", indexed / "red.png").out == "1 pictures taken out of the index\n"
+    assert run("index", "--forget", indexed / "red.png").out == "1 files taken out of the index\n"
     assert (indexed / "red.png").exists()
     (indexed / "blue.png").unlink()
-    assert run("index", "--forget", indexed / "blue.png").out == "1 pictures taken out of the index\n"
-    assert "pictures     5\n" in run("info").out
+    assert run("index", "--forget", indexed / "blue.png").out == "1 files taken out of the index\n"
+    assert "pictures     5\nfilms        0\n" in run("info").out
 
 
 @pytest.mark.parametrize("files", [[], ["text.jpg"]])
@@ -160,7 +161,7 @@ def test_similar(run, indexed):
     kept, spare, _ = ran.out.split("\n", 2)
     assert kept.split() == ["1.0000", "60", "x", "40", str(indexed / "large.png")]
     assert spare.split()[1:] == ["24", "x", "16", str(indexed / "red.png")]
-    assert "1 pictures beside the first of each" in ran.err
+    assert "1 files beside the first of each" in ran.err
     assert run("similar").out.count(str(indexed)) == 4, "orange is like yellow, somewhat"
     found = objects(run("similar", "--threshold", "0.999", "--json").out)
     assert [(item["group"], item["rank"], Path(item["uri"]).stem) for item in found] == [(1, 1, "large"), (1, 2, "red")]
@@ -175,6 +176,55 @@ def test_info_says_what_there_is(run, indexed, tmp_path):
     assert "first pass" not in out
     (tmp_path / "index" / LISTS).touch()
     assert "first pass" in run("info").out
+
+
+@pytest.fixture
+def filmed(run, indexed):
+    """The pictures and a film of three shots: two seconds green, one second blue, three seconds pink."""
+    film = coloured(indexed / "film.mp4", [("green", 2), ("navy", 1), ("deeppink", 3)])
+    assert run("index", indexed).out.splitlines()[0] == "1 added, 0 changed, 0 moved, 0 removed, 7 unchanged, 0 skipped"
+    return film
+
+
+def test_a_film_is_found_with_its_time(run, filmed):
+    lines = run("search", "green", "-k", "10").out.splitlines()
+    times = [line.split("film.mp4")[1] for line in lines if "film.mp4" in line]
+    assert times[0] == " 0:00-0:02"
+    assert sorted(times) == [" 0:00-0:02", " 0:02-0:03", " 0:03-0:06"]
+    (found,) = objects(run("search", "deeppink", "-k", "1", "--where", "kind = 'moment'", "--json").out)
+    assert (found["uri"], found["kind"], found["start"], found["end"]) == (str(filmed), "moment", 3, 6)
+    assert "films        1, cut into 3 moments\n" in run("info").out
+    assert "pictures     7\n" in run("info").out
+
+
+def test_a_film_in_a_contact_sheet_opens_at_its_moment(run, filmed):
+    query = ("search", "navy", "-k", "1", "--where", "kind = 'moment'", "--html", "sheet.html")
+    assert run(*query).status == 0
+    html = Path("sheet.html").read_text(encoding="utf-8")
+    assert f'href="{filmed.as_uri()}#t=2.000,3.000"' in html
+    assert "<time>0:02–0:03</time>" in html
+    assert html.count("<img") == 1
+
+
+def test_a_film_is_a_query(run, filmed, tmp_path):
+    pink = coloured(tmp_path / "pink.mp4", [("hotpink", 1)])
+    ran = run("search", "--image", pink, "-k", "1", "--html", "sheet.html", "--where", "kind = 'moment'")
+    assert ran.out.split("film.mp4")[1] == " 0:03-0:06\n"
+    assert Path("sheet.html").read_text(encoding="utf-8").count("<img") == 2, "the query's picture, and what was found"
+    (tmp_path / "empty.mp4").touch()
+    ran = run("search", "--image", tmp_path / "empty.mp4")
+    assert ran.status == 1
+    assert f"{tmp_path / 'empty.mp4'}: empty file" in ran.err
+
+
+def test_similar_films_are_files(run, filmed):
+    again = coloured(filmed.with_name("again.mkv"), [("green", 2), ("navy", 1), ("deeppink", 3)])
+    coloured(filmed.with_name("part.mkv"), [("green", 2)])
+    run("index", filmed.parent)
+    groups = run("similar", "--threshold", "0.999").out.strip().split("\n\n")
+    assert [{Path(line.split()[4]).name for line in group.splitlines()} for group in groups] == [
+        {filmed.name, again.name}
+    ]
 
 
 def test_fsck_finds_a_sound_index_and_a_damaged_one(run, indexed, tmp_path):

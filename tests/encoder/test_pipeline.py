@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.encoder.pipeline import batches, ordered_map
+from sightline.encoder.pipeline import ahead, batches, ordered_map
 
 
 @settings(max_examples=30, deadline=None)
@@ -53,3 +53,48 @@ def test_closing_early_ends_the_threads() -> None:
 def test_batches() -> None:
     assert list(batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(batches([], 3)) == []
+    assert list(batches([1, 1, 3, 2, 5, 1], 4, lambda weight: weight)) == [[1, 1], [3], [2], [5], [1]]
+
+
+def test_a_full_batch_does_not_wait_for_what_follows() -> None:
+    def endless():
+        yield from (1, 2)
+        pytest.fail("taken too early")
+
+    assert next(batches(endless(), 2)) == [1, 2]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 20), st.integers(1, 5))
+def test_ahead_keeps_order_and_bounds(n: int, most: int) -> None:
+    taken = []
+
+    def source():
+        for i in range(n):
+            taken.append(i)
+            yield i
+
+    for seen, item in enumerate(ahead(source(), most)):
+        assert item == seen
+        assert len(taken) <= seen + 1 + most
+    assert taken == list(range(n))
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-ahead")]
+
+
+def test_what_making_an_item_raises_comes_out_in_its_place() -> None:
+    def source():
+        yield from (0, 1)
+        raise ZeroDivisionError
+
+    stream = ahead(source(), 4)
+    assert [next(stream), next(stream)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-ahead")]
+
+
+def test_closing_ahead_early_ends_its_thread() -> None:
+    stream = ahead(range(1000), 3)
+    assert next(stream) == 0
+    stream.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("sightline-ahead")]

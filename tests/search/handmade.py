@@ -37,7 +37,12 @@ class Words:
         return np.stack([self._row(text) for text in texts])
 
     def encode_images(self, images: Sequence[Any]) -> NDArray[np.float32]:
+        assert not any(Path(image).suffix == ".mp4" for image in images)
         return np.stack([self._row(Path(image).name) for image in images])
+
+    def encode_videos(self, films: Sequence[Any]) -> NDArray[np.float32]:
+        assert all(Path(film).suffix.lower() == ".mp4" for film in films)
+        return np.stack([self._row(Path(film).name) for film in films])
 
 
 def rows_of(

@@ -44,6 +44,13 @@ def test_one_part_is_its_own_direction(words):
         assert np.allclose(Query(("dog", "sea")).vector(words, collection), expected, atol=1e-6)
 
 
+def test_films_are_among_the_pictures(words):
+    a, b = words.encode_images(["a.jpg"])[0], words.encode_videos(["b.MP4"])[0]
+    assert np.array_equal(Query.of(Path("b.MP4")).vector(words, EMPTY), unit(b))
+    assert np.allclose(Query(images=("b.MP4", "a.jpg")).vector(words, EMPTY), unit(a + b), atol=1e-6)
+    assert str(Query("dog", "/x/b.MP4")) == "“dog” + b.MP4"
+
+
 def test_a_text_is_cut_from_what_is_avoided_in_one_call(words):
     vector = Query("dog", avoid="sea").vector(words, EMPTY)
     dog, sea = words.encode_text(["dog", "sea"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from films import coloured
 from sightline.errors import UsageError
 from sightline.search.searcher import Result
 from sightline.search.sheet import Card, Section, cards, picture, write_sheet
@@ -110,6 +111,26 @@ def test_cards_show_the_tables_thumbnail_else_the_file(tmp_path, make_table):
         assert image.size == (6, 4)
     assert missing.picture == b""
     assert missing.remark == "600 × 400, 1 KB"
+
+
+def test_a_moment_opens_its_film_there(tmp_path):
+    card = Card("/f/a & b.mp4", 0.3, jpeg(), start=3599.5, end=3671.25)
+    write_sheet(tmp_path / "sheet.html", "x", [Section("x", [card])])
+    sheet = Sheet(tmp_path / "sheet.html")
+    assert sheet.all("a") == [{"href": "file:///f/a%20%26%20b.mp4#t=3599.500,3671.250"}]
+    assert "59:59–1:01:12" in sheet.text
+
+
+def test_a_moments_card_shows_its_frame(tmp_path, make_table):
+    coloured(tmp_path / "a.mp4", [("red", 1), ("lime", 1), ("blue", 1)], size=(640, 480))
+    moment = {"uri": str(tmp_path / "a.mp4"), "kind": "moment", "start": 1, "end": 2, "moments": 1}
+    table = make_table(np.eye(4)[:1], facts=lambda i: {**moment, "thumbnail": None})
+    (card,) = cards(table, [Result(1, 0.5, str(tmp_path / "a.mp4"), "moment", 1.0, 2.0, 0)])
+    assert (card.start, card.end) == (1, 2)
+    with Image.open(io.BytesIO(card.picture)) as image:
+        assert image.size == (320, 240)
+        assert image.resize((1, 1)).getpixel((0, 0))[1] > 200, "a frame of that moment, drawn from the film"
+    assert picture(tmp_path / "none.mp4") == b""
 
 
 def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):

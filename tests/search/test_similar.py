@@ -83,3 +83,48 @@ def test_an_empty_table_has_none_and_a_threshold_is_a_cosine(make_table):
     for wrong in (0, -1, 1.1, float("nan")):
         with pytest.raises(UsageError, match="threshold"):
             near_duplicates(table, wrong)
+
+
+def films(*sizes):
+    """Facts of rows that are films of so many moments each, one after the other; 0 is a picture."""
+    facts = []
+    for number, size in enumerate(sizes):
+        for second in range(size):
+            times = {"start": second, "end": second + 1, "moments": size}
+            facts.append({"kind": "moment", "uri": f"/films/{number}.mp4", "hash": f"film {number}", **times})
+        if not size:
+            facts.append({})
+    return facts.__getitem__
+
+
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 3), (1024, 4096)])
+def test_films_are_alike_when_all_of_each_is_in_the_other(make_table, monkeypatch, blocks):
+    monkeypatch.setattr(module, "ABOVE", blocks[0])
+    monkeypatch.setattr(module, "BESIDE", blocks[1])
+    #                         0         1         2, a part  3, more      4, a picture  5, still   6, once more
+    vectors = at(0, 50, 100, 51, 101, 1, 50, 100, 0, 50, 100, 150, 30, 30, 31, 29, 2, 52, 102)
+    table = make_table(vectors, facts=films(3, 3, 2, 4, 0, 3, 3))
+    groups = near_duplicates(table, 0.99)
+    assert ids(groups) == [[0, 3, 16], [12, 13]]
+    assert groups[0][1].score == pytest.approx(np.cos(np.radians(1)), abs=1e-3)
+    assert groups[0][2].uri == "/films/6.mp4"
+    assert [item.score for item in groups[1]] == pytest.approx([1, np.mean(np.cos(np.radians([0, 1, 1])))], abs=1e-3)
+    assert near_duplicates(table, 1.0) == []
+
+
+def test_moments_of_one_film_are_no_duplicates(make_table):
+    assert near_duplicates(make_table(at(0, 0, 0, 90), facts=films(3, 1))) == []
+
+
+def test_the_moments_of_a_film_may_lie_anywhere_in_the_table(make_table):
+    """Rows that are replaced go to the end."""
+    facts = films(2, 2)
+    order = [3, 0, 2, 1]
+    table = make_table(at(91, 0, 1, 90), facts=lambda i: facts(order[i]))
+    assert ids(near_duplicates(table, 0.99)) == [[0, 1]]
+
+
+def test_equal_films_belong_together(make_table):
+    facts = films(2, 2, 2)
+    table = make_table(at(0, 90, 180, 270, 45, 135), facts=lambda i: {**facts(i), "hash": "same" if i < 4 else "other"})
+    assert ids(near_duplicates(table, 1.0)) == [[0, 2]]

@@ -32,8 +32,10 @@ def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
                 item = _moment(path, 0.0, end, sample(path, count, 0.0, end, short_side), facts)
         item.is_last = True
         yield item
-    except (ImageError, OSError, MemoryError) as error:
+    except (ImageError, OSError) as error:
         yield Item(path, error=error)
+    except MemoryError:
+        yield Item(path, error=ImageError(str(path), "not enough memory to read it"))
 
 
 def _moment(path: Path, start: float, end: float, frames: list[Image.Image], facts: dict[str, Any]) -> Item:
