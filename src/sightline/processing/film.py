@@ -11,6 +11,7 @@ from PIL import Image
 from sightline.errors import FilmError
 from sightline.processing.reel import Reel, Source
 
+
 def frames_at(source: Source, times: Sequence[float], short_side: int | None = None) -> list[Image.Image]:
     """The frames on show at `times` (seconds, in any order): for each the last one that begins until then.
 
