@@ -2,11 +2,12 @@
 
     python benchmarks/soak.py FOLDER [--kills 100] [--files 3000] [--seed 1] [--seconds 200]
 
-Small pictures are drawn into FOLDER. A run of `sync` (a cheap encoder, small commits, frequent merges and clean-ups, so
-that every phase comes often) is killed in a phase drawn at random; every fifth run is the command `sightline index
---model mini` on an index of its own. Between two runs files are added, changed, renamed, copied, deleted, touched and
-broken; sometimes two runs start at once. A process beside searches both indexes and checks each version that it sees.
-After every 25 kills a run may finish, and its index is compared with one made undisturbed, row by row, and checked.
+Small pictures and films are drawn into FOLDER. A run of `sync` (a cheap encoder, small commits, frequent merges and
+clean-ups, so that every phase comes often) is killed in a phase drawn at random; every fifth run is the command
+`sightline index --model mini` on an index of its own. Between two runs files are added, changed, renamed, copied,
+deleted, touched and broken; sometimes two runs start at once. A process beside searches both indexes and checks each
+version that it sees: rows there once, films whole. After every 25 kills a run may finish, and its index is compared
+with one made undisturbed, row by row, and checked.
 
 After --seconds it stops; the same command goes on from there. The figures are in FOLDER/soak.json.
 """
@@ -36,6 +37,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import films
 from fakes import FakeEncoder
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
 from sightline.index import Table, fsck, to_path
@@ -50,6 +52,7 @@ PHASES = {
     "sweep": 1,
     "reserve": 1,
     "encode": 60,
+    "film": 10,
     "append": 4,
     "replace": 5,
     "remove": 3,
@@ -57,7 +60,8 @@ PHASES = {
 }
 PHASES |= {"clean": 1, "note": 2}
 """How often each comes in a run, about."""
-COLUMNS = ["uri", "hash", "size", "mtime", "width", "height", "vector"]
+SUFFIXES = (".png", ".jpg", ".mp4", ".bmp", ".webp", ".gif", ".mkv")
+COLUMNS = ["uri", "start", "end", "moments", "hash", "size", "mtime", "width", "height", "vector"]
 
 
 # ---- the run that is killed
@@ -86,6 +90,7 @@ def run(index: str, photos: str, wait: str) -> None:
     told("scan", sync.walk, "listing")
     told("compare", sync, "compare")
     told("encode", FakeEncoder, "_encode")
+    told("film", FakeEncoder, "_film")
     told("compact", DatasetOptimizer, "compact_files")
     told("clean", lance.LanceDataset, "cleanup_old_versions")
     told("note", sync.lock, "_note")
@@ -127,20 +132,21 @@ def watch(*folders: str) -> None:
             nonlocal table
             table = Table.open(folder) if table is None else table.newest()
             ids, matrix = table.vectors()
-            rows = table.rows(ids, ["uri", "hash"])
-            assert len(ids) == table.count() == len(set(ids.tolist())) == len({row["uri"] for row in rows}), (
-                "rows twice"
-            )
+            rows = table.rows(ids, ["uri", "hash", "start", "moments"])
+            items = {(row["uri"], row["start"]) for row in rows}
+            assert len(ids) == table.count() == len(set(ids.tolist())) == len(items), "rows twice"
+            moments = collections.Counter((row["uri"], row["hash"], row["moments"]) for row in rows)
+            assert all(held == (count or 1) for (_, _, count), held in moments.items()), "a part of a film"
             assert np.allclose(np.linalg.norm(matrix.astype(np.float32), axis=1), 1, atol=0.01), "vectors that are none"
             for row, vector in zip(rows, matrix, strict=True):
-                before = known.setdefault(row["hash"], vector)
+                before = known.setdefault((row["hash"], row["start"]), vector)
                 assert before is vector or np.abs(before - vector).max() < 1e-3, "another file's vector"
 
         def searches() -> None:
             nonlocal index
             index = index or Index(Table.open(folder), FakeEncoder())
             found = index.search("anything", 50, "size > 0")
-            assert len({result.uri for result in found}) == len(found), "a file found twice"
+            assert len({(result.uri, result.start) for result in found}) == len(found), "an item found twice"
             assert all(a.score >= b.score for a, b in pairwise(found)), "no order"
 
         return versions, searches
@@ -160,6 +166,12 @@ def watch(*folders: str) -> None:
 
 
 def draw(path: Path, chance: random.Random) -> None:
+    if path.suffix in (".mp4", ".mkv"):
+        seeds = [
+            chance.choice([chance.getrandbits(32), chance.getrandbits(32), None]) for _ in range(chance.randint(1, 6))
+        ]
+        films.film(path, seeds, seconds=0.5, size=(32, 32))
+        return
     colours = np.frombuffer(chance.randbytes(36), np.uint8).reshape(3, 4, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
     size = chance.randint(24, 64), chance.randint(24, 64)
@@ -220,9 +232,8 @@ class Soak:
         self.seed = seed
         if not self.photos.exists():
             chance = random.Random(seed)
-            suffixes = ("png", "jpg", "bmp", "webp", "gif")
             for number in range(files):
-                draw(self.photos / f"{number % 20}" / f"{number:05}.{suffixes[number % 5]}", chance)
+                draw(self.photos / f"{number % 20}" / f"{number:05}{SUFFIXES[number % len(SUFFIXES)]}", chance)
         self.files = files
 
     def count(self, what: str, name: str, by: int = 1) -> None:
@@ -339,16 +350,17 @@ class Soak:
         self.notes.write_text(json.dumps(self.state, indent=1) + "\n")
 
 
-def contents(index: Path) -> dict[str, tuple[tuple, np.ndarray]]:
+def contents(index: Path) -> dict[tuple[str, float | None], tuple[tuple, np.ndarray]]:
+    """What the index holds by path and start."""
     rows = Table.open(index).columns(COLUMNS).to_pylist()
     held = {
-        str(to_path(row["uri"])): (
+        (str(to_path(row["uri"])), row["start"]): (
             tuple(row[name] for name in COLUMNS[1:-1]),
             np.array(row["vector"], np.float32),
         )
         for row in rows
     }
-    assert len(held) == len(rows), "a uri is there twice"
+    assert len(held) == len(rows), "an item is there twice"
     return held
 
 
