@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from av import VideoFrame
-from PIL import Image
+from PIL import Image, ImageColor
 
 
 def shot(seed, size=(64, 48)):
@@ -32,12 +32,14 @@ def film(path, seeds, seconds=1.0, rate=8, size=(64, 48)):
 
 
 def coloured(path, shots, rate=8, size=(64, 48)):
-    """A film of (colour, seconds), with a small light that moves."""
+    """A film of (colour, seconds): some tiles are black, in each shot others, and a light moves."""
 
     def pictures():
-        for colour, seconds in shots:
+        for number, (colour, seconds) in enumerate(shots):
+            lit = np.arange(12).reshape(3, 4, 1) % (number + 2) > 0
+            tiles = Image.fromarray((np.array(ImageColor.getrgb(colour)) * lit).astype(np.uint8))
             for tick in range(round(seconds * rate)):
-                picture = Image.new("RGB", size, colour)
+                picture = tiles.resize(size, Image.Resampling.NEAREST)
                 picture.paste("white", (8 * (tick % 2), 0, 8 * (tick % 2) + 8, 8))
                 yield picture
 

@@ -181,13 +181,13 @@ def test_info_says_what_there_is(run, indexed, tmp_path):
 @pytest.fixture
 def filmed(run, indexed):
     """The pictures and a film of three shots: two seconds green, one second blue, three seconds pink."""
-    film = coloured(indexed / "film.mp4", [("green", 2), ("navy", 1), ("deeppink", 3)])
+    film = coloured(indexed / "film.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
     assert run("index", indexed).out.splitlines()[0] == "1 added, 0 changed, 0 moved, 0 removed, 7 unchanged, 0 skipped"
     return film
 
 
 def test_a_film_is_found_with_its_time(run, filmed):
-    lines = run("search", "green", "-k", "10").out.splitlines()
+    lines = run("search", "springgreen", "-k", "10").out.splitlines()
     times = [line.split("film.mp4")[1] for line in lines if "film.mp4" in line]
     assert times[0] == " 0:00-0:02"
     assert sorted(times) == [" 0:00-0:02", " 0:02-0:03", " 0:03-0:06"]
@@ -198,7 +198,7 @@ def test_a_film_is_found_with_its_time(run, filmed):
 
 
 def test_a_film_in_a_contact_sheet_opens_at_its_moment(run, filmed):
-    query = ("search", "navy", "-k", "1", "--where", "kind = 'moment'", "--html", "sheet.html")
+    query = ("search", "dodgerblue", "-k", "1", "--where", "kind = 'moment'", "--html", "sheet.html")
     assert run(*query).status == 0
     html = Path("sheet.html").read_text(encoding="utf-8")
     assert f'href="{filmed.as_uri()}#t=2.000,3.000"' in html
@@ -218,8 +218,8 @@ def test_a_film_is_a_query(run, filmed, tmp_path):
 
 
 def test_similar_films_are_files(run, filmed):
-    again = coloured(filmed.with_name("again.mkv"), [("green", 2), ("navy", 1), ("deeppink", 3)])
-    coloured(filmed.with_name("part.mkv"), [("green", 2)])
+    again = coloured(filmed.with_name("again.mkv"), [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
+    coloured(filmed.with_name("part.mkv"), [("springgreen", 2)])
     run("index", filmed.parent)
     groups = run("similar", "--threshold", "0.999").out.strip().split("\n\n")
     assert [{Path(line.split()[4]).name for line in group.splitlines()} for group in groups] == [
