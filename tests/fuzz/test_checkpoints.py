@@ -19,7 +19,7 @@ from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json
-from sightline.models.clip.words import CLIPWords
+from sightline.models.words import TextWords
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Tokenizer
 
@@ -208,7 +208,7 @@ def test_tensors_that_do_not_fit(model, folder, data):
     only(folder, config_json=json.loads((model / "config.json").read_text()))
     save_file(tensors, folder / "model.safetensors")
     assert not opens(folder, lambda: CLIPModel.from_pretrained(folder))
-    CLIPWords.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
+    TextWords.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
 
 
 @pytest.fixture(scope="module")

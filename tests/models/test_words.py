@@ -1,4 +1,4 @@
-"""CLIP's text tower in numpy against the same in torch, through files on disk."""
+"""The shared text tower in numpy against the same in torch, through files on disk."""
 
 import subprocess
 import sys
@@ -11,11 +11,13 @@ from safetensors.torch import load_file, save_file
 
 import sightline
 from parity.randomise import randomise
-from sightline import CLIPConfig, CLIPModel, CLIPTextModelWithProjection
+from sightline import CLIPConfig, CLIPModel, CLIPTextModelWithProjection, XCLIPConfig, XCLIPModel
 from sightline.checkpoint.names import weight_paths
 from sightline.encoder import Words
 from sightline.errors import UsageError
-from sightline.models.clip.words import CLIPWords
+from sightline.models.words import TextWords
+from sightline.models.xclip.text import XCLIPTextTower
+from sightline.models.xclip.words import XCLIPWords
 
 TEXTS = ([5, 9, 63], [63], [7, 8, 9, 10, 11, 12, 13, 14, 63])
 
@@ -34,7 +36,7 @@ def save(folder: Path, dtype: torch.dtype = torch.float32, **text: object) -> CL
 @pytest.mark.parametrize("end", [2, 63])
 def test_equals_the_tower_in_torch(act: str, dtype: torch.dtype, end: int, tmp_path: Path) -> None:
     config = save(tmp_path, dtype, hidden_act=act, eos_token_id=end)
-    words = CLIPWords.open(config, weight_paths(tmp_path))
+    words = TextWords.open(config, weight_paths(tmp_path))
     assert words is not None
     tower = CLIPTextModelWithProjection.from_pretrained(tmp_path, dtype=torch.float64)
     for ids in TEXTS:
@@ -44,12 +46,28 @@ def test_equals_the_tower_in_torch(act: str, dtype: torch.dtype, end: int, tmp_p
         np.testing.assert_allclose(words.embed(np.array(ids)), expected, atol=1e-6 * np.linalg.norm(expected))
 
 
+@pytest.mark.parametrize("end", [2, 7])
+def test_x_clip_s_pools_at_the_highest_id(end: int, tmp_path: Path) -> None:
+    text = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "eos_token_id": end}
+    vision = {"hidden_size": 8, "num_attention_heads": 1, "num_hidden_layers": 1, "image_size": 8, "patch_size": 4}
+    vision |= {"mit_hidden_size": 16}
+    config = XCLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+    randomise(XCLIPModel(config), 0).save_pretrained(tmp_path)
+    words = XCLIPWords.open(config, weight_paths(tmp_path))
+    assert words is not None
+    tower = XCLIPTextTower.from_pretrained(tmp_path, dtype=torch.float64)
+    for ids in TEXTS:
+        with torch.inference_mode():
+            expected = tower.embed(torch.tensor([ids]))[0].numpy()
+        np.testing.assert_allclose(words.embed(np.array(ids)), expected, atol=1e-6 * np.linalg.norm(expected))
+
+
 def test_leaves_to_torch_what_it_cannot_do(tmp_path: Path) -> None:
     config = save(tmp_path)
     path = tmp_path / "model.safetensors"
     whole = path.read_bytes()
-    assert CLIPWords.open(config, [path]) is not None
-    assert CLIPWords.open(config, [tmp_path / "pytorch_model.bin"]) is None
+    assert TextWords.open(config, [path]) is not None
+    assert TextWords.open(config, [tmp_path / "pytorch_model.bin"]) is None
     tensors = load_file(path)
     norm = "text_model.final_layer_norm.bias"
     for other in (
@@ -59,10 +77,10 @@ def test_leaves_to_torch_what_it_cannot_do(tmp_path: Path) -> None:
         tensors | {"text_model.encoder.layers.3.layer_norm1.bias": tensors[norm].clone()},
     ):
         save_file(other, path)
-        assert CLIPWords.open(config, [path]) is None
+        assert TextWords.open(config, [path]) is None
     path.write_bytes(whole[:1000])
-    assert CLIPWords.open(config, [path]) is None
-    assert CLIPWords.open(save(tmp_path / "silu", hidden_act="silu"), weight_paths(tmp_path / "silu")) is None
+    assert TextWords.open(config, [path]) is None
+    assert TextWords.open(save(tmp_path / "silu", hidden_act="silu"), weight_paths(tmp_path / "silu")) is None
 
 
 def test_takes_what_the_encoder_takes(tmp_path: Path) -> None:

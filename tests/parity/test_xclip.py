@@ -100,21 +100,22 @@ def test_parity(seed: int, tmp_path: Path) -> None:
         compare(a.mit_output, b.mit_output, TOWER)
         compare(model.get_text_features(**texts, **want), reference.get_text_features(**texts, **want), ALL)
         compare(model.get_video_features(pixels, **want), reference.get_video_features(pixels, **want), ALL)
-        # A clip of another size: positions are interpolated, as they were in training on larger frames.
-        larger = torch.nn.functional.pad(pixels, (0, 2, 0, 9))
-        compare(
-            model.get_video_features(larger, interpolate_pos_encoding=True),
-            reference.get_video_features(larger, interpolate_pos_encoding=True),
-            TOWER,
-        )
-        # The towers alone, as an index opens them, and both steps of a search.
-        folder = tmp_path / "theirs"
-        towers = [kind.from_pretrained(folder) for kind in (XCLIPTextTower, XCLIPFilmTower, XCLIPRescorer)]
-        text, film, rescorer = towers
-        close(text.embed(texts["input_ids"]), reference.get_text_features(**texts).pooler_output)
-        close(film.embed(pixels), reference.get_video_features(pixels).pooler_output)
-        films = film.embed_with_summaries(pixels)
-        close(rescorer(text.embed(texts["input_ids"])[:2], *films), b.logits_per_video[:, :2])
+        if seed % 5 == 0:
+            # Frames of another size: positions are interpolated.
+            larger = torch.nn.functional.pad(pixels, (0, 2, 0, 9))
+            compare(
+                model.get_video_features(larger, interpolate_pos_encoding=True),
+                reference.get_video_features(larger, interpolate_pos_encoding=True),
+                TOWER,
+            )
+            # The towers alone, as an index opens them, and both steps of a search.
+            folder = tmp_path / "theirs"
+            towers = [kind.from_pretrained(folder) for kind in (XCLIPTextTower, XCLIPFilmTower, XCLIPRescorer)]
+            text, film, rescorer = towers
+            close(text.embed(texts["input_ids"]), reference.get_text_features(**texts).pooler_output)
+            close(film.embed(pixels), reference.get_video_features(pixels).pooler_output)
+            films = film.embed_with_summaries(pixels)
+            close(rescorer(text.embed(texts["input_ids"])[:2], *films), b.logits_per_video[:, :2])
 
     model, reference = model.double().train(), reference.double().train()
     reference.set_attn_implementation("sdpa")  # its eager softmax is computed in float32, whatever it is given

@@ -24,6 +24,7 @@ class Family:
     _text: str
     _image: str
     _words: str | None = None
+    _rescorer: str | None = None
 
     @property
     def config(self) -> type[Any]:
@@ -50,6 +51,14 @@ class Family:
         """The tower for texts without torch, if there is one; its `open` gives None for what it cannot do."""
         return None if self._words is None else _class(self._words)
 
+    @property
+    def rescorer(self) -> "type[PretrainedModel] | None":
+        """What scores a text against films exactly, where the vectors' cosine is an approximation; else None.
+
+        Of `(text (T, P), video (V, P), summaries (V, L, P)) -> (V, T)`, from what both towers gave.
+        """
+        return None if self._rescorer is None else _class(self._rescorer)
+
 
 # By `model_type` in the checkpoint's config.
 FAMILIES = {
@@ -64,7 +73,7 @@ FAMILIES = {
         "clip.model.CLIPModel",
         "clip.text.CLIPTextModelWithProjection",
         "clip.vision.CLIPVisionModelWithProjection",
-        "clip.words.CLIPWords",
+        "words.TextWords",
     ),
     "groupvit": Family(
         "groupvit.config.GroupViTConfig",
@@ -77,6 +86,8 @@ FAMILIES = {
         "xclip.model.XCLIPModel",
         "xclip.text.XCLIPTextTower",
         "xclip.vision.XCLIPFilmTower",
+        "xclip.words.XCLIPWords",
+        "xclip.prompts.XCLIPRescorer",
     ),
 }
 

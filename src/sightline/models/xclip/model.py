@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.xclip.config import XCLIPConfig
-from sightline.models.xclip.prompts import XCLIPPromptGenerator, score
+from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
 from sightline.models.xclip.vision import XCLIPFilmTower
 from sightline.nn.initial import normal
@@ -112,13 +112,10 @@ class XCLIPModel(XCLIPFilmTower):
         vision = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
         mit = self.integrate(vision.pooler_output)
         text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
-        logits, text_embeds, video_embeds = score(
-            self.prompts_generator,
-            self.scale,
-            self.text_projection(text.pooler_output),
-            mit.pooler_output,
-            self.summarise(vision.last_hidden_state),
-        )
+        plain = self.text_projection(text.pooler_output)
+        prompted = plain + self.prompts_generator(plain, self.summarise(vision.last_hidden_state))
+        cosines, text_embeds, video_embeds = similarity(prompted, mit.pooler_output)
+        logits = self.scale * cosines
         loss = None
         if return_loss:
             if logits.shape[0] != logits.shape[1]:

@@ -1,7 +1,6 @@
 """X-CLIP's processor: films as frames that were sampled already."""
 
 import os
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from sightline.errors import UsageError
 from sightline.models.features import BatchFeature, tensors
 from sightline.models.processor import ImageProcessor, Processor, Text
 from sightline.models.xclip.config import XCLIPVisionConfig
+from sightline.processing.film import sample
 from sightline.processing.pixels import PixelProfile
 
 
@@ -52,6 +52,7 @@ class XCLIPProcessor(Processor):
     """Text and films to the inputs of an `XCLIPModel`."""
 
     max_positions: ClassVar[int] = 77
+    image_processor: FilmProcessor
 
     @classmethod
     def images(cls, folder: Path) -> FilmProcessor:
@@ -65,6 +66,14 @@ class XCLIPProcessor(Processor):
         """Another name for `image_processor`."""
         return self.image_processor
 
+    def sample(self, path: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> list[Image.Image]:
+        """A film's frames, one of each of as many equal parts (of the time between `start` and `end`, in seconds) as
+        the checkpoint takes. Raises FilmError; UsageError where no config says how many."""
+        frames = self.image_processor.num_frames
+        if frames is None:
+            raise UsageError("no config.json beside this processor says how many frames the model takes")
+        return sample(path, frames, start, end)
+
     def __call__(
         self, images: Any = None, text: Text | None = None, videos: Any = None, **options: Any
     ) -> BatchFeature:
@@ -77,19 +86,26 @@ class XCLIPProcessor(Processor):
         return super().__call__(videos if images is None else images, text, **options)
 
 
-def _films(given: Any) -> list[Sequence[Any]]:
-    """One film or several as a list of films, each a sequence of pictures."""
+def _films(given: Any) -> list[Any]:
+    """One film or several as a list of films, each a list of pictures or an array of them. Raises UsageError."""
     if _is_picture(given):
         raise UsageError("a picture is no film: give a list of frames, as many as the checkpoint takes")
-    if hasattr(given, "shape"):
-        return [given] if len(given.shape) == 4 else list(given)
-    items = list(given)
-    if items and all(map(_is_picture, items)):
-        return [items]
-    if any(map(_is_picture, items)):
-        raise UsageError("a list of films holds a picture: give frames (one film) or lists of frames")
-    return items
+    if _is_film(given) and (not isinstance(given, (list, tuple)) or (given and all(map(_is_picture, given)))):
+        return [given]
+    films = list(given) if isinstance(given, (list, tuple)) or len(getattr(given, "shape", ())) == 5 else [given]
+    if not films:
+        raise UsageError("no films: the list is empty")
+    for film in films:
+        if _is_picture(film):
+            raise UsageError("a list of films holds a picture: give frames (one film) or lists of frames")
+        if not _is_film(film):
+            raise UsageError(f"a film is a list of frames, not {type(film).__name__}")
+    return films
 
 
 def _is_picture(given: Any) -> bool:
-    return isinstance(given, (Image.Image, str, os.PathLike)) or len(getattr(given, "shape", (0,) * 4)) == 3
+    return isinstance(given, (Image.Image, str, os.PathLike)) or len(getattr(given, "shape", ())) in (2, 3)
+
+
+def _is_film(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) or len(getattr(given, "shape", ())) == 4

@@ -15,6 +15,9 @@ from sightline.models.xclip.layouts import TABLES
 from sightline.nn.attention import CrossAttention
 from sightline.nn.transformer import activation
 
+_NUMBERS = 1 << 23
+"""Numbers in memory at a time while films are scored: 32 MB in float32."""
+
 
 class XCLIPPromptLayer(nn.Module):
     """Texts look at a film's patches, then an MLP; each on the normalised text and added to it."""
@@ -35,10 +38,27 @@ class XCLIPPromptLayer(nn.Module):
 
     def forward(self, text: Tensor, film: Tensor) -> Tensor:
         """`text` (V, T, P), `film` (V, L, P) -> (V, T, P)."""
-        text = text + F.dropout(self.attention(self.norm1(text), film), self.dropout, self.training)
-        f, slope = self.act
-        hidden = f(self.fc1(self.norm2(text)) * slope) / slope
-        return text + self.fc2(F.dropout(hidden, self.mlp_dropout, self.training))  # type: ignore[no-any-return]
+        return self._feed(text + F.dropout(self.attention(self.norm1(text), film), self.dropout, self.training))
+
+    def short(self, text: Tensor, film: Tensor) -> Tensor:
+        """What `forward` gives in evaluation, for a few texts and many films: an eighth of the work, for one text.
+
+        Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
+        weighted mean of the patches through the values'. `text` (V or 1, T, P), `film` (V, L, P) -> (V, T, P).
+        """
+        heads = self.attention.heads
+        q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
+        keys, values = self.attention.kv.weight.view(2, heads, q.shape[-1], -1)
+        asked = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
+        seen = (asked @ film.transpose(1, 2)).softmax(-1) @ film
+        found = torch.einsum(
+            "vthp,hdp->vthd", seen.view(len(film), text.shape[1], heads, keys.shape[-1]), values
+        ).flatten(2)
+        return self._feed(text + self.attention.out(found))
+
+    def _feed(self, text: Tensor) -> Tensor:
+        hidden = F.dropout(self.act(self.fc1(self.norm2(text))), self.mlp_dropout, self.training)
+        return text + self.fc2(hidden)  # type: ignore[no-any-return]
 
 
 class XCLIPPromptGenerator(nn.Module):
@@ -58,6 +78,13 @@ class XCLIPPromptGenerator(nn.Module):
             text = layer(text, film)
         return self.alpha * text
 
+    def short(self, text: Tensor, film: Tensor) -> Tensor:
+        """What `forward` gives in evaluation; see `XCLIPPromptLayer.short`."""
+        film, text = self.norm(film), text[None]
+        for layer in self.layers:
+            text = layer.short(text, film)  # type: ignore[operator]
+        return self.alpha * text
+
 
 class XCLIPRescorer(PretrainedModel):
     """The exact score of a text and a film, from what was kept of both: the second step of a search."""
@@ -74,18 +101,23 @@ class XCLIPRescorer(PretrainedModel):
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
 
     def forward(self, text: Tensor, video: Tensor, summaries: Tensor) -> Tensor:
-        """`text` (T, P), `video` (V, P), `summaries` (V, L, P) -> `XCLIPModel`'s `logits_per_video` (V, T).
+        """`text` (T, P), `video` (V, P), `summaries` (V, L, P), of any dtype -> `logits_per_video` (V, T).
 
-        `text` is `XCLIPTextTower.embed`'s, of its own length; `video` may be normalised or not.
+        `text` is what `XCLIPTextTower.embed` gives, not of unit length: the prompt is added to it. `video` may be.
         """
-        return score(self.prompts_generator, self.logit_scale.exp(), text, video, summaries)[0]
+        text, scale = text.to(self.dtype), self.logit_scale.exp()
+        logits = []
+        # Of a film's patches there are two copies, of a text for it two queries to each head and some eight vectors.
+        each = 2 * summaries[:1].numel() + text.numel() * (2 * self.config.prompt_num_attention_heads + 8)
+        step = max(1, _NUMBERS // max(each, 1))
+        for some in (slice(start, start + step) for start in range(0, len(video), step)):
+            film, summary = video[some].to(self.dtype), summaries[some].to(self.dtype)
+            logits.append(scale * similarity(text + self.prompts_generator.short(text, summary), film)[0])
+        return torch.cat(logits) if logits else text.new_empty(0, len(text))
 
 
-def score(
-    generator: XCLIPPromptGenerator, scale: Tensor, text: Tensor, video: Tensor, summaries: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (V, T), and the unit vectors of which they are products: texts (V, T, P), films (V, P)."""
-    prompted = text + generator(text, summaries)
-    text = prompted / prompted.norm(dim=-1, keepdim=True)
+def similarity(text: Tensor, video: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Prompted texts (V, T, P) and films (V, P) -> their cosines (V, T), and both at unit length."""
+    text = text / text.norm(dim=-1, keepdim=True)
     video = video / video.norm(dim=-1, keepdim=True)
-    return torch.einsum("vp,vtp->vt", video, scale * text), text, video
+    return torch.einsum("vp,vtp->vt", video, text), text, video

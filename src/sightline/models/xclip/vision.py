@@ -46,11 +46,11 @@ class XCLIPBlock(Block):
 
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
-        message = self.message_fc(x[:, 0]).view(len(x) // self.frames, self.frames, -1)
+        message = self.message_fc(x[:, 0]).view(len(x) // self.frames, self.frames, x.shape[-1])
         heard = self.message_attention(self.message_norm(message))
         if self.training and self.drop_path_rate:
             heard = _drop_path(heard, self.drop_path_rate)
-        return torch.cat([x, (message + heard).view(len(x), 1, -1)], dim=1)
+        return torch.cat([x, (message + heard).view(len(x), 1, x.shape[-1])], dim=1)
 
 
 def _drop_path(x: Tensor, rate: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""CLIP's text tower in numpy, for a query of a few words: importing torch takes longer than all of the rest.
+"""The shared text tower in numpy, for a query of a few words: importing torch takes longer than all of the rest.
 
 Shapes: L tokens, W width, H heads, P projection. Names of tensors are those of the files (Hugging Face's layout).
 """
@@ -11,8 +11,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-
-from sightline.models.clip.config import CLIPTextConfig
 
 Floats = NDArray[np.float32]
 
@@ -30,10 +28,11 @@ def _gelu(x: Floats) -> Floats:
 _ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"quick_gelu": _quick_gelu, "gelu": _gelu}
 
 
-class CLIPWords:
-    """`CLIPTextModelWithProjection.embed` in float32 for one text at a time, from weights that are read when used."""
+class TextWords:
+    """CLIP's text tower with its projection, as `Tower.embed`, in float32 for one text at a time; weights are read when
+    used. `config` is the family's for texts."""
 
-    def __init__(self, config: CLIPTextConfig, sources: dict[str, Any]) -> None:
+    def __init__(self, config: Any, sources: dict[str, Any]) -> None:
         self._config = config
         self._act = _ACTIVATIONS[config.hidden_act]
         self._sources = sources
@@ -43,7 +42,7 @@ class CLIPWords:
     def open(cls, config: Any, paths: list[Path]) -> Self | None:
         """The tower of a whole model's config in these files, or None where that is left to torch: files of another
         kind or layout, bfloat16, other activations, and whatever does not fit, of which torch's way says what it is."""
-        text: CLIPTextConfig = config.text_config
+        text = config.text_config
         if text.hidden_act not in _ACTIVATIONS or any(path.suffix != ".safetensors" for path in paths):
             return None
         sources: dict[str, Any] = {}
@@ -71,8 +70,13 @@ class CLIPWords:
             x = x + self._attention(self._norm(x, f"{block}.layer_norm1"), f"{block}.self_attn")
             hidden = self._act(self._linear(self._norm(x, f"{block}.layer_norm2"), f"{block}.mlp.fc1"))
             x = x + self._linear(hidden, f"{block}.mlp.fc2")
-        end = self._norm(x[_end(self._config, ids)], "text_model.final_layer_norm")
+        end = self._norm(x[self._end(ids)], "text_model.final_layer_norm")
         return np.asarray(end @ self._get("text_projection.weight").T)
+
+    def _end(self, ids: NDArray[np.int64]) -> int:
+        """Where the text is pooled: as in `TextTransformer`."""
+        end = self._config.eos_token_id
+        return int(ids.argmax() if end == 2 else (ids == end).argmax())
 
     def _attention(self, x: Floats, name: str) -> Floats:
         length, width = x.shape
@@ -100,12 +104,7 @@ class CLIPWords:
         return self._read[name]
 
 
-def _end(config: CLIPTextConfig, ids: NDArray[np.int64]) -> int:
-    """Where the text is pooled: as in `CLIPTextModel`."""
-    return int(ids.argmax() if config.eos_token_id == 2 else (ids == config.eos_token_id).argmax())
-
-
-def _shapes(config: CLIPTextConfig, projection: int) -> dict[str, tuple[int, ...]]:
+def _shapes(config: Any, projection: int) -> dict[str, tuple[int, ...]]:
     width, hidden = config.hidden_size, config.intermediate_size
     maps = {"self_attn.q_proj": (width, width), "mlp.fc1": (hidden, width), "mlp.fc2": (width, hidden)}
     maps |= {f"self_attn.{part}_proj": (width, width) for part in ("k", "v", "out")}
