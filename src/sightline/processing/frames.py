@@ -10,18 +10,30 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.processing.colour import flatten
+from sightline.processing.images import QUARTERS
 
 _UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273, 8.3
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+_TURNS = {
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
+"""By the signs of the display matrix (ISO/IEC 14496-12, 8.2.2): x' = ax + cy, y' = bx + dy."""
+
 _SHRINKABLE = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
 """8-bit formats that libswscale reduces as they are, six times as fast as on the way to RGB."""
 
 
 @dataclass(frozen=True)
 class Still:
-    """A frame, reduced perhaps, and its upright (width, height) before that."""
+    """A frame, reduced perhaps, how to set it upright, and its upright (width, height) before all that."""
 
     frame: VideoFrame
+    turn: Image.Transpose | None
     full_size: tuple[int, int]
 
 
@@ -42,7 +54,8 @@ class Darkroom:
         # Where nothing is said of the matrix players take BT.709 for HD; libswscale takes BT.601 for everything.
         if frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
             frame.colorspace = _BT709
-        full_size = (height, width) if frame.rotation % 180 else (width, height)
+        turn = _turn(frame)
+        full_size = (height, width) if turn in QUARTERS else (width, height)
         if self._short_side is not None:
             scale = math.ceil(self._short_side * 1.5) / min(width, height)
             if scale < 1:
@@ -51,7 +64,7 @@ class Darkroom:
         if (width, height) != (frame.width, frame.height) and not _is_transparent(frame):
             kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
             frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
-        return Still(frame, full_size)
+        return Still(frame, turn, full_size)
 
     def picture(self, still: Still) -> Image.Image:
         """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
@@ -60,9 +73,8 @@ class Darkroom:
         plane = self._convert.reformat(frame, format="rgba" if mode == "RGBA" else "rgb24").planes[0]
         size = (plane.width, plane.height)
         picture = flatten(Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1))
-        turn = frame.rotation % 360
-        if turn in _TURNS:
-            picture = picture.transpose(_TURNS[turn])
+        if still.turn is not None:
+            picture = picture.transpose(still.turn)
         picture.info = {"full_size": still.full_size}
         return picture
 
@@ -70,6 +82,15 @@ class Darkroom:
         """The frame at a glance: (36, 64, 3) averages."""
         small = self._look.reformat(still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
         return small.astype(np.uint8, copy=False)
+
+
+def _turn(frame: VideoFrame) -> Image.Transpose | None:
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            matrix = np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].astype(np.float64)
+            signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
+            return _TURNS.get(tuple(signs.astype(int).tolist()))
+    return None
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

@@ -81,7 +81,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_QUARTERS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+QUARTERS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 """The turns that exchange width and height."""
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
@@ -111,7 +111,7 @@ def open_image(source: Source, *, orient: bool = True, short_side: int | None = 
         turn = _turn(picture) if orient else None
         exif = _exif(picture, turn)
         rgb = _turned(flatten(eight_bits(picture)), turn)
-        rgb.info = {"full_size": full_size[::-1] if turn in _QUARTERS else full_size, "exif": exif}
+        rgb.info = {"full_size": full_size[::-1] if turn in QUARTERS else full_size, "exif": exif}
         return rgb
 
 
