@@ -261,6 +261,24 @@ def test_films_are_set_upright(degrees, across, down):
     assert np.array_equal(picture, plain)
 
 
+def test_frames_with_exif():
+    """A camera's film of JPEGs: PyAV can't list what stands beside such a frame, but tells the angle."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mov") as out:
+        stream = out.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        for i in range(3):
+            packet = av.Packet(saved(numbered(i), "JPEG", exif=exif))
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 10)
+            packet.is_keyframe = True
+            out.mux(packet)
+    picture = frames_at(file.getvalue(), [0.1])[0]
+    assert picture.size == (48, 64)
+    assert np.array_equal(picture.transpose(Image.Transpose.ROTATE_90), decoded(file.getvalue())[1][1])
+
+
 def test_reduced_frames():
     source = film(4, options={"qp": 1})
     large = encode([np.asarray(Image.fromarray(numbered(i)).resize((640, 480))) for i in range(4)], options={"qp": 1})
@@ -299,9 +317,9 @@ def test_sound_is_never_opened(monkeypatch):
     assert duration(source) == pytest.approx(2)
 
 
-def saved(picture, kind):
+def saved(picture, kind, **how):
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, kind)
+    Image.fromarray(picture).save(file, kind, **how)
     return file.getvalue()
 
 

@@ -24,6 +24,8 @@ _TURNS = {
 }
 """By the signs of the display matrix (ISO/IEC 14496-12, 8.2.2): x' = ax + cy, y' = bx + dy."""
 
+_ANGLES = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
 _SHRINKABLE = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
 """8-bit formats that libswscale reduces as they are, six times as fast as on the way to RGB."""
 
@@ -85,12 +87,15 @@ class Darkroom:
 
 
 def _turn(frame: VideoFrame) -> Image.Transpose | None:
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].astype(np.float64)
-            signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
-            return _TURNS.get(tuple(signs.astype(int).tolist()))
-    return None
+    try:
+        found = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # PyAV knows no name for something beside the matrix (EXIF): it only tells the angle, then
+        return _ANGLES.get(frame.rotation % 360)
+    if not found:
+        return None
+    matrix = np.frombuffer(found[0], np.int32)[[0, 1, 3, 4]].astype(np.float64)
+    signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
+    return _TURNS.get(tuple(signs.astype(int).tolist()))
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

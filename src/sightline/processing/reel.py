@@ -51,7 +51,7 @@ class Reel:
     """
 
     def __init__(self, source: Source, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0) -> None:
-        self.name = name_of(source)
+        self.name = f"a film of {len(source)} bytes" if isinstance(source, bytes) else name_of(source)
         try:
             self._file = io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source), self.name)
         except ImageError as error:
