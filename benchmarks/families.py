@@ -92,8 +92,7 @@ def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, A
         return torch.cat([first(part, model).pooler_output for part in pixels.to(dtype).split(size)])
 
     sets = [torch.randn(count, *public.shape) for _ in range(rounds + 1)]
-    with torch.device("meta"):
-        flops = count_flops(partial(first, torch.empty(1, *public.shape), public.model(public.config()).eval()))
+    flops = products(folder, lambda model: first(torch.empty(1, *public.shape, device="meta"), model))
     return compare(folder, public, "inputs", family_of(folder).image, ours, theirs, sets, count, flops)
 
 
@@ -119,10 +118,8 @@ def texts(folder: Path, public: Public, count: int, rounds: int) -> dict[str, An
         return torch.cat([model.get_text_features(i, attention_mask=mask).pooler_output for i, mask in parts])
 
     sets = [ids() for _ in range(rounds + 1)]
-    with torch.device("meta"):
-        model = public.model(public.config()).eval()
-        some, tokens = torch.ones(1, 16, dtype=torch.long), sum(map(len, sets[1])) / count
-        flops = count_flops(lambda: model.get_text_features(some, attention_mask=torch.ones_like(some))) * tokens / 16
+    some, tokens = torch.ones(1, 16, dtype=torch.long, device="meta"), sum(map(len, sets[1])) / count
+    flops = products(folder, lambda model: model.get_text_features(some)) * tokens / 16
     return compare(folder, public, "texts", family_of(folder).text, ours, theirs, sets, count, flops)
 
 
@@ -181,10 +178,13 @@ def inferring(work: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return torch.inference_mode()(work)
 
 
-def count_flops(work: Callable[[], Any]) -> int:
-    """Two for each multiplication of a product or a convolution."""
+def products(folder: Path, work: Callable[[Any], Any]) -> int:
+    """Floating-point operations of what `work` does with the model: two for each multiplication."""
+    family = family_of(folder)
+    with torch.device("meta"):
+        model = family.model(family.config.from_folder(folder)).eval()
     with FlopCounterMode(display=False) as counter:
-        work()
+        work(model)
     return counter.get_total_flops()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from examples import VALUES, examples, spoiled
-from sightline import CLIPConfig, CLIPModel
+from sightline import AlignConfig, AlignModel, CLIPConfig, CLIPModel
 from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
@@ -28,6 +28,14 @@ TINY = {
     | {"num_attention_heads": 2, "max_position_embeddings": 9, "eos_token_id": 2, "pad_token_id": 0},
     "vision_config": {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     | {"image_size": 12, "patch_size": 4},
+    "projection_dim": 8,
+}
+ALIGN = {
+    "text_config": {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    | {"num_attention_heads": 2, "max_position_embeddings": 9, "hidden_dropout_prob": 0.1, "pad_token_id": 0},
+    "vision_config": {"width_coefficient": 0.5, "depth_coefficient": 1.0, "kernel_sizes": [3, 5], "strides": [1, 2]}
+    | {"in_channels": [32, 16], "out_channels": [16, 16], "num_block_repeats": [1, 1], "expand_ratios": [1, 2]}
+    | {"depthwise_padding": [1], "pooling_type": "mean", "squeeze_expansion_ratio": 0.25, "drop_connect_rate": 0.2},
     "projection_dim": 8,
 }
 OPEN_CLIP = {
@@ -181,6 +189,21 @@ def test_configs_beside_weights_that_are_whole(model, folder, config):
     opens(folder, lambda: CLIPModel.from_pretrained(folder))
 
 
+@pytest.fixture(scope="module")
+def align(tmp_path_factory):
+    """The folder of a tiny model."""
+    folder = tmp_path_factory.mktemp("align")
+    AlignModel(AlignConfig.from_dict(ALIGN)).save_pretrained(folder)
+    return folder
+
+
+@examples(100)
+@given(config=spoiled(ALIGN))
+def test_configs_of_align_beside_weights_that_are_whole(align, folder, config):
+    only(folder, config_json=config, model_safetensors=(align / "model.safetensors").read_bytes())
+    opens(folder, lambda: AlignModel.from_pretrained(folder))
+
+
 @examples(100)
 @given(config=spoiled(OPEN_CLIP))
 def test_configs_of_open_clip(folder, config):
@@ -211,11 +234,11 @@ def test_tensors_that_do_not_fit(model, folder, data):
     TextWords.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
 
 
-@pytest.fixture(scope="module")
-def words(vocabulary, tmp_path_factory):
+@pytest.fixture(scope="module", params=["vocabulary", "word_pieces"])
+def words(request, tmp_path_factory):
     """tokenizer.json and its settings, as we write them."""
     folder = tmp_path_factory.mktemp("words")
-    Tokenizer.from_folder(vocabulary, 77).save(folder)
+    Tokenizer.from_folder(request.getfixturevalue(request.param), 77).save(folder)
     return {path.name: json.loads(path.read_text()) for path in folder.iterdir()}
 
 
@@ -232,7 +255,7 @@ def test_tokenizers(words, folder, data):
     model = small["model"]
     if data.draw(st.booleans(), label="shorten"):  # else the vocabulary drowns the rest
         model["vocab"] = dict(list(model["vocab"].items())[:20])
-        model["merges"] = model["merges"][:3]
+        model |= {"merges": model["merges"][:3]} if "merges" in model else {}
     only(
         folder,
         tokenizer_json=data.draw(spoiled(small), label="tokenizer.json"),
@@ -251,6 +274,19 @@ def test_vocabularies_and_merges(vocabulary, folder, data):
     few = dict(list(entries.items())[: data.draw(st.integers(0, 300))] + list(entries.items())[-2:])
     only(folder, vocab_json=data.draw(st.just(few) | spoiled(few)))
     (folder / "merges.txt").write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+    opens(folder, lambda: says(folder))
+
+
+@examples(60)
+@given(data=st.data())
+def test_lists_of_word_pieces(word_pieces, folder, data):
+    lines = (word_pieces / "vocab.txt").read_text().split("\n")
+    for _ in range(data.draw(st.integers(0, 3))):
+        lines.insert(data.draw(st.integers(0, len(lines))), data.draw(st.text(max_size=6)))
+        del lines[data.draw(st.integers(0, 8))]
+    spoilt = {"do_lower_case": True, "strip_accents": False, "model_input_names": ["input_ids"], "cls_token": "a"}
+    only(folder, tokenizer_config_json=data.draw(st.just({}) | spoiled(spoilt)))
+    (folder / "vocab.txt").write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
     opens(folder, lambda: says(folder))
 
 
