@@ -58,14 +58,20 @@ class SelfAttention(Attention):
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         return self.out(self.weigh(q, k, v, mask, causal, weights))  # type: ignore[no-any-return]
 
-    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
-        """What `forward` gives at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
+        """What `forward` gives at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
+
+        Here `mask` is (B, 1, 1, L).
+        """
         batch, length, width = x.shape
         places, heads = torch.arange(length, device=x.device), (self.heads, width // self.heads)
         weight, bias = self.qkv.weight, self.qkv.bias
         q = F.linear(x[torch.arange(batch, device=x.device), tokens], weight[:width], bias[:width])
         k, v = F.linear(x, weight[width:], bias[width:]).view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
-        seen = (places <= tokens[:, None])[:, None, None] if causal else None
+        seen = mask
+        if causal:
+            before = (places <= tokens[:, None])[:, None, None]
+            seen = before if mask is None else before & mask
         y = F.scaled_dot_product_attention(q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen)
         return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
 

@@ -30,6 +30,10 @@ class AlignTextBlock(Block):
     ) -> Tensor:
         return self.norm1(x + self._drop(self.attention(x, mask, causal, weights)))  # type: ignore[no-any-return]
 
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
+        own = x[torch.arange(len(x), device=x.device), tokens]
+        return self.feed(self.norm1(own + self.attention.at(x, tokens, causal, mask)))
+
     def feed(self, x: Tensor) -> Tensor:
         return self.norm2(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]
 
@@ -81,22 +85,19 @@ class AlignTextModel(PretrainedModel):
         `attention_mask` (B, L): 0 for padding; without it padding is read like words. `token_type_ids` (B, L), by
         default 0. Raises `UsageError` for more tokens than the model has positions.
         """
+        x = self._tokens(input_ids, token_type_ids, position_ids)
         states: list[Tensor] | None = [] if output_hidden_states else None
         weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.states(input_ids, attention_mask, token_type_ids, position_ids, states, weights)
+        x = self.transformer(x, _seen(attention_mask), False, states, weights)
         pooled = self.pooler(x[:, 0]).tanh()
         return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
 
-    def states(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        states: list[Tensor] | None = None,
-        weights: list[Tensor] | None = None,
-    ) -> Tensor:
-        """`forward`'s `last_hidden_state` alone; the lists receive what `Transformer.forward` says."""
+    def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
+        x = self._tokens(input_ids, None, None)
+        return self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long), mask=_seen(attention_mask))
+
+    def _tokens(self, input_ids: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None) -> Tensor:
         length = input_ids.shape[-1]
         if length > self.config.max_position_embeddings:
             raise UsageError(
@@ -106,9 +107,11 @@ class AlignTextModel(PretrainedModel):
         positions = self.position_embedding[:length] if position_ids is None else self.position_embedding[position_ids]
         types = self.type_embedding[0] if token_type_ids is None else self.type_embedding[token_type_ids]
         x = self.norm(self.token_embedding(input_ids) + types + positions)
-        x = F.dropout(x, self.config.hidden_dropout_prob, self.training)
-        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, length).bool()
-        return self.transformer(x, mask, False, states, weights)  # type: ignore[no-any-return]
+        return F.dropout(x, self.config.hidden_dropout_prob, self.training)
+
+
+def _seen(attention_mask: Tensor | None) -> Tensor | None:
+    return None if attention_mask is None else attention_mask[:, None, None].bool()
 
 
 class AlignTextTower(Tower):
@@ -132,4 +135,4 @@ class AlignTextTower(Tower):
 
     def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`input_ids` (B, L) -> (B, P), not of unit length. Without the `mask` padding is read like words."""
-        return self.text_projection(self.text_model.states(inputs, mask)[:, 0])  # type: ignore[no-any-return]
+        return self.text_projection(self.text_model.first(inputs, mask))  # type: ignore[no-any-return]

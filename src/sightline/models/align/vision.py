@@ -152,8 +152,8 @@ class AlignVisionModel(Tower):
 
     @property
     def rows(self) -> int:
-        """A picture is a batch of its own: its early features fill a core's cache."""
-        return 400
+        """As of patches of 14 pixels, at most 20 x 20: the first features of two such pictures fill a core's cache."""
+        return min(self.config.image_size // 14 + 1, 20) ** 2
 
     def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pixel_values` (B, C, H, W) -> `forward`'s `pooler_output` (B, P)."""

@@ -40,9 +40,9 @@ class XCLIPBlock(Block):
         """`x` (B * T, L, W) -> (B * T, L, W): the message token is there for the attention alone."""
         return self.feed(self.attend(self._with_message(x), mask, causal, weights)[:, :-1])
 
-    def at(self, x: Tensor, tokens: Tensor, causal: bool = False) -> Tensor:
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward` at one token of each frame: `x` (B * T, L, W), `tokens` (B * T,) -> (B * T, W)."""
-        return super().at(self._with_message(x), tokens, causal)
+        return super().at(self._with_message(x), tokens, causal, mask)
 
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
