@@ -15,8 +15,8 @@ from PIL import Image
 from examples import examples
 from sightline.errors import FilmError
 from sightline.processing import reel
-from sightline.processing.film import VIDEO_SUFFIXES, duration, frames_at, sample
-from sightline.processing.images import IMAGE_SUFFIXES
+from sightline.processing.film import duration, frames_at, sample
+from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 QUICK = {"preset": "ultrafast"}
 KINDS = {
