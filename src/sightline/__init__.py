@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sightline.models.xclip.vision import XCLIPVisionModel
     from sightline.processing.images import load_image
     from sightline.search import Query, Result, open_index, retrieve
+    from sightline.segment import Segmentation, Segmenter
 
 __version__ = "0.1.0"
 
@@ -69,6 +70,8 @@ _HOMES = {
     "load_image": "processing.images",
     "Query": "search",
     "Result": "search",
+    "Segmentation": "segment",
+    "Segmenter": "segment",
     "open_index": "search",
     "retrieve": "search",
 }
@@ -99,6 +102,8 @@ __all__ = [
     "GroupViTVisionModel",
     "Query",
     "Result",
+    "Segmentation",
+    "Segmenter",
     "SightlineError",
     "XCLIPConfig",
     "XCLIPModel",

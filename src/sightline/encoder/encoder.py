@@ -17,7 +17,7 @@ from sightline.encoder.hardware import cores, one_core_threads, pick_device, pic
 from sightline.encoder.pipeline import ahead, batches, ordered_map
 from sightline.encoder.source import Source, Vectors
 from sightline.errors import ImageError, UsageError
-from sightline.models.pretrained import Tower
+from sightline.models.pretrained import Segments, Tower
 from sightline.processing.images import open_image
 
 T = TypeVar("T")
@@ -205,6 +205,17 @@ class Encoder(Source):
         if tower.frames > 1:
             values = values.reshape(batch, tower.frames, *values.shape[1:])
         return self._embed(tower, self.dtype, values)[: len(inputs)]
+
+    @property
+    def segmenting(self) -> bool:
+        """Whether `segments` can be asked for: the family groups pixels."""
+        return self.family.image.segments is not Tower.segments
+
+    def segments(self, pixels: NDArray[np.float32]) -> Segments:
+        """Normalised pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor."""
+        with torch.inference_mode(), self._turn:
+            seen = self._image.segments(torch.from_numpy(pixels).to(self.device, self.dtype))
+            return Segments(seen.images.cpu(), seen.groups.cpu(), seen.shares.cpu(), seen.scale)
 
     @property
     def batch(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -129,6 +130,17 @@ class PretrainedModel(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
+@dataclass(frozen=True)
+class Segments:
+    """What a tower that groups pixels sees in B pictures, in float32: unit vectors of each (B, P) and of its groups
+    (B, G, P), the share of each group in each patch (B, G, rows, columns), which add up to 1, and the logits' scale."""
+
+    images: torch.Tensor
+    groups: torch.Tensor
+    shares: torch.Tensor
+    scale: float
+
+
 class Tower(PretrainedModel):
     """The half of a family's model that maps one kind of input into the space that both share."""
 
@@ -153,6 +165,10 @@ class Tower(PretrainedModel):
         Inputs are tokens (B, L) with their `mask` (B, L), 0 for padding, pictures (B, C, H, W) or, of a tower with
         several `frames`, films (B, frames, C, H, W).
         """
+        raise NotImplementedError
+
+    def segments(self, inputs: torch.Tensor) -> Segments:
+        """Pictures (B, C, H, W) of any size -> their groups. Only families that group pixels have it."""
         raise NotImplementedError
 
 

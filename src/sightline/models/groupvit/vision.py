@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sightline.models.groupvit.config import GroupViTConfig, GroupViTVisionConfig
-from sightline.models.groupvit.grouping import GroupViTStage
+from sightline.models.groupvit.grouping import GroupViTStage, soft_groups
 from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel, Segments, Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
@@ -80,7 +81,7 @@ class GroupViTImageTower(Tower):
 
     config_class = GroupViTConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "logit_scale")
     config: GroupViTConfig
 
     def __init__(self, config: GroupViTConfig) -> None:
@@ -90,6 +91,7 @@ class GroupViTImageTower(Tower):
         self.visual_projection = ProjectionHead(
             config.vision_config.hidden_size, config.projection_intermediate_dim, config.projection_dim
         )
+        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
 
     @property
     def rows(self) -> int:
@@ -99,3 +101,12 @@ class GroupViTImageTower(Tower):
     def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pixel_values` (B, C, H, W) -> the pictures' vectors (B, P), not of unit length."""
         return self.visual_projection(self.vision_model(inputs).pooler_output)  # type: ignore[no-any-return]
+
+    def segments(self, inputs: Tensor) -> Segments:
+        """`pixel_values` (B, C, H, W) of any size -> the pictures' groups. Raises `UsageError` if no stage groups."""
+        out: TowerOutput = self.vision_model(inputs, interpolate_pos_encoding=True, output_attentions=True)
+        patch = self.config.vision_config.patch_size
+        shares = soft_groups(out.attentions or (), inputs.shape[-2] // patch, inputs.shape[-1] // patch)
+        images = F.normalize(self.visual_projection(out.pooler_output).float(), dim=-1)
+        groups = F.normalize(self.visual_projection.of_each(out.last_hidden_state).float(), dim=-1)
+        return Segments(images, groups, shares.float(), float(self.logit_scale.exp()))
