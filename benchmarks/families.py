@@ -49,6 +49,7 @@ class Public:
 
 FAMILIES = {
     "align": Public(transformers.AlignModel, transformers.AlignConfig, (3, 289, 289), "get_image_features"),
+    "groupvit": Public(transformers.GroupViTModel, transformers.GroupViTConfig, (3, 224, 224), "get_image_features"),
 }
 
 
