@@ -13,6 +13,7 @@ SURFACE = {
     "index": ["PATH", "--model", "--forget", "--index"],
     "search": ["TEXT", "--image", "--not", "-k", "--where", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
+    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
     "info": ["--index"],
     "fsck": ["--repair", "--index"],
     "verify": ["MODEL", "--image"],
