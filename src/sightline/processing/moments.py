@@ -22,11 +22,14 @@ FROZEN = 1.0
 FLASH = 0.25
 """Seconds: a change that is undone within them is a flash, not another shot."""
 
-# Measured on photos, with looks of 64 x 36: of pairs of different photos 99% have colours at least 25% apart, while
-# pans by up to an eighth of the width from frame to frame, zooms by 15% and objects of half the height that cross the
-# picture stay below 19%. Light that gets up to 1.5 times as bright moves colours by up to 92%, but leaves the
-# arrangement alone: 8% at most, against 60% between photos.
-_COLOURS, _ARRANGEMENT = 0.21, 0.3
+_COLOURS, _ARRANGEMENT = 0.2, 0.3
+"""How far colours and arrangement must be apart for a cut, of 1.
+
+Measured with 300 pairs of photos: other photos are 0.21 or more apart in colours (99% of them 0.22 or more), while a
+pan by up to an eighth of the width from frame to frame, a zoom by 15%, or an object of up to 0.8 of the height that
+crosses the picture stay below 0.2. Light between half and 1.8 times as bright moves colours by up to 0.98, but leaves
+the arrangement: 99% are within 0.23, where other photos are 0.46 or more apart.
+"""
 
 _ALIKE = 10
 """Levels of 255: pictures that differ less on average aren't looked at any closer (photos differ by 46 or more)."""
@@ -160,7 +163,7 @@ def _is_change(before: Look, after: Look) -> bool:
     if _difference(before, after).mean() < _ALIKE:
         return False
     colours = np.abs(_colours(before) - _colours(after)).sum() / 2
-    return bool(colours >= _COLOURS and 1 - _correlation(before, after) >= _ARRANGEMENT)
+    return bool(colours >= _COLOURS and _rearranged(before, after) >= _ARRANGEMENT)
 
 
 def _colours(look: Look) -> NDArray[np.float64]:
@@ -170,6 +173,9 @@ def _colours(look: Look) -> NDArray[np.float64]:
     return spread
 
 
-def _correlation(one: Look, two: Look) -> float:
-    x, y = (look.mean(axis=-1) - look.mean() for look in (one, two))
-    return float((x * y).sum() / max(np.sqrt((x * x).sum() * (y * y).sum()), 1e-9))
+def _rearranged(one: Look, two: Look) -> float:
+    """1 less the correlation over the picture, of the channel in which it is the lowest; an even one tells nothing."""
+    x, y = (look.reshape(-1, 3) - look.mean(axis=(0, 1)) for look in (one, two))
+    scale = np.sqrt((x * x).sum(axis=0) * (y * y).sum(axis=0))
+    told = scale > len(x)  # deviations of one level
+    return float(1 - ((x * y).sum(axis=0)[told] / scale[told]).min(initial=1)) if told.any() else 1.0

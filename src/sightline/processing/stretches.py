@@ -54,7 +54,7 @@ def glimpses(
         for tick, frame in reel.frames():
             if last is None or tick > last:
                 yield tick, take(reel, reel.still(frame))
-            end = tick + (frame.duration or reel.step)
+            end = tick + (reel.step if frame.pts is None else frame.duration or reel.step)
         if end is None:
             raise FilmError(reel.name, "no frame of it can be decoded")
         yield end, None
@@ -92,8 +92,8 @@ def _pieces(packets: Iterator[Packet]) -> Iterator[_Piece]:
             yield _ended(piece, following)
             piece, following = following, None
         if piece is None:
-            piece = _Piece(_Stretch(packet), []) if packet.is_keyframe else None
-        elif packet.is_keyframe and following is None:
+            piece = _Piece(_Stretch(packet), []) if _starts_a_stretch(packet) else None
+        elif _starts_a_stretch(packet) and following is None:
             following = _Piece(_Stretch(packet), [])
         for open_piece in (piece, following):
             # What comes after a keyframe but is shown before it needs frames of both sides: both get it.
@@ -108,6 +108,10 @@ def _pieces(packets: Iterator[Packet]) -> Iterator[_Piece]:
         yield _ended(piece, following)
     if following is not None:
         yield _ended(following, None)
+
+
+def _starts_a_stretch(packet: Packet) -> bool:
+    return bool(packet.is_keyframe)
 
 
 def _ended(piece: _Piece, following: _Piece | None) -> _Piece:
@@ -155,7 +159,7 @@ def _at_once(
             begins = piece.packets and piece.packets[0] is piece.stretch.key
             before = pool.submit(_decoded, piece, None if begins else before, free, take)
             running.append(before)
-            yield from finished(workers)
+            yield from finished(2 * workers)
         yield from finished(0)
         if last is None or end is None:
             raise _Doubt
