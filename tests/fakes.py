@@ -17,6 +17,7 @@ class FakeEncoder:
     revision = None
     size_hint = 32
     frames = 4
+    summary = 0
 
     def __init__(self, dim=32, name="fake", fingerprint="0" * 64):
         self.dim, self.name, self.fingerprint = dim, name, fingerprint
@@ -33,7 +34,7 @@ class FakeEncoder:
     def encode_videos(self, films):
         return np.stack([self._film(sample(film, self.frames)) for film in films])
 
-    def stream(self, items, read, is_film=lambda item: False):
+    def stream(self, items, read, is_film=lambda item: False, keep=None):
         items = iter(items)
         while chunk := list(islice(items, 16)):
             for item in chunk:

@@ -19,7 +19,7 @@ from sightline.processing.images import open_image
 class Colours:
     """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
 
-    dim, size_hint, frames, revision, usable = 3, 16, 2, None, True
+    dim, size_hint, frames, summary, revision, usable = 3, 16, 2, 0, None, True
 
     def __init__(self, name: str) -> None:
         self.name, self.fingerprint = name, f"fingerprint of {name}"
@@ -40,7 +40,7 @@ class Colours:
     def _seen(self, frames: Any) -> Any:
         return self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))
 
-    def stream(self, items: Any, read: Any, is_film: Any = None) -> Any:
+    def stream(self, items: Any, read: Any, *more: Any) -> Any:
         for item in items:
             try:
                 seen = read(item)

@@ -33,9 +33,9 @@ class WatchedEncoder(FakeEncoder):
         super().__init__(**options)
         self.seen = []
 
-    def stream(self, items, read, is_film):
+    def stream(self, items, read, *more):
         def watched(item):
             self.seen.append(item.path.name)
             return read(item)
 
-        return super().stream(items, watched, is_film)
+        return super().stream(items, watched, *more)

@@ -195,8 +195,8 @@ def test_a_film_that_breaks_off_leaves_nothing(folder, indexed, encoder, monkeyp
 
 def test_a_moment_without_a_finite_vector_costs_the_film(folder, index):
     class Broken(FakeEncoder):
-        def stream(self, items, read, is_film):
-            for item, vector in super().stream(items, read, is_film):
+        def stream(self, items, read, *more):
+            for item, vector in super().stream(items, read, *more):
                 yield item, vector * np.float32(np.nan) if item.start == 1 and "b.mp4" in str(item.path) else vector
 
     summary = sync(index, [folder], Broken())
@@ -220,8 +220,8 @@ def test_a_film_that_changes_while_it_is_decoded_is_skipped(folder, index, encod
 class Interrupted(FakeEncoder):
     """Ctrl-C in the middle of a film."""
 
-    def stream(self, items, read, is_film):
-        for item, vector in super().stream(items, read, is_film):
+    def stream(self, items, read, *more):
+        for item, vector in super().stream(items, read, *more):
             if item.path.name == "c.mkv" and item.is_last:
                 raise KeyboardInterrupt
             yield item, vector

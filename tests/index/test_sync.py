@@ -235,12 +235,12 @@ def test_a_changed_file_that_cannot_be_read_any_more_loses_its_row(photos, index
 
 def test_a_file_that_vanishes_in_the_middle_is_skipped(photos, index):
     class Vanishing(FakeEncoder):
-        def stream(self, items, read, is_film):
+        def stream(self, items, read, *more):
             def vanish(item):
                 (photos / "5.png").unlink(missing_ok=True)
                 return read(item)
 
-            return super().stream(items, vanish, is_film)
+            return super().stream(items, vanish, *more)
 
     summary = sync(index, [photos], Vanishing())
     assert counts(summary) == {"added": 7}
@@ -249,8 +249,8 @@ def test_a_file_that_vanishes_in_the_middle_is_skipped(photos, index):
 
 def test_a_vector_that_is_not_finite_does_not_get_in(photos, index):
     class Broken(FakeEncoder):
-        def stream(self, items, read, is_film):
-            for item, vector in super().stream(items, read, is_film):
+        def stream(self, items, read, *more):
+            for item, vector in super().stream(items, read, *more):
                 yield item, vector * np.float32(np.nan) if item.path.name == "2.png" else vector
 
     summary = sync(index, [photos], Broken())
@@ -341,7 +341,7 @@ def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
     alive = weakref.WeakSet()
 
     class Counting(FakeEncoder):
-        def stream(self, items, read, is_film):
+        def stream(self, items, read, *more):
             for item in items:
                 alive.add(item)
                 picture = read(item)
@@ -362,8 +362,8 @@ def test_small_commits_are_merged_in_passing(photos, index, encoder, monkeypatch
 
 def test_interrupting_keeps_what_was_done(photos, index):
     class Interrupted(FakeEncoder):
-        def stream(self, items, read, is_film):
-            for done, result in enumerate(super().stream(items, read, is_film)):
+        def stream(self, items, read, *more):
+            for done, result in enumerate(super().stream(items, read, *more)):
                 if done == 5:
                     raise KeyboardInterrupt
                 yield result
@@ -391,7 +391,7 @@ def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder, 
 
 def test_reasons_do_not_repeat_the_path(photos, index):
     class Refusing(FakeEncoder):
-        def stream(self, items, read, is_film):
+        def stream(self, items, read, *more):
             for item in items:
                 yield item, ImageError(str(item.path), "too ugly")
 
@@ -443,7 +443,7 @@ def test_an_index_without_pictures_binds_no_model(photos, index, encoder):
     """Left by a run whose model turned out to be broken, say: the next one may be another."""
 
     class Broken(FakeEncoder):
-        def stream(self, items, read, is_film):
+        def stream(self, items, read, *more):
             raise CheckpointError("not a whole file")
             yield
 

@@ -1,7 +1,7 @@
 """`sightline search`: the pictures and moments of films nearest to words, to pictures, to any mix of them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ from sightline.cli.output import (
     write_found,
     write_json,
 )
+from sightline.errors import UsageError
 
 
 def command(
@@ -31,6 +32,14 @@ def command(
     where: Annotated[
         str | None,
         typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
+    ] = None,
+    rescore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="With X-CLIP: how many of the nearest are scored exactly, 0 for none; else 100.",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
     html: HtmlOption = None,
@@ -56,7 +65,8 @@ def command(
         check_place(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
-    found = opened.search(query, k, where, exact=True)  # to open a first pass takes longer than one exact search
+    # To open a first pass takes longer than one exact search.
+    found = opened.search(query, k, where, exact=True, rescore=_rescore(rescore))
     if as_json:
         write_json({key: getattr(r, key) for key in ("rank", "score", "uri", "kind", "start", "end")} for r in found)
     else:
@@ -72,3 +82,11 @@ def command(
         examples = [picture(file) for file in query.images]
         write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
+
+
+def _rescore(given: str | None) -> int | Literal["all"] | None:
+    if given is None or given == "all":
+        return given
+    if not given.isdecimal():
+        raise UsageError(f"--rescore {given}: say how many, or all")
+    return int(given)

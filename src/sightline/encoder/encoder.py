@@ -23,6 +23,7 @@ from sightline.processing.images import open_image
 T = TypeVar("T")
 R = TypeVar("R")
 Picture = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+Summary = NDArray[np.float16]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 ROWS = 800
@@ -69,13 +70,17 @@ class Encoder(Source):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
+        return _unit(self.embed_text(texts))
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """What `encode_text` gives before it is brought to unit length: what a `Rescorer` takes."""
         tokens = self.tokens(texts)
         vectors = np.empty((len(tokens), self.dim), np.float32)
         tower = self._text  # opened here, not by each of the workers
 
         def embed(rows: list[int]) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._embed(tower, torch.int64, ids, mask)
+            return self._run(tower.embed, torch.int64, ids, mask)[0]
 
         # Texts of one length share a batch: padding to the longest of all would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
@@ -125,17 +130,19 @@ class Encoder(Source):
         items: Iterable[T],
         read: Callable[[T], Image.Image | Sequence[Image.Image]],
         is_film: Callable[[T], bool] = lambda item: False,
+        keep: Callable[[T, Summary], None] | None = None,
     ) -> Generator[tuple[T, Vectors | ImageError]]:
         """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
 
         `read` gives an item's picture or, where it `is_film`, its `frames` frames; it runs in threads and may raise
-        `ImageError` or `OSError`. `items` are made in a thread of their own, so that it may take time to make them, as
-        it does to cut a film. Pictures and films share batches, of which a few are in memory at a time. An item's
-        vector is the same, bit for bit, whatever stands beside it.
+        `ImageError` or `OSError`. `keep`, for models whose `summary` is not 0, gets each item's summary, float16
+        (summary, dim), before its vector comes. `items` are made in a thread of their own, so that it may take time to
+        make them, as it does to cut a film. Pictures and films share batches, of which a few are in memory at a time.
+        An item's vector is the same, bit for bit, whatever stands beside it.
         """
         groups = batches(items, self.batch, lambda item: self._inputs if is_film(item) else 1)
         with closing(ahead(groups, self._workers)) as ready:
-            yield from self._stream(ready, read, self.batch)
+            yield from self._stream(ready, read, self.batch, keep)
 
     @property
     def frames(self) -> int:
@@ -160,9 +167,14 @@ class Encoder(Source):
         return vectors
 
     def _stream(
-        self, groups: Iterable[list[T]], read: Callable[[T], Image.Image | Sequence[Image.Image]], batch: int
+        self,
+        groups: Iterable[list[T]],
+        read: Callable[[T], Image.Image | Sequence[Image.Image]],
+        batch: int,
+        keep: Callable[[T, Summary], None] | None = None,
     ) -> Generator[tuple[T, Vectors | ImageError]]:
-        tower = self._image
+        tower: Any = self._image
+        through = tower.embed if keep is None else tower.embed_with_summaries
 
         def prepare(item: T) -> NDArray[np.uint8] | ImageError:
             """The inputs that an item gives to the tower, (inputs, frames of one, height, width, 3)."""
@@ -186,25 +198,29 @@ class Encoder(Source):
             if not good:
                 return [error for error in prepared if isinstance(error, ImageError)]
             inputs = np.concatenate(good)
-            parts = [
-                self._pixels(tower, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)
-            ]
-            vectors = iter(np.split(np.concatenate(parts), np.cumsum([len(pixels) for pixels in good])[:-1]))
+            cuts = range(0, len(inputs), batch)
+            parts = [self._pixels(through, inputs[cut : cut + batch], batch) for cut in cuts]
+            rows = _unit(np.concatenate([part[0] for part in parts]))
+            vectors = iter(np.split(rows, np.cumsum([len(pixels) for pixels in good])[:-1]))
+            if keep is not None:
+                whole = (item for item, found in zip(group, prepared, strict=True) if not isinstance(found, ImageError))
+                for item, summary in zip(whole, np.concatenate([part[1] for part in parts]), strict=True):
+                    keep(item, summary.astype(np.float16))
             return [found if isinstance(found, ImageError) else _mean(next(vectors)) for found in prepared]
 
         with closing(self._spread(embed, groups)) as done:
             for group, results in done:
                 yield from zip(group, results, strict=True)
 
-    def _pixels(self, tower: Tower, inputs: NDArray[np.uint8], batch: int) -> Vectors:
-        """(n, frames, height, width, 3) -> (n, dim). Filled up with black to a whole batch: torch's sums depend on a
-        batch's shape."""
+    def _pixels(self, through: Callable[..., Any], inputs: NDArray[np.uint8], batch: int) -> list[Vectors]:
+        """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: torch's sums depend
+        on a batch's shape."""
         whole = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         whole[: len(inputs)] = inputs
         values = self.profile.normalise(whole.reshape(-1, *inputs.shape[2:]))
-        if tower.frames > 1:
-            values = values.reshape(batch, tower.frames, *values.shape[1:])
-        return self._embed(tower, self.dtype, values)[: len(inputs)]
+        if len(values) > batch:
+            values = values.reshape(batch, -1, *values.shape[1:])
+        return [found[: len(inputs)] for found in self._run(through, self.dtype, values)]
 
     @property
     def segmenting(self) -> bool:
@@ -247,12 +263,17 @@ class Encoder(Source):
         with closing(ordered_map(work, groups, one_core_threads(workers), workers + 1)) as done:
             yield from done
 
-    def _embed(self, tower: Tower, dtype: torch.dtype, *inputs: NDArray[Any]) -> Vectors:
-        """A batch through a tower: float32 rows of unit length, normalised in float32 whatever the model's dtype."""
+    def _run(self, through: Callable[..., Any], dtype: torch.dtype, *inputs: NDArray[Any]) -> list[Vectors]:
+        """A batch through a tower: all that comes out, in float32 whatever the model's dtype."""
         with torch.inference_mode(), self._turn:
-            embeds = tower.embed(*(torch.from_numpy(array).to(self.device, dtype) for array in inputs))
-            vectors: Vectors = torch.nn.functional.normalize(embeds.float(), dim=-1).cpu().numpy()
-        return vectors
+            found = through(*(torch.from_numpy(array).to(self.device, dtype) for array in inputs))
+            return [tensor.float().cpu().numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
+
+
+def _unit(rows: Vectors) -> Vectors:
+    """Of unit length each."""
+    unit: Vectors = torch.nn.functional.normalize(torch.from_numpy(rows), dim=-1).numpy()
+    return unit
 
 
 def _mean(vectors: Vectors) -> Vectors:

@@ -52,6 +52,15 @@ class Source:
         """The short side in pixels that pictures are resized to: what `open_image(short_side=)` takes."""
         return self.profile.size_hint
 
+    @property
+    def summary(self) -> int:
+        """Rows of `dim` numbers that have to be kept beside each item's vector for exact scores (see `Rescorer`);
+        0 where the vector is enough."""
+        if not self.family.is_rescored:
+            return 0
+        vision = self.config.vision_config
+        return int((vision.image_size // vision.patch_size) ** 2)
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Strings to token ids."""
@@ -82,10 +91,16 @@ class Words(Source):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """As `Encoder.encode_text`: n strings -> float32 (n, dim), rows of unit length."""
+        vectors = self.embed_text(texts)
+        for row, vector in enumerate(vectors):
+            vectors[row] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        return vectors
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """As `Encoder.embed_text`: what `encode_text` gives before it is brought to unit length."""
         vectors = np.empty((len(texts), self.dim), np.float32)
         for row, ids in enumerate(self.tokens(texts)):
-            vector = self._tower.embed(ids)
-            vectors[row] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+            vectors[row] = self._tower.embed(ids)
         return vectors
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -41,11 +42,12 @@ class Item:
     start: float | None = None
     end: float | None = None
     frames: list[Image.Image] = field(default_factory=list, repr=False)
+    summary: Any = field(default=None, repr=False)
     is_last: bool = True
     error: Exception | None = None
 
-    @property
     def is_moment(self) -> bool:
+        """Whether it is one of a film's; else it is a picture."""
         return self.start is not None
 
     def read(self, short_side: int) -> Image.Image | list[Image.Image]:
@@ -55,7 +57,7 @@ class Item:
         """
         if self.error is not None:
             raise self.error
-        if self.is_moment:
+        if self.is_moment():
             frames, self.frames = self.frames, []
             self._show(frames[len(frames) // 2])
             return frames
@@ -66,6 +68,10 @@ class Item:
         self.taken = taken(picture)
         self._show(picture)
         return picture
+
+    def keep(self, summary: Any) -> None:
+        """Take in what a model says of it beside the vector."""
+        self.summary = summary
 
     def _show(self, picture: Image.Image) -> None:
         self.width, self.height = picture.info["full_size"]

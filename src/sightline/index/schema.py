@@ -11,7 +11,9 @@ and a writer brings it up to this one."""
 VERSION_KEY = "sightline.version"
 MOMENTS = "moments"
 """The column that the first format lacks."""
-_MODEL_KEYS = {name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision")}
+SUMMARY = "summary"
+"""The column that only some models' tables have."""
+_MODEL_KEYS = {name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision", "summary")}
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,12 @@ class ModelRecord:
     fingerprint: str
     dim: int
     revision: str | None = None
+    summary: int = 0
+    """Rows of `dim` numbers kept beside each vector: what exact scores take, where cosines are not exact."""
 
     def to_metadata(self) -> dict[str, str]:
         values = {"name": self.name, "fingerprint": self.fingerprint, "dim": str(self.dim), "revision": self.revision}
+        values["summary"] = str(self.summary) if self.summary else None
         named = {_MODEL_KEYS[key]: value for key, value in values.items() if value is not None}
         return {VERSION_KEY: str(VERSION), **named}
 
@@ -36,6 +41,7 @@ class ModelRecord:
             fingerprint=metadata[_MODEL_KEYS["fingerprint"]],
             dim=int(metadata[_MODEL_KEYS["dim"]]),
             revision=metadata.get(_MODEL_KEYS["revision"]),
+            summary=int(metadata.get(_MODEL_KEYS["summary"], 0)),
         )
 
 
@@ -50,8 +56,10 @@ def item_schema(model: ModelRecord) -> pa.Schema:
     `id` is the row's key: it grows, is never used twice and orders ties. `start`/`end` are seconds, null for pictures;
     `mtime` is in nanoseconds; `hash` is the hex BLAKE2b-128 of the file; `width`/`height` are as the picture is seen
     (after its orientation flag); `taken` is the camera's local time; `vector` is of unit length; `moments` is how many
-    rows the film has, null for pictures: a film of which fewer are left is not whole.
+    rows the film has, null for pictures: a film of which fewer are left is not whole. `summary`, (summary, dim) in one
+    row, is there for models that have some.
     """
+    summary = pa.field(SUMMARY, pa.list_(pa.float16(), model.summary * model.dim), nullable=False)
     return pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False),
@@ -69,6 +77,7 @@ def item_schema(model: ModelRecord) -> pa.Schema:
             pa.field("thumbnail", pa.binary()),
             pa.field("vector", pa.list_(pa.float16(), model.dim), nullable=False),
             pa.field(MOMENTS, pa.int32()),
+            *[summary] * (model.summary > 0),
         ],
         metadata=model.to_metadata(),
     )

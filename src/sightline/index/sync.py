@@ -18,7 +18,7 @@ from sightline.index import lists, lock, walk
 from sightline.index.folder import claim, exists
 from sightline.index.item import Item
 from sightline.index.plan import Held, Plan, below, compare, files_of
-from sightline.index.schema import ModelRecord, item_schema
+from sightline.index.schema import SUMMARY, ModelRecord, item_schema
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
 
@@ -46,11 +46,14 @@ class Encoder(Protocol):
     def size_hint(self) -> int: ...
     @property
     def frames(self) -> int: ...
+    @property
+    def summary(self) -> int: ...
     def stream(
         self,
         items: Iterable[T],
         read: Callable[[T], Image.Image | Sequence[Image.Image]],
         is_film: Callable[[T], bool],
+        keep: Callable[[T, Any], None] | None,
         /,
     ) -> Generator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
 
@@ -158,7 +161,7 @@ def _scanning(done: int, total: int, path: Path) -> Progress:
 
 def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
     """The table, made if there is something to put into it."""
-    model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision)
+    model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision, encoder.summary)
     if not exists(folder):
         return Table.create(folder, model) if found.files else None
     table = Table.open(folder)
@@ -203,9 +206,8 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
     items = _items(plan.encode, encoder)  # never all at once: they hold thumbnails and frames
     done, file = 0, list[Encoded]()
     # Closed whatever happens: its threads would go on reading files.
-    with closing(
-        encoder.stream(items, lambda item: item.read(encoder.size_hint), lambda item: item.is_moment)
-    ) as stream:
+    keep = Item.keep if table.model.summary else None
+    with closing(encoder.stream(items, lambda item: item.read(encoder.size_hint), Item.is_moment, keep)) as stream:
         try:
             for item, vector in stream:
                 file.append((item, vector))
@@ -306,11 +308,14 @@ class _Batch:
         columns: dict[str, Any] = {
             "id": [row.id for row in rows],
             "uri": [to_uri(item.path) for item in items],
-            "kind": ["moment" if item.is_moment else "image" for item in items],
+            "kind": ["moment" if item.is_moment() else "image" for item in items],
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors), self._table.model.dim),
-            "moments": [row.of if row.item.is_moment else None for row in rows],
+            "moments": [row.of if row.item.is_moment() else None for row in rows],
             "caption": pa.nulls(len(items), schema.field("caption").type),
         }
         for name in ("start", "end", "size", "mtime", "hash", "width", "height", "taken", "thumbnail"):
             columns[name] = [getattr(item, name) for item in items]
+        if SUMMARY in schema.names:
+            flat = pa.array(np.concatenate([item.summary.ravel() for item in items]))
+            columns[SUMMARY] = pa.FixedSizeListArray.from_arrays(flat, schema.field(SUMMARY).type.list_size)
         return pa.table([columns[name] for name in schema.names], schema=schema)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,19 @@ from numpy.typing import NDArray
 from sightline.errors import ModelMismatch, UsageError
 from sightline.index.lists import Lists
 from sightline.index.scan import Scan
+from sightline.index.schema import SUMMARY
 from sightline.index.table import Table
 from sightline.index.uri import to_path
 from sightline.search.query import Query
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, Words
+    from sightline.encoder.rescorer import Rescorer
+
+RESCORED = 100
+"""Candidates that are scored exactly where cosines are an approximation and nobody says how many."""
+_BLOCK = 512
+"""Candidates whose summaries are in memory at a time."""
 
 # Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread.
 SAMPLE = 4096
@@ -74,6 +82,7 @@ class Index:
         if isinstance(model, str | os.PathLike):
             self._name, self._revision = os.fspath(model), None
         self._words: Words | None = None
+        self._rescorer: Rescorer | None = None
         self._opened: tuple[Table, Scan, NDArray[np.float16]] | None = None
         self._reading = Lock()
 
@@ -127,6 +136,7 @@ class Index:
         where: str | None = None,
         *,
         exact: bool = False,
+        rescore: int | Literal["all"] | None = None,
     ) -> list[Result]:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
@@ -137,7 +147,12 @@ class Index:
 
         From four million items on, an approximate first pass serves searches for up to 100 without a condition. Of
         drawn vectors like CLIP's it missed one in a hundred of the ten nearest. `exact` looks at every item, as smaller
-        tables always do. Raises UsageError for an empty query, k below 1 or a condition that does not parse.
+        tables always do.
+
+        With a model for which a text reads differently for each film (X-CLIP), cosines only choose candidates for a
+        query of words: the `rescore` nearest (100 if None, and at least k) are scored again as the whole model scores
+        them; "all" leaves no other out, 0 keeps to cosines. Raises UsageError for an empty query, k below 1, a
+        condition that does not parse, or `rescore` where there is nothing to score again.
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
@@ -146,8 +161,11 @@ class Index:
         allow = None if where is None else table.ids_where(where)
         if not len(sample):
             return []
-        vector = asked.vector(self._for(asked), sample)
-        scores, ids = scan.top(vector[None], int(k), allow, exact=exact)
+        encoder, count = self._for(asked), self._candidates(asked, table, k, rescore)
+        vector = asked.vector(encoder, sample)
+        scores, ids = scan.top(vector[None], min(count or int(k), len(scan)), allow, exact=exact or count > RESCORED)
+        if count:
+            scores, ids = self._rescored(encoder, asked.texts, table, ids[0], int(k))
         rows = table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
         return [
             Result(
@@ -161,6 +179,44 @@ class Index:
             )
             for rank, (score, row) in enumerate(zip(scores[0], rows, strict=True), 1)
         ]
+
+    def _candidates(self, query: Query, table: Table, k: int, rescore: int | Literal["all"] | None) -> int:
+        """How many are to be scored again; 0: none."""
+        words_alone = not query.images and not query.avoid
+        if rescore is None:
+            return max(k, RESCORED) if table.model.summary and words_alone else 0
+        if rescore != "all" and (isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0):
+            raise UsageError(f'rescore is {rescore!r}: say how many, or "all"')
+        if not rescore:
+            return 0
+        if not table.model.summary:
+            raise UsageError(
+                f"{table.folder}: nothing is kept in it to score again; only X-CLIP's texts read differently for each "
+                "film: leave rescore out"
+            )
+        if not words_alone:
+            raise UsageError("only a query of words alone can be scored again: leave rescore out")
+        return table.count() if rescore == "all" else max(k, int(rescore))
+
+    def _rescored(
+        self, encoder: Any, texts: Sequence[str], table: Table, ids: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The best k of these rows by exact scores, the mean over the texts: (1, k) each."""
+        if self._rescorer is None:
+            from sightline.encoder.rescorer import Rescorer
+
+            self._rescorer = Rescorer(encoder)
+        asked, ids, dim = encoder.embed_text(texts), np.sort(ids), table.model.dim
+        scores = np.empty(len(ids), np.float32)
+        for start in range(0, len(ids), _BLOCK):
+            rows = table.take(ids[start : start + _BLOCK], ["vector", SUMMARY])
+            vectors, summaries = (
+                rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", SUMMARY)
+            )
+            cosines = self._rescorer.cosines(asked, vectors.reshape(-1, dim), summaries.reshape(len(rows), -1, dim))
+            scores[start : start + _BLOCK] = cosines.mean(axis=1)
+        best = np.lexsort((ids, -scores))[:k]
+        return scores[best][None], ids[best][None]
 
     def _current(self) -> tuple[Table, Scan, NDArray[np.float16]]:
         """The table as it is now, the scan over it, and the sample of its vectors."""
