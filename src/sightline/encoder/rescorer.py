@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -23,6 +22,6 @@ class Rescorer:
         """`texts` (t, dim) as `embed_text` gives them, `vectors` (n, dim) and `summaries` (n, summary, dim) as
         `Encoder.stream` does -> float32 (n, t)."""
         with torch.inference_mode():
-            given = (torch.from_numpy(np.ascontiguousarray(array)) for array in (texts, vectors, summaries))
+            given = (torch.tensor(array) for array in (texts, vectors, summaries))
             logits: Vectors = (self._model(*given) / self._model.logit_scale.exp()).numpy()
         return logits

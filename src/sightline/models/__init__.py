@@ -59,6 +59,11 @@ class Family:
         """
         return None if self._rescorer is None else _class(self._rescorer)
 
+    @property
+    def is_rescored(self) -> bool:
+        """Whether there is a `rescorer`; asking takes no torch."""
+        return self._rescorer is not None
+
 
 # By `model_type` in the checkpoint's config.
 FAMILIES = {

@@ -1,0 +1,141 @@
+"""Candidates by cosine, then exact scores: against the whole model, through files and an index on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPTokenizer, XCLIPProcessor
+from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
+
+import sightline
+from films import film
+from parity.randomise import randomise
+from sightline import XCLIPConfig, XCLIPModel
+from sightline.errors import UsageError
+from sightline.index import Table, fsck, sync
+from sightline.processing.moments import moments
+from sightline.search import Query, open_index
+
+FRAMES, SIDE, PATCH, DIM = 4, 32, 8, 16
+CONFIG = XCLIPConfig(
+    text_config={"vocab_size": 1000, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+                 "num_attention_heads": 2},
+    vision_config={"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+                   "mit_hidden_size": DIM, "mit_intermediate_size": 16, "mit_num_attention_heads": 2,
+                   "image_size": SIDE, "patch_size": PATCH, "num_frames": FRAMES},
+    projection_dim=DIM,
+    prompt_num_attention_heads=4,
+)  # fmt: skip
+TEXTS = ["a red cat and two dogs", "the dog's ball", "naïve"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Path:
+    folder = tmp_path_factory.mktemp("xclip")
+    randomise(XCLIPModel(CONFIG), 0).save_pretrained(folder)
+    images = VideoMAEImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    XCLIPProcessor(images, CLIPTokenizer.from_pretrained(vocabulary, model_max_length=77)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple[Path, list[tuple[str, float]]]:
+    """An index of three films of ten shots each, and its moments."""
+    folder = tmp_path_factory.mktemp("gallery")
+    items = []
+    for number in range(3):
+        path = film(folder / f"films/{number}.mp4", list(range(10 * number, 10 * number + 10)), seconds=0.5)
+        items += [(str(path), moment.start) for moment in moments(path, FRAMES)]
+    sync(folder / "index", [folder / "films"], sightline.load(checkpoint, dtype="float32"))
+    return folder / "index", items
+
+
+def whole_model(checkpoint: Path, items: list[tuple[str, float]], text: str) -> np.ndarray:
+    """The cosines that the model itself gives, film and text together."""
+    encoder = sightline.load(checkpoint, dtype="float32")
+    pixels = []
+    for path in dict.fromkeys(path for path, _ in items):
+        for moment in moments(path, FRAMES, 192):
+            frames = np.stack([encoder.profile.crop(frame) for frame in moment.frames])
+            pixels.append(encoder.profile.normalise(frames))
+    model = XCLIPModel.from_pretrained(checkpoint, dtype=torch.float32)
+    ids, mask = encoder.tokenizer.pad(encoder.tokenizer.encode([text]), None)
+    with torch.inference_mode():
+        out = model(torch.from_numpy(ids), torch.from_numpy(np.stack(pixels)), torch.from_numpy(mask))
+        return (out.logits_per_video[:, 0] / model.scale).numpy()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_all_equals_full_scoring(checkpoint: Path, gallery, text: str) -> None:
+    folder, items = gallery
+    assert len(items) == 30
+    expected = dict(zip(items, whole_model(checkpoint, items, text), strict=True))
+    index = open_index(folder)
+    found = index.search(text, k=30, rescore="all")
+    assert len(found) == 30
+    np.testing.assert_allclose([result.score for result in found], [expected[r.uri, r.start] for r in found], atol=2e-3)
+    assert [result.score for result in found] == sorted((result.score for result in found), reverse=True)
+    plain = index.search(text, k=30, rescore=0)
+    assert [result.id for result in plain] != [result.id for result in found], "the prompts matter here"
+
+
+def test_a_few_are_scored_again(gallery) -> None:
+    index = open_index(gallery[0])
+    plain = index.search(TEXTS[0], k=30, rescore=0)
+    exact = {result.id: result.score for result in index.search(TEXTS[0], k=30, rescore="all")}
+    for count, k in ((5, 3), (7, 7), (2, 4)):
+        found = index.search(TEXTS[0], k=k, rescore=count)
+        candidates = [result.id for result in plain[: max(count, k)]]
+        assert [r.id for r in found] == sorted(candidates, key=lambda id: -exact[id])[:k]
+        assert [r.score for r in found] == pytest.approx([exact[r.id] for r in found], abs=1e-6)
+        assert [r.rank for r in found] == list(range(1, k + 1))
+    assert index.search(TEXTS[0], k=5) == index.search(TEXTS[0], k=5, rescore="all"), "a hundred are more than all"
+    assert index.search(TEXTS[0], k=5) == index.search(TEXTS[0], k=20)[:5]
+
+
+def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = open_index(gallery[0])
+    whole = index.search(TEXTS[0], k=30)
+    monkeypatch.setattr("sightline.search.searcher._BLOCK", 4)
+    for again, once in zip(index.search(TEXTS[0], k=30), whole, strict=True):
+        assert (again.id, again.score) == (once.id, pytest.approx(once.score, abs=1e-6))
+    late = index.search(TEXTS[0], k=30, where="start >= 4", rescore="all")
+    assert [r.id for r in late] == [r.id for r in whole if r.start >= 4]
+    one, other = ({r.id: r.score for r in index.search(text, k=30)} for text in TEXTS[:2])
+    for result in index.search(Query(tuple(TEXTS[:2])), k=30):
+        assert result.score == pytest.approx((one[result.id] + other[result.id]) / 2, abs=1e-6)
+
+
+def test_an_encoder_of_ones_own_gives_the_same(checkpoint: Path, gallery) -> None:
+    own = open_index(gallery[0], sightline.load(checkpoint, dtype="float32"))
+    for mine, theirs in zip(own.search(TEXTS[1]), open_index(gallery[0]).search(TEXTS[1]), strict=True):
+        assert mine.id == theirs.id
+        assert mine.score == pytest.approx(theirs.score, abs=1e-5)
+
+
+def test_other_queries_keep_to_cosines(gallery) -> None:
+    index = open_index(gallery[0])
+    path = Path(gallery[1][0][0])
+    assert index.search(path, k=3)[0].score > 0.9
+    for query in (path, Query(TEXTS[0], path), Query(TEXTS[0], avoid=TEXTS[1])):
+        assert len(index.search(query, k=3)) == len(index.search(query, k=3, rescore=0)) == 3
+        with pytest.raises(UsageError, match="words alone"):
+            index.search(query, rescore=10)
+    for wrong in (-1, "some", True, 2.5):
+        with pytest.raises(UsageError, match="rescore is"):
+            index.search(TEXTS[0], rescore=wrong)
+
+
+def test_where_nothing_is_kept_nothing_is_scored_again(make_table, words) -> None:
+    index = open_index(make_table(np.eye(16)).folder, words)
+    assert len(index.search("dog", rescore=0)) == 10
+    with pytest.raises(UsageError, match="leave rescore out"):
+        index.search("dog", rescore=5)
+
+
+def test_summaries_are_in_the_table(checkpoint: Path, gallery) -> None:
+    table = Table.open(gallery[0])
+    assert (table.model.summary, sightline.load(checkpoint).summary) == ((SIDE // PATCH) ** 2,) * 2
+    assert fsck.check(gallery[0]) == []
+    assert sightline.load("mini").summary == 0
