@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline.encoder import pipeline
 from sightline.encoder.pipeline import ahead, batches, ordered_map
 
 
@@ -91,6 +92,26 @@ def test_what_making_an_item_raises_comes_out_in_its_place() -> None:
     with pytest.raises(ZeroDivisionError):
         next(stream)
     assert not [t for t in threading.enumerate() if t.name.startswith("sightline-ahead")]
+
+
+def test_a_slow_maker_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_PATIENCE", 0.01)
+    go_on, ended = threading.Event(), threading.Event()
+
+    def source():
+        try:
+            yield 0
+            go_on.wait()
+            yield 1
+        finally:
+            ended.set()
+
+    stream = ahead(source(), 3)
+    assert next(stream) == 0
+    stream.close()
+    go_on.set()
+    del stream
+    assert ended.wait(30), "the source is closed when its last item is made"
 
 
 def test_closing_ahead_early_ends_its_thread() -> None:

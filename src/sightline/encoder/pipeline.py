@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_PATIENCE = 1.0
+"""Seconds. In an hour of film that is black it takes minutes to find a moment; somebody who stops should not wait."""
 
 
 def ordered_map(
@@ -37,19 +40,21 @@ def ordered_map(
 def ahead(items: Iterable[T], most: int) -> Generator[T]:
     """The items, in order, made by another thread, which keeps up to `most` of them ready.
 
-    What making them raises comes out here. Closing the iterator leaves no thread behind.
+    What making them raises comes out here. Closing the iterator leaves no thread behind, unless an item takes longer
+    than _PATIENCE to make: then the thread ends with that item, and nobody waits for it.
     """
     source, end = iter(items), object()
     waiting: deque[Future[T | object]] = deque()
-    with ThreadPoolExecutor(1, "sightline-ahead") as maker:
-        try:
-            waiting.extend(maker.submit(next, source, end) for _ in range(most))
-            while (item := waiting.popleft().result()) is not end:
-                waiting.append(maker.submit(next, source, end))
-                yield cast(T, item)
-        finally:
-            for future in waiting:
-                future.cancel()
+    maker = ThreadPoolExecutor(1, "sightline-ahead")
+    try:
+        waiting.extend(maker.submit(next, source, end) for _ in range(most))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(maker.submit(next, source, end))
+            yield cast(T, item)
+    finally:
+        running = [future for future in waiting if not future.cancel()]
+        late = wait(running, _PATIENCE).not_done
+        maker.shutdown(wait=not late)
 
 
 def batches(items: Iterable[T], size: int, weigh: Callable[[T], int] = lambda item: 1) -> Iterator[list[T]]:
