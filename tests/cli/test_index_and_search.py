@@ -50,6 +50,14 @@ def test_json_is_one_object_a_line(run, indexed):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("given", "said"), [("many", "--rescore many: say how many"), ("all", "leave rescore out")])
+def test_nothing_to_score_again(run, indexed, given, said):
+    ran = run("search", "blue", "--rescore", given)
+    assert (ran.status, ran.out) == (2, "")
+    assert said in ran.err
+    assert run("search", "blue", "--rescore", "0").out == run("search", "blue").out
+
+
 def test_conditions(run, indexed):
     assert names(run("search", "blue", "--where", "width < 26").out) == ["orange", "red"]
     ran = run("search", "blue", "--where", "width > 5000")

@@ -85,8 +85,10 @@ def command(
 
 
 def _rescore(given: str | None) -> int | Literal["all"] | None:
-    if given is None or given == "all":
-        return given
+    if given == "all":
+        return "all"
+    if given is None:
+        return None
     if not given.isdecimal():
         raise UsageError(f"--rescore {given}: say how many, or all")
     return int(given)

@@ -83,7 +83,7 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
 
 def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
     """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
-    for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=1024).to_batches():
+    for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=256).to_batches():
         batch.validate(full=True)
         matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
         unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite

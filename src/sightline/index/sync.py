@@ -28,7 +28,8 @@ _BATCH = 256
 _SECONDS = 5.0
 """A batch is committed when it is full or this old: so much is lost at most when a run is killed."""
 _AMENDED = 2048
-"""Rows at a time that get a new name or time; they are whole rows, thumbnails with them."""
+_AMENDED_BYTES = 64 << 20
+"""Rows at a time that get a new name or time, and bytes of their vectors; they are whole rows, thumbnails with them."""
 
 
 class Encoder(Protocol):
@@ -182,10 +183,11 @@ def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
 
 def _amend(table: Table, plan: Plan) -> None:
     """Tell the table of new names and times, those of one file in one commit, then of files that are gone."""
-    ids = list(plan.amend)
+    ids, model = list(plan.amend), table.model
+    step = max(1, min(_AMENDED, _AMENDED_BYTES // (2 * model.dim * (1 + model.summary))))
     start = 0
     while start < len(ids):
-        stop = min(start + _AMENDED, len(ids))
+        stop = min(start + step, len(ids))
         while stop < len(ids) and plan.amend[ids[stop]] == plan.amend[ids[stop - 1]]:
             stop += 1
         rows = table.take(ids[start:stop])

@@ -252,6 +252,7 @@ class Table:
                 self._dataset.optimize.compact_files(
                     target_rows_per_fragment=_FRAGMENT_ROWS,
                     excluded_fragment_ids=large,
+                    batch_size=1024,  # rows with summaries are large
                     compaction_mode="try_binary_copy",  # a tenth of the memory, where no row was removed
                 )
             if outdated := self._outdated():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RESCORED = 100
 """Candidates that are scored exactly where cosines are an approximation and nobody says how many."""
-_BLOCK = 512
+_BLOCK = 256
 """Candidates whose summaries are in memory at a time."""
 
 # Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread.
