@@ -12,13 +12,15 @@ def command(index: IndexOption = None) -> None:
     """
     from sightline.index import Table
     from sightline.index.folder import LISTS
-    from sightline.index.schema import item_schema
+    from sightline.index.schema import SUMMARY, item_schema
 
     folder = index_folder(index)
     table = Table.open(folder)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     films = table.columns(["uri"], "kind = 'moment'").column("uri").to_pylist()
-    columns = [f"{field.name} {field.type}" for field in item_schema(table.model) if field.name != "vector"]
+    columns = [
+        f"{field.name} {field.type}" for field in item_schema(table.model) if field.name not in ("vector", SUMMARY)
+    ]
     lines = {
         "index": one_line(str(folder.absolute())),
         "pictures": f"{table.count() - len(films):,}",
@@ -26,7 +28,8 @@ def command(index: IndexOption = None) -> None:
         "size": f"{size / 1e6:,.1f} MB on disk",
         "model": one_line(table.model.name) + (f" at {table.model.revision}" if table.model.revision else ""),
         "fingerprint": table.model.fingerprint,
-        "vectors": f"{table.model.dim} numbers each",
+        "vectors": f"{table.model.dim} numbers each"
+        + (f", and {table.model.summary} such rows to score again" if table.model.summary else ""),
         "format": str(table.version),
         "columns": ", ".join(columns),
     }

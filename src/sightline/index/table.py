@@ -20,7 +20,7 @@ import pyarrow as pa
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import condition, faults
 from sightline.index.folder import NAME, exists, manifests, missing
-from sightline.index.schema import MOMENTS, VERSION, VERSION_KEY, ModelRecord, item_schema, version_of
+from sightline.index.schema import MOMENTS, SUMMARY, VERSION, VERSION_KEY, ModelRecord, item_schema, version_of
 
 Ids = npt.NDArray[np.int64]
 
@@ -171,7 +171,7 @@ class Table:
         except BaseException as error:
             if not faults.is_failure(error):
                 raise
-            plain = [name for name in self._names if name not in ("thumbnail", "vector")]
+            plain = [name for name in self._names if name not in ("thumbnail", "vector", SUMMARY)]
             self.columns(plain)  # a damaged table fails here too, and says so
             raise UsageError(
                 f"the filter {sql!r} is not understood: {faults.reason(error)}. Columns are "
