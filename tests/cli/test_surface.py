@@ -11,7 +11,7 @@ from sightline.cli.main import COMMANDS, app, main
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": ["PATH", "--model", "--forget", "--index"],
-    "search": ["TEXT", "--image", "--not", "-k", "--where", "--json", "--html", "--index"],
+    "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
     "info": ["--index"],
