@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers.models.align.modeling_align import round_filters
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 import sightline
@@ -106,6 +107,14 @@ def test_defaults_are_the_reference_s() -> None:
             assert getattr(reference, key) == (list(value) if isinstance(value, tuple) else value), key
     assert AlignConfig().projection_dim == transformers.AlignConfig().projection_dim == 640
     assert AlignConfig().temperature_init_value == transformers.AlignConfig().temperature_init_value == 1.0
+
+
+@pytest.mark.parametrize("unit", [4, 8, 16])
+@pytest.mark.parametrize("coefficient", [0.35, 1.0, 1.1, 1.4, 2.0])
+def test_widths_are_rounded_as_the_reference_s(unit: int, coefficient: float) -> None:
+    ours = AlignVisionConfig(width_coefficient=coefficient, depth_divisor=unit)
+    theirs = transformers.AlignVisionConfig(width_coefficient=coefficient, depth_divisor=unit)
+    assert [ours.channels(n) for n in range(1, 400)] == [round_filters(theirs, n) for n in range(1, 400)]
 
 
 def test_towers_open_from_the_whole_and_alone(model: AlignModel, saved: Path, tmp_path: Path) -> None:
