@@ -9,6 +9,7 @@ import time
 import pytest
 
 from cli.conftest import Colours
+from films import coloured
 from sightline.cli.main import main
 
 pty = pytest.importorskip("pty", reason="terminals of this kind are Unix's")
@@ -65,6 +66,23 @@ def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch)
     assert 3 <= int(shown[-1]) <= 8
     assert "100" not in plain(drawn), "no made-up total"
     assert "7 added" in drawn
+
+
+def test_the_bar_says_how_far_a_film_is(terminal, run, pictures, monkeypatch):
+    coloured(pictures / "a [red]film\x1b[31m.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
+    seen = Colours._seen
+
+    def slowly(self, frames):
+        time.sleep(0.15)
+        return seen(self, frames)
+
+    monkeypatch.setattr(Colours, "_seen", slowly)
+    status, drawn = terminal("index", pictures, "--model", "colours")
+    assert status == 0
+    assert re.search(r"encoding, a \[red\]film\\x1b\[31m\.mp4 at 0:0[23] ", plain(drawn))
+    assert "\x1b[31mfilm" not in drawn
+    status, drawn = terminal("search", "deeppink", "-k", "1", "--where", "kind = 'moment'")
+    assert plain(drawn).strip().endswith(".mp4 0:03-0:06")
 
 
 def test_results_are_links_to_the_files(terminal, run, indexed):
