@@ -191,7 +191,7 @@ def test_exif(tmp_path_factory, exif, tail, kind):
 
     path = tmp_path_factory.getbasetemp() / f"exif.{kind}"
     Image.new("RGB", (6, 4)).save(path, **({} if kind == "tif" else {"exif": b"Exif\0\0" + exif + tail}))
-    item = Item(0, path)
+    item = Item(path)
     try:
         picture = item.read(4)
     except ImageError:
