@@ -56,7 +56,9 @@ def moments(source: Source, count: int, short_side: int | None = None) -> Iterat
     A moment ends where the shot changes (a cut; dissolves end none), where the picture gets black, after it has
     stood still for FROZEN seconds, and before LONGEST seconds. What follows such an end without anything to see is in
     no moment: a black film has none, an hour of a slide one of FROZEN seconds. The frames are those nearest to the
-    middles of equal parts among some kept on the way, off by a quarter of a part at most; too few are repeated.
+    middles of equal parts among some kept on the way, off by a quarter of a part at most; too few are repeated. Where
+    the film has no keyframe at a cut, the cut is seen up to a few frames late: those that no other refers to are not
+    decoded.
     `short_side`: see `frames_at`. Raises FilmError.
     """
     if count < 1:

@@ -40,6 +40,8 @@ _SKIPPING = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
 """Codecs in which a frame that is marked as no reference is none: leaving it out changes no other. HEVC's mark only
 speaks of the same temporal layer."""
 
+_PROGRESSIVE = 1  # or 0, unknown
+
 _TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave transparency out."""
 
@@ -115,7 +117,8 @@ class Reel:
             self.zero = round(Fraction(container.start_time, av.time_base) / self.base)
         self.marks_keyframes = True
         self.indexed = container.format.name in _INDEXED
-        self.skipping = stream.codec_context.name in _SKIPPING
+        # In interlaced film one half of a frame may be a reference and the other not.
+        self.skipping = stream.codec_context.name in _SKIPPING and stream.codec_context.field_order <= _PROGRESSIVE
 
     def _decoder(self, threads: str, count: int) -> CodecContext:
         context = self._stream.codec_context

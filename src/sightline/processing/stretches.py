@@ -18,12 +18,15 @@ from av import Packet, VideoFrame
 
 from sightline.errors import FilmError
 from sightline.processing.frames import Still
-from sightline.processing.reel import Reel, Source
+from sightline.processing.reel import MAX_FRAME, Reel, Source
 
 T = TypeVar("T")
 
 _PIECE = 256
-"""Packets that are decoded in one go at most: a film may have a single keyframe."""
+"""Packets that are decoded in one go at most: a film may have a single keyframe. Fewer of large frames."""
+
+_HELD = 1 << 26
+"""Bytes of decoded frames that one piece may come to, about."""
 
 _LEADING = 64
 """Packets after a keyframe that may be shown before it: codecs reorder 16 frames at most."""
@@ -83,7 +86,7 @@ class _Piece:
     is_last: bool = False
 
 
-def _pieces(packets: Iterator[Packet]) -> Iterator[_Piece]:
+def _pieces(packets: Iterator[Packet], most: int) -> Iterator[_Piece]:
     piece = following = None
     for packet in packets:
         if packet.pts is None:
@@ -101,7 +104,7 @@ def _pieces(packets: Iterator[Packet]) -> Iterator[_Piece]:
                 open_piece.packets.append(packet)
         if following is not None and len(following.packets) > _LEADING:
             raise _Doubt
-        if piece is not None and following is None and len(piece.packets) >= _PIECE:
+        if piece is not None and following is None and len(piece.packets) >= most:
             yield piece
             piece = _Piece(piece.stretch, [])
     if piece is not None:
@@ -155,7 +158,8 @@ def _at_once(
                     end = max(end or packet.pts, packet.pts + (packet.duration or reader.step))
                 yield packet
 
-        for piece in _pieces(noted(reader.packets())):
+        frame = 2 * min(reader.pixels, 5 * short_side**2 if short_side else MAX_FRAME)  # bytes; 16:9 at 1.5 times that
+        for piece in _pieces(noted(reader.packets()), max(min(_PIECE, _HELD // max(frame, 1)), 8)):
             begins = piece.packets and piece.packets[0] is piece.stretch.key
             before = pool.submit(_decoded, piece, None if begins else before, free, take)
             running.append(before)
