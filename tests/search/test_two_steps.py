@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import CLIPTokenizer, XCLIPProcessor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import sightline
-from films import film
+from films import film, shot
 from parity.randomise import randomise
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.errors import UsageError
@@ -51,14 +52,16 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple
     return folder / "index", items
 
 
-def whole_model(checkpoint: Path, items: list[tuple[str, float]], text: str) -> np.ndarray:
+def frames_of(items: list[tuple[str, float]]) -> list[list[Image.Image]]:
+    paths = dict.fromkeys(path for path, _ in items)
+    return [moment.frames for path in paths for moment in moments(path, FRAMES, 192)]
+
+
+def whole_model(checkpoint: Path, films: list[list[Image.Image]], text: str) -> np.ndarray:
     """The cosines that the model itself gives, film and text together."""
     encoder = sightline.load(checkpoint, dtype="float32")
-    pixels = []
-    for path in dict.fromkeys(path for path, _ in items):
-        for moment in moments(path, FRAMES, 192):
-            frames = np.stack([encoder.profile.crop(frame) for frame in moment.frames])
-            pixels.append(encoder.profile.normalise(frames))
+    profile = encoder.profile
+    pixels = [profile.normalise(np.stack([profile.crop(frame) for frame in frames])) for frames in films]
     model = XCLIPModel.from_pretrained(checkpoint, dtype=torch.float32)
     ids, mask = encoder.tokenizer.pad(encoder.tokenizer.encode([text]), None)
     with torch.inference_mode():
@@ -70,7 +73,7 @@ def whole_model(checkpoint: Path, items: list[tuple[str, float]], text: str) -> 
 def test_all_equals_full_scoring(checkpoint: Path, gallery, text: str) -> None:
     folder, items = gallery
     assert len(items) == 30
-    expected = dict(zip(items, whole_model(checkpoint, items, text), strict=True))
+    expected = dict(zip(items, whole_model(checkpoint, frames_of(items), text), strict=True))
     index = open_index(folder)
     found = index.search(text, k=30, rescore="all")
     assert len(found) == 30
@@ -105,6 +108,16 @@ def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.Monkey
     one, other = ({r.id: r.score for r in index.search(text, k=30)} for text in TEXTS[:2])
     for result in index.search(Query(tuple(TEXTS[:2])), k=30):
         assert result.score == pytest.approx((one[result.id] + other[result.id]) / 2, abs=1e-6)
+
+
+def test_a_picture_among_films_is_a_still_film(checkpoint: Path, tmp_path: Path) -> None:
+    film(tmp_path / "photos/film.mp4", [1], seconds=0.5)
+    shot(2).save(tmp_path / "photos/picture.png")
+    sync(tmp_path / "index", [tmp_path / "photos"], sightline.load(checkpoint, dtype="float32"))
+    found = {result.kind: result.score for result in open_index(tmp_path / "index").search(TEXTS[0])}
+    (expected,) = whole_model(checkpoint, [[shot(2)] * FRAMES], TEXTS[0])
+    assert found.keys() == {"image", "moment"}
+    assert found["image"] == pytest.approx(expected, abs=2e-3)
 
 
 def test_an_encoder_of_ones_own_gives_the_same(checkpoint: Path, gallery) -> None:
