@@ -215,6 +215,32 @@ def test_every_frame_of_the_pass_is_the_sequential_one(kind, monkeypatch):
         assert np.array_equal(picture, expected[round(time, 4)])
 
 
+@examples(30)
+@given(
+    st.sampled_from(["mp4", "matroska", "mpegts"]),
+    st.sampled_from(["libx264", "libx264", "mpeg2video"]),
+    st.integers(1, 20),
+    st.integers(0, 3),
+    st.booleans(),
+    st.lists(st.integers(1, 4), min_size=8, max_size=45),
+    st.integers(1, 20),
+)
+def test_the_pass_over_any_film(kind, codec, gop, between, opened, gaps, piece):
+    options = {"bf": between, "g": gop, **({"x264-params": f"open-gop={int(opened)}"} if codec == "libx264" else {})}
+    ticks = None if codec == "mpeg2video" else np.cumsum(gaps).tolist()
+    base = None if ticks is None else Fraction(1, 25)
+    source = film(len(gaps), codec=codec, kind=kind, rate=25, ticks=ticks, base=base, options=options)
+    frames = {round(time, 4): picture for time, picture in decoded(source)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stretches, "_PIECE", piece)
+        *seen, _ = stretches.glimpses(source, None, lambda reel, still: np.asarray(reel.picture(still)))
+    with reel.Reel(source) as opened_film:
+        times = [round(float(tick * opened_film.base), 4) for tick, _ in seen]
+    assert times == sorted(set(times))
+    assert all(np.array_equal(picture, frames[time]) for time, (_, picture) in zip(times, seen, strict=True))
+    assert len(seen) >= len(frames) / (between + 1) - 1
+
+
 def test_marks_of_keyframes_that_lie(monkeypatch):
     """Frames that aren't what they are called: each after the other, then, and none twice."""
     source = film(50, codec="mpeg4", options={"g": 50})
