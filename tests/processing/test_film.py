@@ -178,6 +178,9 @@ def test_samples_are_the_middles_of_equal_parts():
     with pytest.raises(ValueError, match="finite"):
         frames_at(source, [float("nan")])
     assert frames_at(source, []) == []
+    for kind in ("mp4", "matroska", "mpegts"):
+        first, last = frames_at(film(12, kind=kind, options={"bf": 0}), [-1e300, np.float32(1e30)])
+        assert not np.array_equal(first, last)
 
 
 def test_a_length_that_is_not_told_or_not_true(tmp_path):
@@ -234,6 +237,16 @@ def test_colours(pixels, matrix, tagged, height, levels):
 
 
 @pytest.mark.parametrize(
+    ("codec", "pixels"), [("png", "rgb24"), ("qtrle", "rgb24"), ("libx264rgb", "rgb24"), ("ffv1", "bgr0")]
+)
+def test_what_has_no_matrix(codec, pixels):
+    bars = np.repeat(np.repeat(BARS[None], 320, axis=1), 720, axis=0)
+    source = encode([bars] * 2, codec=codec, kind="mov" if codec != "ffv1" else "matroska", pixels=pixels)
+    for size in (None, 30):
+        assert np.abs(colours_of(source, size) - BARS).max() <= 6
+
+
+@pytest.mark.parametrize(
     ("codec", "name"), [("libvpx-vp9", "webm"), ("libvpx", "webm"), ("qtrle", "mov"), ("png", "mov")]
 )
 def test_transparency_is_laid_on_white(codec, name):
@@ -247,6 +260,8 @@ def test_transparency_is_laid_on_white(codec, name):
             left, right = (np.array(shown_frame.getpixel((shown_frame.width * x // 8, 5)), int) for x in (1, 7))
             assert np.abs(left - 255).max() <= 3
             assert np.abs(right - (255, 0, 0)).max() <= 6
+        assert shown_frame.size == ((64, 48) if size is None else (16, 12))
+        assert shown_frame.info["full_size"] == (64, 48)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, -90])

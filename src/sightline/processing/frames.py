@@ -54,31 +54,34 @@ class Darkroom:
         """Reduces: an area average, even sizes (the colours of 4:2:0 have half of them)."""
         width, height = max(round(frame.width * self._aspect), 1), frame.height
         # Where nothing is said of the matrix players take BT.709 for HD; libswscale takes BT.601 for everything.
-        if frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
+        if not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
             frame.colorspace = _BT709
         turn = _turn(frame)
         full_size = (height, width) if turn in QUARTERS else (width, height)
+        if any(component.is_alpha for component in frame.format.components):
+            # First of all: the colours of transparent pixels mean nothing and must not be mixed with others'.
+            frame = VideoFrame.from_image(flatten(self._converted(frame, "RGBA")))
         if self._short_side is not None:
             scale = math.ceil(self._short_side * 1.5) / min(width, height)
             if scale < 1:
                 width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
-        # The colours of transparent pixels mean nothing: they must not be mixed with others' before they are white.
-        if (width, height) != (frame.width, frame.height) and not _is_transparent(frame):
+        if (width, height) != (frame.width, frame.height):
             kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
             frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
         return Still(frame, turn, full_size)
 
     def picture(self, still: Still) -> Image.Image:
         """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
-        frame = still.frame
-        mode = "RGBA" if _is_transparent(frame) else "RGB"
-        plane = self._convert.reformat(frame, format="rgba" if mode == "RGBA" else "rgb24").planes[0]
-        size = (plane.width, plane.height)
-        picture = flatten(Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1))
+        picture = self._converted(still.frame, "RGB")
         if still.turn is not None:
             picture = picture.transpose(still.turn)
         picture.info = {"full_size": still.full_size}
         return picture
+
+    def _converted(self, frame: VideoFrame, mode: str) -> Image.Image:
+        plane = self._convert.reformat(frame, format={"RGB": "rgb24", "RGBA": "rgba"}[mode]).planes[0]
+        size = (plane.width, plane.height)
+        return Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1)
 
     def look(self, still: Still) -> NDArray[np.uint8]:
         """The frame at a glance: (36, 64, 3) averages."""
@@ -96,7 +99,3 @@ def _turn(frame: VideoFrame) -> Image.Transpose | None:
     matrix = np.frombuffer(found[0], np.int32)[[0, 1, 3, 4]].astype(np.float64)
     signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
     return _TURNS.get(tuple(signs.astype(int).tolist()))
-
-
-def _is_transparent(frame: VideoFrame) -> bool:
-    return any(component.is_alpha for component in frame.format.components)

@@ -40,6 +40,9 @@ _SKIPPING = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
 """Codecs in which a frame that is marked as no reference is none: leaving it out changes no other. HEVC's mark only
 speaks of the same temporal layer."""
 
+_EVER = 1 << 62
+"""A tick that a 64-bit clock can still reckon with."""
+
 _PROGRESSIVE = 1  # or 0, unknown
 
 _TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -132,7 +135,8 @@ class Reel:
 
     def tick(self, seconds: float) -> int:
         """The nearest tick, as the file's times are rounded too (Matroska's to 1 ms)."""
-        return self.zero + round(Fraction(seconds) / self.base)
+        tick = self.zero + round(Fraction(float(seconds)) / self.base)
+        return max(min(tick, _EVER), -_EVER)
 
     def seconds(self, tick: int) -> float:
         return float((tick - self.zero) * self.base)
