@@ -102,6 +102,9 @@ class AlignVisionConfig(Config):
                 raise CheckpointError(
                     f"{self.model_type} config: {name} is {getattr(self, name)!r}, expected 0 to 1024"
                 )
+        for before, own in zip((32, *self.out_channels), self.in_channels, strict=False):  # 32 come out of the stem
+            if self.channels(before) != self.channels(own):
+                raise CheckpointError(f"{self.model_type} config: a stage takes {own} channels, but is given {before}")
         if (blocks := sum(map(self.repeats, self.num_block_repeats))) > 1 << 10:
             raise CheckpointError(f"{self.model_type} config: {blocks} blocks, expected 1 to 1024")
 

@@ -125,7 +125,7 @@ class AlignVisionModel(Tower):
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
         """With its batch norms folded into the convolutions, and in the order of numbers that these are quickest in."""
-        model = cls.from_pretrained(path, dtype=torch.float32)
+        model = cls.from_pretrained(path, dtype=torch.promote_types(dtype, torch.float32))
         for module in model.modules():
             if isinstance(module, ConvNorm):
                 module.fold()
