@@ -5,6 +5,7 @@ Shapes: B pictures, C channels, H x W places, P the last stage's channels, which
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -18,7 +19,7 @@ from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.pretrained import Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.transformer import activation
+from sightline.nn.transformer import Activation, activation
 
 
 class ConvNorm(nn.Module):
@@ -63,8 +64,10 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
-        means = x.mean((2, 3), keepdim=True)
-        weights: Tensor = self.expand(self.act(self.reduce(means)))
+        places = x.shape[2] * x.shape[3]
+        # As a product: torch's mean of bfloat16 writes all of it down in float32 first.
+        sums = x.new_ones(len(x), 1, places) @ x.flatten(2).transpose(1, 2)
+        weights: Tensor = self.expand(self.act(self.reduce(sums.view(*x.shape[:2], 1, 1) / places)))
         return x * weights.sigmoid()
 
 
@@ -124,11 +127,14 @@ class AlignVisionModel(Tower):
 
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
-        """With its batch norms folded into the convolutions, and in the order of numbers that these are quickest in."""
+        """With its batch norms folded into the convolutions, in the order of numbers that these are quickest in, and
+        with activations in the memory of what they are given: large pictures' features fill no cache twice."""
         model = cls.from_pretrained(path, dtype=torch.promote_types(dtype, torch.float32))
         for module in model.modules():
             if isinstance(module, ConvNorm):
                 module.fold()
+            elif isinstance(module, AlignVisionBlock | AlignVisionModel) and module.act == activation("silu"):
+                module.act = Activation(partial(F.silu, inplace=True))
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.requires_grad_(False).to(dtype)
 
