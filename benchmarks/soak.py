@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import films
 from fakes import FakeEncoder
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
-from sightline.index import Table, fsck, to_path
+from sightline.index import Table, batch, fsck, to_path
 from sightline.index.folder import manifests
 from sightline.search.searcher import Index
 
@@ -71,7 +71,7 @@ def run(index: str, photos: str, wait: str) -> None:
     """One run of `sync` that says on standard output when each phase begins ("+") and ends ("-")."""
     sync = importlib.import_module("sightline.index.sync")
     table = importlib.import_module("sightline.index.table")
-    sync._BATCH, sync._AMENDED = 12, 8
+    batch._BATCH, sync._AMENDED = 12, 8
     table._SMALL_FRAGMENTS, table._FRAGMENT_ROWS, table._KEEP = 5, 500, timedelta(seconds=2)
 
     def told(phase: str, owner: object, name: str) -> None:

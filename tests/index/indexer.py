@@ -10,10 +10,11 @@ from pathlib import Path
 
 from fakes import FakeEncoder
 from sightline.errors import IndexLocked
+from sightline.index import batch
 
 sync_module = importlib.import_module("sightline.index.sync")
 table_module = importlib.import_module("sightline.index.table")
-sync_module._BATCH = 10
+batch._BATCH = 10
 sync_module._AMENDED = 5
 table_module._SMALL_FRAGMENTS = 6
 table_module._FRAGMENT_ROWS = 100

@@ -15,6 +15,7 @@ from fakes import FakeEncoder
 from films import film, shot
 from sightline.errors import FilmError, ImageError
 from sightline.index import Summary, Table, forget, fsck, sync, to_path
+from sightline.index import batch as batch_module
 from sightline.index import cut as cut_module
 from sightline.index.folder import NAME
 from sightline.index.schema import item_schema
@@ -236,7 +237,7 @@ def test_ctrl_c_in_a_film_keeps_what_was_before_it(folder, index, encoder):
 
 
 def test_a_long_film_does_not_hold_back_what_was_before_it(folder, index, monkeypatch):
-    monkeypatch.setattr(sync_module, "_SECONDS", -1.0)
+    monkeypatch.setattr(batch_module, "_SECONDS", -1.0)
     seen = []
 
     def look(progress):
@@ -252,7 +253,7 @@ def test_a_long_film_does_not_hold_back_what_was_before_it(folder, index, monkey
 
 
 def test_a_film_longer_than_a_batch_is_one_commit(tmp_path, index, encoder, monkeypatch):
-    monkeypatch.setattr(sync_module, "_BATCH", 2)
+    monkeypatch.setattr(batch_module, "_BATCH", 2)
     film(tmp_path / "photos/long.mp4", list(range(9)), seconds=0.5)
     draw(tmp_path / "photos/z.png", 2)
     sync(index, [tmp_path / "photos"], encoder)

@@ -1,4 +1,3 @@
-import importlib
 import os
 import random
 import re
@@ -9,12 +8,11 @@ import pytest
 from fakes import FakeEncoder
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
 from sightline.index import Table, fsck, lock, sync
+from sightline.index import batch as batch_module
 from sightline.index.folder import NAME, manifests
 
 from .pictures import contents, draw
 from .test_table import MODEL, rows
-
-sync_module = importlib.import_module("sightline.index.sync")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +20,7 @@ def gallery(tmp_path_factory):
     """Sixty pictures and a whole index of them, in several parts, with rows replaced and removed."""
     folder = tmp_path_factory.mktemp("gallery")
     patch = pytest.MonkeyPatch()
-    patch.setattr(sync_module, "_BATCH", 20)
+    patch.setattr(batch_module, "_BATCH", 20)
     for seed in range(60):
         draw(folder / "photos" / f"{seed:02}.png", seed)
     sync(folder / "index", [folder / "photos"], FakeEncoder())

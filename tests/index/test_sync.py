@@ -1,5 +1,4 @@
 import hashlib
-import importlib
 import os
 import shutil
 import weakref
@@ -20,14 +19,13 @@ from sightline.errors import (
     UsageError,
 )
 from sightline.index import Summary, Table, forget, fsck, lock, sync, walk
+from sightline.index import batch as batch_module
 from sightline.index import item as item_module
 from sightline.index import table as table_module
 from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
 
 from .pictures import contents, draw, ids
-
-sync_module = importlib.import_module("sightline.index.sync")  # as an attribute, the function hides it
 
 
 def counts(summary):
@@ -337,7 +335,7 @@ def test_a_creation_that_was_cut_short_is_no_index_and_in_nobodys_way(photos, in
 
 
 def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
-    monkeypatch.setattr(sync_module, "_BATCH", 2)
+    monkeypatch.setattr(batch_module, "_BATCH", 2)
     alive = weakref.WeakSet()
 
     class Counting(FakeEncoder):
@@ -352,7 +350,7 @@ def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
 
 
 def test_small_commits_are_merged_in_passing(photos, index, encoder, monkeypatch):
-    monkeypatch.setattr(sync_module, "_BATCH", 1)
+    monkeypatch.setattr(batch_module, "_BATCH", 1)
     monkeypatch.setattr(table_module, "_SMALL_FRAGMENTS", 4)
     sync(index, [photos], encoder)
     dataset = Table.open(index)._dataset
@@ -375,7 +373,7 @@ def test_interrupting_keeps_what_was_done(photos, index):
 
 
 def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder, monkeypatch):
-    monkeypatch.setattr(sync_module, "_BATCH", 2)
+    monkeypatch.setattr(batch_module, "_BATCH", 2)
 
     class Failing(FakeEncoder):
         def _encode(self, picture):
@@ -429,7 +427,7 @@ def test_an_interrupt_out_of_a_commit_doubles_nothing(photos, index, encoder, mo
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sync_module, "_BATCH", 3)
+    monkeypatch.setattr(batch_module, "_BATCH", 3)
     monkeypatch.setattr(Table, "append", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sync(index, [photos], encoder)
