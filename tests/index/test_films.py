@@ -137,6 +137,16 @@ def test_a_moved_film_keeps_its_rows(folder, indexed, encoder, monkeypatch):
     assert are_whole(indexed), "no commit moves a part of a film"
 
 
+def test_a_film_named_like_a_picture_is_none_whatever_it_was(folder, indexed, encoder):
+    (folder / "b.mp4").rename(folder / "b.png")
+    (folder / "a.png").rename(folder / "a.mkv")
+    (folder / "c.mkv").rename(folder / "c.mov")
+    summary = sync(indexed, [folder], encoder)
+    assert counts(summary) == {"moved": 1, "removed": 2, "unchanged": 1}
+    assert set(reasons(summary)) == {"a.mkv", "b.png"}
+    assert held(indexed) == fresh(folder, indexed)
+
+
 def test_a_film_that_is_gone_or_forgotten_goes_whole(folder, indexed, encoder):
     (folder / "b.mp4").unlink()
     assert counts(sync(indexed, [folder], encoder)) == {"removed": 1, "unchanged": 3}

@@ -82,11 +82,11 @@ def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Cal
         else:
             plan.encode[path] = held
     new_sizes = {found.files[path][0] for path, held in plan.encode.items() if held is None}
-    vanished = [
-        held
+    vanished = {
+        path: held
         for path, held in sorted(files.items())
         if held.is_whole and held.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
-    ]
+    }
     for path, same in list(_same_contents(table, plan.encode, found, vanished, hashed)):
         plan.amend.update(dict.fromkeys(same.ids, (path, found.files[path][1])))
         if plan.encode.pop(path) is None:
@@ -123,29 +123,32 @@ def _same_contents(
     table: Table,
     encode: dict[str, Held | None],
     found: walk.Listing,
-    vanished: list[Held],
+    vanished: dict[str, Held],
     hashed: Callable[[int, int, Path], None],
 ) -> Iterator[tuple[str, Held]]:
-    """Of the files to encode those whose contents are held: as the file's own or, once each, as a vanished file's."""
-    sizes = {held.size for held in vanished}
+    """Of the files to encode those whose contents are held: as the file's own or, once each, as a vanished file's.
+
+    A film that is named like a picture now is none of them, nor the other way round: as a new file it is not read.
+    """
+    sizes = {held.size for held in vanished.values()}
     doubtful = {
         path: held
         for path, held in encode.items()
         if (found.files[path][0] in sizes if held is None else held.is_whole and found.files[path][0] == held.size)
     }
-    ids = [held.ids[0] for held in (*vanished, *doubtful.values()) if held is not None]
+    ids = [held.ids[0] for held in (*vanished.values(), *doubtful.values()) if held is not None]
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
-    movers: defaultdict[str | None, deque[Held]] = defaultdict(deque)
-    for held in vanished:
-        movers[hashes[held.ids[0]]].append(held)
+    movers: defaultdict[tuple[str | None, bool], deque[Held]] = defaultdict(deque)
+    for path, held in vanished.items():
+        movers[hashes[held.ids[0]], walk.is_film(path)].append(held)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
             hashed(done, len(doubtful), Path(path))
             own = doubtful[path]
             if own is not None and hashes[own.ids[0]] == hash:
                 yield path, own
-            elif own is None and movers[hash]:
-                yield path, movers[hash].popleft()
+            elif own is None and (moved := movers[hash, walk.is_film(path)]):
+                yield path, moved.popleft()
 
 
 def _hash(path: str) -> str | None:
