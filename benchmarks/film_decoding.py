@@ -126,7 +126,7 @@ def beginning(film: Path, into: Path, seconds: int) -> None:
 def draw(film: Path, photos: list[Path]) -> None:
     """Shots of 2 to 7 seconds: a photo panned and zoomed, a piece of another that crosses it, a sensor's noise."""
     draw = random.Random(0)
-    noise = [np.random.default_rng(i).normal(0, 3, (SIZE[1], SIZE[0], 1)).astype(np.float32) for i in range(8)]
+    noise = [np.random.default_rng(i).normal(0, 3, (SIZE[1], SIZE[0], 1)).round().astype(np.int16) for i in range(8)]
     with av.open(str(film), "w", format="mp4") as out:
         stream = out.add_stream("libx264", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
@@ -136,8 +136,8 @@ def draw(film: Path, photos: list[Path]) -> None:
             length = min(left, draw.randint(2 * RATE, 7 * RATE))
             left -= length
             for picture in shot(draw.uniform, Image.open(draw.choice(photos)), Image.open(draw.choice(photos)), length):
-                noisy = np.asarray(picture, np.float32) + draw.choice(noise)
-                out.mux(stream.encode(av.VideoFrame.from_ndarray(noisy.clip(0, 255).astype(np.uint8), "rgb24")))
+                noisy = (np.asarray(picture) + draw.choice(noise)).clip(0, 255).astype(np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, "rgb24")))
         out.mux(stream.encode(None))
 
 
