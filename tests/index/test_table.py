@@ -233,7 +233,7 @@ def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
         def scanner(self, columns, filter):
             raise OSError("failed to decode")
 
-        def to_table(self, columns):
+        def to_table(self, columns, filter):
             if columns != ["id"]:
                 raise OSError("failed to decode")
 
