@@ -10,8 +10,8 @@ from sightline.cli.main import COMMANDS, app, main
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--index"],
-    "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--json", "--html", "--index"],
+    "index": ["PATH", "--model", "--forget", "--regions", "--index"],
+    "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
     "info": ["--index"],

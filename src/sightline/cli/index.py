@@ -33,6 +33,10 @@ def command(
     forget: Annotated[
         bool, typer.Option("--forget", help="Take what lies under PATH out of the index; files stay.")
     ] = False,
+    regions: Annotated[
+        bool,
+        typer.Option("--regions", help="Keep each picture's regions, for search --regions; with a GroupViT."),
+    ] = False,
     index: IndexOption = None,
 ) -> None:
     """Index pictures and films, or bring the index up to date: what is new, changed, moved or gone.
@@ -62,7 +66,7 @@ def command(
     encoder = _encoder(folder, model)
     try:
         with bar() as progress:
-            summary = sync(folder, paths, encoder, progress)
+            summary = sync(folder, paths, encoder, progress, regions=regions)
     except KeyboardInterrupt:
         typer.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
         raise typer.Exit(130) from None

@@ -21,6 +21,7 @@ def command(index: IndexOption = None) -> None:
     columns = [
         f"{field.name} {field.type}" for field in item_schema(table.model) if field.name not in ("vector", SUMMARY)
     ]
+    kept = "to score again" if table.model.regions is None else "for regions"
     lines = {
         "index": one_line(str(folder.absolute())),
         "pictures": f"{table.count() - len(films):,}",
@@ -29,7 +30,7 @@ def command(index: IndexOption = None) -> None:
         "model": one_line(table.model.name) + (f" at {table.model.revision}" if table.model.revision else ""),
         "fingerprint": table.model.fingerprint,
         "vectors": f"{table.model.dim} numbers each"
-        + (f", and {table.model.summary} such rows to score again" if table.model.summary else ""),
+        + (f", and {table.model.summary} such rows {kept}" if table.model.summary else ""),
         "format": str(table.version),
         "columns": ", ".join(columns),
     }

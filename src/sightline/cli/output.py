@@ -90,12 +90,14 @@ def write_found(found: Iterable[Any], console: "Console | None") -> None:
 
 
 def times(item: Any) -> str:
-    """Where in a film a result is, such as " 0:12-0:18"; nothing for a picture."""
+    """Where in a film a result is, such as " 0:12-0:18", and where in the picture, if regions were searched."""
+    region = getattr(item, "region", None)
+    box = "" if region is None else " at {},{}-{},{}".format(*region.box)
     if item.start is None:
-        return ""
+        return box
     from sightline.search.sheet import clock
 
-    return f" {clock(item.start)}-{clock(ceil(item.end))}"
+    return f" {clock(item.start)}-{clock(ceil(item.end))}{box}"
 
 
 @contextmanager

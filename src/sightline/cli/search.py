@@ -41,6 +41,12 @@ def command(
             show_default=False,
         ),
     ] = None,
+    regions: Annotated[
+        bool,
+        typer.Option(
+            "--regions", help="Rank pictures by their best region, and tell where it is; see index --regions."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
@@ -66,9 +72,10 @@ def command(
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
     # To open a first pass takes longer than one exact search.
-    found = opened.search(query, k, where, exact=True, rescore=_rescore(rescore))
+    found = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
     if as_json:
-        write_json({key: getattr(r, key) for key in ("rank", "score", "uri", "kind", "start", "end")} for r in found)
+        keys = ("rank", "score", "uri", "kind", "start", "end")
+        write_json({key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in found)
     else:
         write_found(found, terminal())
         if not found:

@@ -135,10 +135,10 @@ class Encoder(Source):
         """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
 
         `read` gives an item's picture or, where it `is_film`, its `frames` frames; it runs in threads and may raise
-        `ImageError` or `OSError`. `keep`, for models whose `summary` is not 0, gets each item's summary, float16
-        (summary, dim), before its vector comes. `items` are made in a thread of their own, so that it may take time to
-        make them, as it does to cut a film. Pictures and films share batches, of which a few are in memory at a time.
-        An item's vector is the same, bit for bit, whatever stands beside it.
+        `ImageError` or `OSError`. `keep`, for models that have a `summary` or `regions`, gets each item's summary,
+        float16 (rows, dim), before its vector comes. `items` are made in a thread of their own, so that it may take
+        time to make them, as it does to cut a film. Pictures and films share batches, of which a few are in memory at a
+        time. An item's vector is the same, bit for bit, whatever stands beside it.
         """
         groups = batches(items, self.batch, lambda item: self._inputs if is_film(item) else 1)
         with closing(ahead(groups, self._workers)) as ready:
@@ -204,8 +204,10 @@ class Encoder(Source):
             vectors = iter(np.split(rows, np.cumsum([len(pixels) for pixels in good])[:-1]))
             if keep is not None:
                 whole = (item for item, found in zip(group, prepared, strict=True) if not isinstance(found, ImageError))
-                for item, summary in zip(whole, np.concatenate([part[1] for part in parts]), strict=True):
-                    keep(item, summary.astype(np.float16))
+                summaries, start = np.concatenate([part[1] for part in parts]), 0
+                for item, pixels in zip(whole, good, strict=True):
+                    keep(item, summaries[start + len(pixels) // 2].astype(np.float16))  # of a moment the middle frame's
+                    start += len(pixels)
             return [found if isinstance(found, ImageError) else _mean(next(vectors)) for found in prepared]
 
         with closing(self._spread(embed, groups)) as done:
@@ -222,13 +224,9 @@ class Encoder(Source):
             values = values.reshape(batch, -1, *values.shape[1:])
         return [found[: len(inputs)] for found in self._run(through, self.dtype, values)]
 
-    @property
-    def segmenting(self) -> bool:
-        """Whether `segments` can be asked for: the family groups pixels."""
-        return self.family.image.segments is not Tower.segments
-
     def segments(self, pixels: NDArray[np.float32]) -> Segments:
-        """Normalised pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor."""
+        """Normalised pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
+        For models that have `regions`."""
         with torch.inference_mode(), self._turn:
             seen = self._image.segments(torch.from_numpy(pixels).to(self.device, self.dtype))
             return Segments(seen.images.cpu(), seen.groups.cpu(), seen.shares.cpu(), seen.scale)

@@ -12,6 +12,7 @@ from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve, weight_paths
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
+from sightline.models.regions import Shape
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Ids, Tokenizer
 
@@ -60,6 +61,12 @@ class Source:
             return 0
         vision = self.config.vision_config
         return int((vision.image_size // vision.patch_size) ** 2)
+
+    @property
+    def regions(self) -> Shape | None:
+        """Regions that the model sees in a picture, and rows and columns of patches; None where it sees none."""
+        found: Shape | None = getattr(self.config, "regions", None)
+        return found
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -13,7 +13,9 @@ MOMENTS = "moments"
 """The column that the first format lacks."""
 SUMMARY = "summary"
 """The column that only some models' tables have."""
-_MODEL_KEYS = {name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision", "summary")}
+_MODEL_KEYS = {
+    name: f"sightline.model.{name}" for name in ("name", "fingerprint", "dim", "revision", "summary", "regions")
+}
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,29 @@ class ModelRecord:
     dim: int
     revision: str | None = None
     summary: int = 0
-    """Rows of `dim` numbers kept beside each vector: what exact scores take, where cosines are not exact."""
+    """Rows of `dim` numbers kept beside each vector: what exact scores take, or regions."""
+    regions: tuple[int, int, int] | None = None
+    """Regions of each picture, rows and columns of patches, if the summaries are such (see `models.regions`)."""
 
     def to_metadata(self) -> dict[str, str]:
         values = {"name": self.name, "fingerprint": self.fingerprint, "dim": str(self.dim), "revision": self.revision}
         values["summary"] = str(self.summary) if self.summary else None
+        values["regions"] = "x".join(map(str, self.regions)) if self.regions else None
         named = {_MODEL_KEYS[key]: value for key, value in values.items() if value is not None}
         return {VERSION_KEY: str(VERSION), **named}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> "ModelRecord":
         """Raises KeyError or ValueError if the metadata is not a table's of ours."""
+        count, *grid = map(int, metadata.get(_MODEL_KEYS["regions"], "0").split("x"))
+        rows, columns = grid if count else (0, 0)
         return cls(
             name=metadata[_MODEL_KEYS["name"]],
             fingerprint=metadata[_MODEL_KEYS["fingerprint"]],
             dim=int(metadata[_MODEL_KEYS["dim"]]),
             revision=metadata.get(_MODEL_KEYS["revision"]),
             summary=int(metadata.get(_MODEL_KEYS["summary"], 0)),
+            regions=(count, rows, columns) if count else None,
         )
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from sightline.index.plan import Plan, below, compare, files_of
 from sightline.index.schema import ModelRecord
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
+from sightline.models.regions import Shape, packed_rows
 
 T = TypeVar("T")
 
@@ -46,6 +47,8 @@ class Encoder(Protocol):
     def frames(self) -> int: ...
     @property
     def summary(self) -> int: ...
+    @property
+    def regions(self) -> Shape | None: ...
     def stream(
         self,
         items: Iterable[T],
@@ -80,14 +83,16 @@ def sync(
     progress: Report | None = None,
     *,
     wait: float = 0.0,
+    regions: bool = False,
 ) -> Summary:
     """Bring the index in `folder` up to date with the pictures and films at and below `paths`.
 
     Only rows at and below `paths` are touched, and those of files that moved there. Files whose size and time are those
     in the table are not read. A killed run loses at most the last few seconds of work and the film that it was at; the
     next one goes on. All moments of a film are there or none. Another writer at work is waited for `wait` seconds.
-    Raises IndexLocked, ModelMismatch, UsageError for a path that is not there, and IndexFault where a folder lost all
-    its files at once or the index cannot be written.
+    A new index keeps the `regions` of each picture if that is wanted, and then goes on to. Raises IndexLocked,
+    ModelMismatch, UsageError for a path that is not there and for regions that cannot be had, and IndexFault where a
+    folder lost all its files at once or the index cannot be written.
     """
     folder, report = Path(folder).absolute(), progress or (lambda _: None)
     roots = walk.roots_of(paths)
@@ -99,7 +104,7 @@ def sync(
         report(Progress("scanning"))
         found = walk.listing(roots, avoid=folder)
         summary = Summary(skipped=found.skipped)
-        table = _table(folder, encoder, found)
+        table = _table(folder, encoder, found, regions)
         if table is not None:
             if not finished:
                 table.sweep()
@@ -133,16 +138,28 @@ def _scanning(done: int, total: int, path: Path) -> Progress:
     return Progress("scanning", done, total, path=path)
 
 
-def _table(folder: Path, encoder: Encoder, found: walk.Listing) -> Table | None:
+def _table(folder: Path, encoder: Encoder, found: walk.Listing, regions: bool) -> Table | None:
     """The table, made if there is something to put into it."""
     model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision, encoder.summary)
+    if regions:
+        shape = encoder.regions
+        if shape is None:
+            raise UsageError(
+                f"{encoder.name} sees no regions in pictures; that takes a GroupViT: --model mini-groupvit"
+            )
+        model = replace(model, summary=packed_rows(shape, encoder.dim), regions=shape)
     if not exists(folder):
         return Table.create(folder, model) if found.files else None
     table = Table.open(folder)
-    if table.model.fingerprint == encoder.fingerprint:
+    if table.model.fingerprint == encoder.fingerprint and (table.model.regions or not regions):
         return table
     if not table.count():  # left by a run whose model turned out to be broken, say: it binds nobody
         return Table.create(folder, model)
+    if table.model.fingerprint == encoder.fingerprint:
+        raise UsageError(
+            f"{folder} was made without regions and cannot take them in: index into another folder with --index, or "
+            f"delete {folder} first"
+        )
     if table.model.name == encoder.name:
         raise ModelMismatch(
             f"{folder} was built by {encoder.name} as it was then; its weights, config or preprocessing are others "

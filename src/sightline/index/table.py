@@ -129,6 +129,20 @@ class Table:
             vectors = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
             yield batch.column("id").to_numpy(), vectors
 
+    def summaries(self) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
+        """All ids with their summaries, float16 (n, summary, dim), some rows at a time."""
+        with self._reading():
+            for batch in self._dataset.to_batches(columns=["id", SUMMARY], batch_size=1024):
+                yield batch.column("id").to_numpy(), self._rows_of(batch.column(SUMMARY))
+
+    def summaries_of(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.float16]:
+        """The summaries of these rows, float16 (n, summary, dim)."""
+        return self._rows_of(self.take(ids, [SUMMARY]).column(SUMMARY).combine_chunks())
+
+    def _rows_of(self, summaries: Any) -> npt.NDArray[np.float16]:
+        flat: npt.NDArray[np.float16] = summaries.flatten().to_numpy()
+        return flat.reshape(-1, self.model.summary, self.model.dim)
+
     def columns(self, names: Sequence[str], where: str | None = None) -> pa.Table:
         """The named columns of all rows, or of those for which an SQL expression of our own holds."""
         with self._reading():

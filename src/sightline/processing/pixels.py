@@ -136,6 +136,14 @@ class PixelProfile:
         long = int(self.size * max(height, width) / min(height, width))
         return (long, self.size) if width <= height else (self.size, long)
 
+    def seen(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """What `crop` shows of a picture: (left, top, right, bottom) in its pixels. Black borders reach out of it."""
+        rows, columns = self.resized(height, width) if self.do_resize else (height, width)
+        high, wide = self.crop_size if self.do_center_crop else (rows, columns)
+        top, left = (rows - high) // 2, (columns - wide) // 2
+        x, y = width / columns, height / rows
+        return left * x, top * y, (left + wide) * x, (top + high) * y
+
     def crop(self, image: Image.Image) -> NDArray[np.uint8]:
         """A picture of any size -> uint8 (height, width, 3), resized and cropped.
 

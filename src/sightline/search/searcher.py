@@ -24,6 +24,7 @@ from sightline.search.query import Query
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, Words
     from sightline.encoder.rescorer import Rescorer
+    from sightline.search.regions import Region
 
 RESCORED = 100
 """Candidates that are scored exactly where cosines are an approximation and nobody says how many."""
@@ -45,6 +46,8 @@ class Result:
     start: float | None
     end: float | None
     id: int
+    region: Region | None = None
+    """Where in the picture, if regions were searched."""
 
 
 def default_folder() -> Path:
@@ -137,6 +140,7 @@ class Index:
         *,
         exact: bool = False,
         rescore: int | Literal["all"] | None = None,
+        regions: bool = False,
     ) -> list[Result]:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
@@ -151,8 +155,11 @@ class Index:
 
         With a model for which a text reads differently for each film (X-CLIP), cosines only choose candidates for a
         query of words: the `rescore` nearest (100 if None, and at least k) are scored again as the whole model scores
-        them; "all" leaves no other out, 0 keeps to cosines. Raises UsageError for an empty query, k below 1, a
-        condition that does not parse, or `rescore` where there is nothing to score again.
+        them; "all" leaves no other out, 0 keeps to cosines.
+
+        With `regions` an item's score is that of the region in it that comes nearest, which the result tells; the index
+        must have been built to keep them. Raises UsageError for an empty query, k below 1, a condition that does not
+        parse, `rescore` where there is nothing to score again, or `regions` where none are kept.
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
@@ -163,33 +170,36 @@ class Index:
             return []
         encoder, count = self._for(asked), self._candidates(asked, table, k, rescore)
         vector = asked.vector(encoder, sample)
+        if regions:
+            return self._by_regions(encoder, vector, table, int(k), allow)
         scores, ids = scan.top(vector[None], min(count or int(k), len(scan)), allow, exact=exact or count > RESCORED)
         if count:
             scores, ids = self._rescored(encoder, asked.texts, table, ids[0], int(k))
-        rows = table.rows(ids[0], ["id", "uri", "kind", "start", "end"])
-        return [
-            Result(
-                rank=rank,
-                score=float(score),
-                uri=str(to_path(row["uri"])),
-                kind=row["kind"],
-                start=row["start"],
-                end=row["end"],
-                id=row["id"],
+        return _results(table, scores[0], ids[0], [None] * len(ids[0]))
+
+    def _by_regions(
+        self, encoder: Any, vector: NDArray[np.float32], table: Table, k: int, allow: NDArray[np.int64] | None
+    ) -> list[Result]:
+        from sightline.search.regions import nearest, regions_of
+
+        if table.model.regions is None:
+            raise UsageError(
+                f"{table.folder}: no regions are kept in it; index the pictures into another folder with a GroupViT: "
+                "sightline index PATH --regions --index DIR --model mini-groupvit"
             )
-            for rank, (score, row) in enumerate(zip(scores[0], rows, strict=True), 1)
-        ]
+        scores, ids = nearest(table, vector, k, allow)
+        return _results(table, scores, ids, regions_of(table, ids, vector, encoder.profile))
 
     def _candidates(self, query: Query, table: Table, k: int, rescore: int | Literal["all"] | None) -> int:
         """How many are to be scored again; 0: none."""
         words_alone = not query.images and not query.avoid
         if rescore is None:
-            return max(k, RESCORED) if table.model.summary and words_alone else 0
+            return max(k, RESCORED) if _is_rescored(table) and words_alone else 0
         if rescore != "all" and (isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0):
             raise UsageError(f'rescore is {rescore!r}: say how many, or "all"')
         if not rescore:
             return 0
-        if not table.model.summary:
+        if not _is_rescored(table):
             raise UsageError(
                 f"{table.folder}: nothing is kept in it to score again; only X-CLIP's texts read differently for each "
                 "film: leave rescore out"
@@ -228,3 +238,25 @@ class Index:
                 sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
                 self.table, self._opened = table, (table, scan, sample)
             return self._opened
+
+
+def _is_rescored(table: Table) -> bool:
+    """Whether its summaries are for exact scores."""
+    return table.model.summary > 0 and table.model.regions is None
+
+
+def _results(table: Table, scores: Any, ids: NDArray[np.int64], regions: Sequence[Region | None]) -> list[Result]:
+    rows = table.rows(ids, ["id", "uri", "kind", "start", "end"])
+    return [
+        Result(
+            rank=rank,
+            score=float(score),
+            uri=str(to_path(row["uri"])),
+            kind=row["kind"],
+            start=row["start"],
+            end=row["end"],
+            id=row["id"],
+            region=region,
+        )
+        for rank, (score, row, region) in enumerate(zip(scores, rows, regions, strict=True), 1)
+    ]

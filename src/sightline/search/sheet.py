@@ -67,13 +67,29 @@ def cards(table: Table, found: Iterable[Found]) -> list[Card]:
         Card(
             path=item.uri,
             score=item.score,
-            picture=row["thumbnail"] or picture(Path(item.uri), start or 0.0, end),
+            picture=_marked(row["thumbnail"] or picture(Path(item.uri), start or 0.0, end), item, row),
             remark=f"{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
             start=start,
             end=end,
         )
         for item, (start, end), row in zip(found, times, rows, strict=True)
     ]
+
+
+def _marked(data: bytes, item: Any, row: dict[str, Any]) -> bytes:
+    """The picture with the region that was found in it, if one was."""
+    region = getattr(item, "region", None)
+    if region is None or not data:
+        return data
+    from PIL import Image
+
+    from sightline.segment.picture import mark
+
+    with Image.open(io.BytesIO(data)) as image:
+        marked = mark(image.convert("RGB"), region.mask_of((row["width"], row["height"]), image.size))
+    buffer = io.BytesIO()
+    marked.save(buffer, "JPEG", quality=85, subsampling=0)
+    return buffer.getvalue()
 
 
 def picture(source: Any, start: float = 0.0, end: float | None = None) -> bytes:

@@ -19,6 +19,7 @@ SIDES = (640, 1600)
 """Pixels of an overlay's long side, at least and at most: a small picture is enlarged, so that its legend fits."""
 PAINT = 0.55
 LISTED = 24
+DIMMED, OUTLINE = 0.4, (255, 176, 32)
 _MARK = "sightline segment"
 _PAPER, _INK, _SOFT = (250, 249, 246), (29, 28, 26), (109, 106, 100)
 
@@ -84,6 +85,16 @@ def _legend(width: int, classes: Sequence[str], shares: NDArray[np.float64]) -> 
             draw.rectangle(box, outline=paint, width=2, fill=None if paint is _SOFT else paint)
         draw.text((x + size + size // 2, y + size), text, _INK, font, anchor="lm")
     return legend
+
+
+def mark(image: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
+    """The "RGB" picture, dimmed but for the places in `mask` (height, width), which get an outline."""
+    pixels = np.asarray(image, np.float32)
+    around = np.pad(mask, 2, mode="edge")
+    inner = around[:-4, 2:-2] & around[4:, 2:-2] & around[2:-2, :-4] & around[2:-2, 4:]
+    marked = np.where(mask[..., None], pixels, pixels * DIMMED)
+    marked[mask & ~inner] = OUTLINE
+    return Image.fromarray(marked.astype(np.uint8))
 
 
 def label_map(labels: NDArray[np.int32], classes: Sequence[str]) -> Image.Image:

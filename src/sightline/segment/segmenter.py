@@ -53,7 +53,7 @@ class Segmenter:
         **where: Any,
     ) -> None:
         self.encoder = load(name_or_folder, device=device, dtype=dtype, **where)
-        if not self.encoder.segmenting:
+        if self.encoder.regions is None:
             raise UsageError(
                 f"{self.encoder.name}: a {self.encoder.config.model_type} model does not group pixels; segmentation "
                 f"needs a GroupViT, {DEFAULT_MODEL} say"

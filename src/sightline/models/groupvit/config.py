@@ -115,3 +115,11 @@ class GroupViTConfig(PairConfig):
     initializer_range: float = 0.02
     initializer_factor: float = 1.0
     output_segmentation: bool = False
+
+    @property
+    def regions(self) -> tuple[int, int, int] | None:
+        """Regions that a picture falls into, and rows and columns of the patches that they are made of."""
+        vision = self.vision_config
+        side = vision.image_size // vision.patch_size
+        groups = [n for n, tokens in zip(vision.num_output_groups, vision.num_group_tokens, strict=True) if tokens]
+        return (groups[-1], side, side) if groups else None

@@ -110,3 +110,12 @@ class GroupViTImageTower(Tower):
         images = F.normalize(self.visual_projection(out.pooler_output).float(), dim=-1)
         groups = F.normalize(self.visual_projection.of_each(out.last_hidden_state).float(), dim=-1)
         return Segments(images, groups, shares.float(), float(self.logit_scale.exp()))
+
+    def embed_with_summaries(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """`pixel_values` (B, C, H, W) -> the pictures' unit vectors (B, P) and, packed into rows (B, R, P), what
+        `sightline.models.regions` tells of: each group's unit vector, then each patch's group."""
+        seen = self.segments(pixel_values)
+        owners = seen.shares.flatten(2).argmax(1).to(seen.groups.dtype)
+        width = self.config.projection_dim
+        owners = F.pad(owners, (0, -owners.shape[1] % width)).view(len(owners), -1, width)
+        return seen.images, torch.cat([seen.groups, owners], dim=1)
