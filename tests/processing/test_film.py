@@ -14,6 +14,7 @@ from PIL import Image
 
 from examples import examples
 from sightline.errors import FilmError
+from sightline.processing import film as module
 from sightline.processing import reel
 from sightline.processing.film import duration, frames_at, sample
 from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
@@ -128,6 +129,16 @@ def test_references_are_decoded_but_others_left_out(monkeypatch):
     source = film(100, options={"g": 100, "bf": 3, "x264-params": "scenecut=0"})
     assert same(frames_at(source, [7.55]), [decoded(source)[75][1]])
     assert sum(skipped) >= 70
+
+
+@pytest.mark.parametrize("held", [0, 300, 2000])
+def test_few_packets_wait(held, monkeypatch):
+    """In a film with a single keyframe, what waits is decoded before it is known whether it matters."""
+    monkeypatch.setattr(module, "_HELD", held)
+    source = film(80, options={"g": 200, "bf": 3, "x264-params": "scenecut=0"})
+    frames = decoded(source)
+    wanted = [0.3, 2.75, 2.85, 6.1, 7.9]
+    assert same(frames_at(source, wanted), [shown(frames, time) for time in wanted])
 
 
 def test_hidden_beginnings_are_not_shown():

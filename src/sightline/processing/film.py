@@ -212,7 +212,7 @@ class _Run:
 
     def _keep(self, frames: list[VideoFrame], want: int) -> None:
         for frame in frames:
-            if frame.pts is None:
+            if frame.pts is None or frame.is_corrupt:  # what conceals damage depends on what was decoded before
                 raise _Doubt
             if self.key is not None and frame.pts == self.key.pts:
                 if not frame.key_frame and self.reel.marks_keyframes:
