@@ -50,6 +50,7 @@ class Public:
 FAMILIES = {
     "align": Public(transformers.AlignModel, transformers.AlignConfig, (3, 289, 289), "get_image_features"),
     "groupvit": Public(transformers.GroupViTModel, transformers.GroupViTConfig, (3, 224, 224), "get_image_features"),
+    "xclip": Public(transformers.XCLIPModel, transformers.XCLIPConfig, (8, 3, 224, 224), "get_video_features"),
 }
 
 

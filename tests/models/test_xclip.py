@@ -17,9 +17,10 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 import sightline
 from parity.randomise import randomise
 from sightline import XCLIPConfig, XCLIPModel, XCLIPProcessor, XCLIPTextModel, XCLIPVisionModel
+from sightline.encoder.certificate import certify
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.xclip import prompts
-from sightline.models.xclip.prompts import XCLIPRescorer
+from sightline.models.xclip.prompts import XCLIPPromptGenerator, XCLIPRescorer
 from sightline.models.xclip.text import XCLIPTextTower
 from sightline.models.xclip.vision import XCLIPFilmTower
 
@@ -282,7 +283,7 @@ def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
         torch.testing.assert_close(tower.embed(pixels), whole, **exact)
         torch.testing.assert_close(tower.embed_with_summaries(pixels)[0], whole, **exact)
         assert tower.embed(pixels[:0]).shape == (0, 16)
-    assert (tower.frames, text.frames, tower.rows) == (FRAMES, 1, FRAMES * (16 + 2))
+    assert (tower.frames, text.frames, tower.rows) == (FRAMES, 1, FRAMES * (16 + 1))
 
 
 @pytest.mark.parametrize("numbers", [1, 5_000, 1 << 23])
@@ -315,6 +316,16 @@ def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
         expected = torch.nn.functional.normalize(model.get_text_features(**inputs).pooler_output, dim=-1)
     np.testing.assert_allclose(encoder.encode_text(texts), expected, atol=1e-5)
     assert encoder.family.rescorer is XCLIPRescorer
+
+
+def test_it_is_certified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture as a still film; the model's logits are those of a search in two steps."""
+    found = {check.what: check for check in certify(folder, None)}
+    assert all(check.passed for check in found.values() if check.what != "precision"), found
+    assert "times the second step's cosines" in found["logits"].found
+    short = XCLIPPromptGenerator.short
+    monkeypatch.setattr(XCLIPPromptGenerator, "short", lambda *given: 1.01 * short(*given))
+    assert not {check.what: check for check in certify(folder, None)}["logits"].passed
 
 
 def test_gradient_checkpointing_changes_no_gradient(model: XCLIPModel) -> None:

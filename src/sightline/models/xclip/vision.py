@@ -38,7 +38,8 @@ class XCLIPBlock(Block):
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
         """`x` (B * T, L, W) -> (B * T, L, W): the message token is there for the attention alone."""
-        return self.feed(self.attend(self._with_message(x), mask, causal, weights)[:, :-1])
+        heard = self.attention(self.norm1(self._with_message(x)), mask, causal, weights)
+        return self.feed(x + heard[:, :-1])
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward` at one token of each frame: `x` (B * T, L, W), `tokens` (B * T,) -> (B * T, W)."""
@@ -47,10 +48,10 @@ class XCLIPBlock(Block):
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
         message = self.message_fc(x[:, 0]).view(len(x) // self.frames, self.frames, x.shape[-1])
-        heard = self.message_attention(self.message_norm(message))
+        others = self.message_attention(self.message_norm(message))
         if self.training and self.drop_path_rate:
-            heard = _drop_path(heard, self.drop_path_rate)
-        return torch.cat([x, (message + heard).view(len(x), 1, x.shape[-1])], dim=1)
+            others = _drop_path(others, self.drop_path_rate)
+        return torch.cat([x, (message + others).view(len(x), 1, x.shape[-1])], dim=1)
 
 
 def _drop_path(x: Tensor, rate: float) -> Tensor:
@@ -139,8 +140,8 @@ class XCLIPFilmTower(Tower):
 
     @property
     def rows(self) -> int:
-        """Patches, class token and message of each frame."""
-        return self.frames * (self.vision_model.grid**2 + 2)
+        """Patches and class token of each frame. The messages are in half of a block alone."""
+        return self.frames * (self.vision_model.grid**2 + 1)
 
     def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pixel_values` (B, T, C, H, W) -> `get_video_features`'s `pooler_output` (B, P), for less work."""

@@ -1,0 +1,101 @@
+"""How X-CLIP's cost grows with the number of frames, and what the second step of a search costs.
+
+python benchmarks/film_frames.py [--rounds 5]
+
+The public base configuration (B/32, 224 pixels) with random weights, at 8, 16 and 32 frames. Frames lie in memory.
+Four films, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
+films scored for one text, from summaries in half precision.
+"""
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import transformers
+from families import products, spread
+from measure import in_turn, ratio, report
+from torch import Tensor
+
+from sightline import XCLIPConfig, XCLIPModel
+from sightline.encoder.encoder import ROWS
+from sightline.encoder.pipeline import batches
+from sightline.models.pretrained import Tower
+from sightline.models.xclip.prompts import XCLIPRescorer
+from sightline.models.xclip.vision import XCLIPFilmTower
+
+FRAMES = (8, 16, 32)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+FILMS, SCORED = 4, 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=4)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report(__file__, frames(Path(folder), given.rounds) | second_step(Path(folder) / "8"))
+
+
+def frames(folder: Path, rounds: int) -> dict[str, Any]:
+    candidates, flops, parameters = {}, {}, {}
+    for count in FRAMES:
+        here = folder / str(count)
+        XCLIPModel(XCLIPConfig(vision_config={"num_frames": count})).save_pretrained(here)
+        for name, dtype in DTYPES.items():
+            tower = XCLIPFilmTower.for_encoding(here, dtype)
+            candidates[f"ours, {name}, {count}"] = partial(ours, tower, dtype, count)
+        reference = transformers.XCLIPModel.from_pretrained(here).eval()
+        candidates[f"transformers, {count}"] = partial(theirs, reference, count)
+        film = torch.empty(1, count, 3, 224, 224, device="meta")
+        flops[count] = products(here, lambda model, film=film: model.get_video_features(film))
+        parameters[count] = tower.num_parameters()
+    taken = in_turn(candidates, [torch.randn(FILMS, max(FRAMES), 3, 224, 224) for _ in range(rounds + 1)])
+    rows: dict[str, Any] = {f"seconds for the films: {name}": median(times) for name, times in taken.items()}
+    for count in FRAMES:
+        for who in ("ours, float32", "ours, bfloat16", "transformers"):
+            rows[f"{count} frames against {FRAMES[0]}, {who}"] = ratio(taken, f"{who}, {count}", f"{who}, {FRAMES[0]}")
+        for who in ("ours, float32", "ours, bfloat16"):
+            rows[f"{count} frames, {who} against transformers"] = ratio(
+                taken, f"transformers, {count}", f"{who}, {count}"
+            )
+        rows[f"{count} frames against {FRAMES[0]}, products"] = flops[count] / flops[FRAMES[0]]
+        rows[f"{count} frames, parameters"] = parameters[count]
+    return rows
+
+
+def ours(tower: Tower, dtype: torch.dtype, count: int, films: Tensor) -> Tensor:
+    groups = list(batches(range(FILMS), max(1, ROWS // tower.rows)))
+    return spread(lambda rows: tower.embed(films[rows, :count].to(dtype)), groups)
+
+
+def theirs(model: Any, count: int, films: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return model.get_video_features(films[:, :count]).pooler_output
+
+
+def second_step(folder: Path) -> dict[str, Any]:
+    tower, rescorer = XCLIPFilmTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
+    film = torch.randn(1, FRAMES[0], 3, 224, 224).bfloat16()
+    with torch.inference_mode():
+        video, summary = tower.embed_with_summaries(film)
+        text = torch.randn(1, video.shape[-1])
+        kept = video.half().repeat(SCORED, 1), summary.half().repeat(SCORED, 1, 1)
+        candidates = {
+            "embed": lambda _: tower.embed(film),
+            "embed with summaries": lambda _: tower.embed_with_summaries(film),
+            "score": lambda _: rescorer(text, *kept),
+        }
+        taken = in_turn(candidates, range(12))
+    return {
+        "a film's summary in bytes": summary.half().nbytes,
+        "a film with its summary against without, bfloat16": ratio(taken, "embed with summaries", "embed"),
+        f"{SCORED} films scored for a text, against one film embedded": ratio(taken, "score", "embed"),
+    }
+
+
+if __name__ == "__main__":
+    main()
