@@ -272,7 +272,8 @@ class Soak:
                 took = time.monotonic() - began
                 self.usual[name] = 0.9 * self.usual.get(name, took) + 0.1 * took
         process.send_signal(signal.SIGKILL)
-        rest, errors = process.communicate()
+        rest = process.stdout.read()  # not `communicate`, which knows nothing of what is buffered here
+        errors = process.communicate()[1]
         if second is not None:
             said = second.communicate()[1]
             assert second.returncode == 0 or process.returncode == 0, said
