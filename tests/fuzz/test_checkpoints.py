@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from examples import VALUES, examples, spoiled
-from sightline import AlignConfig, AlignModel, CLIPConfig, CLIPModel
+from sightline import AlignConfig, AlignModel, CLIPConfig, CLIPModel, XCLIPConfig, XCLIPModel
 from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
@@ -37,6 +37,12 @@ ALIGN = {
     | {"in_channels": [32, 16], "out_channels": [16, 16], "num_block_repeats": [1, 1], "expand_ratios": [1, 2]}
     | {"depthwise_padding": [1], "pooling_type": "mean", "squeeze_expansion_ratio": 0.25, "drop_connect_rate": 0.2},
     "projection_dim": 8,
+}
+XCLIP = TINY | {
+    "vision_config": TINY["vision_config"] | {"mit_hidden_size": 8, "mit_intermediate_size": 16, "num_frames": 2},
+    "prompt_layers": 1,
+    "prompt_hidden_act": "gelu",
+    "prompt_attention_dropout": 0.1,
 }
 OPEN_CLIP = {
     "model_cfg": {
@@ -202,6 +208,21 @@ def align(tmp_path_factory):
 def test_configs_of_align_beside_weights_that_are_whole(align, folder, config):
     only(folder, config_json=config, model_safetensors=(align / "model.safetensors").read_bytes())
     opens(folder, lambda: AlignModel.from_pretrained(folder))
+
+
+@pytest.fixture(scope="module")
+def xclip(tmp_path_factory):
+    """The folder of a tiny model."""
+    folder = tmp_path_factory.mktemp("xclip")
+    XCLIPModel(XCLIPConfig.from_dict(XCLIP)).save_pretrained(folder)
+    return folder
+
+
+@examples(100)
+@given(config=spoiled(XCLIP))
+def test_configs_of_xclip_beside_weights_that_are_whole(xclip, folder, config):
+    only(folder, config_json=config, model_safetensors=(xclip / "model.safetensors").read_bytes())
+    opens(folder, lambda: XCLIPModel.from_pretrained(folder))
 
 
 @examples(100)

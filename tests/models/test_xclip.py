@@ -237,6 +237,7 @@ def test_wrong_calls(model: XCLIPModel) -> None:
         ({"vision_config": {"mit_num_attention_heads": 3}}, "mit config: hidden_size 16 is no multiple of 3 heads"),
         ({"vision_config": {"mit_hidden_size": 8}}, "mit_hidden_size 8 and projection_dim 16 must be one number"),
         ({"vision_config": {"drop_path_rate": 1.5}}, "drop_path_rate is 1.5"),
+        ({"prompt_projection_dropout": -0.1}, "prompt_projection_dropout is -0.1"),
         ({"vision_config": {"num_frames": 8}}, r"mit\.position_embedding has shape \(1, 4, 16\)"),
         ({"prompt_num_attention_heads": 5}, "prompt config: hidden_size 16 is no multiple of 5 heads"),
         ({"prompt_layers": 3}, r"missing prompts_generator\.layers\.2"),

@@ -165,31 +165,25 @@ def test_a_tower_alone(kind: str, frames: int, tmp_path: Path) -> None:
         compare(opened(**inputs), inner(**inputs), TOWER)
 
 
+LARGE = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "mit_hidden_size": 768,
+    "mit_intermediate_size": 3072,
+}
+LARGE_TEXT = {
+    "text_config": {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
+    "projection_dim": 768,
+}
+
+
 @pytest.mark.parametrize(
     ("vision", "rest"),
-    [
-        ({}, {}),  # microsoft/xclip-base-patch32
-        (
-            # microsoft/xclip-large-patch14-16-frames, the largest of the published ones
-            {
-                "hidden_size": 1024,
-                "intermediate_size": 4096,
-                "num_hidden_layers": 24,
-                "num_attention_heads": 16,
-                "patch_size": 14,
-                "image_size": 336,
-                "num_frames": 16,
-                "mit_hidden_size": 768,
-                "mit_intermediate_size": 3072,
-            },
-            {
-                "text_config": {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
-                "projection_dim": 768,
-                "prompt_num_attention_heads": 8,
-            },
-        ),
-    ],
-    ids=["base-patch32", "large-patch14"],
+    [({}, {}), (LARGE, LARGE_TEXT), (LARGE | {"image_size": 336, "num_frames": 16}, LARGE_TEXT)],
+    ids=["base-patch32", "large-patch14", "large-patch14-16-frames"],
 )
 def test_the_public_configurations(vision: dict[str, Any], rest: dict[str, Any]) -> None:
     """All names of tensors and their shapes, as the files have them."""
