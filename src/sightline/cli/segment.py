@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightline.cli.output import JsonOption, check_picture, one_line, write_json
-from sightline.errors import UsageError
+from sightline.errors import HubError, UsageError
 
 
 def command(
@@ -57,7 +57,11 @@ def command(
 
     from sightline.segment import Segmenter
 
-    found = Segmenter(model)(image, words, mode=mode, background=background, prompt=prompt)  # type: ignore[arg-type]
+    try:
+        segmenter = Segmenter(model)
+    except HubError as error:
+        raise HubError(f"{error} (here: --model FOLDER, or --model mini-groupvit)", error.reason) from error
+    found = segmenter(image, words, mode=mode, background=background, prompt=prompt)  # type: ignore[arg-type]
     rest = max(0.0, 1 - float(found.shares.sum()))
     lines = sorted(zip(found.shares.tolist(), found.classes, strict=True), key=lambda line: -line[0])
     if as_json:

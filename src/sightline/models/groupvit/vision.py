@@ -95,8 +95,11 @@ class GroupViTImageTower(Tower):
 
     @property
     def rows(self) -> int:
-        """Patches and group tokens of the first stage, which does most of the work."""
-        return self.vision_model.grid**2 + self.config.vision_config.num_group_tokens[0]
+        """Patches and group tokens of the first stage, which does most of the work, as rows of a ViT-B's width: for
+        products half as wide a batch takes twice as many."""
+        vision = self.config.vision_config
+        tokens = self.vision_model.grid**2 + vision.num_group_tokens[0]
+        return max(1, tokens * vision.hidden_size // 768)
 
     def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`pixel_values` (B, C, H, W) -> the pictures' vectors (B, P), not of unit length."""
