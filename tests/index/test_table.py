@@ -380,3 +380,11 @@ class AnyHistory(RuleBasedStateMachine):
 
 AnyHistory.TestCase.settings = settings(examples(15), stateful_step_count=12)
 TestAnyHistory = AnyHistory.TestCase
+
+
+def test_regions_that_do_not_fit_their_rows_are_damage(tmp_path):
+    model = ModelRecord("m", "f", 8, None, 3 + 2, (3, 4, 4))
+    assert ModelRecord.from_metadata(model.to_metadata()) == model
+    for regions in ("3x4x8", "3x4", "x", "3x4x4x4"):
+        with pytest.raises(ValueError):
+            ModelRecord.from_metadata(model.to_metadata() | {"sightline.model.regions": regions})

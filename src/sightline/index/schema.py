@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from sightline.models.regions import packed_rows
+
 VERSION = 2
 """Version of the row format. A table that says more was written by a newer Sightline; the first format had no films,
 and a writer brings it up to this one."""
@@ -43,7 +45,7 @@ class ModelRecord:
         """Raises KeyError or ValueError if the metadata is not a table's of ours."""
         count, *grid = map(int, metadata.get(_MODEL_KEYS["regions"], "0").split("x"))
         rows, columns = grid if count else (0, 0)
-        return cls(
+        record = cls(
             name=metadata[_MODEL_KEYS["name"]],
             fingerprint=metadata[_MODEL_KEYS["fingerprint"]],
             dim=int(metadata[_MODEL_KEYS["dim"]]),
@@ -51,6 +53,9 @@ class ModelRecord:
             summary=int(metadata.get(_MODEL_KEYS["summary"], 0)),
             regions=(count, rows, columns) if count else None,
         )
+        if record.regions and record.summary != packed_rows(record.regions, record.dim):
+            raise ValueError(f"{record.summary} rows for regions {record.regions}")
+        return record
 
 
 def version_of(metadata: dict[str, str]) -> int:
