@@ -1,4 +1,4 @@
-"""An open film: its packets and frames with their times. One stream of pictures; sound is never opened."""
+"""An open film: its packets and frames with their times. One stream of pictures; sound is never decoded."""
 
 import io
 import os
