@@ -23,7 +23,7 @@ OUTPUTS = ["loss", "logits_per_image", "logits_per_text", "text_embeds", "image_
 def random_config(seed: int) -> transformers.AlignConfig:
     rng = random.Random(seed)
     pick = rng.choice
-    heads, stages = pick([1, 2, 4]), pick([1, 2, 3, 4])
+    heads, stages = pick([1, 2, 4]), pick([1, 2, 3])
     widths = [pick([8, 16, 24, 40]) for _ in range(stages + 1)]
     vision = transformers.AlignVisionConfig(
         num_channels=pick([1, 3]),
