@@ -3,6 +3,7 @@ import random
 import re
 import shutil
 
+import pyarrow as pa
 import pytest
 
 from fakes import FakeEncoder
@@ -10,6 +11,7 @@ from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing
 from sightline.index import Table, fsck, lock, sync
 from sightline.index import batch as batch_module
 from sightline.index.folder import NAME, manifests
+from sightline.index.schema import ModelRecord, item_schema
 
 from .pictures import contents, draw
 from .test_table import MODEL, rows
@@ -148,6 +150,22 @@ def test_rows_that_cannot_be_right_go(tmp_path):
         2: "a" * 32,
         20: "b" * 32,
     }
+
+
+@pytest.mark.parametrize("regions", [None, (2, 2, 4)])
+def test_summaries_that_cannot_be_right_go(tmp_path, regions):
+    model = ModelRecord("fake", "f", 8, summary=3, regions=regions)
+    wrong = {4: float("nan"), 5: float("inf")} | ({6: 2.0, 7: -1.0} if regions else {})
+    table = Table.create(tmp_path, model)
+    for id in range(8):
+        row = rows([id], vector=[[1.0] + [0] * 7])
+        summary = pa.array([[5.0] * 16 + [1.0] * 7 + [wrong.get(id, 0.0)]], pa.list_(pa.float16(), 24))
+        columns = [summary if name == "summary" else row.column(name) for name in item_schema(model).names]
+        table.append(pa.table(columns, schema=item_schema(model)))
+    problems = fsck.check(tmp_path)
+    assert [problem.what for problem in problems] == ["its summary cannot be a model's"] * len(wrong)
+    assert fsck.repair(tmp_path) == problems
+    assert set(Table.open(tmp_path).columns(["id"]).column("id").to_pylist()) == set(range(8)) - wrong.keys()
 
 
 def test_leftovers_of_a_killed_writer_are_named_and_swept(damaged):

@@ -388,3 +388,7 @@ def test_regions_that_do_not_fit_their_rows_are_damage(tmp_path):
     for regions in ("3x4x8", "3x4", "x", "3x4x4x4"):
         with pytest.raises(ValueError):
             ModelRecord.from_metadata(model.to_metadata() | {"sightline.model.regions": regions})
+    table = Table.create(tmp_path, model)
+    table._dataset.update_schema_metadata({"sightline.model.dim": "0"})
+    with pytest.raises(IndexDamaged):
+        Table.open(tmp_path)

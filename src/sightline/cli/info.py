@@ -12,15 +12,14 @@ def command(index: IndexOption = None) -> None:
     """
     from sightline.index import Table
     from sightline.index.folder import LISTS
-    from sightline.index.schema import SUMMARY, item_schema
+    from sightline.index.schema import MOMENTS, SUMMARY, item_schema
 
     folder = index_folder(index)
     table = Table.open(folder)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     films = table.columns(["uri"], "kind = 'moment'").column("uri").to_pylist()
-    columns = [
-        f"{field.name} {field.type}" for field in item_schema(table.model) if field.name not in ("vector", SUMMARY)
-    ]
+    hidden = ("vector", SUMMARY, *[MOMENTS] * table.is_old)
+    columns = [f"{field.name} {field.type}" for field in item_schema(table.model) if field.name not in hidden]
     kept = "to score again" if table.model.regions is None else "for regions"
     lines = {
         "index": one_line(str(folder.absolute())),

@@ -48,7 +48,7 @@ def sightline(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", expose_value=False, help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Find pictures with words, and pictures with pictures.
+    """Find pictures and moments in film with words, and pictures with pictures.
 
     \b
     Examples:

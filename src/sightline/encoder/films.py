@@ -38,8 +38,8 @@ def check_film(given: Film, wanted: int | None) -> None:
         return
     if not isinstance(given, np.ndarray | list | tuple):
         raise UsageError(f"a {type(given).__name__} is no film: give a path, bytes, (path, start, end) or its frames")
-    if strange := next((one for one in given if not isinstance(one, Image.Image | np.ndarray)), None):
-        raise UsageError(f"a {type(strange).__name__} is no frame of a film: give PIL images or arrays")
+    if strange := [one for one in given if not isinstance(one, Image.Image | np.ndarray)]:
+        raise UsageError(f"a {type(strange[0]).__name__} is no frame of a film: give PIL images or arrays")
     if not len(given):
         raise UsageError("a film without a frame")
     if wanted is not None and len(given) != wanted:

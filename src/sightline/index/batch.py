@@ -68,7 +68,8 @@ class Batch:
         path, held = file[0][0].path, self._files[os.fspath(file[0][0].path)]
         vectors = [vector for _, vector in file if not isinstance(vector, SightlineError)]
         error = next((vector for _, vector in file if isinstance(vector, SightlineError)), None)
-        if error is None and not all(np.isfinite(vector).all() for vector in vectors):
+        numbers = [*vectors, *(item.summary for item, _ in file if item.summary is not None)]
+        if error is None and not all(np.isfinite(some).all() for some in numbers):
             error = ImageError(str(path), "the model gives no finite vector for it")
         if error is not None:
             self._summary.skipped.append((path, error.reason if isinstance(error, ImageError) else str(error)))

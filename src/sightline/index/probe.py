@@ -23,10 +23,12 @@ from typing import Any
 
 import lance
 import numpy as np
+import numpy.typing as npt
 
 from sightline.errors import IndexTooNew, SightlineError
 from sightline.index import faults
 from sightline.index.folder import NAME, manifests
+from sightline.index.schema import SUMMARY, ModelRecord
 from sightline.index.table import Table
 from sightline.index.uri import to_path
 
@@ -83,15 +85,20 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
 
 def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
     """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
+    model = ModelRecord.from_metadata(dataset.schema_metadata)
     for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=256).to_batches():
         batch.validate(full=True)
         matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
         unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite
+        kept = are_summaries(batch, model)
         names = ("_rowid", "id", "uri", "hash", "size", "width", "height", "kind", "start", "end")
         columns = (batch.column(name).to_pylist() for name in names)
-        for whole, address, row_id, uri, hash, size, width, height, kind, *times in zip(unit, *columns, strict=True):
+        for whole, known, address, row_id, uri, hash, size, width, height, kind, *times in zip(
+            unit, kept, *columns, strict=True
+        ):
             reason = (
                 "its vector is not of unit length" if not whole
+                else "its summary cannot be a model's" if not known
                 else "its uri is not an absolute path" if not is_path(uri)
                 else "its hash is none" if not re.fullmatch("[0-9a-f]{32}", hash)
                 else "its sizes are impossible" if size < 1 or width < 1 or height < 1
@@ -99,6 +106,18 @@ def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, flo
                 else ""
             )  # fmt: skip
             yield address, row_id, (uri, times[0]), reason
+
+
+def are_summaries(batch: Any, model: ModelRecord) -> npt.NDArray[np.bool_]:
+    """Of each row whether its summary is all numbers, and names no region that there is not."""
+    if not model.summary:
+        return np.ones(len(batch), bool)
+    rows = batch.column(SUMMARY).flatten().to_numpy().reshape(len(batch), -1)
+    kept: npt.NDArray[np.bool_] = np.isfinite(rows).all(axis=1)
+    if model.regions is not None:
+        owners = rows[:, model.regions[0] * model.dim :]
+        kept &= ((owners >= 0) & (owners < model.regions[0])).all(axis=1)
+    return kept
 
 
 def are_times(kind: str, start: float | None, end: float | None) -> bool:

@@ -59,7 +59,7 @@ class Table:
                 schema = schema.remove(schema.get_field_index(MOMENTS))
             whole = dataset.schema.equals(schema)
             self._names: list[str] = schema.names
-        except (KeyError, ValueError, OverflowError):
+        except (KeyError, ValueError, ArithmeticError):
             whole = False
         if not whole:
             raise IndexDamaged(f"{folder / NAME} lacks what Sightline wrote into it; {faults.repair(folder)}")

@@ -168,7 +168,14 @@ class Index:
         allow = None if where is None else table.ids_where(where)
         if not len(sample):
             return []
-        encoder, count = self._for(asked), self._candidates(asked, table, k, rescore)
+        # What cannot be had is said before a model is opened.
+        count = self._candidates(asked, table, k, rescore)
+        if regions and table.model.regions is None:
+            raise UsageError(
+                f"{table.folder}: no regions are kept in it; index the pictures into another folder with a GroupViT: "
+                "sightline index PATH --regions --index DIR --model mini-groupvit"
+            )
+        encoder = self._for(asked)
         vector = asked.vector(encoder, sample)
         if regions:
             return self._by_regions(encoder, vector, table, int(k), allow)
@@ -182,11 +189,6 @@ class Index:
     ) -> list[Result]:
         from sightline.search.regions import nearest, regions_of
 
-        if table.model.regions is None:
-            raise UsageError(
-                f"{table.folder}: no regions are kept in it; index the pictures into another folder with a GroupViT: "
-                "sightline index PATH --regions --index DIR --model mini-groupvit"
-            )
         scores, ids = nearest(table, vector, k, allow)
         return _results(table, scores, ids, regions_of(table, ids, vector, encoder.profile))
 
