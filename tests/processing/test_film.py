@@ -131,6 +131,17 @@ def test_references_are_decoded_but_others_left_out(monkeypatch):
     assert sum(skipped) >= 70
 
 
+@pytest.mark.parametrize("kind", ["mp4", "matroska"])
+def test_times_after_one_keyframe_share_a_decoder(kind, monkeypatch):
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    source = film(100, kind=kind, options=QUICK | {"g": 20, "bf": 0, "x264-params": "scenecut=0"})
+    with reel.Reel(source) as opened:
+        wanted = [opened.tick(i / 10) for i in (1, 5, 18, 22, 25, 41, 60, 79, 80, 99)]
+        first, second = module._groups(opened, wanted)
+        assert first + second == wanted
+        assert opened.keyframe(first[-1]) < opened.keyframe(second[0])
+
+
 @pytest.mark.parametrize("held", [0, 300, 2000])
 def test_few_packets_wait(held, monkeypatch):
     """In a film with a single keyframe, what waits is decoded before it is known whether it matters."""

@@ -1,8 +1,12 @@
 """A film's frames by time: exactly those that decoding all of it gives, with as little decoding as that needs."""
 
 import math
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain, groupby, pairwise
 
 import av
 from av import Packet, VideoFrame
@@ -24,14 +28,13 @@ def frames_at(source: Source, times: Sequence[float], short_side: int | None = N
     """
     if not all(map(math.isfinite, times)):
         raise ValueError("times must be finite numbers of seconds")
-    with Reel(source, short_side) as reel:
+    with Reel(source) as reel:
         wanted = [reel.tick(time) for time in times]
-        shown = {}
-        try:
-            for tick, frame in _by_keyframes(reel, sorted(set(wanted))):
-                shown[tick] = reel.picture(reel.still(frame))
-        except (_Doubt, av.FFmpegError, OSError):
-            pass
+        groups = _groups(reel, sorted(set(wanted)))
+    shown: dict[int, Image.Image] = {}
+    with ThreadPoolExecutor(max(len(groups), 1), "sightline-film") as pool:
+        for some in pool.map(lambda group: _known(source, short_side, group, len(groups) == 1), groups):
+            shown |= some
     left = sorted(set(wanted) - set(shown))
     if left:
         with Reel(source, short_side, threads="SLICE", count=1) as reel:
@@ -69,12 +72,36 @@ def duration(source: Source) -> float:
         return reel.seconds(end)
 
 
+_MOST = 4
+"""Decoders at a time: each keeps some twenty frames."""
+
 _HELD = 1 << 26
 """Bytes of packets that may wait for it to be known which of them matter."""
 
 
 class _Doubt(Exception):
     """The file isn't as its index or its marks say."""
+
+
+def _groups(reel: Reel, wanted: list[int]) -> list[list[int]]:
+    """Times for a decoder each; those after the same keyframe stay together, as far as there is an index."""
+    if reel.indexed and len(wanted) > 1:
+        with suppress(av.FFmpegError):
+            reel.seek(wanted[-1])  # only then Matroska's index is read
+    together = [list(group) for _, group in groupby(wanted, reel.keyframe)]
+    most = 1 if reel.pixels > 1 << 23 else min(os.cpu_count() or 1, _MOST, len(together))
+    ends = [len(together) * i // max(most, 1) for i in range(most + 1)]
+    return [list(chain(*together[begin:end])) for begin, end in pairwise(ends)]
+
+
+def _known(source: Source, short_side: int | None, wanted: list[int], alone: bool) -> dict[int, Image.Image]:
+    """The frames that can be had for certain from the keyframes before them."""
+    shown = {}
+    threads, count = ("AUTO", 0) if alone else ("SLICE", 1)
+    with Reel(source, short_side, threads=threads, count=count) as reel, suppress(_Doubt, av.FFmpegError, OSError):
+        for tick, frame in _by_keyframes(reel, wanted):
+            shown[tick] = reel.picture(reel.still(frame))
+    return shown
 
 
 def _in_order(reel: Reel, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:

@@ -67,7 +67,7 @@ class Darkroom:
                 width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
         if (width, height) != (frame.width, frame.height):
             kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
-            frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA)
+            frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA, threads=1)
         return Still(frame, turn, full_size)
 
     def picture(self, still: Still) -> Image.Image:
@@ -79,13 +79,15 @@ class Darkroom:
         return picture
 
     def _converted(self, frame: VideoFrame, mode: str) -> Image.Image:
-        plane = self._convert.reformat(frame, format={"RGB": "rgb24", "RGBA": "rgba"}[mode]).planes[0]
+        plane = self._convert.reformat(frame, format={"RGB": "rgb24", "RGBA": "rgba"}[mode], threads=1).planes[0]
         size = (plane.width, plane.height)
         return Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1)
 
     def look(self, still: Still) -> NDArray[np.uint8]:
         """The frame at a glance: (36, 64, 3) averages."""
-        small = self._look.reformat(still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+        small = self._look.reformat(
+            still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA, threads=1
+        ).to_ndarray()
         return small.astype(np.uint8, copy=False)
 
 
