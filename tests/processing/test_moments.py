@@ -142,7 +142,14 @@ def test_frames_stay_seconds_long():
     ticks = [0, 60, 61, 3600, 3602]
     source = encode([look(i) for i in range(5)], kind="matroska", ticks=ticks, base=1, rate=1)
     found = [(m.start, m.end, len(m.frames)) for m in moments(source, 3)]
-    assert [(start, end) for start, end, _ in found] == [(0, 1), (60, 61), (61, 62), (3600, 3601), (3602, 3603)]
+    assert [(start, end) for start, end, _ in found] == [(0, 1), (60, 61), (61, 62), (3600, 3602), (3602, 3603)]
+
+
+@pytest.mark.parametrize("rate", [1, 2, 5])
+def test_a_film_of_few_frames_a_second_moves_all_the_same(rate):
+    """A camera that pans: each frame is on show as long as a rest lasts, yet there is none."""
+    pictures = [look(1, 15 * i / rate, 0) for i in range(6 * rate)]
+    assert spans(pictures, rate=rate) == [(0.0, 6.0)]
 
 
 def test_frames_come_from_equal_parts():

@@ -111,12 +111,13 @@ def _shots(reel: Reel, frames: Iterator[tuple[int, tuple[Look, Still] | None]], 
     shot: _Shot | None = None  # the one on show; None while there is nothing new
     other: _Shot | None = None  # since a change that may be a flash
     last = before = resting = None  # the looks of the last frame, of that before the change, of the still picture
-    since = 0  # when the picture came to a rest
+    since, seen = 0, 0  # when the picture came to a rest, and in how many frames it was then seen
     for tick, taken in frames:
         if shot is not None and other is not None and (tick - other.start >= flash or taken is None):
             yield shot.ended(other.start)
             shot, other = (other if other.stills else None), None
-        if shot is not None and other is None and tick - since >= frozen:
+        # One frame alone tells no rest: in a film of one frame a second each is on show so long.
+        if shot is not None and other is None and tick - since >= (frozen if seen > 1 else longest):
             if shot.start <= since:  # else it began by a split, within the rest
                 yield shot.ended(since + frozen)
             shot = None
@@ -124,6 +125,7 @@ def _shots(reel: Reel, frames: Iterator[tuple[int, tuple[Look, Still] | None]], 
             break
         look, still = taken
         moved = resting is None or _difference(resting, look).max() > _STILL
+        seen = 1 if moved else seen + 1
         if moved:
             since, resting = tick, look
         visible = _is_visible(look)

@@ -1,0 +1,112 @@
+"""The four families at their public base sizes, beside one another: size, speed, memory; X-CLIP by its frames.
+
+python benchmarks/side_by_side.py [--inputs 16] [--rounds 5]
+
+Weights are random, towers are opened as the encoder opens them (bfloat16 where the machine has it), inputs lie ready.
+Speeds are ratios to CLIP's in the same run. Memory is that of a process of its own that opens one tower and embeds: its
+peak above what importing takes.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import in_turn, ratio, report
+from torch import Tensor
+
+from sightline.encoder.encoder import ROWS
+from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
+from sightline.encoder.pipeline import batches, ordered_map
+from sightline.files import write_json
+from sightline.models import FAMILIES, family_of
+from sightline.models.pretrained import Tower
+
+SIDES = {"align": 289}
+FRAMES = (8, 16, 32)
+DTYPE = pick_dtype("auto", torch.device("cpu"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inputs", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.memory:
+        return memory(given.memory, given.inputs)
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folders = {}
+        for model_type in FAMILIES:
+            folders[model_type] = save(Path(name) / model_type, model_type, {})
+            model = FAMILIES[model_type].model
+            with torch.device("meta"):
+                figures[f"{model_type}, million parameters"] = (
+                    model(FAMILIES[model_type].config()).num_parameters() / 1e6
+                )
+        for frames in FRAMES[1:]:
+            folders[f"xclip, {frames} frames"] = save(
+                Path(name) / f"xclip{frames}", "xclip", {"vision_config": {"num_frames": frames}}
+            )
+        towers = {key: family_of(folder).image.for_encoding(folder, DTYPE) for key, folder in folders.items()}
+        images = {key: partial(embed, tower, inputs(key, tower, given.inputs)) for key, tower in towers.items()}
+        taken = in_turn({key: lambda _, work=work: work() for key, work in images.items()}, range(given.rounds + 1))
+        for key in images:
+            figures[f"{key}, an image's (film's) time against CLIP's"] = ratio(taken, key, "clip")
+            figures[f"{key}, vectors a second"] = given.inputs / sorted(taken[key])[len(taken[key]) // 2]
+        texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in FAMILIES}
+        ids = torch.randint(1, 9, (given.inputs, 16))
+        words = {key: partial(embed_words, tower, ids) for key, tower in texts.items()}
+        taken = in_turn({key: lambda _, work=work: work() for key, work in words.items()}, range(4 * given.rounds + 1))
+        for key in words:
+            figures[f"{key}, a text's time against CLIP's"] = ratio(taken, key, "clip")
+        for key, folder in folders.items():
+            command = [sys.executable, __file__, "--memory", str(folder), "--inputs", str(given.inputs)]
+            figures[f"{key}, MB above importing"] = float(subprocess.check_output(command))
+    report(__file__, figures)
+
+
+def save(folder: Path, model_type: str, settings: dict[str, Any]) -> Path:
+    family = FAMILIES[model_type]
+    family.model(family.config.from_dict(settings)).eval().save_pretrained(folder)
+    write_json(folder / "preprocessor_config.json", {})
+    return folder
+
+
+def inputs(key: str, tower: Tower, count: int) -> Tensor:
+    side = SIDES.get(key, 224)
+    frames = (tower.frames,) if tower.frames > 1 else ()
+    return torch.randn(count, *frames, 3, side, side).to(DTYPE)
+
+
+def embed(tower: Tower, pixels: Tensor) -> None:
+    """A batch on each core, as the encoder does it."""
+
+    def work(rows: list[int]) -> Tensor:
+        with torch.inference_mode():
+            return tower.embed(pixels[rows])
+
+    groups = list(batches(range(len(pixels)), max(1, ROWS // tower.rows)))
+    list(ordered_map(work, groups, one_core_threads(cores()), cores() + 1))
+
+
+def embed_words(tower: Tower, ids: Tensor) -> None:
+    with torch.inference_mode():
+        tower.embed(ids, torch.ones_like(ids))
+
+
+def memory(folder: Path, count: int) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tower = family_of(folder).image.for_encoding(folder, DTYPE)
+    embed(tower, inputs(folder.name, tower, count))
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+
+
+if __name__ == "__main__":
+    main()
