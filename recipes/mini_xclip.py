@@ -5,8 +5,11 @@
 
 It begins with what "mini" knows of colours, shapes and words, its patches merged four to one, as eight frames cost
 eight times a picture. A batch of films holds the same scenes with several motions each: nothing but the motion tells
-them apart. Every fourth batch is of stills, pictures shown for eight frames. The loss is that of the texts as the films
-prompt them plus that of the texts alone, so that a search may go by plain cosines first.
+them apart. The loss is that of the texts as the films prompt them plus that of the texts alone, so that a search may go
+by plain cosines first. Two kinds of linear heads, thrown away in the end, make the learning quick: one for both towers'
+vectors has to name the motion, and one for single frames has to say where things are. From the second stage on these
+are also learned from other pictures, more diverse than the frames of a few films. One thread, on a busy machine;
+about half an hour of its time.
 """
 
 import argparse
@@ -18,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL.Image import Image
-from sightline.models.xclip.prompts import score
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,7 +29,6 @@ from training import (
     CLIP_PIXELS,
     SEED,
     SIZE,
-    Batch,
     Stage,
     drawn,
     fit,
@@ -42,19 +43,34 @@ from vocabulary import END, byte_pairs, clip_settings
 from sightline import CLIPModel, XCLIPConfig, XCLIPModel, XCLIPProcessor, scenes
 from sightline.checkpoint.names import PACKAGED
 from sightline.metrics import ranks, recall_at
+from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
 from sightline.scenes import MOTIONS, films
 
-FILMS, STILLS = 3_000, 15_000
+FILMS = 3_000
 FRAMES = 8
 PATCH = 16
 TOKENS = 64
-BATCH, WAYS = 64, 4  # films in a batch, and with how many motions each of its scenes is there
 # Each scene is drawn with every motion that is not another one backwards.
 DRAWN = ("left", "up", "grows", "appears", "spins", "bounces")
 BACKWARDS = {"right": "left", "down": "up", "shrinks": "grows", "vanishes": "appears"}
 
-STAGES = {"films": Stage(900, 60, 1.2e-3, ("moving",))}
+
+@dataclass(frozen=True)
+class Films(Stage):
+    """`batch`: films; `ways`: with how many motions each scene of a batch is there; `medley`: pictures beside them,
+    no two of one scene, from which only layouts are learned."""
+
+    batch: int = 32
+    ways: int = 2
+    medley: int = 64
+
+
+STAGES = {
+    "films": Films(1_500, 60, 4e-4, ways=4, medley=0),
+    "films-2": Films(600, 60, 4e-4, seed=SEED + 1),
+    "films-3": Films(600, 60, 4e-4, seed=SEED + 2),
+}
 
 
 # --- data
@@ -70,78 +86,72 @@ def in_every_way(index: int) -> np.ndarray:
     return np.stack([np.stack([np.asarray(frame) for frame in way]) for way in ways])
 
 
-def layout(one: scenes.Film) -> np.ndarray:
-    """(FRAMES, 4): of all things in each frame, the sums of 1, of x and y from the middle, and of radii; about -1 to 1.
+def layout(things: Sequence[scenes.Thing]) -> tuple[float, ...]:
+    """Of a frame's things the sums of 1, of x and y from the middle, and of radii, in units that make them about -1 to
+    1. They are easily seen in single frames, and how they change over time tells nearly all motions."""
+    parts = [(1.0, (t.x - 0.5) / 0.2, (t.y - 0.5) / 0.2, t.radius / 0.1) for t in things]
+    return tuple(map(sum, zip(*parts, strict=True))) if parts else (0.0,) * 4
 
-    These sums are easily seen in single frames, and how they change over time tells all motions.
-    """
-    still = one.scene.things[:-1]
-    rows = []
-    for i in range(FRAMES):
-        thing = one.at((i + 0.5) / FRAMES)
-        things = (*still, thing) if thing else still
-        rows.append([(1, (t.x - 0.5) / 0.2, (t.y - 0.5) / 0.2, t.radius / 0.1) for t in things] or [(0,) * 4])
-    return np.array([np.sum(row, axis=0) for row in rows], np.float32)
+
+def over_time(one: scenes.Film) -> list[tuple[scenes.Thing, ...]]:
+    """What is in each frame."""
+    moving = [one.at((i + 0.5) / FRAMES) for i in range(FRAMES)]
+    return [(*one.scene.things[:-1], thing) if thing else one.scene.things[:-1] for thing in moving]
 
 
 @dataclass(frozen=True)
-class Films(Batch):
-    """`pixels` (BATCH, FRAMES, 3, SIZE, SIZE); of films that move, the motions' numbers (BATCH,) and the
-    layouts of their frames (BATCH, FRAMES, 4)."""
+class Shown:
+    """Films (B, FRAMES, 3, SIZE, SIZE) in -1..1, their texts (B, length of the longest) and motions' numbers (B,); the
+    medley, cut into films in the same way; the layouts of all frames (films, FRAMES, 4), first the films', then the
+    medley's."""
 
+    films: Tensor
+    ids: Tensor
     motions: Tensor
+    medley: Tensor
     layouts: Tensor
 
 
 class Batches:
-    """Endless batches, their kinds in turn."""
+    """Endless batches: some scenes with some motions each, and a medley of pictures."""
 
-    def __init__(self, stage: Stage, tokenizer: Tokenizer, cache: Path) -> None:
-        self.kinds, self.pad = stage.kinds, tokenizer.token_to_id(END)
+    def __init__(self, stage: Films, tokenizer: Tokenizer, cache: Path) -> None:
+        self.stage, self.scenes, self.tokenizer = stage, stage.batch // stage.ways, tokenizer
         self.rng = np.random.default_rng(stage.seed)
-        self.films = drawn(cache / f"films-{SEED}-{FILMS}.npy", in_every_way, range(FILMS))
-        self.stills = pictures(cache)
+        self.drawn = drawn(cache / f"films-{SEED}-{FILMS}.npy", in_every_way, range(FILMS))
+        self.films = [film(i) for i in range(FILMS)]
+        self.pictures = pictures(cache)
 
-        def encoded(one: scenes.Film | scenes.Scene) -> list[list[int]]:
-            return [e.ids for e in tokenizer.encode_batch(list(one.captions))]
-
-        told = [film(i) for i in range(FILMS)]
-        self.told = [{motion: encoded(replace(one, motion=motion)) for motion in MOTIONS} for one in told]
-        self.layouts = [{motion: layout(replace(one, motion=motion)) for motion in MOTIONS} for one in told]
-        self.described = [encoded(scene(i)) for i in range(STILLS)]
-
-    def __call__(self, step: int) -> Films:
-        kind = self.kinds[step % len(self.kinds)]
-        if kind == "still":
-            rows = np.sort(self.rng.choice(STILLS, BATCH, replace=False))
-            shown = np.repeat(self.stills[rows], FRAMES, axis=0)
-            texts, motions = [self.described[row] for row in rows], []
-        else:
-            rows = np.sort(self.rng.choice(FILMS, BATCH // WAYS, replace=False)).repeat(WAYS)
-            chosen = [self.rng.choice(tuple(MOTIONS), WAYS, replace=False) for _ in range(BATCH // WAYS)]
-            motions = [str(motion) for group in chosen for motion in group]
-            shown = np.concatenate([self.frames(*pair) for pair in zip(rows, motions, strict=True)])
-            texts = [self.told[row][motion] for row, motion in zip(rows, motions, strict=True)]
-        complete = self.rng.random(BATCH) < 0.6
-        ids = [
-            all_of_one[self.rng.integers(4) if whole else self.rng.integers(4, len(all_of_one))]
-            for all_of_one, whole in zip(texts, complete, strict=True)
+    def __call__(self) -> Shown:
+        rng = self.rng
+        rows = np.sort(rng.choice(FILMS, self.scenes, replace=False)).repeat(self.stage.ways)
+        ways = [rng.choice(tuple(MOTIONS), self.stage.ways, replace=False) for _ in range(self.scenes)]
+        motions = [str(motion) for group in ways for motion in group]
+        told = [replace(self.films[row], motion=motion) for row, motion in zip(rows, motions, strict=True)]
+        complete = rng.random(len(told)) < 0.6
+        texts = [
+            one.captions[rng.integers(4) if whole else rng.integers(4, len(one.captions))]
+            for one, whole in zip(told, complete, strict=True)
         ]
-        pixels = varied(shown, self.rng).unflatten(0, (BATCH, FRAMES))
-        layouts = [self.layouts[row][motion] for row, motion in zip(rows, motions, strict=False)]
-        return Films(
-            kind,
-            pixels,
-            padded(ids, self.pad),
-            torch.from_numpy(rows),
-            torch.from_numpy(complete),
+        shown = np.concatenate([self.frames(*pair) for pair in zip(rows, motions, strict=True)])
+        moving = varied(shown, rng, FRAMES).unflatten(0, (-1, FRAMES))
+        others, medley = np.array([], int), moving[:0]
+        if self.stage.medley:
+            others = np.sort(rng.choice(len(self.pictures), self.stage.medley, replace=False))
+            medley = varied(self.pictures[others], rng).unflatten(0, (-1, FRAMES))
+        places = [layout(things) for one in told for things in over_time(one)]
+        places += [layout(scene(int(other)).things) for other in others]
+        return Shown(
+            moving,
+            padded([e.ids for e in self.tokenizer.encode_batch(texts)], self.tokenizer.token_to_id(END)),
             torch.tensor([list(MOTIONS).index(motion) for motion in motions]),
-            torch.from_numpy(np.array(layouts)),
+            medley,
+            torch.tensor(places).unflatten(0, (-1, FRAMES)),
         )
 
     def frames(self, row: int, motion: str) -> np.ndarray:
         forward = BACKWARDS.get(motion, motion)
-        found = self.films[row, DRAWN.index(forward)]
+        found = self.drawn[row, DRAWN.index(forward)]
         return found if motion == forward else found[::-1]
 
 
@@ -222,28 +232,28 @@ def train(folder: Path, name: str, cache: Path) -> None:
     print(f"{name}: {model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens")
 
     def losses(step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = batches(step)
+        batch = batches()
         with torch.autocast("cpu", torch.bfloat16):
-            watched = model.vision_model(batch.pixels)
-            seen = model.visual_projection(watched.pooler_output).unflatten(0, (BATCH, FRAMES)).float()
-            found = model.integrate(watched.pooler_output).pooler_output.float()
-            summaries = model.summarise(watched.last_hidden_state).float()
+            frames = model.vision_model(torch.cat([batch.films, batch.medley]))
+            seen = model.visual_projection(frames.pooler_output).unflatten(0, (-1, FRAMES)).float()
+            own = len(batch.motions) * FRAMES
+            found = model.integrate(frames.pooler_output[:own]).pooler_output.float()
+            summaries = model.summarise(frames.last_hidden_state[:own]).float()
             texts = model.get_text_features(batch.ids).pooler_output.float()
-        logits = score(model.prompts_generator, model.scale, texts, found, summaries)[0]
+        logits = model.scale * similarity(texts + model.prompts_generator(texts, summaries), found)[0]
         prompted = contrastive_loss(logits)
         plain = contrastive_loss(model.scale * F.normalize(found, dim=-1) @ F.normalize(texts, dim=-1).t())
-        figures = {batch.kind: prompted.item(), f"{batch.kind} plain": plain.item()}
-        loss = prompted + plain
-        if batch.kind == "moving":
-            named = F.cross_entropy(naming(found), batch.motions), F.cross_entropy(naming(texts), batch.motions)
-            off = (placing(seen) - batch.layouts).square().mean(dim=(0, 1))
-            loss = loss + sum(named) + 2 * off.sum()
-            siblings = logits.detach().view(BATCH // WAYS, WAYS, BATCH // WAYS, WAYS).diagonal(dim1=0, dim2=2)
-            right = siblings.argmax(dim=1) == torch.arange(WAYS)[:, None]
-            figures["right of siblings"] = right.float().mean().item()
-            figures["naming seen"], figures["naming read"] = (value.item() for value in named)
-            figures.update(zip(("count", "x", "y", "size"), off.tolist(), strict=True))
-        return loss, figures | {"scale": model.scale.item()}
+        named, read = F.cross_entropy(naming(found), batch.motions), F.cross_entropy(naming(texts), batch.motions)
+        off = (placing(seen) - batch.layouts).square().mean(dim=(0, 1))
+        # Of the films that show the same scene: how often the text with the right motion wins.
+        siblings = (
+            logits.detach().unflatten(1, (-1, stage.ways)).unflatten(0, (-1, stage.ways)).diagonal(dim1=0, dim2=2)
+        )
+        right = (siblings.argmax(dim=1) == torch.arange(stage.ways)[:, None]).float().mean()
+        figures = {"prompted": prompted, "plain": plain, "right of siblings": right, "naming seen": named}
+        figures |= {"naming read": read, "scale": model.scale}
+        figures |= dict(zip(("count", "x", "y", "size"), off, strict=True))
+        return prompted + plain + named + read + 2 * off.sum(), {name: v.item() for name, v in figures.items()}
 
     fit(model, stage, losses, lambda: model.logit_scale.clamp_(max=math.log(100)), heads)
     pixels = {**CLIP_PIXELS, "image_processor_type": "VideoMAEImageProcessor"}
@@ -257,6 +267,7 @@ def train(folder: Path, name: str, cache: Path) -> None:
 def evaluate(folder: Path) -> None:
     tests = films.distinct(1_000, seed=1)
     model = XCLIPModel.from_pretrained(folder, dtype="float32").eval()
+    rescorer = XCLIPRescorer.from_pretrained(folder, dtype="float32").eval()
     processor = XCLIPProcessor.from_pretrained(folder)
 
     def read(captions: Sequence[str]) -> Tensor:
@@ -279,7 +290,7 @@ def evaluate(folder: Path) -> None:
     def motions(found: Tensor, summaries: Tensor) -> np.ndarray:
         return np.array(
             [
-                score(model.prompts_generator, model.scale, way, film[None], patches[None])[0].argmax().item()
+                rescorer(way, film[None], patches[None]).argmax().item()
                 for way, film, patches in zip(ways, found, summaries, strict=True)
             ]
         )
@@ -299,12 +310,7 @@ def evaluate(folder: Path) -> None:
 
     texts = read([one.caption for one in tests])
     first = (F.normalize(watched[0], dim=-1) @ F.normalize(texts, dim=-1).t()).numpy()
-    full = torch.cat(
-        [
-            score(model.prompts_generator, model.scale, texts, *part)[0]
-            for part in zip(*(one.split(50) for one in watched), strict=True)
-        ]
-    ).numpy()
+    full = rescorer(texts, *watched).numpy()
     answers = list(range(len(tests)))
     for name, scores in (("", full), (" without prompts", first)):
         t2v, v2t = ranks(scores.T, answers), ranks(scores, answers)

@@ -105,15 +105,16 @@ def pictures(cache: Path) -> np.ndarray:
     return drawn(cache / f"mini-{SEED}-0-{SCENES}.npy", picture, range(SCENES))
 
 
-def varied(drawn: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+def varied(drawn: np.ndarray, rng: np.random.Generator, frames: int = 1) -> torch.Tensor:
     """uint8 (B, SIZE, SIZE, 3) to (B, 3, SIZE, SIZE) in -1..1, shifted a few pixels and differently exposed.
 
-    No mirror: left is not right.
+    So many `frames` in a row are of one film, and exposed alike. No mirror: left is not right.
     """
     pixels = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
     dy, dx = rng.integers(0, 5, 2)
     pixels = nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")[:, :, dy : dy + SIZE, dx : dx + SIZE]
-    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(drawn), 3, 1, 1)).astype(np.float32))
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(drawn) // frames, 3, 1, 1)).astype(np.float32))
+    gain = gain.repeat_interleave(frames, dim=0)
     return (pixels * gain).clamp(0, 1) * 2 - 1
 
 
