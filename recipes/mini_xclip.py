@@ -69,7 +69,7 @@ class Films(Stage):
 STAGES = {
     "films": Films(1_500, 60, 4e-4, ways=4, medley=0),
     "films-2": Films(600, 60, 4e-4, seed=SEED + 1),
-    "films-3": Films(600, 60, 4e-4, seed=SEED + 2),
+    "films-3": Films(500, 40, 4e-4, seed=SEED + 2),
 }
 
 
