@@ -127,8 +127,8 @@ def _nothing(reel: Reel) -> FilmError:
 def _by_keyframes(reel: Reel, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
     """The same from the keyframe before each time. Raises _Doubt as soon as something isn't as it should be."""
     run = _Run(reel)
-    for want in wanted:
-        yield want, run.shown(want)
+    for want, following in zip(wanted, [*wanted[1:], None], strict=True):
+        yield want, run.shown(want, following)
 
 
 class _Run:
@@ -155,7 +155,8 @@ class _Run:
         # A keyframe that an edit list hides never comes out; the table that calls it one is the most reliable there is.
         self.sound = not self.reel.marks_keyframes or (key is not None and key.is_discard)
 
-    def shown(self, want: int) -> VideoFrame:
+    def shown(self, want: int, following: int | None) -> VideoFrame:
+        """`following`: the next time that will be asked for."""
         self._jump(want)
         self._gather(want)
         if self.key is None or not self.ticks:
@@ -167,7 +168,7 @@ class _Run:
             if not self.waiting and not self.over:
                 self._take(next(self.packets, None))
             elif self.waiting:
-                self._decode(tick)
+                self._decode(tick, following)
             elif not self.drained:
                 self.drained = True
                 self._keep(self.reel.decode(None), tick)
@@ -212,7 +213,7 @@ class _Run:
             self.begun = True
             self._take(packet)
             while self.held > _HELD:
-                self._decode(want, skip=False)
+                self._decode(want, None, skip=False)
 
     def _starts(self, packet: Packet, want: int) -> bool:
         return packet.is_keyframe and packet.pts is not None and (packet.pts <= want or not self.begun)
@@ -232,10 +233,13 @@ class _Run:
         if not packet.is_discard:
             self.ticks.add(packet.pts)
 
-    def _decode(self, want: int, skip: bool = True) -> None:
+    def _decode(self, want: int, following: int | None, skip: bool = True) -> None:
         packet = self.waiting.popleft()
         self.held -= packet.size
-        self._keep(self.reel.decode(packet, skip and packet.pts < want), want)
+        # One that is over before the next time needs not come out either, but perhaps those that push out the wanted.
+        over = following is not None and any(packet.pts < tick <= following for tick in self.ticks)
+        unwanted = packet.pts < want or (over and packet.pts > want)
+        self._keep(self.reel.decode(packet, skip and unwanted), want)
 
     def _keep(self, frames: list[VideoFrame], want: int) -> None:
         for frame in frames:
