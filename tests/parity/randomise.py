@@ -5,11 +5,14 @@ from torch import nn
 
 
 def randomise(model: nn.Module, seed: int) -> nn.Module:
-    """Every parameter and every floating-point buffer random, at a scale that keeps activations in range."""
+    """Every parameter and every floating-point buffer random, at a scale that keeps activations in range; batch norms
+    have counted some batches. Other whole numbers (positions) stay."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if not tensor.is_floating_point():
+                if name.endswith("num_batches_tracked"):
+                    tensor.fill_(seed + 3)
                 continue
             noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
             if tensor.ndim < 2:

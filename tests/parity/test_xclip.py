@@ -39,6 +39,7 @@ def random_config(seed: int) -> transformers.XCLIPConfig:
             "layer_norm_eps": pick([1e-5, 1e-6, 1e-3]),
             # Pooling is at the highest id whatever stands here.
             "eos_token_id": pick([2, vocab - 1, vocab - 3]),
+            "attention_dropout": pick([0.0, 0.2]),
         },
         vision_config={
             "hidden_size": vision_heads * pick([4, 8, 16]),
@@ -56,11 +57,14 @@ def random_config(seed: int) -> transformers.XCLIPConfig:
             "hidden_act": pick(["quick_gelu", "gelu", "gelu_pytorch_tanh"]),
             "layer_norm_eps": pick([1e-5, 1e-6, 1e-3]),
             "drop_path_rate": pick([0.0, 0.3]),
+            "attention_dropout": pick([0.0, 0.2]),
         },
         projection_dim=projection,
         prompt_layers=pick([1, 2, 3]),
         prompt_hidden_act=pick(["quick_gelu", "gelu"]),
         prompt_num_attention_heads=prompt_heads,
+        prompt_attention_dropout=pick([0.0, 0.3]),
+        prompt_projection_dropout=pick([0.0, 0.1]),
         logit_scale_init_value=pick([0.0, 2.6592]),
     )
 
@@ -122,7 +126,7 @@ def test_parity(seed: int, tmp_path: Path) -> None:
     inputs["pixel_values"] = pixels.double()
 
     def loss(model: Any) -> Tensor:
-        torch.manual_seed(seed)  # the same films keep or lose the same messages
+        torch.manual_seed(seed)  # of dropout; the same films keep or lose the same messages
         out = model(**inputs, return_loss=True)
         losses.append(out.loss.detach())
         return out.loss

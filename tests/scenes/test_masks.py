@@ -61,7 +61,7 @@ def test_what_is_in_a_ring() -> None:
 
 
 def test_things_cut_off_by_the_edge() -> None:
-    """A film's things come in from outside."""
+    """Whatever a scene made by hand holds: partly or wholly outside."""
     for x, y in ((0.0, 0.0), (1.0, 0.5), (0.5, -0.1)):
         thing = Thing("circle", "red", "large", "plain", x, y, 0.0)
         seen = Scene((thing,), "paper", "day", 1).mask(100)

@@ -1,6 +1,7 @@
 """Configs: frozen dataclasses that read and write a checkpoint's `config.json`."""
 
 import dataclasses
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -39,9 +40,14 @@ class Config:
         for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if kind is float and type(value) is int:
-                object.__setattr__(self, name, float(value))
+                value = float(value)
+                object.__setattr__(self, name, value)
             elif kind in (int, float, str) and type(value) is not kind:
                 raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected {kind.__name__}")
+            if kind is float and not math.isfinite(value):
+                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected a finite number")
+            if kind is float and "drop" in name and not 0 <= value < 1:  # the share that training leaves out
+                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, not in [0, 1)")
             # Whatever is no token's id counts something; a model of a billion layers would never be built.
             most = 1 << 10 if name.endswith("_layers") else 1 << 24
             if kind is int and not name.endswith("_id") and not 0 < value <= most:

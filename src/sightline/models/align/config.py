@@ -37,8 +37,6 @@ class AlignTextConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
-        _check_rate(self, "hidden_dropout_prob")
-        _check_rate(self, "attention_probs_dropout_prob")
         pad = self.pad_token_id
         if pad is not None and (type(pad) is not int or not 0 <= pad < self.vocab_size):
             raise CheckpointError(f"{self.model_type} config: pad_token_id is {pad!r}, vocab_size {self.vocab_size}")
@@ -92,7 +90,6 @@ class AlignVisionConfig(Config):
         for name in (*_STAGES, "depthwise_padding"):
             _check_numbers(self, name)
         super().__post_init__()
-        _check_rate(self, "drop_connect_rate")
         if self.pooling_type not in ("mean", "max"):
             raise CheckpointError(f"{self.model_type} config: pooling_type is {self.pooling_type!r}, not mean or max")
         if len({len(getattr(self, name)) for name in _STAGES}) > 1 or not self.strides:
@@ -149,11 +146,6 @@ class AlignConfig(PairConfig):
                 f"{self.model_type} config: projection_dim is {self.projection_dim}, but pictures' features, which are "
                 f"not projected, are {self.vision_config.width} wide"
             )
-
-
-def _check_rate(config: Config, name: str) -> None:
-    if not 0 <= getattr(config, name) <= 1:
-        raise CheckpointError(f"{config.model_type} config: {name} is {getattr(config, name)!r}, expected 0 to 1")
 
 
 def _check_numbers(config: Config, name: str) -> None:

@@ -70,7 +70,6 @@ class XCLIPVisionConfig(Config):
         check_heads(f"{self.model_type} mit", self.mit_hidden_size, self.mit_num_attention_heads)
         if self.patch_size > self.image_size:
             raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
-        _check_rates(self, "attention_dropout", "drop_path_rate")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -108,17 +107,9 @@ class XCLIPConfig(PairConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_rates(self, "prompt_attention_dropout", "prompt_projection_dropout")
         check_heads(f"{self.model_type} prompt", self.projection_dim, self.prompt_num_attention_heads)
         if self.vision_config.mit_hidden_size != self.projection_dim:
             raise CheckpointError(
                 f"{self.model_type} config: mit_hidden_size {self.vision_config.mit_hidden_size} and "
                 f"projection_dim {self.projection_dim} must be one number"
             )
-
-
-def _check_rates(config: Config, *names: str) -> None:
-    """Raises `CheckpointError` for a share of what is dropped that leaves nothing, or is none."""
-    for name in names:
-        if not 0 <= getattr(config, name) < 1:
-            raise CheckpointError(f"{config.model_type} config: {name} is {getattr(config, name)}, not in [0, 1)")
