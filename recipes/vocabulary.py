@@ -63,7 +63,11 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def word_pieces(captions: Iterable[str], tokens: int) -> Tokenizer:
-    """BERT's kind of tokenizer (cleaned, lower case without accents, WordPiece), texts cut at `tokens`."""
+    """BERT's kind of tokenizer (cleaned, lower case without accents, WordPiece), texts cut at `tokens`.
+
+    Between equally frequent pairs the library chooses by chance: from run to run pieces inside words differ. The words
+    that captions consist of are whole tokens; in three runs they had the same ids.
+    """
 
     def tokenizer(model: models.WordPiece) -> Tokenizer:
         made = Tokenizer(model)
