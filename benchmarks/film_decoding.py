@@ -119,8 +119,9 @@ def beginning(film: Path, into: Path, seconds: int) -> None:
     with av.open(str(film)) as given, av.open(str(into), "w") as out:
         stream = out.add_stream_from_template(given.streams.video[0])
         for packet in islice(given.demux(video=0), seconds * RATE):
-            packet.stream = stream
-            out.mux(packet)
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
 
 
 def draw(film: Path, photos: list[Path]) -> None:
