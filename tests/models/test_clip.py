@@ -316,6 +316,9 @@ def test_the_script_s_other_lines(model: CLIPModel) -> None:
     ]
     assert out["logits_per_image"] is out[0]
     assert len(out.to_tuple()) == len(out) == 6
+    plain = twin(IDS, pixels(), MASK, return_dict=False)
+    assert isinstance(plain, tuple)
+    assert all(torch.equal(a, b) for a, b in zip(plain[:4], out.to_tuple()[:4], strict=True))
     with pytest.raises(KeyError):
         out["loss"]
 

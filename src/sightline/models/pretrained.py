@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -34,6 +34,11 @@ class PretrainedModel(nn.Module):
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
     config: Config
+
+    def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
+        """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
+        out = super().__call__(*args, **kwargs)
+        return out.to_tuple() if return_dict is False else out
 
     @classmethod
     def from_pretrained(
