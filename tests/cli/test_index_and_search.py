@@ -151,7 +151,7 @@ def test_an_index_keeps_its_model(run, indexed):
 
 
 def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sightline.index.sync", stop)
