@@ -88,9 +88,11 @@ def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
     options = {"cwd": tmp_path, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}, "text": True, "timeout": 300}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, **options)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "24 added" in ran.stdout
-    assert ran.stdout.count("$ sightline search") == 4
-    assert (tmp_path / "demo" / "found.html").read_text(encoding="utf-8").count("<li") == 4 * 5
+    assert "25 added" in ran.stdout
+    assert ran.stdout.count("$ sightline search") == 5
+    assert "film.mp4 0:04-0:06" in ran.stdout.split("$ sightline search")[-1].splitlines()[1]
+    assert (tmp_path / "demo" / "segmented.png").exists()
+    assert (tmp_path / "demo" / "found.html").read_text(encoding="utf-8").count("<li") == 5 * 5 + 1
 
     *scenes, _ = distinct(25, demo.SEED)
     command = [PROGRAM, "search", scenes[6].caption, "-k", "3", "--json", "--index", "demo/index"]

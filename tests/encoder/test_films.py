@@ -135,6 +135,8 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
                 encoder.encode_videos(one)
         with pytest.raises(FilmError, match=r"empty\.mp4"):
             encoder.encode_videos([path, tmp_path / "empty.mp4"])
+        with pytest.raises(FilmError, match="it ends at"):
+            encoder.encode_videos([(path, 2000.0, 2001.0)])
         with pytest.raises(FilmError, match=r"none\.mp4"):
             encoder.encode_videos([tmp_path / "none.mp4"])
         with pytest.raises(FilmError):

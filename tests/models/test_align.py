@@ -330,3 +330,10 @@ def test_fresh_weights() -> None:
     assert model.text_model.token_embedding.weight.std().item() == pytest.approx(0.02, rel=0.02)
     assert not model.text_model.token_embedding.weight[0].any()
     assert model.scale == 1
+
+
+def test_half_precision_takes_the_processor_s_pixels() -> None:
+    """A checkpoint kept in float16 is opened in it; what the processor gives is float32."""
+    model = AlignModel(CONFIG).half().eval()
+    with torch.no_grad():
+        assert model(IDS, pixels(), MASK).logits_per_image.dtype == torch.float16

@@ -108,7 +108,8 @@ def _fetch(
         validate_repo_id(name)
     except errors.HFValidationError as error:
         raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
-    way_out = 'To go on offline, name a folder that holds the checkpoint, or "mini", the small model in the package.'
+    ours = ", ".join(packaged())
+    way_out = f"To go on offline, name a folder that holds the checkpoint, or a model in the package: {ours}."
     # A commit never changes: what the cache holds of it needs no asking.
     if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
         return folder

@@ -1,4 +1,4 @@
-"""`sightline demo`: a gallery of drawn scenes, indexed and searched, with nothing to download."""
+"""`sightline demo`: a gallery of drawn scenes and a film, indexed, searched and segmented, with nothing to download."""
 
 import shlex
 import shutil
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import bar, one_line
+from sightline.cli.output import bar, one_line, times
 
 if TYPE_CHECKING:
     from sightline.scenes import Scene
+    from sightline.scenes.films import Film
+    from sightline.search.sheet import Section
 
 FOLDER = Path("demo")
 PICTURES, SIDE, SEED = 300, 256, 1
@@ -24,14 +26,14 @@ Every command has --help. With your own photos:
   {sightline} search "grandma on a red bicycle" --html found.html
 
 The first of these fetches the model openai/clip-vit-base-patch32, once. Without a network, name a folder that holds a
-checkpoint: --model FOLDER. (The model of this tour, mini, knows drawn scenes only.)
+checkpoint: --model FOLDER. (The models of this tour know drawn scenes only.)
 """
 
 
 def command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the gallery and its index go.")] = FOLDER,
 ) -> None:
-    """Draw a gallery, index it with the model in the package, and search it: a tour without a download.
+    """Draw a gallery, index it with a model in the package, search and segment it: a tour without a download.
 
     \b
     Example:
@@ -44,9 +46,11 @@ def command(
     from sightline.search.sheet import Section, cards, picture, write_sheet
 
     gallery, index, example = folder / "pictures", folder / "index", folder / "example.png"
+    film, shots = gallery / "film.mp4", _shots()
     *drawn, asked = distinct(PICTURES + 1, SEED)
     scenes = {f"scene-{number:03}.png": scene for number, scene in enumerate(drawn, 1)}
     _draw({gallery / name: scene for name, scene in scenes.items()} | {example: asked})
+    _film(shots, film)
     model = load("mini")
     _show("index", str(gallery), "--index", str(index), "--model", "mini")
     with bar() as progress:
@@ -58,6 +62,7 @@ def command(
         Query(images=(example,)),
         Query("on green grass", images=(example,)),
         Query("in moonlight", avoid=("a night sky",)),
+        Query(shots[2].scene.caption),
     ]
     opened = open_index(index, model)
     sections = []
@@ -71,13 +76,60 @@ def command(
         for result in found:
             name = Path(result.uri).name
             caption = scenes[name].caption if name in scenes else ""
-            typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}  {caption}")
+            typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}{times(result)}  {caption}")
         typer.echo()
         sections.append(Section(str(query), cards(opened.table, found), examples=[picture(f) for f in query.images]))
+    # The scene whose smallest thing is the largest.
+    largest = max((name for name in scenes if len(scenes[name].things) > 1), key=lambda name: _least(scenes[name]))
+    sections.append(_segment(gallery / largest, scenes[largest], folder / "segmented.png"))
     write_sheet(folder / "found.html", "Sightline: a tour", sections)
     typer.echo(f"All of this as a page: {one_line(str((folder / 'found.html').absolute()))}")
     # In a virtual environment that isn't active the command goes by its path.
     typer.echo(END.format(sightline="sightline" if shutil.which("sightline") else sys.argv[0]))
+
+
+def _shots() -> "list[Film]":
+    """Of four films, each with another background; what moves all the time, so that nothing of it is left out."""
+    from sightline.scenes import films
+
+    shots: dict[str, Film] = {}
+    for film in films.distinct(60, SEED):
+        if film.motion in ("left", "right", "up", "down", "bounces") and len(film.scene.things) > 1:
+            shots.setdefault(film.scene.background, film)
+    return list(shots.values())[:4]
+
+
+def _film(shots: "list[Film]", file: Path) -> None:
+    from sightline.files import replacing
+    from sightline.scenes import films
+
+    if not file.exists():
+        with replacing(file) as temporary:
+            films.write(shots, temporary, SIDE)
+
+
+def _least(scene: "Scene") -> float:
+    return min(thing.radius for thing in scene.things)
+
+
+def _segment(file: Path, scene: "Scene", out: Path) -> "Section":
+    """The parts of a picture by words, printed and painted."""
+    from sightline.processing.images import open_image
+    from sightline.scenes import BACKGROUNDS
+    from sightline.search.sheet import Card, Section, picture
+    from sightline.segment import Segmenter
+    from sightline.segment.picture import overlay, save
+
+    words = [f"{thing.colour} {thing.shape}" for thing in scene.things]
+    words.append(BACKGROUNDS[scene.background].phrase.split(" ", 1)[1])
+    _show("segment", str(file), *words, "--model", "mini-groupvit", "--out", str(out))
+    found = Segmenter("mini-groupvit")(file, words)
+    for name, share in zip(found.classes, found.shares.tolist(), strict=True):
+        typer.echo(f"{share:6.1%}  {one_line(name)}")
+    typer.echo()
+    save(overlay(open_image(file), found.labels, found.classes, found.shares), out, found.classes)
+    shown = Card(str(out.absolute()), float(found.shares.sum()), picture(out))
+    return Section(f"Which part is which: {', '.join(words)}", [shown], examples=[picture(file)])
 
 
 def _show(*words: str) -> None:

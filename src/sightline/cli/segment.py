@@ -33,7 +33,12 @@ def command(
         "a photo of a {}."
     ),
     model: Annotated[
-        str, typer.Option(metavar="NAME_OR_FOLDER", help="A GroupViT: on the Hub, in a folder or in the package.")
+        str,
+        typer.Option(
+            metavar="NAME_OR_FOLDER",
+            help="A GroupViT: on the Hub, in a folder, or mini-groupvit, which knows the "
+            "colours and backgrounds of drawn scenes.",
+        ),
     ] = "nvidia/groupvit-gcc-yfcc",
     as_json: JsonOption = False,
 ) -> None:
@@ -46,6 +51,7 @@ def command(
     Examples:
       sightline segment room.jpg cat sofa wall --out room.png
       sightline segment street.jpg car bus person --background 0.95
+      sightline segment drawn.png "something red" "white paper" --model mini-groupvit
     """
     check_picture(image)
     if out is not None:

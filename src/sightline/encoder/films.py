@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.errors import UsageError
+from sightline.errors import FilmError, UsageError
 from sightline.processing import film
 from sightline.processing.images import open_image
 from sightline.processing.suffixes import IMAGE_SUFFIXES
@@ -55,7 +55,10 @@ def film_frames(given: Film, count: int, short_side: int) -> list[Image.Image]:
         return film.sample(given, count, short_side=short_side)
     if _is_part(given):
         path, start, end = given
-        return film.sample(path, count, start, end, short_side=short_side)
+        length = film.duration(path)
+        if start >= length:
+            raise FilmError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
+        return film.sample(path, count, start, min(end, length), short_side=short_side)
     pictures = cast(Sequence[Picture], given)
     most = min(count, len(pictures))
     return [open_image(pictures[(2 * i + 1) * len(pictures) // (2 * most)]) for i in range(most)]

@@ -6,7 +6,7 @@ when it was: what moves left starts more to the right, and what appears cannot b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -88,22 +88,15 @@ class Film:
 
     def frames(self, count: int, size: int) -> list[Image.Image]:
         """`count` pictures, "RGB", `size` pixels square: frame i shows the time (i + 0.5) / count."""
-        return list(self._draw(count, size))
+        return list(self.draw(count, size))
 
     def write(self, path: str | Path, size: int = 224, rate: int = 25) -> None:
-        """An H.264 file of SECONDS seconds with `rate` frames each, of a quality at which no loss is seen.
+        """An MP4 file (H.264) of SECONDS seconds with `rate` frames each, of a quality at which no loss is seen.
         `size` has to be even."""
-        import av
+        write([self], path, size, rate)
 
-        with av.open(str(path), "w") as out:
-            stream = out.add_stream("libx264", rate=rate, options={"crf": "10"})
-            stream.width = stream.height = size
-            stream.pix_fmt = "yuv420p"
-            for picture in self._draw(round(SECONDS * rate), size):
-                out.mux(stream.encode(av.VideoFrame.from_image(picture)))
-            out.mux(stream.encode())
-
-    def _draw(self, count: int, size: int) -> Iterator[Image.Image]:
+    def draw(self, count: int, size: int) -> Iterator[Image.Image]:
+        """`frames`, one at a time."""
         from sightline.scenes.drawing import Stage
 
         stage = Stage(replace(self.scene, things=self.scene.things[:-1]), size)
@@ -131,6 +124,20 @@ def distinct(count: int, seed: int) -> list[Film]:
         found.setdefault(film.caption, film)
         index += 1
     return list(found.values())
+
+
+def write(films: Iterable[Film], path: str | Path, size: int = 224, rate: int = 25) -> None:
+    """Films one after another in one file; see `Film.write`."""
+    import av
+
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=rate, options={"crf": "10"})
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for film in films:
+            for picture in film.draw(round(SECONDS * rate), size):
+                out.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        out.mux(stream.encode())
 
 
 def _between(ends: tuple[float, float], share: float) -> float:

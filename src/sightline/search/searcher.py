@@ -129,7 +129,8 @@ class Index:
             raise ModelMismatch(
                 f"{self.table.folder}: built by the model {self.table.model.name}, and the weights or the "
                 f"preprocessing of {model.name} as it is now are not the same; search with the one that built "
-                "it, or index the files into another folder with this one (sightline index --index DIR --model ...)"
+                "it, or index the files into another folder with this one (sightline index --index DIR --model ...); "
+                "is that one gone, delete the index and make it again"
             )
 
     def search(

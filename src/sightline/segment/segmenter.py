@@ -56,7 +56,7 @@ class Segmenter:
         if self.encoder.regions is None:
             raise UsageError(
                 f"{self.encoder.name}: a {self.encoder.config.model_type} model does not group pixels; segmentation "
-                f"needs a GroupViT, {DEFAULT_MODEL} say"
+                f"needs a GroupViT, {DEFAULT_MODEL} say, or mini-groupvit"
             )
         self._texts: tuple[tuple[tuple[str, ...], str], Tensor] | None = None
 

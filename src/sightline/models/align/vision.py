@@ -145,7 +145,7 @@ class AlignVisionModel(Tower):
         There are no attentions: asking for them changes nothing.
         """
         states: list[Tensor] | None = [] if output_hidden_states else None
-        x = self.act(self.stem(pixel_values))
+        x = self.act(self.stem(pixel_values.to(self.dtype)))
         for block in self.blocks:
             if states is not None:
                 states.append(x)
