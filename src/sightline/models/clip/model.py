@@ -13,7 +13,7 @@ from sightline.models.clip.config import CLIPConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
-from sightline.models.pretrained import PretrainedModel
+from sightline.models.projected import ProjectedPictures, ProjectedTexts
 from sightline.nn.initial import normal
 from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
@@ -35,7 +35,7 @@ class CLIPOutput(Output):
     vision_model_output: TowerOutput
 
 
-class CLIPModel(PretrainedModel):
+class CLIPModel(ProjectedTexts, ProjectedPictures):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = CLIPConfig
@@ -56,40 +56,6 @@ class CLIPModel(PretrainedModel):
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
         normal(self.text_projection.weight, factor * text.hidden_size**-0.5)
         normal(self.visual_projection.weight, factor * vision.hidden_size**-0.5)
-
-    @property
-    def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
-        return self.logit_scale.exp()
-
-    def get_text_features(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
-        out: TowerOutput = self.text_model(
-            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.text_projection(out.pooler_output)
-        return out
-
-    def get_image_features(
-        self,
-        pixel_values: Tensor,
-        interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
-        out: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.visual_projection(out.pooler_output)
-        return out
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
-from sightline.models.pretrained import PretrainedModel
+from sightline.models.projected import ProjectedPictures, ProjectedTexts
 from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -37,12 +37,13 @@ class GroupViTOutput(Output):
     vision_model_output: TowerOutput
 
 
-class GroupViTModel(PretrainedModel):
+class GroupViTModel(ProjectedTexts, ProjectedPictures):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = GroupViTConfig
     tables = TABLES
     config: GroupViTConfig
+    visual_projection: ProjectionHead
 
     def __init__(self, config: GroupViTConfig) -> None:
         super().__init__()
@@ -58,40 +59,6 @@ class GroupViTModel(PretrainedModel):
         self.text_projection = ProjectionHead(text.hidden_size, hidden, out)
         self.visual_projection = ProjectionHead(vision.hidden_size, hidden, out)
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
-
-    @property
-    def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
-        return self.logit_scale.exp()
-
-    def get_text_features(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
-        out: TowerOutput = self.text_model(
-            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.text_projection(out.pooler_output)
-        return out
-
-    def get_image_features(
-        self,
-        pixel_values: Tensor,
-        interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
-        out: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.visual_projection(out.pooler_output)
-        return out
 
     def forward(
         self,

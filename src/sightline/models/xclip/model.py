@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
+from sightline.models.projected import ProjectedTexts
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
@@ -36,7 +37,7 @@ class XCLIPOutput(Output):
     mit_output: TowerOutput
 
 
-class XCLIPModel(XCLIPFilmTower):
+class XCLIPModel(ProjectedTexts, XCLIPFilmTower):
     """The film tower, the text tower and the prompts that the one gives the other."""
 
     parts: ClassVar[tuple[str, ...]] = ("",)
@@ -52,26 +53,6 @@ class XCLIPModel(XCLIPFilmTower):
         self.prompts_generator = XCLIPPromptGenerator(config)
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
         normal(self.text_projection.weight, config.initializer_factor * text.hidden_size**-0.5)
-
-    @property
-    def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
-        return self.logit_scale.exp()
-
-    def get_text_features(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length and without a prompt."""
-        out: TowerOutput = self.text_model(
-            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.text_projection(out.pooler_output)
-        return out
 
     def get_video_features(
         self,

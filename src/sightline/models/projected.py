@@ -1,0 +1,58 @@
+"""What models share whose towers' pooled states are projected into one space: CLIP, GroupViT, X-CLIP's texts.
+
+Shapes: B pictures, T texts, P projection.
+"""
+
+from torch import Tensor, nn
+
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.outputs import TowerOutput
+
+
+class ProjectedTexts(PretrainedModel):
+    """A text tower with its projection (X-CLIP's, before any prompt), and the learned scale of the logits."""
+
+    text_model: nn.Module
+    text_projection: nn.Module
+    logit_scale: nn.Parameter
+
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return self.logit_scale.exp()
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
+        out: TowerOutput = self.text_model(
+            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.text_projection(out.pooler_output)
+        return out
+
+
+class ProjectedPictures(PretrainedModel):
+    """A vision tower with its projection."""
+
+    vision_model: nn.Module
+    visual_projection: nn.Module
+
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
+        out: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.visual_projection(out.pooler_output)
+        return out
