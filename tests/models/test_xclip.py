@@ -224,7 +224,7 @@ def test_frames_hear_of_each_other_and_films_do_not(model: XCLIPModel) -> None:
 def test_wrong_calls(model: XCLIPModel) -> None:
     with pytest.raises(UsageError, match="needs input_ids and pixel_values"):
         model(input_ids=ids())
-    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 films"):
+    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 pictures or films"):
         model(ids(2), films(), return_loss=True)
     with pytest.raises(UsageError, match="pictures of 33 x 32 pixels"):
         model(ids(), torch.zeros(1, FRAMES, 3, 33, 32))

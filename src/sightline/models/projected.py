@@ -3,17 +3,20 @@
 Shapes: B pictures, T texts, P projection.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
+from sightline.models.pairs import PairModel
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.outputs import TowerOutput
 
 
-class ProjectedTexts(PretrainedModel):
+class ProjectedTexts(PairModel):
     """A text tower with its projection (X-CLIP's, before any prompt), and the learned scale of the logits."""
 
-    text_model: nn.Module
-    text_projection: nn.Module
+    text_model: Any  # each family's own
+    text_projection: Any
     logit_scale: nn.Parameter
 
     @property
@@ -40,8 +43,8 @@ class ProjectedTexts(PretrainedModel):
 class ProjectedPictures(PretrainedModel):
     """A vision tower with its projection."""
 
-    vision_model: nn.Module
-    visual_projection: nn.Module
+    vision_model: Any
+    visual_projection: Any
 
     def get_image_features(
         self,

@@ -72,7 +72,10 @@ class SelfAttention(Attention):
         if causal:
             before = (places <= tokens[:, None])[:, None, None]
             seen = before if mask is None else before & mask
-        y = F.scaled_dot_product_attention(q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(
+            q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen, dropout_p=dropout
+        )
         return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
 
 

@@ -5,6 +5,7 @@ Shapes: B pictures, T texts, P projection.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,7 @@ from sightline.models.align.config import AlignConfig
 from sightline.models.align.layouts import TABLES
 from sightline.models.align.text import AlignTextModel
 from sightline.models.align.vision import AlignVisionModel
-from sightline.models.pretrained import PretrainedModel
-from sightline.nn.loss import contrastive_loss
+from sightline.models.pairs import Halves, PairModel
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -32,11 +32,12 @@ class AlignOutput(Output):
     vision_model_output: TowerOutput
 
 
-class AlignModel(PretrainedModel):
+class AlignModel(PairModel):
     """Both towers, the projection of texts and the learned temperature of the logits."""
 
     config_class = AlignConfig
     tables = TABLES
+    label_smoothing: ClassVar[float] = 0.1
     config: AlignConfig
 
     def __init__(self, config: AlignConfig) -> None:
@@ -102,13 +103,10 @@ class AlignModel(PretrainedModel):
         text = self.text_model(
             input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
         )
-        image_embeds, text_embeds = vision.pooler_output, self.text_projection(text.last_hidden_state[:, 0])
-        image_embeds = image_embeds / image_embeds.norm(dim=-1, keepdim=True)
-        text_embeds = text_embeds / text_embeds.norm(dim=-1, keepdim=True)
-        logits_per_text = text_embeds @ image_embeds.t() * self.scale
-        loss = None
-        if return_loss:
-            if len(text_embeds) != len(image_embeds):
-                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
-            loss = contrastive_loss(logits_per_text, label_smoothing=0.1)
-        return AlignOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text, vision)
+        met = self.meet(Halves((vision.pooler_output,), (self.text_projection(text.last_hidden_state[:, 0]),)))
+        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        return AlignOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+
+    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+        texts = self.text_projection(self.text_model.first(input_ids, attention_mask))
+        return Halves((self.vision_model.embed(pixel_values),), (texts,))

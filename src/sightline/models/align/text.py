@@ -32,7 +32,7 @@ class AlignTextBlock(Block):
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         own = x[torch.arange(len(x), device=x.device), tokens]
-        return self.feed(self.norm1(own + self.attention.at(x, tokens, causal, mask)))
+        return self.feed(self.norm1(own + self._drop(self.attention.at(x, tokens, causal, mask))))
 
     def feed(self, x: Tensor) -> Tensor:
         return self.norm2(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]

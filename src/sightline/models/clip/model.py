@@ -13,9 +13,9 @@ from sightline.models.clip.config import CLIPConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
+from sightline.models.pairs import Halves
 from sightline.models.projected import ProjectedPictures, ProjectedTexts
 from sightline.nn.initial import normal
-from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -80,12 +80,10 @@ class CLIPModel(ProjectedTexts, ProjectedPictures):
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
         )
         text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
-        image_embeds = vision.pooler_output / vision.pooler_output.norm(dim=-1, keepdim=True)
-        text_embeds = text.pooler_output / text.pooler_output.norm(dim=-1, keepdim=True)
-        logits_per_text = text_embeds @ image_embeds.t() * self.scale
-        loss = None
-        if return_loss:
-            if len(text_embeds) != len(image_embeds):
-                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
-            loss = contrastive_loss(logits_per_text)
-        return CLIPOutput(loss, logits_per_text.t(), logits_per_text, text_embeds, image_embeds, text, vision)
+        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        return CLIPOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+
+    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
+        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids)),))

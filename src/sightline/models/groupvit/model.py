@@ -16,8 +16,8 @@ from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
+from sightline.models.pairs import Halves, Met
 from sightline.models.projected import ProjectedPictures, ProjectedTexts
-from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -89,21 +89,21 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
         text: TowerOutput = self.text_model(
             input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
         )
-        image_embeds = _unit(self.visual_projection(vision.pooler_output))
-        text_embeds = _unit(self.text_projection(text.pooler_output))
-        logits_per_text = text_embeds @ image_embeds.t() * self.scale
-        loss = None
-        if return_loss:
-            if len(text_embeds) != len(image_embeds):
-                raise UsageError(f"the loss needs pairs, not {len(text_embeds)} texts and {len(image_embeds)} pictures")
-            loss = contrastive_loss(logits_per_text)
+        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
         segmentation = None
         if segments:
             groups = _unit(self.visual_projection.of_each(vision.last_hidden_state))
-            segmentation = self._segmentation(groups @ text_embeds.t(), vision.attentions, pixel_values.shape)
-        return GroupViTOutput(
-            loss, logits_per_text.t(), logits_per_text, segmentation, text_embeds, image_embeds, text, vision
-        )
+            segmentation = self._segmentation(groups @ met.text_embeds.t(), vision.attentions, pixel_values.shape)
+        return GroupViTOutput(loss, logits, logits.t(), segmentation, met.text_embeds, met.image_embeds, text, vision)
+
+    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+        return Halves((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
+
+    def meet(self, halves: Halves) -> Met:
+        """The projections are here, not in the halves: their batch norm is one of the whole batch."""
+        (pictures,), (texts,) = halves.pictures, halves.texts
+        return self.cosines(self.visual_projection(pictures), self.text_projection(texts))
 
     def _segmentation(self, cosines: Tensor, attentions: tuple[Tensor, ...] | None, shape: torch.Size) -> Tensor:
         """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""

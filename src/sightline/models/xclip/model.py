@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
+from sightline.models.pairs import Halves, Met
 from sightline.models.projected import ProjectedTexts
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
 from sightline.models.xclip.vision import XCLIPFilmTower
 from sightline.nn.initial import normal
-from sightline.nn.loss import contrastive_loss
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -94,12 +94,16 @@ class XCLIPModel(ProjectedTexts, XCLIPFilmTower):
         mit = self.integrate(vision.pooler_output)
         text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         plain = self.text_projection(text.pooler_output)
-        prompted = plain + self.prompts_generator(plain, self.summarise(vision.last_hidden_state))
-        cosines, text_embeds, video_embeds = similarity(prompted, mit.pooler_output)
-        logits = self.scale * cosines
-        loss = None
-        if return_loss:
-            if logits.shape[0] != logits.shape[1]:
-                raise UsageError(f"the loss needs pairs, not {logits.shape[1]} texts and {logits.shape[0]} films")
-            loss = contrastive_loss(logits)
-        return XCLIPOutput(loss, logits.t(), text_embeds, text, vision, logits, video_embeds, mit)
+        met = self.meet(Halves((mit.pooler_output, self.summarise(vision.last_hidden_state)), (plain,)))
+        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        return XCLIPOutput(loss, logits.t(), met.text_embeds, text, vision, logits, met.image_embeds, mit)
+
+    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+        """Of films the vectors and the summaries, of texts the vectors before any prompt."""
+        return Halves(self.embed_with_summaries(pixel_values), (self.text_projection(self.text_model.pool(input_ids)),))
+
+    def meet(self, halves: Halves) -> Met:
+        """Each film prompts all texts; `logits_per_image` are those per film."""
+        (films, summaries), (texts,) = halves.pictures, halves.texts
+        cosines, prompted, films = similarity(texts + self.prompts_generator(texts, summaries), films)
+        return Met(self.scale * cosines, films, prompted)

@@ -1,0 +1,67 @@
+"""Halves, computed apart and in parts, meet as they do in `forward`, and so do their gradients."""
+
+import pytest
+import torch
+
+from parity.randomise import randomise
+from sightline.errors import UsageError
+from sightline.models import FAMILIES
+from sightline.models.pairs import Halves, Met
+
+MODELS = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
+
+
+def inputs(model, n):
+    config = model.config
+    frames = (config.vision_config.num_frames,) if config.model_type == "xclip" else ()
+    size = config.vision_config.image_size
+    pixels = torch.randn(n, *frames, 3, size, size, dtype=torch.float64)
+    text = config.text_config
+    ids = torch.randint(5, 300, (n, 9))
+    ids[:, 0], mask = 2, torch.ones_like(ids)
+    for row, length in zip(range(n), (9, 4, 7, 5, 9), strict=False):
+        if text.model_type == "align_text_model":
+            ids[row, length:], mask[row, length:] = text.pad_token_id, 0
+        else:
+            ids[row, length - 1 :] = text.eos_token_id
+            mask[row, length:] = 0
+    return pixels, ids, mask
+
+
+def at_random(family):
+    """The packaged model's config, every number at random, no batch norm over the batch at hand."""
+    model = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float64")
+    return randomise(model, 3).double().eval()
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_halves_in_parts_meet_as_in_forward(family):
+    torch.manual_seed(0)
+    model = at_random(family)
+    pixels, ids, mask = inputs(model, 5)
+    out = model(input_ids=ids, pixel_values=pixels, attention_mask=mask, return_loss=True)
+    logits = out["logits_per_video" if family == "xclip" else "logits_per_image"]
+    names = [name for name, p in model.named_parameters() if "pooler" not in name]  # BERT's is in no embedding
+    parameters = dict(model.named_parameters())
+    expected = torch.autograd.grad(out.loss, [parameters[name] for name in names], allow_unused=True)
+
+    parts = [model.halves(pixels[a:b], ids[a:b], mask[a:b]) for a, b in ((0, 2), (2, 3), (3, 5))]
+    met = model.meet(
+        Halves(
+            tuple(map(torch.cat, zip(*(part.pictures for part in parts), strict=True))),
+            tuple(map(torch.cat, zip(*(part.texts for part in parts), strict=True))),
+        )
+    )
+    torch.testing.assert_close(met.logits_per_image, logits, rtol=1e-9, atol=1e-9)
+    found = torch.autograd.grad(model.loss(met), [parameters[name] for name in names], allow_unused=True)
+    largest = max(float(g.abs().max()) for g in expected if g is not None)
+    for name, a, b in zip(names, found, expected, strict=True):
+        assert (a is None) == (b is None), name
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-10 * largest, msg=name)
+
+
+def test_unequal_numbers_are_no_pairs():
+    model = at_random("clip")
+    with pytest.raises(UsageError, match="3 texts and 2 pictures"):
+        model.loss(Met(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(3, 4)))
