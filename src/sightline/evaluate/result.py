@@ -1,0 +1,88 @@
+"""What an evaluation found, with all that is needed to trust it and to repeat it."""
+
+import dataclasses
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture or film that could not be read, and why. It counts nowhere."""
+
+    source: str
+    reason: str
+
+    @classmethod
+    def of(cls, error: ImageError) -> Self:
+        return cls(error.source, error.reason)
+
+
+def _command() -> str:
+    """The command line, the program without its folder."""
+    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH119 (which takes any name)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in ("sightline", "torch", "numpy")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One evaluation of one model on one data set; all of it can be written as JSON.
+
+    `kind` is the evaluation's name, `figures` the numbers of its table (shares from 0 to 1). `settings` are the choices
+    that decide the figures beside model and data (a split, templates, a mode). `samples` hold what was found of each
+    sample, columns of one length or of several, so that two results can be compared sample by sample; `details` what
+    there is to show beyond that (figures of each class, curves). `precision` is the dtype that the model computed in.
+    `seed` is None where nothing was drawn.
+    """
+
+    kind: str
+    figures: Mapping[str, float]
+    model: str
+    model_fingerprint: str
+    data: str
+    data_fingerprint: str
+    precision: str
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Sequence[Skipped] = ()
+    command: str = field(default_factory=_command)
+    date: str = field(default_factory=_now)
+    versions: Mapping[str, str] = field(default_factory=_versions)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes JSON, whole or not at all."""
+        try:
+            write_json(Path(path), dataclasses.asdict(self))
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written there ({error.strerror or error})") from error
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """What `save` wrote. Raises `UsageError` for a file that is something else."""
+        try:
+            data = read_json(Path(path))
+            skipped = [Skipped(**one) for one in data.pop("skipped")]
+            return cls(**data, skipped=skipped)
+        except CheckpointError as error:
+            raise UsageError(str(error)) from error
+        except (TypeError, KeyError) as error:
+            raise UsageError(f"{path}: no result of an evaluation; `sightline eval ... --json` writes one") from error

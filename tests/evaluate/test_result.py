@@ -1,0 +1,62 @@
+"""Results on disk."""
+
+import json
+import sys
+
+import pytest
+
+from sightline.errors import ImageError, UsageError
+from sightline.evaluate import Result, Skipped
+
+
+def result(**changes):
+    given = {
+        "kind": "retrieval",
+        "figures": {"text_to_image_R@1": 0.5},
+        "model": "mini",
+        "model_fingerprint": "0" * 32,
+        "data": "scenes",
+        "data_fingerprint": "1" * 32,
+        "precision": "float32",
+    }
+    return Result(**given | changes)
+
+
+def test_what_is_saved_is_what_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/sightline", "eval", "retrieval", "my data"])
+    before = result(
+        seed=7,
+        settings={"split": "test"},
+        samples={"ranks": [1, 2], "keys": ["a", "ü"]},
+        details={"per class": {"dog": None}},
+        skipped=[Skipped.of(ImageError("broken.jpg", "no picture"))],
+    )
+    before.save(tmp_path / "result.json")
+    after = Result.open(tmp_path / "result.json")
+    assert after == before
+    assert after.command == "sightline eval retrieval 'my data'"
+    assert after.date.endswith("+00:00")
+    assert set(after.versions) == {"python", "sightline", "torch", "numpy"}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"kind": "retrieval"}', "NaN"])
+def test_another_file_is_no_result(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(UsageError, match=r"result\.json"):
+        Result.open(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize("change", [{"more": 1}, {"skipped": [1]}, {"skipped": [{"source": "a"}]}, {"skipped": 3}])
+def test_a_file_with_other_fields_is_no_result(tmp_path, change):
+    result().save(tmp_path / "result.json")
+    data = json.loads((tmp_path / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps(data | change))
+    with pytest.raises(UsageError, match="no result of an evaluation"):
+        Result.open(tmp_path / "result.json")
+
+
+def test_a_result_goes_nowhere_else(tmp_path):
+    with pytest.raises(UsageError, match="cannot be written"):
+        result().save(tmp_path / "none" / "result.json")
+    with pytest.raises(UsageError, match=r"none\.json: No such file"):
+        Result.open(tmp_path / "none.json")
