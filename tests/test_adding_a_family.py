@@ -28,7 +28,7 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code)
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path / "families")])
-    line = re.search(r'"duo": (Family\(.*?\)),\n', text)
+    line = re.search(r'"duo": (Family\(.*?\)),\n', text, re.DOTALL)
     assert line
     monkeypatch.setitem(models.FAMILIES, "duo", eval(line[1], {"Family": Family}))
     yield tmp_path

@@ -18,7 +18,7 @@ from sightline.cli.output import one_line
 from sightline.errors import SightlineError, UsageError
 
 # Each is the function `command` in the file of its name, imported when it is called or when help is asked for.
-COMMANDS = ("index", "search", "similar", "segment", "info", "fsck", "verify", "demo")
+COMMANDS = ("index", "search", "similar", "segment", "train", "info", "fsck", "verify", "demo")
 
 
 class Commands(TyperGroup):

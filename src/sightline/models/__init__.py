@@ -9,7 +9,9 @@ from sightline.errors import CheckpointError
 from sightline.files import read_json
 
 if TYPE_CHECKING:
+    from sightline.models.pairs import PairModel
     from sightline.models.pretrained import PretrainedModel, Tower
+    from sightline.models.processor import Processor
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Family:
     _model: str
     _text: str
     _image: str
+    _processor: str
     _words: str | None = None
     _rescorer: str | None = None
 
@@ -32,7 +35,7 @@ class Family:
         return _class(self._config)
 
     @property
-    def model(self) -> "type[PretrainedModel]":
+    def model(self) -> "type[PairModel]":
         """The whole model."""
         return _class(self._model)
 
@@ -45,6 +48,11 @@ class Family:
     def image(self) -> "type[Tower]":
         """The tower for pictures."""
         return _class(self._image)
+
+    @property
+    def processor(self) -> "type[Processor]":
+        """Texts and pictures to the whole model's inputs."""
+        return _class(self._processor)
 
     @property
     def words(self) -> type[Any] | None:
@@ -72,12 +80,14 @@ FAMILIES = {
         "align.model.AlignModel",
         "align.text.AlignTextTower",
         "align.vision.AlignVisionModel",
+        "align.processor.AlignProcessor",
     ),
     "clip": Family(
         "clip.config.CLIPConfig",
         "clip.model.CLIPModel",
         "clip.text.CLIPTextModelWithProjection",
         "clip.vision.CLIPVisionModelWithProjection",
+        "clip.processor.CLIPProcessor",
         "words.TextWords",
     ),
     "groupvit": Family(
@@ -85,12 +95,14 @@ FAMILIES = {
         "groupvit.model.GroupViTModel",
         "groupvit.text.GroupViTTextTower",
         "groupvit.vision.GroupViTImageTower",
+        "clip.processor.CLIPProcessor",
     ),
     "xclip": Family(
         "xclip.config.XCLIPConfig",
         "xclip.model.XCLIPModel",
         "xclip.text.XCLIPTextTower",
         "xclip.vision.XCLIPFilmTower",
+        "xclip.processor.XCLIPProcessor",
         "xclip.words.XCLIPWords",
         "xclip.prompts.XCLIPRescorer",
     ),

@@ -3,10 +3,11 @@
 Shapes: B pictures or films, T texts, P projection.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
@@ -23,6 +24,10 @@ class Halves:
 
     pictures: tuple[Tensor, ...]
     texts: tuple[Tensor, ...]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same of every tensor."""
+        return type(self)(tuple(map(change, self.pictures)), tuple(map(change, self.texts)))
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,15 @@ class PairModel(PretrainedModel):
     @property
     def scale(self) -> Tensor:
         """What the cosines are multiplied with."""
+        raise NotImplementedError
+
+    @property
+    def scale_parameter(self) -> nn.Parameter:
+        """The number that is learned of it: its logarithm, say."""
+        raise NotImplementedError
+
+    def hold_scale(self, most: float) -> None:
+        """Brings the scale back to `most` where training has raised it above."""
         raise NotImplementedError
 
     def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:

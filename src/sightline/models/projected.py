@@ -3,6 +3,7 @@
 Shapes: B pictures, T texts, P projection.
 """
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,6 +24,14 @@ class ProjectedTexts(PairModel):
     def scale(self) -> Tensor:
         """What the cosines are multiplied with."""
         return self.logit_scale.exp()
+
+    @property
+    def scale_parameter(self) -> nn.Parameter:
+        """The logarithm of the scale."""
+        return self.logit_scale
+
+    def hold_scale(self, most: float) -> None:
+        self.logit_scale.data.clamp_(max=math.log(most))
 
     def get_text_features(
         self,

@@ -58,6 +58,14 @@ class AlignModel(PairModel):
         """What the cosines are multiplied with."""
         return 1 / self.temperature
 
+    @property
+    def scale_parameter(self) -> nn.Parameter:
+        """The temperature."""
+        return self.temperature
+
+    def hold_scale(self, most: float) -> None:
+        self.temperature.data.clamp_(min=1 / most)
+
     def get_text_features(
         self,
         input_ids: Tensor,

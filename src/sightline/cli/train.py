@@ -1,0 +1,98 @@
+"""`sightline train`: a model from captions."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sightline.cli.output import one_line
+from sightline.errors import UsageError
+
+
+def command(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECIPE.py]", help="A Python file with `recipe = Recipe(...)`.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the run lives (the recipe's name, if left out). Give a run's folder again to go on with it.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME_OR_FOLDER", help="The checkpoint to start from.", show_default=False)
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, "
+            "Karpathy's or COCO's JSON. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the pictures are, if not beside the captions.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="How long to train.", show_default=False)] = None,
+    epochs: Annotated[
+        float | None, typer.Option(metavar="N", help="How long, in rounds over the data.", show_default=False)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures in a step.", show_default=False)] = None,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Pictures in memory at a time; the gradient is the whole batch's.", show_default=False
+        ),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(metavar="R", help="Highest learning rate.", show_default=False)] = None,
+    warm_up: Annotated[int | None, typer.Option(metavar="N", help="Steps to it.", show_default=False)] = None,
+    every: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps between checkpoints.", show_default=False)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="auto|bfloat16|float32", help="Of the products.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random.", show_default=False)] = None,
+) -> None:
+    """Train a model on captioned pictures or films, or go on with a run that was stopped or killed.
+
+    From a recipe file, from options alone, or both: options win. Ctrl-C saves and stops; the same command goes on, with
+    the weights that it would have had without the stop. RUN/last and RUN/best are checkpoints like any other.
+
+    \b
+    Examples:
+      sightline train --model openai/clip-vit-base-patch32 --data captions.csv --epochs 5 --out run
+      sightline train recipe.py --out run
+      sightline search "a red kite" --model run/best
+    """
+    from sightline.train import Recipe, open_recipe, train
+
+    given: dict[str, Any] = {
+        "model": model, "data": data, "split": split, "pictures": pictures, "steps": steps, "epochs": epochs,
+        "batch": batch, "micro_batch": micro_batch, "rate": rate, "warm_up": warm_up, "every": every,
+        "precision": precision, "seed": seed,
+    }  # fmt: skip
+    told = {name: value for name, value in given.items() if value is not None}
+    if "steps" in told or "epochs" in told:
+        told = {"steps": None, "epochs": None} | told
+    if recipe is not None:
+        made = open_recipe(recipe, **told)
+    else:
+        if missing := [f"--{name}" for name in ("model", "data") if name not in told]:
+            raise UsageError(f"without a recipe, {' and '.join(missing)} must be given")
+        made = Recipe(**({"epochs": 1.0} | told if told.get("steps") is None else told))
+    if out is None:
+        if recipe is None:
+            raise UsageError("say where the run is to live: --out FOLDER")
+        out = Path(recipe.stem)
+    outcome = train(made, out)
+    where = one_line(str(outcome.path))
+    if outcome.stopped:
+        typer.echo(f"stopped after step {outcome.step} of {outcome.steps}; the same command goes on from {where}")
+    else:
+        typer.echo(f"trained {outcome.steps} steps; the model: {where}")

@@ -1,0 +1,162 @@
+"""A run's folder: checkpoints that any program opens, and beside them what it takes to go on as if never stopped.
+
+    run/step-00000500/     config.json, model.safetensors, tokenizer, processor: a checkpoint as any other
+                 /training/  state.safetensors (weights, moments), state.json (step, figures)
+    run/last, run/best     links to two of them
+    run/results.json       what evaluations found, by step
+
+A checkpoint is written under another name and renamed when it is whole, on the disk and all: what has its name can be
+relied on. Nothing here is a pickle.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sightline.errors import CheckpointError, UsageError
+from sightline.files import read_json, write_json
+from sightline.models.pairs import PairModel
+from sightline.models.processor import Processor
+
+_WRITING = ".writing-"
+
+
+class Checkpoints:
+    """The checkpoints of the run in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def steps(self) -> list[int]:
+        """Of the whole ones, ascending."""
+        found = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
+        return sorted(int(name) for name in found if name.isdecimal())
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step is, or will be."""
+        return self.folder / f"step-{step:08}"
+
+    def begin(self, settings: Mapping[str, Any]) -> int | None:
+        """Makes the folder ready; the step to go on from, or None for a run that has none yet.
+
+        Raises `UsageError` if the folder belongs to a run with other settings, or holds something else.
+        """
+        about = self.folder / "run.json"
+        if about.exists():
+            told = read_json(about)
+            if other := sorted(key for key in settings.keys() | told.keys() if settings.get(key) != told.get(key)):
+                name = other[0]
+                raise UsageError(
+                    f"{self.folder} holds a run with other settings ({name}: {told.get(name)!r}, now "
+                    f"{settings.get(name)!r}); go on with those, or choose another folder"
+                )
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise UsageError(f"{self.folder} is no run of ours and not empty: choose another folder")
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(about, settings)
+        for left in self.folder.glob(_WRITING + "*"):  # by a run that was killed
+            shutil.rmtree(left)
+        steps = self.steps()
+        return steps[-1] if steps else None
+
+    def save(
+        self,
+        step: int,
+        model: PairModel,
+        processor: Processor,
+        state: Mapping[str, Tensor],
+        told: Mapping[str, Any],
+    ) -> Path:
+        """Writes the checkpoint of a step, whole or not at all, and makes it the last."""
+        path, writing = self.path(step), self.folder / f"{_WRITING}{step:08}"
+        model.save_pretrained(writing)
+        processor.save_pretrained(writing)
+        training = writing / "training"
+        training.mkdir()
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
+        write_json(training / "state.json", {"step": step, **told})
+        for file in (*writing.iterdir(), *training.iterdir(), writing):
+            _to_disk(file)
+        if path.exists():  # a step that is run again
+            shutil.rmtree(path)
+        writing.rename(path)
+        self._link("last", path)
+        _to_disk(self.folder)
+        return path
+
+    def open(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What `save` was given of a step. Raises `CheckpointError` if it is damaged."""
+        training = self.path(step) / "training"
+        try:
+            return load_file(training / "state.safetensors"), read_json(training / "state.json")
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{training}: cannot be read ({error}); delete {self.path(step)} to go on from the one before"
+            ) from error
+
+    def results(self) -> dict[int, dict[str, float]]:
+        """What evaluations found, by step."""
+        path = self.folder / "results.json"
+        return {int(step): figures for step, figures in read_json(path).items()} if path.exists() else {}
+
+    def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
+        """Keeps an evaluation's figures; of the first one the highest, and of equals the first, makes the best."""
+        results = self.results() | {step: dict(figures)}
+        write_json(self.folder / "results.json", {f"{key:08}": value for key, value in sorted(results.items())})
+        first = next(iter(figures), None)
+        if first is not None:
+            best = max(sorted(results), key=lambda key: results[key].get(first, float("-inf")))
+            if best == step:
+                self._link("best", self.path(step))
+
+    def tidy(self) -> None:
+        """Deletes all checkpoints but the last and the best."""
+        kept = {(self.folder / name).resolve().name for name in ("last", "best")}
+        for step in self.steps():
+            if self.path(step).name not in kept:
+                shutil.rmtree(self.path(step))
+
+    def _link(self, name: str, path: Path) -> None:
+        new = self.folder / f"{_WRITING}{name}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(path.name)
+        new.replace(self.folder / name)
+
+
+def _to_disk(path: Path) -> None:
+    """What the system still holds of a file or a folder goes to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights, buffers and the optimiser's moments by name."""
+    state = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            state[f"optimiser.{name}.{key}"] = torch.as_tensor(value).detach().cpu()
+    return state
+
+
+def unpack(state: Mapping[str, Tensor], model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Puts back what `pack` gave."""
+    own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
+    model.load_state_dict(own, strict=True)
+    parameters = dict(model.named_parameters())
+    for name, tensor in state.items():
+        if name.startswith("optimiser."):
+            name, _, key = name.removeprefix("optimiser.").rpartition(".")
+            parameter = parameters[name]
+            place = torch.device("cpu") if key == "step" and parameter.device.type == "cpu" else parameter.device
+            optimiser.state[parameter][key] = tensor.to(place)

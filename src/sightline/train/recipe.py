@@ -1,0 +1,145 @@
+"""What a training run is told: one readable object, usually the `recipe` of a Python file."""
+
+import dataclasses
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from sightline.checkpoint.names import resolve
+from sightline.errors import UsageError
+from sightline.models import family_of
+from sightline.models.pairs import Met, PairModel
+from sightline.models.processor import Processor
+from sightline.train.batch import Batch, Data
+
+Objective: TypeAlias = Callable[[Met, Batch], Tensor]
+"""What is to go down, of all pictures and texts of a step and their batch."""
+Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
+"""A saved checkpoint -> figures by name. Of the first one, higher is better: it tells the best checkpoint."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each batch this process computes: rows rank / world to (rank + 1) / world."""
+
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training run. Plain values are also options of `sightline train`; functions are for recipe files."""
+
+    model: str | Path | Callable[[], tuple[PairModel, Processor]]
+    """A checkpoint to start from, or a function that makes a new model and its processor."""
+    data: str | Path | list[str] | Callable[["Recipe", Processor, Share], Data]
+    """Captions (see `sightline.data.captions`), or a function that makes the batches."""
+    split: str | None = None
+    """Of data that names splits."""
+    pictures: str | Path | None = None
+    """Where the pictures are, if not beside the captions."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    """How long: one of the two."""
+    batch: int = 256
+    """Pictures in a step, over all processes."""
+    texts: int = 1
+    """Captions of each picture in a step."""
+    micro_batch: int | None = None
+    """Pictures at a time, for the gradient of the whole batch (gradient caching)."""
+    crop: tuple[float, float] | None = None
+    """Smallest and largest share of a picture's area in random crops; None: as the model's files prepare pictures."""
+    flip: bool = False
+    """Mirror half of the pictures."""
+
+    rate: float = 1e-4
+    """The highest learning rate."""
+    warm_up: int = 100
+    """Steps to it; from there it falls to 0 as half a cosine."""
+    decay: float = 0.1
+    """AdamW's weight decay: of matrices, not of norms, biases and the scale."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    clip: float | None = 1.0
+    """The largest norm that all gradients together may have."""
+
+    scale: str = "learned"
+    """The logits' scale: "learned" or "fixed" at what the model starts with."""
+    max_scale: float = 100.0
+    label_smoothing: float | None = None
+    """None: as the family's paper has it."""
+    objective: Objective | None = None
+    """A loss of one's own in place of the contrastive one."""
+    freeze: tuple[str, ...] = ()
+    """Towers that stay as they are: "image", "text"."""
+
+    precision: str = "auto"
+    """"auto" (bfloat16 where the hardware has it), "bfloat16" or "float32". Weights are float32 in any case."""
+    checkpoint_gradients: bool = False
+    """Compute each block twice instead of keeping what is in it."""
+    workers: int | None = None
+    """Threads that prepare pictures; None: as many as there are cores."""
+    seed: int = 0
+
+    every: int = 500
+    """Steps between checkpoints, and between evaluations."""
+    evaluate: Evaluate | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "texts", "every", "micro_batch", "steps", "epochs", "rate", "max_scale", "eps", "clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} is {value}; it must be above 0")
+        if (self.steps is None) == (self.epochs is None):
+            raise UsageError("say how long to train: either steps or epochs")
+        if self.batch < 2:
+            raise UsageError("a batch of one has nothing to be told from: the contrastive loss needs batch=2 or more")
+        if self.warm_up < 0 or self.decay < 0:
+            raise UsageError("warm_up and decay must not be below 0")
+        if self.scale not in ("learned", "fixed"):
+            raise UsageError(f'scale is {self.scale!r}; there is "learned" and "fixed"')
+        if unknown := set(self.freeze) - {"image", "text"}:
+            raise UsageError(f'freeze: {", ".join(sorted(unknown))} is no tower; there is "image" and "text"')
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise UsageError(f'precision is {self.precision!r}; there is "auto", "bfloat16" and "float32"')
+        if self.crop is not None and not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise UsageError(f"crop is {self.crop}; shares of the area rise from above 0 to at most 1")
+
+    def start(self) -> tuple[PairModel, Processor]:
+        """The model in float32 and its processor. Raises `CheckpointError`."""
+        if callable(self.model):
+            model, processor = self.model()
+            return model.float(), processor
+        path = resolve(self.model)
+        family = family_of(path if path.is_dir() else path.parent)
+        return family.model.from_pretrained(path, dtype="float32"), family.processor.from_pretrained(path)
+
+    def settings(self) -> dict[str, Any]:
+        """All fields as plain values; functions by their names."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+
+def open_recipe(path: Path, **changes: Any) -> Recipe:
+    """The `recipe` of a Python file, with `changes` in place of its values. The file is run.
+
+    Raises `UsageError` for a file without one.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such recipe")
+    found = runpy.run_path(str(path), run_name="recipe").get("recipe")
+    if not isinstance(found, Recipe):
+        raise UsageError(f"{path}: no `recipe = Recipe(...)` in it")
+    return dataclasses.replace(found, **changes)
+
+
+def _plain(value: Any) -> Any:
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
