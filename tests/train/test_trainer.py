@@ -1,0 +1,199 @@
+import json
+import os
+import signal
+from multiprocessing import get_context
+from random import Random
+
+import pytest
+import torch
+
+import sightline
+from sightline import CLIPModel
+from sightline.errors import CheckpointError, SightlineError, UsageError
+from sightline.train import Recipe, open_recipe, train
+from train.runs import Numbers, model, recipe, trained
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("run") / "run")
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_learns_and_leaves_checkpoints_that_open(tmp_path):
+    rose = []
+    outcome = train(recipe(evaluate=lambda folder: rose.append(folder.name) or {"good": -len(rose)}), tmp_path / "run")
+    assert (outcome.step, outcome.stopped) == (40, False)
+    # By steps, at the end too; the best is the first, the others but the last are gone.
+    assert rose == [f"step-{step:08}" for step in (7, 14, 21, 28, 35, 40)]
+    assert sorted(path.name for path in (tmp_path / "run").glob("step-*")) == ["step-00000007", "step-00000040"]
+    assert (tmp_path / "run/best").resolve().name == "step-00000007"
+    assert (tmp_path / "run/last").resolve() == outcome.path.resolve()
+    before, after = (CLIPModel.from_pretrained(tmp_path / "run" / name).eval() for name in ("best", "last"))
+    batch = Numbers(recipe(batch=64), None, sightline.train.Share()).at(1000)
+    losses = [m.loss(m.meet(m.halves(batch.pixel_values, batch.input_ids))).item() for m in (before, after)]
+    assert losses[1] < losses[0]
+
+
+def work(folder):
+    torch.set_num_threads(1)
+    train(recipe(every=2), folder)
+
+
+def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undisturbed):
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch", "train.runs", "train.test_trainer"])
+    moments, killed = Random(5), 0
+    while True:
+        process = context.Process(target=work, args=(tmp_path / "run",))
+        process.start()
+        process.join(moments.uniform(0.05, 0.5) if killed < 10 else None)
+        if process.exitcode is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        killed += 1
+    assert process.exitcode == 0
+    assert killed == 10
+    assert same(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_stops_and_the_run_goes_on(tmp_path, undisturbed, number):
+    class Stops(Numbers):
+        def at(self, step):
+            if step == 17:
+                os.kill(os.getpid(), number)
+            return super().at(step)
+
+    Stops.__qualname__ = "Numbers"
+    outcome = train(recipe(data=Stops), tmp_path / "run")
+    assert outcome.stopped
+    assert 17 <= outcome.step < 40
+    assert same(trained(tmp_path / "run"), undisturbed)
+
+
+def test_an_evaluation_that_a_kill_prevented_is_made_up_for(tmp_path):
+    class Killed(Exception):
+        pass
+
+    def dies(folder):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe(evaluate=dies), tmp_path / "run")
+    seen = []
+
+    def counts(folder):
+        seen.append(folder.name)
+        return {"good": 1.0}
+
+    counts.__qualname__ = dies.__qualname__
+    train(recipe(evaluate=counts), tmp_path / "run")
+    assert seen[0] == "step-00000007"
+    assert len(json.loads((tmp_path / "run/results.json").read_text())) == 6
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
+    train(recipe(steps=2), tmp_path / "run")
+    with pytest.raises(UsageError, match=r"other settings \(rate: 0.003, now 0.1\)"):
+        train(recipe(steps=2, rate=0.1), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="no run of ours"):
+        train(recipe(), tmp_path / "other")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    train(recipe(steps=2), tmp_path / "run")
+    state = tmp_path / "run/step-00000002/training/state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"delete .*step-00000002 to go on from the one before"):
+        train(recipe(steps=2), tmp_path / "run")
+
+
+def test_what_a_kill_left_half_written_goes(tmp_path, undisturbed):
+    train(recipe(), tmp_path / "run")
+    (tmp_path / "run/.writing-00000099").mkdir()
+    (tmp_path / "run/.writing-00000099/model.safetensors").write_bytes(b"half")
+    assert same(trained(tmp_path / "run"), undisturbed)
+    assert not (tmp_path / "run/.writing-00000099").exists()
+
+
+def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
+    class Bad(Numbers):
+        def at(self, step):
+            batch = super().at(step)
+            if step == 9:
+                batch.pixel_values[0] = torch.nan
+            return batch
+
+    with pytest.raises(SightlineError, match="step 10: the loss is nan; lower the rate"):
+        train(recipe(data=Bad), tmp_path / "run")
+    assert CLIPModel.from_pretrained(tmp_path / "run/last").state_dict()["logit_scale"].isfinite()
+
+
+def test_no_memory_says_what_to_change(tmp_path):
+    class Late(Numbers):
+        def at(self, step):
+            batch = super().at(step)
+            return type("B", (type(batch),), {"to": lambda *_: torch.empty(1 << 50)})(**vars(batch))
+
+    with pytest.raises(SightlineError, match=r"not enough memory for 16 pictures at a time; set a .*micro_batch"):
+        train(recipe(data=Late), tmp_path / "run")
+
+
+def test_fixed_and_held_scales(tmp_path):
+    fixed = trained(tmp_path / "fixed", scale="fixed", steps=5)
+    assert fixed["logit_scale"] == model()[0].logit_scale
+    held = trained(tmp_path / "held", max_scale=14.0, rate=0.1, steps=5)
+    assert held["logit_scale"].exp() <= 14.0 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 1}, "a batch of one"),
+        ({"steps": None}, "either steps or epochs"),
+        ({"epochs": 2}, "either steps or epochs"),
+        ({"rate": 0}, "rate is 0"),
+        ({"scale": "wild"}, "scale is 'wild'"),
+        ({"freeze": ("sound",)}, "sound is no tower"),
+        ({"precision": "int4"}, "precision is 'int4'"),
+        ({"crop": (0.9, 0.2)}, "crop is"),
+    ],
+)
+def test_recipes_that_make_no_sense(changes, message):
+    with pytest.raises(UsageError, match=message):
+        recipe(**changes)
+
+
+def test_functions_have_no_epochs(tmp_path):
+    with pytest.raises(UsageError, match="has no epochs"):
+        train(recipe(steps=None, epochs=1.0), tmp_path / "run")
+
+
+def test_recipe_files(tmp_path):
+    file = tmp_path / "small.py"
+    file.write_text(
+        "from sightline.train import Recipe\nrecipe = Recipe(model='mini', data='x.csv', epochs=2, seed=4)\n"
+    )
+    made = open_recipe(file, steps=7, epochs=None)
+    assert isinstance(made, Recipe)
+    assert (made.steps, made.seed) == (7, 4)
+    file.write_text("x = 1\n")
+    with pytest.raises(UsageError, match="no `recipe = Recipe"):
+        open_recipe(file)
+    with pytest.raises(UsageError, match="no such recipe"):
+        open_recipe(tmp_path / "none.py")
