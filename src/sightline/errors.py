@@ -38,6 +38,10 @@ class FilmError(ImageError):
     """A film cannot be read."""
 
 
+class DataError(SightlineError):
+    """A data set to train on or to evaluate with cannot be read as asked."""
+
+
 class IndexFault(SightlineError):
     """An index folder cannot be used. The subclasses say why."""
 

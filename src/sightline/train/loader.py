@@ -1,0 +1,159 @@
+"""Samples to batches: in the order of the step, decoded and tokenised in threads."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightline.data import Sample
+from sightline.encoder.pipeline import ordered_map
+from sightline.errors import DataError, ImageError, UsageError
+from sightline.models.processor import Processor
+from sightline.models.xclip.processor import FilmProcessor
+from sightline.processing import film
+from sightline.processing.images import open_image
+from sightline.processing.tokens import Ids
+from sightline.train.augment import Augment
+from sightline.train.batch import Batch
+from sightline.train.order import Order
+
+_PIECE = 16
+"""Samples that a thread makes at a time: few, so that the threads end together."""
+_AHEAD = 2
+"""Batches that are made before they are asked for."""
+
+
+class Loader:
+    """Batches of a data set for a model. `stream` may begin at any step, and gives the same each time.
+
+    The order is `Order`'s; which of its captions a sample has, which part of it is seen and whether mirrored depend on
+    the seed, the epoch and the sample's key alone. `batch` is the whole batch's, of which rank `rank` of `world`
+    processes gets its share of rows. Each sample comes with `captions` of its captions, all if it has fewer. `crop`,
+    `flip`, `colour`: see `Augment`; without them pixels are exactly as the processor makes them of the whole picture.
+    A model for film gets as many frames as its processor says, of a picture so many times the same.
+
+    A sample that can't be read is left out of its batch, counted in `Batch.skipped`, and its reason kept in `unreadable`.
+    `workers`: threads; None is one for each core. Threads and no processes: Pillow decodes and resizes without Python's
+    lock, nothing has to be pickled or copied, and there is nobody left behind when a run is broken off.
+    Raises `UsageError`.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        processor: Processor,
+        *,
+        batch: int,
+        seed: int = 0,
+        captions: int = 1,
+        crop: tuple[float, float] | None = None,
+        flip: bool = False,
+        colour: float = 0.0,
+        workers: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not 1 <= batch <= len(samples):
+            raise UsageError(f"batch={batch}, but there are {len(samples):,} samples: choose 1..{len(samples)}")
+        if not 0 <= rank < world or batch % world:
+            raise UsageError(f"batch={batch} does not divide among {world} processes, of which this is number {rank}")
+        if captions < 1 or (workers is not None and workers < 1):
+            raise UsageError(f"captions={captions}, workers={workers}: each at least 1")
+        images = processor.image_processor
+        self._frames = images.num_frames if isinstance(images, FilmProcessor) else 1
+        if self._frames is None:
+            raise UsageError("no config.json beside this processor says how many frames the model takes")
+        self._is_film = isinstance(images, FilmProcessor)
+        self._samples, self._batch, self._seed, self._captions = samples, batch, seed, captions
+        self._augment = Augment(images.profile, crop, flip, colour)
+        self._tokenizer = processor.tokenizer.tokenizer
+        self._workers = workers or os.cpu_count() or 1
+        self._order = Order([sample.file for sample in samples], batch, seed)
+        self._mine = slice(rank * batch // world, (rank + 1) * batch // world)
+        self.unreadable: dict[str, str] = {}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps after which every sample has been seen."""
+        return -(-len(self._samples) // self._batch)
+
+    def stream(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of steps `start` to `stop` - 1. Raises `DataError` where nothing of a batch can be read."""
+        pool = ThreadPoolExecutor(self._workers, "sightline-loader")
+        pieces = (piece for step in range(start, stop) for piece in self._pieces(step))
+        a_batch = -(-(self._mine.stop - self._mine.start) // _PIECE)
+        with closing(ordered_map(self._fill, pieces, pool, _AHEAD * a_batch)) as done:
+            for piece, _ in done:
+                if piece.rows.stop == len(piece.draft.chosen):
+                    yield self._finished(piece.draft)
+
+    def _pieces(self, step: int) -> Iterator["_Piece"]:
+        chosen = self._order.batch(step)[self._mine]
+        shape = (3, *self._augment.size)
+        pixels = np.empty((len(chosen), *((self._frames, *shape) if self._is_film else shape)), np.float32)
+        draft = _Draft(step, chosen, pixels)
+        for begin in range(0, len(chosen), _PIECE):
+            yield _Piece(draft, slice(begin, min(begin + _PIECE, len(chosen))))
+
+    def _fill(self, piece: "_Piece") -> None:
+        texts: list[str] = []
+        for row in range(piece.rows.start, piece.rows.stop):
+            epoch, number = piece.draft.chosen[row]
+            sample = self._samples[number]
+            key = int.from_bytes(blake2b(sample.key.encode("utf-8", "replace"), digest_size=8).digest())
+            rng = np.random.default_rng([self._seed, epoch, key])
+            count = min(self._captions, len(sample.captions))
+            said = [sample.captions[i] for i in rng.permutation(len(sample.captions))[:count]]
+            try:
+                seen = self._augment(self._open(sample), rng)
+            except (ImageError, DataError) as error:
+                piece.draft.failed[row] = str(error)
+                self.unreadable[sample.key] = str(error)
+                continue
+            values = self._augment.profile.normalise(seen)
+            piece.draft.pixels[row] = values if self._is_film else values[0]
+            piece.draft.texts[row] = self._tokenizer.encode(said)
+
+    def _open(self, sample: Sample) -> list[Image.Image]:
+        if not sample.is_film:
+            return [open_image(sample.content(), short_side=self._augment.short_side)] * self._frames
+        if not self._is_film:
+            raise ImageError(str(sample.media), "a film, and the model takes pictures")
+        return film.sample(sample.content(), self._frames, short_side=self._augment.short_side)
+
+    def _finished(self, draft: "_Draft") -> Batch:
+        good = [row for row in range(len(draft.chosen)) if row not in draft.failed]
+        if not good:
+            raise DataError(
+                f"step {draft.step}: nothing of its {len(draft.chosen)} samples can be read; the first: {draft.failed[0]}"
+            )
+        ids, mask = self._tokenizer.pad([text for row in good for text in draft.texts[row]])
+        owner = np.repeat(np.arange(len(good)), [len(draft.texts[row]) for row in good])
+        pixels = draft.pixels if not draft.failed else draft.pixels[good]
+        return Batch(*map(torch.from_numpy, (pixels, ids, mask, owner)), skipped=len(draft.failed))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A batch in the making: of each row (epoch, sample), its pixels, and its texts or why there are none."""
+
+    step: int
+    chosen: list[tuple[int, int]]
+    pixels: NDArray[np.float32]
+    texts: dict[int, list[Ids]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some rows of a draft, for one thread."""
+
+    draft: _Draft
+    rows: slice
