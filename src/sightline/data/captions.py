@@ -17,14 +17,12 @@ _MOST = 1_000_000
 """Shards that a range in braces may name."""
 
 
-def captions(
-    source: Source, *, split: str | Sequence[str] | None = None, pictures: Source | None = None
-) -> Captions:
+def captions(source: Source, *, split: str | Sequence[str] | None = None, pictures: Source | None = None) -> Captions:
     """Opens a data set of captions.
 
     `source`: WebDataset shards (`.tar`: one, a glob, "train-{0000..0005}.tar", a list). Raises `DataError`.
     """
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(map(os.fspath, source))
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(one) for one in source)
     left_out = LeftOut()
     samples = shard_samples(expand(source), left_out)
     if not samples:

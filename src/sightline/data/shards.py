@@ -1,7 +1,7 @@
 """WebDataset shards: tars in which KEY.jpg lies beside KEY.json or KEY.txt with its captions.
 
-The format is that of https://github.com/webdataset/webdataset: a key is a name up to the first dot of its last part. A tar
-is gone through once for where everything lies; from then on reading a sample is one seek. Therefore no compressed tars.
+The format is that of https://github.com/webdataset/webdataset: a key is a name up to the first dot of its last part. A
+tar is gone through once for where everything lies; from then on reading a sample is one seek. So no compressed tars.
 """
 
 import json

@@ -14,6 +14,7 @@ from sightline.processing.pixels import PixelProfile
 
 _ASPECTS = (3 / 4, 4 / 3)
 _TRIES = 10
+_CHANGES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Augment:
     """How pictures are brought to the model's size, `profile`'s: exactly as there, unless something else is asked for.
 
     `crop`: the least and the largest share of the picture's area in a random part of it, with an aspect between 3:4 and
-    4:3, resized to the model's size (Szegedy et al., arXiv 1409.4842, section 6). `flip`: every second one mirrored; not
-    for captions that tell left from right. `colour`: brightness, contrast and saturation change by up to this share.
-    Raises `UsageError`.
+    4:3, resized to the model's size (Szegedy et al., arXiv 1409.4842, section 6). `flip`: every second one mirrored;
+    not for captions that tell left from right. `colour`: brightness, contrast and saturation change by up to this
+    share. Raises `UsageError`.
     """
 
     profile: PixelProfile
@@ -36,7 +37,7 @@ class Augment:
             raise UsageError(f"crop={self.crop}: the least and the largest share of a picture's area, in 0..1")
         if not 0 <= self.colour < 1:
             raise UsageError(f"colour={self.colour}: a share of brightness, contrast and saturation, from 0 to below 1")
-        if not self.profile.do_center_crop and isinstance(self.profile.size, int) or not self.profile.do_resize:
+        if not self.profile.do_resize or (not self.profile.do_center_crop and isinstance(self.profile.size, int)):
             raise UsageError("this model's preprocessing leaves pictures of different sizes, which make no batch")
 
     @property
@@ -47,7 +48,7 @@ class Augment:
 
     @property
     def short_side(self) -> int | None:
-        """What to decode pictures with (see `open_image`): of those that are cropped at random, no more than is seen."""
+        """What `open_image` is to decode for: all, or for parts so much that the least of them has the model's size."""
         return None if self.crop is None else math.ceil(max(self.size) / math.sqrt(self.crop[0]))
 
     def __call__(self, frames: list[Image.Image], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -67,14 +68,14 @@ class Augment:
         pixels = self.profile.crop(frame) if part is None else np.asarray(frame)
         if len(factors):
             frame = Image.fromarray(pixels)
-            for change, factor in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), factors):
+            for change, factor in zip(_CHANGES, factors, strict=True):
                 frame = change(frame).enhance(float(factor))
             pixels = np.asarray(frame)
         return pixels
 
 
 def _part(width: int, height: int, crop: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of a random part; if none of a few fits, the largest in the middle of such an aspect."""
+    """(left, top, right, bottom) of a random part; if none of a few fits, the largest in the middle."""
     low, high = map(math.log, _ASPECTS)
     for _ in range(_TRIES):
         area, aspect = rng.uniform(*crop) * width * height, math.exp(rng.uniform(low, high))

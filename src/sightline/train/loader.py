@@ -39,7 +39,7 @@ class Loader:
     `flip`, `colour`: see `Augment`; without them pixels are exactly as the processor makes them of the whole picture.
     A model for film gets as many frames as its processor says, of a picture so many times the same.
 
-    A sample that can't be read is left out of its batch, counted in `Batch.skipped`, and its reason kept in `unreadable`.
+    A sample that can't be read is left out of its batch, counted in `Batch.skipped`, its reason kept in `unreadable`.
     `workers`: threads; None is one for each core. Threads and no processes: Pillow decodes and resizes without Python's
     lock, nothing has to be pickled or copied, and there is nobody left behind when a run is broken off.
     Raises `UsageError`.
@@ -67,10 +67,11 @@ class Loader:
         if captions < 1 or (workers is not None and workers < 1):
             raise UsageError(f"captions={captions}, workers={workers}: each at least 1")
         images = processor.image_processor
-        self._frames = images.num_frames if isinstance(images, FilmProcessor) else 1
-        if self._frames is None:
-            raise UsageError("no config.json beside this processor says how many frames the model takes")
         self._is_film = isinstance(images, FilmProcessor)
+        frames = images.num_frames if isinstance(images, FilmProcessor) else 1
+        if frames is None:
+            raise UsageError("no config.json beside this processor says how many frames the model takes")
+        self._frames = frames
         self._samples, self._batch, self._seed, self._captions = samples, batch, seed, captions
         self._augment = Augment(images.profile, crop, flip, colour)
         self._tokenizer = processor.tokenizer.tokenizer
@@ -103,7 +104,6 @@ class Loader:
             yield _Piece(draft, slice(begin, min(begin + _PIECE, len(chosen))))
 
     def _fill(self, piece: "_Piece") -> None:
-        texts: list[str] = []
         for row in range(piece.rows.start, piece.rows.stop):
             epoch, number = piece.draft.chosen[row]
             sample = self._samples[number]
@@ -132,12 +132,13 @@ class Loader:
         good = [row for row in range(len(draft.chosen)) if row not in draft.failed]
         if not good:
             raise DataError(
-                f"step {draft.step}: nothing of its {len(draft.chosen)} samples can be read; the first: {draft.failed[0]}"
+                f"step {draft.step}: none of {len(draft.chosen)} samples can be read: {draft.failed[0]}, ..."
             )
         ids, mask = self._tokenizer.pad([text for row in good for text in draft.texts[row]])
         owner = np.repeat(np.arange(len(good)), [len(draft.texts[row]) for row in good])
         pixels = draft.pixels if not draft.failed else draft.pixels[good]
-        return Batch(*map(torch.from_numpy, (pixels, ids, mask, owner)), skipped=len(draft.failed))
+        pixel_values, input_ids, attention_mask, owners = map(torch.from_numpy, (pixels, ids, mask, owner))
+        return Batch(pixel_values, input_ids, attention_mask, owners, skipped=len(draft.failed))
 
 
 @dataclass(frozen=True)
