@@ -1,0 +1,114 @@
+"""Ranks in tiles against ranks of the whole matrix."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sightline.metrics import exact_cosines, pair_ranks, ranks
+
+
+def unit(seed, count, dim):
+    rows = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def whole(scores, owner):
+    """The oracle: the matrix (N, T) at once."""
+    return ranks(scores, [np.flatnonzero(owner == i) for i in range(len(scores))]), ranks(scores.T, owner[:, None])
+
+
+def everything(scores, count, texts):
+    return scores(slice(0, count), slice(0, texts))
+
+
+@st.composite
+def pairs(draw):
+    """Scores of few values, so that most are equal, and one to three texts a picture."""
+    owner = np.repeat(np.arange(draw(st.integers(1, 9))), draw(st.integers(1, 3)))
+    drop = draw(st.integers(0, 1)) * (len(owner) > owner[-1] + 1)
+    owner = owner[drop:]
+    values = draw(st.integers(1, 6))
+    seed = draw(st.integers(0, 10_000))
+    return np.random.default_rng(seed).integers(0, values, (owner[-1] + 1, len(owner))).astype(float), owner
+
+
+@settings(max_examples=300, deadline=None)
+@given(pairs(), st.tuples(st.integers(1, 10), st.integers(1, 10)))
+def test_equal_scores_in_tiles_of_any_shape(given_pairs, tile):
+    scores, owner = given_pairs
+    found = pair_ranks(lambda r, c: scores[r, c], owner, tile)
+    for got, wanted in zip(found, whole(scores, owner), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("tile", [(1, 1), (7, 13), (64, 100), (1000, 1000)])
+def test_vectors_with_twins(tile):
+    owner = np.repeat(np.arange(60), np.random.default_rng(1).integers(1, 6, 60))
+    images, texts = unit(1, 60, 48), unit(2, len(owner), 48)
+    texts += 0.5 * images[owner]  # so that ranks are of all sizes
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    images[30:40] = images[:10]
+    texts[40:80] = texts[80:40:-1]
+    scores = exact_cosines(images, texts)
+    found = pair_ranks(scores, owner, tile)
+    for got, wanted in zip(found, whole(everything(scores, 60, len(owner)), owner), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 192, 1024])
+def test_cosines_are_exact(dim):
+    images, texts = unit(3, 37, dim), unit(4, 53, dim)
+    scores = exact_cosines(images, texts)
+    # In whole numbers nothing is rounded.
+    in_integers = [np.rint(rows * np.float32(2**26)).astype(np.int64) for rows in (images, texts)]
+    exact = (in_integers[0] @ in_integers[1].T).astype(np.float64) / 2.0**52
+    np.testing.assert_array_equal(everything(scores, 37, 53), exact)
+    one = np.block([[scores(slice(i, i + 1), slice(j, j + 1)) for j in range(53)] for i in range(37)])
+    np.testing.assert_array_equal(one, exact)
+    np.testing.assert_allclose(exact, images.astype(np.float64) @ texts.T.astype(np.float64), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("axis", ["rows", "columns"])
+def test_twins_have_equal_scores_wherever_they_stand(axis):
+    images, texts = np.tile(unit(5, 1, 500), (133, 1)), unit(6, 77, 500)
+    found = everything(exact_cosines(images, texts), 133, 77)
+    assert (found == found[:1]).all()
+
+
+def test_memory_is_that_of_a_tile():
+    """A matrix of 640 MB is never there, and with four times the pairs a call takes no more than the lists grow."""
+    tile, peaks = (256, 1024), []
+    for count, texts in ((2000, 10_000), (4000, 20_000)):
+        images, words, owner = unit(7, count, 16), unit(8, texts, 16), np.repeat(np.arange(count), texts // count)
+        tracemalloc.start()
+        pair_ranks(exact_cosines(images, words), owner, tile)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    scores = tile[0] * tile[1] * 8
+    assert peaks[1] < 4 * scores
+    assert peaks[1] - peaks[0] < 8 * 8 * (2000 + 10_000)
+
+
+def test_what_has_no_ranks():
+    with pytest.raises(ValueError, match="order of their pictures"):
+        pair_ranks(lambda r, c: np.zeros((2, 2)), np.array([1, 0]))
+    with pytest.raises(ValueError, match="each picture needs one"):
+        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([0, 2]))
+    with pytest.raises(ValueError, match="each picture needs one"):
+        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([1, 1]))
+    with pytest.raises(ValueError, match="NaN"):
+        pair_ranks(lambda r, c: np.full((2, 2), np.nan), np.array([0, 1]))
+    with pytest.raises(ValueError, match="unit length"):
+        exact_cosines(2 * unit(0, 2, 4), unit(0, 2, 4))
+    with pytest.raises(ValueError, match="texts are not"):
+        exact_cosines(unit(0, 2, 4), np.full((1, 4), np.nan, np.float32))
+    assert [len(found) for found in pair_ranks(lambda r, c: np.zeros((0, 0)), np.empty(0, np.int64))] == [0, 0]
+
+
+def test_one_hears_how_far_it_is():
+    heard = []
+    pair_ranks(lambda r, c: np.zeros((r.stop - r.start, c.stop - c.start)), np.arange(5), (2, 2), heard.append)
+    assert heard == [2, 4, 5]
