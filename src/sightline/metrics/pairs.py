@@ -31,13 +31,15 @@ def exact_cosines(images: NDArray[np.float32], texts: NDArray[np.float32]) -> Sc
             raise ValueError(f"the vectors of the {name} are not of unit length, or not finite")
 
     def scores(rows: slice, columns: slice) -> NDArray[np.float64]:
-        return np.matmul(_on_grid(images[rows]), _on_grid(texts[columns]).T)
+        product: NDArray[np.float64] = _on_grid(images[rows]) @ _on_grid(texts[columns]).T
+        return product
 
     return scores
 
 
 def _on_grid(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    return (np.rint(rows * _GRID) / _GRID).astype(np.float64)
+    exact: NDArray[np.float64] = (np.rint(rows * _GRID) / _GRID).astype(np.float64)
+    return exact
 
 
 def pair_ranks(
