@@ -3,7 +3,7 @@
 Shapes: B pictures or films, T texts, P projection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -45,6 +45,11 @@ class PairModel(PretrainedModel):
 
     label_smoothing: ClassVar[float] = 0.0
     """Of the loss that the family was trained with."""
+    towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "image": ("vision_model", "visual_projection"),
+        "text": ("text_model", "text_projection"),
+    }
+    """The modules that make an embedding of a picture (or of a film's frames) and of a text; frozen, they all are."""
 
     @property
     def scale(self) -> Tensor:

@@ -4,6 +4,7 @@ Text Supervision" (2021), section 4.
 Shapes: B pictures, T texts, P projection.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,10 @@ class AlignModel(PairModel):
     config_class = AlignConfig
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
+    towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "image": ("vision_model",),
+        "text": ("text_model", "text_projection"),
+    }
     config: AlignConfig
 
     def __init__(self, config: AlignConfig) -> None:

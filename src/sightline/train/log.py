@@ -1,0 +1,202 @@
+"""What a run tells while it goes on: a bar or lines on the screen, a CSV file, TensorBoard's events.
+
+Figures of a step are named; "loss", "scale", "rate" (the learning rate) and "skipped" (samples that could not be read)
+are shown too. Clocks are read for what is shown alone: nothing comes back from here to the training.
+"""
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sightline.errors import UsageError
+from sightline.files import write_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_EVERY = 30.0  # seconds between lines where there is no terminal
+_SMOOTH = 0.98  # of the loss that is shown: a mean of the last 50, mostly
+
+
+class Log(AbstractContextManager["Log"]):
+    """The log of the run in `folder`, of `steps` steps with `batch` pictures each, that goes on after step
+    `resumed_at` (0: from the beginning). Of several processes one has it.
+
+    Writes `log.csv`, a row for each step, and `events/` for TensorBoard, where its package is there. What a killed run
+    left in them of later steps goes, as those are done again. Raises `UsageError` for a `log.csv` that is none.
+    """
+
+    def __init__(self, folder: Path, steps: int, batch: int, resumed_at: int = 0) -> None:
+        self.steps, self.batch, self.resumed_at = steps, batch, resumed_at
+        self._rows = Rows(folder / "log.csv", resumed_at)
+        self._skipped = sum(int(float(row["skipped"])) for row in self._rows.kept if row.get("skipped"))
+        self._screen = _Bar(steps, resumed_at) if sys.stderr.isatty() else _Lines(steps)
+        self._events = self._open_events(folder / "events")
+        self._loss, self._weight = 0.0, 0.0
+        self._begun = self._last = time.monotonic()
+
+    def _open_events(self, folder: Path) -> Any:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self._screen.say('no events for TensorBoard, which is not installed: pip install "sightline[train]"')
+            return None
+        return SummaryWriter(str(folder), purge_step=self.resumed_at + 1)
+
+    def step(self, step: int, figures: Mapping[str, float]) -> None:
+        """What step `step`, numbered from 1, gave. Counts are ints."""
+        self._rows.add(step, figures)
+        now = time.monotonic()
+        took, self._last = max(now - self._last, 1e-9), now
+        if self._events is not None:
+            for name, value in figures.items():
+                self._events.add_scalar(f"train/{name}", value, step)
+            self._events.add_scalar("pairs per second", self.batch / took, step)
+            self._events.flush()  # so that all up to a checkpoint is there, however the run ends
+        self._screen.step(step, self._told(step, figures, max(now - self._begun, 1e-9)))
+
+    def _told(self, step: int, figures: Mapping[str, float], spent: float) -> str:
+        parts, done = [], step - self.resumed_at
+        if "loss" in figures:
+            self._loss = _SMOOTH * self._loss + (1 - _SMOOTH) * figures["loss"]
+            self._weight = _SMOOTH * self._weight + (1 - _SMOOTH)
+            parts.append(f"loss {self._loss / self._weight:.4f}")
+        if "scale" in figures:
+            parts.append(f"scale {figures['scale']:.2f}")
+        if "rate" in figures:
+            parts.append(f"rate {figures['rate']:.2e}")
+        parts += [f"{done * self.batch / spent:,.0f} pairs/s", f"{_span(spent / done * (self.steps - step))} left"]
+        self._skipped += int(figures.get("skipped", 0))
+        if self._skipped:
+            parts.append(f"{self._skipped:,} skipped")
+        return ", ".join(parts)
+
+    def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
+        """What an evaluation after step `step` found. The time that it took is no step's."""
+        if self._events is not None:
+            for name, value in figures.items():
+                self._events.add_scalar(f"evaluation/{name}", value, step)
+            self._events.flush()
+        self._screen.say(f"step {step:,}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        now = time.monotonic()
+        self._begun, self._last = self._begun + (now - self._last), now
+
+    def close(self) -> None:
+        """Closes the files, and leaves the screen to others."""
+        self._screen.close()
+        self._rows.close()
+        if self._events is not None:
+            self._events.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Rows:
+    """A CSV file with a row for each step, numbers as Python writes them.
+
+    A row is one write, so that a killed process leaves whole lines; one that is cut nevertheless is dropped, as are
+    those of steps after `resumed_at`. `kept`: what stays. Raises `UsageError` for a file with other things in it.
+    """
+
+    def __init__(self, path: Path, resumed_at: int) -> None:
+        self.path = path
+        self.columns, self.kept = self._read()
+        self.kept = [row for row in self.kept if int(row["step"]) <= resumed_at]
+        self._file = self._begin(self.kept)
+
+    def add(self, step: int, figures: Mapping[str, float]) -> None:
+        """A row for `step`. A figure that was not there before makes a column that is empty in the rows before."""
+        if new := [name for name in figures if name not in self.columns]:
+            self.close()
+            _, rows = self._read()
+            self.columns += new
+            self._file = self._begin(rows)
+        self._file.write(self._lines([{"step": step, **figures}]).encode())
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _read(self) -> tuple[list[str], list[dict[str, str]]]:
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+        if not lines:
+            return ["step"], []
+        columns = lines[0]
+        if columns[:1] != ["step"]:
+            raise UsageError(f"{self.path} is not the log of a run; move it away")
+        whole = [line for line in lines[1:] if len(line) == len(columns) and line[0].isdecimal()]
+        return columns, [dict(zip(columns, line, strict=True)) for line in whole]
+
+    def _begin(self, rows: list[dict[str, str]]) -> io.FileIO:
+        header = dict(zip(self.columns, self.columns, strict=True))
+        write_text(self.path, self._lines([header, *rows]))
+        return self.path.open("ab", buffering=0)
+
+    def _lines(self, rows: "list[dict[str, Any]] | list[dict[str, str]]") -> str:
+        out = io.StringIO()
+        csv.DictWriter(out, self.columns, restval="", lineterminator="\n").writerows(rows)
+        return out.getvalue()
+
+
+class _Lines:
+    """Plain lines: the first step, the last, and one now and then."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._last = float("-inf")
+
+    def step(self, step: int, told: str) -> None:
+        now = time.monotonic()
+        if step == self._steps or now - self._last >= _EVERY:
+            self._last = now
+            self.say(f"step {step:,} of {self._steps:,}: {told}")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Bar:
+    """A bar on the terminal with the latest figures, and lines above it."""
+
+    def __init__(self, steps: int, done: int) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._bar: Progress = progress.Progress(
+            progress.BarColumn(bar_width=None),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.description}"),
+            console=Console(stderr=True, highlight=False),
+        )
+        self._task = self._bar.add_task("", total=steps, completed=done)
+        self._bar.start()
+
+    def step(self, step: int, told: str) -> None:
+        self._bar.update(self._task, completed=step, description=told)
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _span(seconds: float) -> str:
+    """Such as 45 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
