@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from models.test_pairs import MODELS, inputs
-from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train.ema import Average
 
@@ -70,10 +69,3 @@ def test_what_is_frozen_stays_bit_for_bit():
         average.update(model, step)
     for name, tensor in average.state().items():
         assert tensor.equal(model.state_dict()[name]), name
-
-
-@pytest.mark.parametrize("decay", [0.0, 1.0, -1, 3])
-def test_a_decay_that_is_none(decay):
-    model = FAMILIES["clip"].model.from_pretrained("mini", dtype="float32")
-    with pytest.raises(UsageError, match="between 0 and 1"):
-        Average(model, decay)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
 
 
@@ -15,12 +14,10 @@ class Average:
 
     After step t from 1 it is d * itself + (1 - d) * the model, d = min(decay, t / (t + 9)): early on, where the model
     moves fast, the average is of few steps. A pure function of the weights at each step, and so resumed bit for bit.
-    Source: tf.train.ExponentialMovingAverage, `num_updates`. Raises `UsageError` for a decay that is none.
+    Source: tf.train.ExponentialMovingAverage, `num_updates`.
     """
 
     def __init__(self, model: PairModel, decay: float) -> None:
-        if not 0 < decay < 1:
-            raise UsageError(f"the average's decay is {decay}; it lies between 0 and 1, such as 0.999")
         self.decay = decay
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
 

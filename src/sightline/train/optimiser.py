@@ -7,16 +7,23 @@ import torch
 from torch import nn
 
 from sightline.models.pairs import PairModel
+from sightline.train.parts import shares
 from sightline.train.recipe import Recipe
 
 
 def optimiser(model: PairModel, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over what is trained: matrices decay; norms, biases and the scale don't (Radford et al., 2021, 2.5)."""
-    groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in model.parameters():
+    """AdamW over what is trained: matrices decay; norms, biases and the scale don't (Radford et al., 2021, 2.5).
+
+    Each group's "share" is what the rate of a step is multiplied with for it.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    share = shares(model, recipe.layer_rate)
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(recipe.decay if parameter.ndim > 1 else 0.0, []).append(parameter)
-    told: list[dict[str, Any]] = [{"params": own, "weight_decay": decay} for decay, own in groups.items()]
+            groups.setdefault((recipe.decay if parameter.ndim > 1 else 0.0, share[name]), []).append(parameter)
+    told: list[dict[str, Any]] = [
+        {"params": own, "weight_decay": decay, "share": share} for (decay, share), own in groups.items()
+    ]
     return torch.optim.AdamW(told, lr=recipe.rate, betas=recipe.betas, eps=recipe.eps, fused=True)
 
 

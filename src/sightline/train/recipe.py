@@ -65,6 +65,8 @@ class Recipe:
     """AdamW's weight decay: of matrices, not of norms, biases and the scale."""
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
+    layer_rate: float = 1.0
+    """Below 1, a tower's blocks are slower the further down they are: each has this share of the next one's rate."""
     clip: float | None = 1.0
     """The largest norm that all gradients together may have."""
 
@@ -80,6 +82,8 @@ class Recipe:
 
     precision: str = "auto"
     """"auto" (bfloat16 where the hardware has it), "bfloat16" or "float32". Weights are float32 in any case."""
+    average: float | None = None
+    """Such as 0.999: the model that is saved and evaluated is the moving average of the weights, with this decay."""
     checkpoint_gradients: bool = False
     """Compute each block twice instead of keeping what is in it."""
     workers: int | None = None
@@ -101,6 +105,10 @@ class Recipe:
             raise UsageError("a batch of one has nothing to be told from: the contrastive loss needs batch=2 or more")
         if self.warm_up < 0 or self.decay < 0:
             raise UsageError("warm_up and decay must not be below 0")
+        if not 0 < self.layer_rate <= 1:
+            raise UsageError(f"layer_rate is {self.layer_rate}; it is above 0 and at most 1, such as 0.8")
+        if self.average is not None and not 0 < self.average < 1:
+            raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
         if self.scale not in ("learned", "fixed"):
             raise UsageError(f'scale is {self.scale!r}; there is "learned" and "fixed"')
         if unknown := set(self.freeze) - {"image", "text"}:
