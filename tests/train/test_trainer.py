@@ -66,6 +66,9 @@ def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undistu
         killed += 1
     assert process.exitcode == 0
     assert killed == 10
+    log = (tmp_path / "run/log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["step", *map(str, range(1, 41))]
+    assert log[0] == "step,loss,scale,rate,skipped"
     assert same(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
 
 

@@ -24,6 +24,7 @@ from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_json, write_json
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
+from sightline.train.ema import Average
 
 _WRITING = ".writing-"
 
@@ -140,19 +141,27 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights, buffers and the optimiser's moments by name."""
+def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None) -> dict[str, Tensor]:
+    """Weights, buffers, the optimiser's moments and the weights' average by name."""
     state = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
             state[f"optimiser.{name}.{key}"] = torch.as_tensor(value).detach().cpu()
+    if average is not None:
+        state |= {f"average.{name}": tensor.cpu() for name, tensor in average.state().items()}
     return state
 
 
-def unpack(state: Mapping[str, Tensor], model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def unpack(
+    state: Mapping[str, Tensor],
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: Average | None = None,
+) -> None:
     """Puts back what `pack` gave."""
-    own = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
-    model.load_state_dict(own, strict=True)
+    model.load_state_dict(_under("model.", state), strict=True)
+    if average is not None:
+        average.restore(_under("average.", state))
     parameters = dict(model.named_parameters())
     for name, tensor in state.items():
         if name.startswith("optimiser."):
@@ -160,3 +169,7 @@ def unpack(state: Mapping[str, Tensor], model: torch.nn.Module, optimiser: torch
             parameter = parameters[name]
             place = torch.device("cpu") if key == "step" and parameter.device.type == "cpu" else parameter.device
             optimiser.state[parameter][key] = tensor.to(place)
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

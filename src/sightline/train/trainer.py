@@ -7,8 +7,8 @@ are dropped. So a run that is taken up from a checkpoint gives the same weights,
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from sightline.errors import SightlineError, UsageError
 from sightline.models.pairs import PairModel
 from sightline.train.batch import Data
 from sightline.train.checkpoints import Checkpoints, pack, unpack
+from sightline.train.ema import Average
+from sightline.train.log import Log
 from sightline.train.optimiser import optimiser, rate
+from sightline.train.parts import freeze
 from sightline.train.recipe import Recipe, Share
 
 
@@ -59,6 +62,8 @@ class Trainer:
         self.data = self._data()
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         self.optimiser = optimiser(self.model, recipe)
+        self.average = None if recipe.average is None else Average(self.model, recipe.average)
+        self.log: Log | None = None
 
     def _make_ready(self, model: PairModel) -> None:
         recipe = self.recipe
@@ -68,6 +73,7 @@ class Trainer:
         if self.device.type == "cpu":
             # torch's fused attention takes three times as long backwards there, for sequences as short as these.
             model.set_attn_implementation("eager")
+        freeze(model, recipe.freeze)
         if recipe.checkpoint_gradients:
             model.gradient_checkpointing_enable()
 
@@ -103,11 +109,14 @@ class Trainer:
         """All steps that are left."""
         start = self._begin()
         step = start
-        with _stopping() as asked:
+        with self._open_log(start) as self.log, _stopping() as asked:
+            if start:
+                self._evaluate(start)  # where the run was killed in between
             for step, batch in enumerate(self.data.stream(start, self.steps), start + 1):
                 with _explained(self.recipe, step):
                     figures = self.step(step - 1, batch.to(self.device))
-                self._report(step, figures)
+                if self.log is not None:
+                    self.log.step(step, figures)
                 stop = asked.is_set()
                 if stop or step % self.recipe.every == 0 or step == self.steps:
                     self._save(step)
@@ -119,7 +128,7 @@ class Trainer:
         """One step, numbered from 0: gradient, clipping, AdamW."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + number)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate(number, self.steps, self.recipe)
+            group["lr"] = rate(number, self.steps, self.recipe) * group["share"]
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             halves = self.model.halves(batch.pixel_values, batch.input_ids, batch.attention_mask)
@@ -136,7 +145,14 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
         self.model.hold_scale(self.recipe.max_scale)
-        return {"loss": loss.item(), "scale": self.model.scale.item(), "rate": rate(number, self.steps, self.recipe)}
+        if self.average is not None:
+            self.average.update(self.model, number + 1)
+        return {
+            "loss": loss.item(),
+            "scale": self.model.scale.item(),
+            "rate": rate(number, self.steps, self.recipe),
+            "skipped": batch.skipped,
+        }
 
     def _begin(self) -> int:
         """The step to start from; weights and moments are those of the last checkpoint."""
@@ -144,22 +160,28 @@ class Trainer:
         if last is None:
             return 0
         state, _ = self.checkpoints.open(last)
-        unpack(state, self.model, self.optimiser)
-        self._evaluate(last)  # where the run was killed in between
+        unpack(state, self.model, self.optimiser, self.average)
         return last
 
     def _save(self, step: int) -> None:
-        self.checkpoints.save(step, self.model, self.processor, pack(self.model, self.optimiser), {})
+        model = self.model if self.average is None else self.average.model
+        state = pack(self.model, self.optimiser, self.average)
+        self.checkpoints.save(step, model, self.processor, state, {})
         self._evaluate(step)
         self.checkpoints.tidy()
 
     def _evaluate(self, step: int) -> None:
         due = step % self.recipe.every == 0 or step == self.steps
         if self.recipe.evaluate is not None and due and step not in self.checkpoints.results():
-            self.checkpoints.evaluated(step, self.recipe.evaluate(self.checkpoints.path(step)))
+            figures = self.recipe.evaluate(self.checkpoints.path(step))
+            self.checkpoints.evaluated(step, figures)
+            if self.log is not None:
+                self.log.evaluated(step, figures)
 
-    def _report(self, step: int, figures: Mapping[str, float]) -> None:
-        print(step, figures)
+    def _open_log(self, start: int) -> AbstractContextManager[Log | None]:
+        if self.share.rank:
+            return nullcontext()
+        return Log(self.checkpoints.folder, self.steps, self.recipe.batch, start)
 
 
 @contextmanager
