@@ -66,7 +66,7 @@ def command(
     from sightline.search import Query, open_index
 
     if html is not None:
-        from sightline.search.sheet import check_place
+        from sightline.page import check_place
 
         check_place(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))

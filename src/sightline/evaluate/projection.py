@@ -19,7 +19,7 @@ from sightline.encoder.source import Vectors
 from sightline.nn.loss import contrastive_loss
 
 DIMS = 128, 256, 512, 768, 1024
-BATCH, STEPS, RATE, DECAY = 1000, 300, 1e-3, 0.2
+BATCH, STEPS, RATE, DECAY = 1000, 100, 1e-3, 0.2
 LARGEST = 100.0  # scale, as in CLIP
 
 
@@ -82,7 +82,7 @@ def train_heads(pairs: Pairs, dim: int, scale: float, seed: int = 0) -> Heads:
         which = (torch.rand(batch, generator=torch_seed) * counts[rows]).long()
         loss = contrastive_loss(heads(pictures[rows], texts[starts[rows] + which]))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return heads.eval()

@@ -83,10 +83,11 @@ class Curve:
 def curve(questions: Questions, scales: ArrayLike) -> Curve:
     """What the softmax of the cosines times each of the scales (S,) says, and where it ranks the right answers."""
     factors = np.asarray(scales, np.float64)
-    said, shifts = [], []
+    said, others, merged = [], [], []
     for cosines, right in questions:
         said.append(answers(cosines, right, factors))
-        shifts.append([moved(cosines, right, factors, dtype) for dtype in (np.float64, np.float32)])
+        others.append(moved(cosines, right, factors, np.float64))
+        merged.append(moved(cosines, right, factors, np.float32))
     loss, confidence, entropy = (
         np.concatenate([getattr(part, name) for part in said], axis=1) for name in ("loss", "confidence", "entropy")
     )
@@ -98,7 +99,8 @@ def curve(questions: Questions, scales: ArrayLike) -> Curve:
         confidence.mean(1),
         entropy.mean(1),
         error,
-        *np.sum(shifts, axis=0),
+        np.sum(others, axis=0),
+        np.sum(merged, axis=0),
         float((ranks == 0).mean()),
         ranks,
     )

@@ -78,7 +78,7 @@ def answers(cosines: NDArray[np.float32], right: ArrayLike, scales: ArrayLike) -
         confidence[i] = 1 / total
         loss[i] = np.log(total) - below[np.arange(len(below)), truth] * scale
         entropy[i] = np.log(total) - scale * np.einsum("qn,qn->q", terms, below) / total
-    return Answers(loss, confidence, entropy, ranks(cosines, truth))
+    return Answers(loss, confidence, entropy, ranks(cosines, truth.tolist()))
 
 
 def moved(cosines: NDArray[np.float32], right: ArrayLike, scales: ArrayLike, dtype: type[np.floating]) -> Counts:
@@ -88,8 +88,9 @@ def moved(cosines: NDArray[np.float32], right: ArrayLike, scales: ArrayLike, dty
     rounded so finely. In float32, as models give their logits, neighbouring numbers may become equal, and equal ones
     are ordered by position.
     """
-    order = ranks(cosines, np.asarray(right))
-    at_scale = (ranks(cosines.astype(dtype) * dtype(scale), np.asarray(right)) for scale in _factors(scales))
+    truth: list[int] = np.asarray(right).tolist()
+    order = ranks(cosines, truth)
+    at_scale = (ranks(cosines.astype(dtype) * dtype(scale), truth) for scale in _factors(scales))
     return np.array([(each != order).sum() for each in at_scale], np.int64)
 
 

@@ -5,7 +5,6 @@ A moment of a film is shown by its frame; its link opens the film there (Media F
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import os
@@ -15,7 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sightline.errors import SightlineError, UsageError
+from sightline.errors import SightlineError
+from sightline.page import data_uri, escaped, write_page
 from sightline.search.query import is_film
 
 if TYPE_CHECKING:
@@ -111,65 +111,40 @@ def picture(source: Any, start: float = 0.0, end: float | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def check_place(file: str | os.PathLike[str]) -> None:
-    """Raises UsageError if the file's folder does not exist, or if `file` is a folder or a file that is no page: a slip
-    of the pen must not cost a photo."""
-    try:
-        there = Path(file).absolute().parent.is_dir()
-        folder, start = Path(file).is_dir(), b""
-        if not folder and Path(file).exists():
-            with Path(file).open("rb") as old:
-                start = old.read(14).lower()
-    except OSError as error:  # a name that is too long, a file that is not ours to read
-        raise UsageError(f"{file}: the contact sheet cannot be written there ({error.strerror})") from error
-    if not there:
-        raise UsageError(f"{file}: there is no folder to write this file into")
-    if folder:
-        raise UsageError(f"{file} is a folder: name a file for the contact sheet")
-    if start not in (b"", b"<!doctype html"):
-        raise UsageError(f"{file} is no contact sheet and would be lost: choose another name")
-
-
 def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
     """Write the sheet, whole or not at all; the title is shown above several sections.
 
     Raises what `check_place` raises, and UsageError if the file cannot be written.
     """
-    from sightline.files import replacing
-
-    check_place(file)
     alone = len(sections) == 1
-    body = "" if alone else f"<h1>{_text(title)}</h1>\n"
+    body = "" if alone else f"<h1>{escaped(title)}</h1>\n"
     body += "".join(_section(section, alone) for section in sections)
-    try:
-        with replacing(Path(file)) as temporary:
-            temporary.write_text(PAGE.format(title=_text(title), style=STYLE, body=body), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: the contact sheet cannot be written there ({error.strerror or error})") from error
+    footer = "Sightline contact sheet. A picture opens its file, a film at its moment."
+    write_page(file, title, body, STYLE, footer)
 
 
 def _section(section: Section, alone: bool) -> str:
     heading = "h1" if alone else "h2"
-    examples = "".join(f'<img src="{_data(data)}" alt="picture of the query">' for data in section.examples if data)
-    note = f"<p>{_text(section.note)}</p>" if section.note else ""
+    examples = "".join(f'<img src="{data_uri(data)}" alt="picture of the query">' for data in section.examples if data)
+    note = f"<p>{escaped(section.note)}</p>" if section.note else ""
     items = "".join(_card(rank, card) for rank, card in enumerate(section.cards, 1))
     grid = f"<ol>{items}</ol>" if items else '<p class="nothing">Nothing found.</p>'
     return (
-        f"<section><header>{examples}<div><{heading}>{_text(section.heading)}</{heading}>{note}</div></header>"
+        f"<section><header>{examples}<div><{heading}>{escaped(section.heading)}</{heading}>{note}</div></header>"
         f"{grid}</section>\n"
     )
 
 
 def _card(rank: int, card: Card) -> str:
     path = Path(card.path)
-    name, folder = _text(path.name), _text(str(path.parent))
+    name, folder = escaped(path.name), escaped(str(path.parent))
     wide, high = _size(card.picture)
     shown = (
-        f'<img src="{_data(card.picture)}" alt="{name}" width="{wide}" height="{high}" loading="lazy">'
+        f'<img src="{data_uri(card.picture)}" alt="{name}" width="{wide}" height="{high}" loading="lazy">'
         if card.picture
         else '<span class="missing">no picture</span>'
     )
-    remark = f'<div class="soft">{_text(card.remark)}</div>' if card.remark else ""
+    remark = f'<div class="soft">{escaped(card.remark)}</div>' if card.remark else ""
     at, time = "", ""
     if card.start is not None and card.end is not None:
         at = f"#t={card.start:.3f},{card.end:.3f}"
@@ -178,7 +153,7 @@ def _card(rank: int, card: Card) -> str:
     shape = min(max(wide / high, 0.6), 2.2)
     return (
         f'<li style="--shape:{shape:.3f}"><a href="{escape(path.as_uri() + at)}">{shown}{time}</a>'
-        f'<div class="line"><b>{rank}</b><bdi title="{_text(card.path)}">{name}</bdi>'
+        f'<div class="line"><b>{rank}</b><bdi title="{escaped(card.path)}">{name}</bdi>'
         f'<data value="{card.score:.6f}">{card.score:.3f}</data></div>'
         f'<div class="soft folder"><bdi>{folder}</bdi></div>{remark}</li>\n'
     )
@@ -191,12 +166,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _text(text: str) -> str:
-    """For HTML: escaped, and what HTML cannot hold (stray bytes of file names, control characters) replaced."""
-    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in whole))
-
-
 def _size(data: bytes) -> tuple[int, int]:
     from PIL import Image
 
@@ -206,47 +175,12 @@ def _size(data: bytes) -> tuple[int, int]:
         return image.size
 
 
-def _data(data: bytes) -> str:
-    kind = "png" if data.startswith(b"\x89PNG") else "webp" if data[8:12] == b"WEBP" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}</main>
-<footer>Sightline contact sheet. A picture opens its file, a film at its moment.</footer>
-</body>
-</html>
-"""
-
 # Rows of equal height without a script: every tile grows in proportion to its shape.
 STYLE = """
-:root { --paper: #f7f6f3; --ink: #1d1c1a; --soft: #6d6a64; --tile: #e7e4de; --mark: #b4521e; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #161615; --ink: #eceae6; --soft: #9b978f; --tile: #262523; --mark: #f0955c; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 15px/1.4 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 110rem; margin: 0 auto; padding: clamp(1rem, 3vw, 2.5rem); }
 section + section { margin-top: 3.5rem; }
 h1 + section { margin-top: 2rem; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: .75rem; margin-bottom: 1.25rem; }
 header img { height: 4rem; border-radius: 6px; }
-h1, h2 { margin: 0; font-weight: 600; letter-spacing: -.015em; line-height: 1.2; overflow-wrap: anywhere; }
-h1 { font-size: clamp(1.5rem, 3.5vw, 2.25rem); }
-h2 { font-size: 1.4rem; }
 header p { margin: .25rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
 ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 1.1rem .9rem; }
 li { flex: calc(var(--shape) * 100) 1 calc(var(--shape) * 9.5rem); min-width: 0;
@@ -265,6 +199,5 @@ a time { position: absolute; right: .4rem; bottom: .4rem; padding: .05rem .35rem
 .soft { font-size: .8rem; color: var(--soft); }
 .folder { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; direction: rtl; text-align: left; }
 .nothing { color: var(--soft); }
-footer { padding: 1rem 1rem 2.5rem; text-align: center; font-size: .8rem; color: var(--soft); }
 @media print { a { break-inside: avoid; } footer { display: none; } }
 """
