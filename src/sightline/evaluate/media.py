@@ -97,7 +97,7 @@ def see(encoder: Encoder, samples: Sequence[S], report: Report = quiet) -> Seen[
     return Seen(good, np.stack(vectors), kept, skipped)
 
 
-def about(encoder: Encoder, data: Captions | Labelled) -> dict[str, str]:
+def about(encoder: Encoder, data: Captions | Labelled) -> dict[str, Any]:
     """What a `Result` says of its model and its data. Raises `DataError`."""
     return {
         "model": encoder.name,
