@@ -1,6 +1,6 @@
 """A run's folder: checkpoints that any program opens, and beside them what it takes to go on as if never stopped.
 
-    run/step-00000500/     config.json, model.safetensors, tokenizer, processor: a checkpoint as any other
+    run/step-00000500/     config.json, model.safetensors, tokenizer, processor, card: a checkpoint as any other
                  /training/  state.safetensors (weights, moments), state.json (step, figures)
     run/last, run/best     links to two of them
     run/results.json       what evaluations found, by step
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.files import read_json, write_json
+from sightline.files import read_json, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.ema import Average
@@ -73,6 +73,7 @@ class Checkpoints:
         step: int,
         model: PairModel,
         processor: Processor,
+        card: str,
         state: Mapping[str, Tensor],
         told: Mapping[str, Any],
     ) -> Path:
@@ -80,6 +81,7 @@ class Checkpoints:
         path, writing = self.path(step), self.folder / f"{_WRITING}{step:08}"
         model.save_pretrained(writing)
         processor.save_pretrained(writing)
+        write_text(writing / "README.md", card)
         training = writing / "training"
         training.mkdir()
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
@@ -92,6 +94,10 @@ class Checkpoints:
         self._link("last", path)
         _to_disk(self.folder)
         return path
+
+    def describe(self, step: int, card: str) -> None:
+        """Replaces a checkpoint's card."""
+        write_text(self.path(step) / "README.md", card)
 
     def open(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What `save` was given of a step. Raises `CheckpointError` if it is damaged."""

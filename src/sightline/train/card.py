@@ -1,0 +1,135 @@
+"""The README.md of a checkpoint: what the model is, how it was trained, what was measured, how it is opened."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sightline
+from sightline.models.pairs import PairModel
+from sightline.train.recipe import Recipe
+
+# By a config's model_type: what a model hub files it under. Dual encoders and what is to come are as CLIP.
+_TASKS = {"groupvit": "image-segmentation", "xclip": "video-classification"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a run has done up to a checkpoint. `data` and its `fingerprint`, as far as the data have them; `pictures`
+    that were seen, again at every round, and `skipped`, as they could not be read; evaluations' `results` by step."""
+
+    data: str
+    fingerprint: str | None
+    step: int
+    steps: int
+    pictures: int
+    skipped: int
+    results: Mapping[int, Mapping[str, float]]
+
+
+def card(model: PairModel, recipe: Recipe, story: Story) -> str:
+    """Markdown with the front matter of a Hugging Face model card. The licence is left to whoever trained the model."""
+    parts = [
+        _front_matter(model, recipe),
+        _what(model, recipe, story),
+        _results(story.results),
+        _OPENING.format(model=type(model).__name__),
+        _recipe(recipe),
+        f"Sightline {sightline.__version__}, torch {torch.__version__}.\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _front_matter(model: PairModel, recipe: Recipe) -> str:
+    from huggingface_hub import ModelCardData
+
+    kind = model.config.model_type
+    about = ModelCardData(
+        library_name="sightline",
+        pipeline_tag=_TASKS.get(kind, "zero-shot-image-classification"),
+        tags=["sightline", kind, "contrastive"],
+        base_model=_hub_name(recipe.model),
+    )
+    return f"---\n# license: yours to choose, with an eye on the data's and the base model's\n{about.to_yaml()}\n---\n"
+
+
+def _hub_name(model: Any) -> str | None:
+    """ "openai/clip-vit-base-patch32", say, and None for a folder, a file, a packaged model or a function."""
+    is_name = isinstance(model, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) and not Path(model).exists()
+    return model if is_name else None
+
+
+def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
+    start = "from scratch" if callable(recipe.model) else f"from `{_one_line(recipe.model)}`"
+    whole = "" if story.step == story.steps else f" of {story.steps:,}: training is not over"
+    lines = [
+        f"# {type(model).__name__}, {model.num_parameters():,} parameters\n",
+        f"Trained {start} with Sightline.\n",
+        "| | |",
+        "|---|---|",
+        f"| data | `{_one_line(story.data)}` |",
+        f"| their fingerprint | {f'`{story.fingerprint}`' if story.fingerprint else 'none: made by a function'} |",
+        f"| steps | {story.step:,}{whole} |",
+        f"| pictures or films seen, with repetitions | {story.pictures:,} |",
+        f"| left out, as they could not be read | {story.skipped:,} |",
+    ]
+    if recipe.average is not None:
+        lines.append(f"| weights | the moving average over steps, decay {recipe.average} |")
+    if recipe.freeze:
+        lines.append(f"| as they were before | {', '.join(f'the {tower} tower' for tower in recipe.freeze)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _results(results: Mapping[int, Mapping[str, float]]) -> str:
+    if not results:
+        return ""
+    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    lines = ["## Results\n", f"| step | {' | '.join(map(_cell, names))} |", "|---" * (len(names) + 1) + "|"]
+    for step, figures in sorted(results.items()):
+        values = [f"{figures[name]:.4g}" if name in figures else "" for name in names]
+        lines.append(f"| {step:,} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+_OPENING = """\
+## How to open it
+
+```python
+import sightline
+
+encoder = sightline.load("this folder, or the model's name")
+texts = encoder.encode_text(["a photo of a dog", "a photo of a cat"])
+```
+
+```python
+from transformers import AutoModel, AutoProcessor
+
+model = AutoModel.from_pretrained("this folder, or the model's name")  # a {model}
+processor = AutoProcessor.from_pretrained("this folder, or the model's name")
+```
+"""
+
+
+def _recipe(recipe: Recipe) -> str:
+    settings = recipe.settings()
+    rows = [f"| {name} | `{_one_line(value)}` |" for name, value in settings.items() if value is not None]
+    table = "\n".join(["## Recipe\n", "| setting | value |", "|---|---|", *rows]) + "\n"
+    if recipe.source is None:
+        return table
+    longest = max(map(len, re.findall("`+", recipe.source)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{table}\nThe file that it was read from; settings of the command are in the table alone:\n\n" + (
+        f"{fence}python\n{recipe.source.rstrip()}\n{fence}\n"
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _one_line(value: Any) -> str:
+    """In backticks in a table: without what would end either."""
+    return _cell(str(value)).replace("`", "'")
