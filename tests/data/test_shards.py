@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from examples import examples
 from sets import picture, shard, tar
 from sightline.data import captions
-from sightline.data.captions import _braces, expand
+from sightline.data.places import _braces, expand
 from sightline.errors import DataError, UsageError
 
 
@@ -23,7 +23,7 @@ def test_every_sample_is_found_with_its_bytes_and_captions(tmp_path):
     assert [sample.content() for sample in found.samples] == [picture(i) for i in range(12)]
     assert found.samples[5].captions == ("picture f a", "picture f ab")
     assert not found.left_out
-    assert str(found.left_out) == "none"
+    assert str(found.left_out) == "nothing"
     assert captions(str(tmp_path / "*.tar")).samples == found.samples
     assert captions(sorted(tmp_path.iterdir())).samples == found.samples
 
@@ -60,9 +60,9 @@ def test_what_lacks_a_part_is_left_out_and_counted(tmp_path):
 
 
 def test_nothing_to_be_found_is_an_error_that_says_why(tmp_path):
-    with pytest.raises(DataError, match=r"1 without a file of captions \(.*alone.jpg\)"):
+    with pytest.raises(DataError, match=r"1 without a file of captions: .*alone.jpg"):
         captions(tar(tmp_path / "a.tar", [("alone.jpg", b"1")]))
-    with pytest.raises(DataError, match="no sample"):
+    with pytest.raises(DataError, match="not one picture with a caption; left out: nothing"):
         captions(tar(tmp_path / "b.tar", []))
 
 

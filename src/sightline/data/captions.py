@@ -1,65 +1,73 @@
 """Captioned pictures and films, however they are kept."""
 
-import glob
-import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-from sightline.data.sample import Captions, LeftOut
+from sightline.data.annotations import Entry, read
+from sightline.data.pictures import Pictures
+from sightline.data.places import Source, expand, name_of
+from sightline.data.sample import Captions, LeftOut, Sample
 from sightline.data.shards import shard_samples
+from sightline.data.tables import SUFFIXES, check_split
 from sightline.errors import DataError, UsageError
-
-Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-_MOST = 1_000_000
-"""Shards that a range in braces may name."""
 
 
 def captions(source: Source, *, split: str | Sequence[str] | None = None, pictures: Source | None = None) -> Captions:
-    """Opens a data set of captions.
+    """Opens a data set of captions; pictures are not read.
 
-    `source`: WebDataset shards (`.tar`: one, a glob, "train-{0000..0005}.tar", a list). Raises `DataError`.
+    `source`: WebDataset shards ("train-{0000..0005}.tar", a glob, a list, a folder of them); a table (CSV, TSV, JSON
+    lines) with a column of files and one or more of captions, or a folder with one; Karpathy's JSON, COCO's captions,
+    MSR-VTT's. `split`: those of a table or JSON that has them, several as a list or "train+restval"; None takes all.
+    `pictures`: the folder or the shards that files are named in, if not the table's own folder. What is missing is in
+    `left_out` of what is returned. Raises `DataError`, `UsageError`.
     """
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(one) for one in source)
-    left_out = LeftOut()
-    samples = shard_samples(expand(source), left_out)
+    name, left_out = name_of(source), LeftOut()
+    split = split.split("+") if isinstance(split, str) else split
+    paths = expand(source)
+    if len(paths) == 1 and paths[0].is_dir():
+        paths = in_folder(paths[0])
+    if all(path.suffix == ".tar" for path in paths):
+        if split is not None or pictures is not None:
+            raise UsageError(f"{name}: shards have no splits and hold their pictures; name the shards that are meant")
+        samples = shard_samples(paths, left_out)
+    elif len(paths) == 1 and paths[0].suffix.lower() in SUFFIXES | {".json"}:
+        entries = read(paths[0], left_out)
+        if split is not None:
+            check_split(paths[0], split, [entry.split for entry in entries])
+            entries = [entry for entry in entries if entry.split in split]
+        samples = _samples(entries, Pictures(paths[0].parent if pictures is None else pictures), left_out)
+    else:
+        raise UsageError(f"{name}: give shards (.tar, unpacked), or one table ({', '.join(sorted(SUFFIXES))}) or .json")
     if not samples:
-        raise DataError(f"{name}: no sample with a picture and a caption; left out: {left_out}")
+        raise DataError(f"{name}: not one picture with a caption; left out: {left_out}")
     return Captions(name, tuple(samples), left_out)
 
 
-def expand(source: Source) -> list[Path]:
-    """The files that are meant, each once: braces and wildcards resolved. Raises `DataError`, `UsageError`."""
-    if not isinstance(source, str | os.PathLike):
-        return list(dict.fromkeys(path for one in source for path in expand(one)))
-    text = os.path.expanduser(source)  # noqa: PTH111 (which takes a file's name, not what a pattern may be)
-    if os.path.lexists(text):
-        return [Path(text)]
-    found: list[Path] = []
-    for pattern in _braces(text):
-        names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-        if not names:
-            raise DataError(f"{pattern}: no such file; the pattern is taken from {Path.cwd()}")
-        found.extend(map(Path, names))
-    return list(dict.fromkeys(found))
+def in_folder(folder: Path) -> list[Path]:
+    """The one table in a folder, or its shards. Raises `DataError`."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror or error}") from error
+    found = [path for path in files if path.suffix.lower() in SUFFIXES - {".txt"}]
+    if len(found) > 1:
+        raise DataError(
+            f"{folder}: several tables ({', '.join(path.name for path in found)}); name the one that is meant"
+        )
+    found = found or [path for path in files if path.suffix == ".tar"]
+    if not found:
+        raise DataError(f"{folder}: no table (.csv, .tsv, .jsonl) and no shards in it; name the file that is meant")
+    return found
 
 
-def _braces(text: str) -> Iterator[str]:
-    """ "a{0..2}" -> "a0", "a1", "a2"; "{a,b}" -> "a", "b". As a shell has it; a leading zero keeps the width."""
-    match = re.search(r"\{(\d{1,18})\.\.(\d{1,18})\}|\{([^{}]*,[^{}]*)\}", text)
-    if match is None:
-        yield text
-        return
-    first, last, listed = match.groups()
-    if listed is not None:
-        middles: Sequence[str] = listed.split(",")
-    else:
-        width = max(len(first), len(last)) if first.startswith("0") or last.startswith("0") else 0
-        low, high = int(first), int(last)
-        if abs(high - low) >= _MOST:
-            raise UsageError(f"{text}: a range of more than {_MOST:,} shards")
-        middles = [f"{n:0{width}d}" for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]
-    for middle in middles:
-        yield from _braces(text[: match.start()] + middle + text[match.end() :])
+def _samples(entries: list[Entry], pictures: Pictures, left_out: LeftOut) -> list[Sample]:
+    said: dict[str, list[str]] = {}
+    for entry in entries:
+        said.setdefault(entry.name, []).extend(entry.captions)
+    samples = []
+    for name, captions in said.items():
+        if not captions:
+            left_out.add("with no caption", name)
+        elif (media := pictures.find(name, left_out)) is not None:
+            samples.append(Sample(name, media, tuple(captions)))
+    return samples

@@ -99,12 +99,12 @@ class LeftOut:
         return sum(self.counts.values())
 
     def __str__(self) -> str:
-        """For people: "12 without a caption (a.jpg, b.jpg, c.jpg, ...); 1 ..."."""
+        """For people: "12 without a caption: a.jpg, b.jpg, c.jpg, ...; 1 ..."."""
         parts = []
         for reason, count in self.counts.items():
             names = self._names[reason]
-            parts.append(f"{count:,} {reason} ({', '.join(names)}{', ...' if count > len(names) else ''})")
-        return "; ".join(parts) or "none"
+            parts.append(f"{count:,} {reason}: {', '.join(names)}{', ...' if count > len(names) else ''}")
+        return "; ".join(parts) or "nothing"
 
 
 @dataclass(frozen=True)

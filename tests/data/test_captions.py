@@ -1,0 +1,307 @@
+"""Tables and JSON files of captions, and the pictures that they name."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from examples import VALUES, examples, spoiled
+from sets import shard, tar
+from sightline.data import captions
+from sightline.errors import DataError, UsageError
+
+SAID = {"a.jpg": ("one", "two"), "sub/b.png": ("three",), "c d.jpg": ('says "no", \tthen', "été")}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for number, name in enumerate(SAID, 1):
+        (tmp_path / name).write_bytes(b"x" * number)
+    return tmp_path
+
+
+def check(found, folder):
+    assert {sample.key: sample.captions for sample in found.samples} == SAID
+    assert {sample.key: sample.content() for sample in found.samples} == {name: folder / name for name in SAID}
+    assert [sample.size for sample in found.samples] == [1, 2, 3]
+    assert not found.left_out
+
+
+def rows():
+    return [(name, text) for name, said in SAID.items() for text in said]
+
+
+def write(path, table, delimiter=",", **options):
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, **options).writerows(table)
+    path.write_text(out.getvalue(), encoding="utf-8")
+    return path
+
+
+# --- tables
+
+
+@pytest.mark.parametrize(
+    "header", [("file", "caption"), ("File Name", "Captions"), ("filepath", "title"), ("img", "raw")]
+)
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t"), (".txt", "|"), (".csv", ";")])
+def test_a_row_for_each_caption(folder, header, suffix, delimiter):
+    check(captions(write(folder / f"t{suffix}", [header, *rows()], delimiter)), folder)
+
+
+def test_a_column_for_each_caption_and_others_that_do_not_matter(folder):
+    table = [("id", "caption_1", "caption 2", "title", "image")]
+    table += [(7, *(*said, "")[:2], "no caption", name) for name, said in SAID.items()]
+    check(captions(write(folder / "t.tsv", table, "\t")), folder)
+
+
+def test_captions_as_a_list_in_a_cell(folder):
+    check(
+        captions(write(folder / "t.csv", [("filename", "raw"), *((n, json.dumps(s)) for n, s in SAID.items())])), folder
+    )
+
+
+def test_tabs_without_quotes(folder):
+    table = [("file", "caption"), ("a.jpg", '"Stop" says a sign'), ("sub/b.png", 'six" wide'), ("c d.jpg", '"open')]
+    (folder / "t.tsv").write_text("".join("\t".join(row) + "\n" for row in table))
+    found = captions(folder / "t.tsv")
+    assert [sample.captions for sample in found.samples] == [(text,) for _, text in table[1:]]
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_json_lines_and_lists(folder, lists):
+    objects = [{"file_name": n, "text": list(s)} for n, s in SAID.items()]
+    if not lists:
+        objects = [{"file_name": n, "text": text} for n, text in rows()]
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, objects)) + "\n\n")
+    check(captions(folder / "metadata.jsonl"), folder)
+    check(captions(folder), folder)
+    (folder / "list.json").write_text(json.dumps(objects))
+    check(captions(folder / "list.json"), folder)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(folder):
+    write(folder / "t.csv", [("file", "caption"), *rows()])
+    (folder / "t.csv").write_bytes(b"\xef\xbb\xbf" + (folder / "t.csv").read_bytes())
+    check(captions(folder / "t.csv"), folder)
+
+
+def test_splits_of_a_table(folder):
+    write(
+        folder / "t.csv",
+        [("file", "caption", "split"), *((n, t, "train" if "." in n[:2] else "val") for n, t in rows())],
+    )
+    assert [s.key for s in captions(folder / "t.csv", split="train").samples] == ["a.jpg"]
+    assert [s.key for s in captions(folder / "t.csv", split=["val"]).samples] == ["sub/b.png", "c d.jpg"]
+    check(captions(folder / "t.csv", split="train+val"), folder)
+    with pytest.raises(DataError, match=r"no split test; it has train \(2\), val \(3\)"):
+        captions(folder / "t.csv", split="test")
+
+
+def test_odd_rows_are_left_out_and_counted(folder):
+    text = "file,caption\na.jpg,one\na.jpg,one,two\nb.jpg\n,words\nsub/b.png,  \n\ngone.jpg,words\n"
+    (folder / "t.csv").write_text(text)
+    found = captions(folder / "t.csv")
+    assert [(sample.key, sample.captions) for sample in found.samples] == [("a.jpg", ("one",))]
+    assert found.left_out.counts == {
+        "with more or fewer columns than the first line": 2,
+        "that name no file": 1,
+        "with no caption": 1,
+        f"not in {folder} (pictures= can name another place)": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"picture,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has picture, caption\)"),
+        ("t.csv", b"file,licence\na,b\n", "no column of captions"),
+        ("t.csv", b"", "empty"),
+        ("t.csv", b"file,caption\n", "no column|not one picture"),
+        ("t.csv", b'file,caption\na,"b\n', "no CSV"),
+        ("t.csv", b"file,caption\na,\xff\n", "not in UTF-8"),
+        ("t.csv", b"file,caption\na,\0\n", "no CSV|not one picture"),
+        ("t.json", b"{", "not JSON"),
+        ("t.json", b"3", "no data set that is known"),
+        ("t.json", b'{"images": 3}', "no data set that is known"),
+        ("t.json", b"[" * 100_000, "not JSON"),
+        ("t.jsonl", b"[]\n{\n", "no column of files"),
+        ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*pictures= can name.*: gone\.jpg"),
+    ],
+)
+def test_tables_that_say_nothing(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        captions(tmp_path / name)
+
+
+def test_sources_that_are_none(folder):
+    with pytest.raises(DataError, match=r"no table .* and no shards"):
+        captions(folder)
+    write(folder / "t.csv", [("file", "caption"), *rows()])
+    write(folder / "u.csv", [("file", "caption"), *rows()])
+    with pytest.raises(DataError, match=r"several tables \(t.csv, u.csv\)"):
+        captions(folder)
+    with pytest.raises(UsageError, match="give shards"):
+        captions([folder / "t.csv", folder / "u.csv"])
+    with pytest.raises(UsageError, match="give shards"):
+        captions(folder / "a.jpg")
+    with pytest.raises(DataError, match="No such file"):
+        captions(folder / "no.csv")
+    with pytest.raises(UsageError, match="shards have no splits"):
+        captions(shard(folder / "a.tar", [1]), split="train")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@examples(100)
+@given(st.lists(TEXT, max_size=6), st.sampled_from("\t,"))
+def test_whatever_is_written_is_read(tmp_path_factory, said, delimiter):
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "x.jpg").write_bytes(b"1")
+    table = [("caption", "file"), *((text, "x.jpg") for text in said), ("last", "x.jpg")]
+    (sample,) = captions(write(folder / "t.csv", table, delimiter)).samples
+    expected = [text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in said]
+    assert sample.captions == (*filter(None, expected), "last")
+
+
+# --- JSON
+
+
+KARPATHY = {
+    "dataset": "x",
+    "images": [
+        {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "one"}, {"raw": "two"}]},
+        {"filename": "b.png", "filepath": "sub", "split": "val", "sentences": [{"raw": "three"}]},
+        {"filename": "c d.jpg", "split": "restval", "sentences": [{"raw": text} for text in SAID["c d.jpg"]]},
+    ],
+}
+COCO = {
+    "images": [{"id": i, "file_name": name} for i, name in enumerate(SAID)],
+    "annotations": [{"image_id": list(SAID).index(n), "id": i, "caption": t} for i, (n, t) in enumerate(rows())],
+}
+
+
+def test_karpathys_splits(folder):
+    (folder / "dataset.json").write_text(json.dumps(KARPATHY))
+    check(captions(folder / "dataset.json"), folder)
+    assert len(captions(folder / "dataset.json", split="train+restval")) == 2
+    assert [s.key for s in captions(folder / "dataset.json", split="val").samples] == ["sub/b.png"]
+
+
+def test_cocos_captions(folder):
+    (folder / "captions_val2017.json").write_text(json.dumps(COCO))
+    check(captions(folder / "captions_val2017.json"), folder)
+    with pytest.raises(DataError, match="no split val; it has none"):
+        captions(folder / "captions_val2017.json", split="val")
+
+
+def test_msr_vtt(tmp_path):
+    (tmp_path / "films").mkdir()
+    for name in ("video0.mp4", "video1.webm"):
+        (tmp_path / "films" / name).write_bytes(b"1")
+    names = ["video0", "video1", "video2"]
+    videos = [{"video_id": name, "split": "test" if name == "video1" else "train"} for name in names]
+    sentences = [{"video_id": name, "caption": f"{name} {i}"} for i in range(2) for name in names]
+    (tmp_path / "info.json").write_text(json.dumps({"videos": videos, "sentences": sentences}))
+    found = captions(tmp_path / "info.json", pictures=tmp_path / "films")
+    assert [(s.key, s.media.name, s.captions) for s in found.samples] == [
+        ("video0", "video0.mp4", ("video0 0", "video0 1")),
+        ("video1", "video1.webm", ("video1 0", "video1 1")),
+    ]
+    assert all(sample.is_film for sample in found.samples)
+    assert str(found.left_out) == f"1 not in {tmp_path / 'films'} (pictures= can name another place): video2"
+    assert len(captions(tmp_path / "info.json", split="test", pictures=tmp_path / "films")) == 1
+    write(tmp_path / "test.csv", [("key", "vid_key", "video_id", "sentence"), ("ret0", "msr1", "video1", "a film")])
+    (sample,) = captions(tmp_path / "test.csv", pictures=tmp_path / "films").samples
+    assert (sample.key, sample.captions) == ("video1", ("a film",))
+
+
+@pytest.mark.parametrize("document", [KARPATHY, COCO], ids=["karpathy", "coco"])
+def test_spoiled_json_is_read_or_refused(tmp_path_factory, document):
+    folder = tmp_path_factory.mktemp("spoiled")
+    (folder / "a.jpg").write_bytes(b"1")
+
+    @examples(60)
+    @given(spoiled(document, VALUES))
+    def check(changed):
+        (folder / "x.json").write_text(json.dumps(changed))
+        try:
+            found = captions(folder / "x.json")
+        except (DataError, UsageError) as error:
+            refused.append(str(error))
+        else:
+            assert found.fingerprint
+            assert all(sample.captions for sample in found.samples)
+
+    refused = []
+    check()
+    assert all("x.json" in message for message in refused)
+
+
+# --- the pictures
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.jpg", "sub/../../secret.jpg", "{}/../secret.jpg", "/etc/passwd", "..", "/"]
+)
+def test_no_name_leads_out_of_the_folder(tmp_path, name):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"1")
+    (folder / "a.jpg").write_bytes(b"1")
+    table = [("file", "caption"), (name.format(folder), "a"), (f"{folder}/a.jpg", "inside"), ("./a.jpg", "plain")]
+    found = captions(write(folder / "t.csv", table))
+    assert [sample.media for sample in found.samples] == [folder / "a.jpg"]
+    assert f"outside of {folder} (" in str(found.left_out)
+
+
+def test_pictures_elsewhere(folder, tmp_path):
+    (tmp_path / "lists").mkdir()
+    path = write(tmp_path / "lists/t.csv", [("file", "caption"), *rows()])
+    check(captions(path, pictures=folder), folder)
+    with pytest.raises(DataError, match=r"pictures=.*nowhere: no such folder"):
+        captions(path, pictures=tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="give the folder"):
+        captions(path, pictures=path)
+
+
+def test_the_folder_that_a_name_begins_with_is_enough(folder, tmp_path):
+    path = write(tmp_path / "t.csv", [("file", "caption"), ("data/sub/b.png", "b"), ("other/b.png", "c")])
+    found = captions(path, pictures=folder / "sub")
+    assert [(sample.key, sample.media) for sample in found.samples] == [("data/sub/b.png", folder / "sub/b.png")]
+    assert len(found.left_out) == 1
+
+
+def test_pictures_beside_the_table_in_a_folder_of_that_name(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(b"1")
+    found = captions(write(tmp_path / "t.csv", [("file", "caption"), ("a.jpg", "a"), ("images/a.jpg", "again")]))
+    assert [(sample.key, sample.captions) for sample in found.samples] == [("a.jpg", ("a",))]
+    assert found.left_out.counts == {"whose file has another name before": 1}
+
+
+def test_pictures_in_shards(tmp_path):
+    tar(tmp_path / "a.tar", [("x/a.jpg", b"1"), ("x/b.jpg", b"22")])
+    tar(tmp_path / "b.tar", [("y/b.jpg", b"333"), ("c.mp4", b"4444")])
+    names = ["x/a.jpg", "b.jpg", "y/b.jpg", "c", "d.jpg", "z/a.jpg"]
+    path = write(tmp_path / "t.csv", [("file", "caption"), *((name, "words") for name in names)])
+    found = captions(path, pictures=tmp_path / "*.tar")
+    assert {s.key: s.content() for s in found.samples} == {"x/a.jpg": b"1", "y/b.jpg": b"333", "c": b"4444"}
+    assert sum(found.left_out.counts.values()) == len(found.left_out) == 3
+
+
+@pytest.mark.shared
+def test_the_real_sets(shared):
+    data = shared / "data"
+    train = captions(data / "flickr8k/train-{0000..0005}.tar")
+    assert (len(train), len(captions(data / "flickr8k/dev-*.tar")), len(train.left_out)) == (6000, 1000, 0)
+    dev = captions(data / "flickr8k/dataset_flickr8k.json", split="val", pictures=data / "flickr8k/*.tar")
+    assert len(dev) == 1000
+    assert len(captions(data / "photos")) == len(captions(data / "photos/karpathy.json")) == 283
+    assert sum(len(sample.captions) for sample in train.samples) == 30_000

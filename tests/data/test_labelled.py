@@ -1,0 +1,99 @@
+"""Pictures and films with a class each."""
+
+import pytest
+
+from sets import tar
+from sightline.data import labelled
+from sightline.errors import DataError, UsageError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("cat/b.jpg", "cat/inner/a.PNG", "dog/a.jpg", "dog/a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * len(name))
+    return tmp_path
+
+
+KEYS = ["cat/b.jpg", "cat/inner/a.PNG", "dog/a.jpg", "dog/a.mp4"]
+
+
+def test_a_folder_for_each_class(folder):
+    for odd in ("dog/notes.md", "top.jpg", ".hidden/a.jpg", "dog/.a.jpg", "empty/readme.txt"):
+        (folder / odd).parent.mkdir(exist_ok=True)
+        (folder / odd).write_bytes(b"1")
+    found = labelled(folder)
+    assert found.classes == ("cat", "dog")
+    assert [(sample.key, sample.label) for sample in found.samples] == list(zip(KEYS, [0, 0, 1, 1], strict=True))
+    assert [sample.content() for sample in found.samples] == [folder / key for key in KEYS]
+    assert found.samples[3].is_film
+    assert found.left_out.counts == {
+        "that are no picture or film by their suffix": 2,
+        "folders without a picture, no class": 1,
+        "in no class's folder": 1,
+    }
+
+
+def test_classes_by_number(folder):
+    found = labelled(folder, classes=["bird", "dog"])
+    assert [(sample.key, sample.label) for sample in found.samples] == [("dog/a.jpg", 1), ("dog/a.mp4", 1)]
+    assert found.classes == ("bird", "dog")
+    assert str(found.left_out) == "2 of no class among the 2: cat/b.jpg (cat), cat/inner/a.PNG (cat)"
+    with pytest.raises(DataError, match="not one picture with a class"):
+        labelled(folder, classes=["bird"])
+
+
+def test_a_table_of_files_and_classes(folder, tmp_path):
+    (folder / "t.csv").write_text("image,label\n" + "".join(f"{key},{key[:3]}\n" for key in KEYS))
+    whole = labelled(folder)
+    found = labelled(folder / "t.csv")
+    assert found.samples == whole.samples
+    assert found.classes == whole.classes
+    assert found.fingerprint == whole.fingerprint
+
+
+def test_numbers_in_a_table(folder):
+    rows = [f"{key}\t{number}" for key, number in zip(KEYS, [10, 2, 2, 10], strict=True)]
+    (folder / "t.tsv").write_text("\n".join(["file\tclass", *rows]))
+    found = labelled(folder / "t.tsv")
+    assert (found.classes, [sample.label for sample in found.samples]) == (("2", "10"), [1, 0, 0, 1])
+    names = [f"class {number}" for number in range(11)]
+    assert [sample.label for sample in labelled(folder / "t.tsv", classes=names).samples] == [10, 2, 2, 10]
+    (folder / "t.jsonl").write_text('{"file_name": "dog/a.jpg", "label": 3}\n{"file_name": "dog/a.mp4", "label": 3}')
+    assert labelled(folder / "t.jsonl").classes == ("3",)
+
+
+def test_odd_rows_are_left_out_and_counted(folder):
+    rows = ["cat/b.jpg,cat", "cat/b.jpg,dog", "dog/a.jpg,dog", "dog/a.jpg,dog", "gone.jpg,dog", ",dog", "dog/a.mp4,"]
+    (folder / "t.csv").write_text("\n".join(["file,label", *rows]))
+    found = labelled(folder / "t.csv")
+    assert [(sample.key, sample.label) for sample in found.samples] == [("dog/a.jpg", 0)]
+    assert list(found.left_out.counts.values()) == [2, 1, 1]
+    assert "with several classes: cat/b.jpg" in str(found.left_out)
+
+
+def test_splits_and_pictures_elsewhere(folder, tmp_path):
+    (tmp_path / "lists").mkdir()
+    path = tmp_path / "lists/t.csv"
+    path.write_text("file,label,split\ncat/b.jpg,cat,train\ndog/a.jpg,dog,test\n")
+    assert len(labelled(path, pictures=folder)) == 2
+    (sample,) = labelled(path, split="test", pictures=folder).samples
+    assert sample.key == "dog/a.jpg"
+    with pytest.raises(DataError, match=r"no split val; it has train \(1\), test \(1\)"):
+        labelled(path, split="val", pictures=folder)
+    with pytest.raises(DataError, match=r"2 not in .*pictures="):
+        labelled(path)
+    tar(tmp_path / "a.tar", [("cat/b.jpg", b"12345")])
+    assert labelled(path, pictures=tmp_path / "a.tar").samples[0].content() == b"12345"
+
+
+def test_sources_that_are_none(folder, tmp_path):
+    (tmp_path / "one/class").mkdir(parents=True)
+    for source in (tmp_path / "one", tmp_path / "nowhere"):
+        with pytest.raises((DataError, UsageError), match=f"{source.name}: (no table|give a folder)"):
+            labelled(source)
+    with pytest.raises(UsageError, match="are of tables"):
+        labelled(folder, split="train")
+    (folder / "t.csv").write_text("file,licence\na,b")
+    with pytest.raises(DataError, match="no column of classes"):
+        labelled(folder / "t.csv")
