@@ -54,3 +54,24 @@ def word_pieces(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("word_pieces")
     (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(rows)) + "\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def byte_pairs(tmp_path_factory) -> Path:
+    """A folder with a small `vocab.json` and `merges.txt` in RoBERTa's layout, trained here."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    trained.train_from_iterator(
+        ["a photo of a red cat and two dogs", "the dog's ball isn't there", "café кошка"], trainer
+    )
+    model = json.loads(trained.to_str())["model"]
+    folder = tmp_path_factory.mktemp("byte_pairs")
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"] | {"<mask>": len(model["vocab"])}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in model["merges"]))
+    return folder

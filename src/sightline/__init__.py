@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sightline.models.clip.processor import CLIPProcessor
     from sightline.models.clip.text import CLIPTextModel, CLIPTextModelWithProjection
     from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelWithProjection
+    from sightline.models.dual.bert import BertModel, RobertaModel
+    from sightline.models.dual.config import BertConfig, RobertaConfig, VisionTextDualEncoderConfig
+    from sightline.models.dual.model import VisionTextDualEncoderModel
+    from sightline.models.dual.processor import VisionTextDualEncoderProcessor
     from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig, GroupViTVisionConfig
     from sightline.models.groupvit.model import GroupViTModel
     from sightline.models.groupvit.text import GroupViTTextModel
@@ -42,6 +46,8 @@ _HOMES = {
     "AlignTextModel": "models.align.text",
     "AlignVisionConfig": "models.align.config",
     "AlignVisionModel": "models.align.vision",
+    "BertConfig": "models.dual.config",
+    "BertModel": "models.dual.bert",
     "Encoder": "encoder",
     "load": "encoder",
     "SightlineError": "errors",
@@ -60,6 +66,11 @@ _HOMES = {
     "GroupViTTextModel": "models.groupvit.text",
     "GroupViTVisionConfig": "models.groupvit.config",
     "GroupViTVisionModel": "models.groupvit.vision",
+    "RobertaConfig": "models.dual.config",
+    "RobertaModel": "models.dual.bert",
+    "VisionTextDualEncoderConfig": "models.dual.config",
+    "VisionTextDualEncoderModel": "models.dual.model",
+    "VisionTextDualEncoderProcessor": "models.dual.processor",
     "XCLIPConfig": "models.xclip.config",
     "XCLIPModel": "models.xclip.model",
     "XCLIPProcessor": "models.xclip.processor",
@@ -84,6 +95,8 @@ __all__ = [
     "AlignTextModel",
     "AlignVisionConfig",
     "AlignVisionModel",
+    "BertConfig",
+    "BertModel",
     "CLIPConfig",
     "CLIPModel",
     "CLIPProcessor",
@@ -102,9 +115,14 @@ __all__ = [
     "GroupViTVisionModel",
     "Query",
     "Result",
+    "RobertaConfig",
+    "RobertaModel",
     "Segmentation",
     "Segmenter",
     "SightlineError",
+    "VisionTextDualEncoderConfig",
+    "VisionTextDualEncoderModel",
+    "VisionTextDualEncoderProcessor",
     "XCLIPConfig",
     "XCLIPModel",
     "XCLIPProcessor",

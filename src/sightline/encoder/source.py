@@ -12,6 +12,7 @@ from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import resolve, weight_paths
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
+from sightline.models.config import max_tokens
 from sightline.models.regions import Shape
 from sightline.processing.pixels import PixelProfile
 from sightline.processing.tokens import Ids, Tokenizer
@@ -71,7 +72,7 @@ class Source:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_position_embeddings)
+        return Tokenizer.from_folder(self.folder, max_length=max_tokens(self.config.text_config))
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids. Raises `CheckpointError` for one that the model has no row for, `UsageError`."""

@@ -73,6 +73,25 @@ class Family:
         return self._rescorer is not None
 
 
+@dataclass(frozen=True)
+class TowerKind:
+    """A tower that can be one of two of one's choice. `part`: which of the pair's configs is its own."""
+
+    part: str
+    _config: str
+    _model: str
+
+    @property
+    def config(self) -> type[Any]:
+        """The tower's config."""
+        return _class(self._config)
+
+    @property
+    def model(self) -> "type[PretrainedModel]":
+        """The tower alone, without projection."""
+        return _class(self._model)
+
+
 # By `model_type` in the checkpoint's config.
 FAMILIES = {
     "align": Family(
@@ -97,6 +116,12 @@ FAMILIES = {
         "groupvit.vision.GroupViTImageTower",
         "clip.processor.CLIPProcessor",
     ),
+    "vision-text-dual-encoder": Family(
+        "dual.config.VisionTextDualEncoderConfig",
+        "dual.model.VisionTextDualEncoderModel",
+        "dual.towers.DualTextTower",
+        "dual.towers.DualImageTower",
+    ),
     "xclip": Family(
         "xclip.config.XCLIPConfig",
         "xclip.model.XCLIPModel",
@@ -107,17 +132,28 @@ FAMILIES = {
         "xclip.prompts.XCLIPRescorer",
     ),
 }
+# By `model_type` in the tower's config. Those that the reference, too, would pair.
+TOWERS = {
+    "bert": TowerKind("text_config", "dual.config.BertConfig", "dual.bert.BertModel"),
+    "roberta": TowerKind("text_config", "dual.config.RobertaConfig", "dual.bert.RobertaModel"),
+    "clip_text_model": TowerKind("text_config", "clip.config.CLIPTextConfig", "clip.text.CLIPTextModel"),
+    "clip_vision_model": TowerKind("vision_config", "clip.config.CLIPVisionConfig", "clip.vision.CLIPVisionModel"),
+}
+
+
+def model_type(folder: Path) -> str:
+    """What the config of the checkpoint in `folder` says that it is. Raises `CheckpointError` if there is none."""
+    own = folder / "config.json"
+    # open_clip's own config file names no type; what it holds is a CLIP or an error.
+    data: dict[str, Any] = read_json(own) if own.exists() or not (folder / "open_clip_config.json").exists() else {}
+    return str(data.get("model_type", "clip"))
 
 
 def family_of(folder: Path) -> Family:
     """The family of the checkpoint in `folder`. Raises `CheckpointError` for an architecture that we don't have."""
-    own = folder / "config.json"
-    # open_clip's own config file names no type; what it holds is a CLIP or an error.
-    data: dict[str, Any] = read_json(own) if own.exists() or not (folder / "open_clip_config.json").exists() else {}
-    model_type = data.get("model_type", "clip")
-    if model_type not in FAMILIES:
-        raise CheckpointError(f"{folder}: model_type {model_type!r} cannot be opened; only {', '.join(FAMILIES)}")
-    return FAMILIES[model_type]
+    if (kind := model_type(folder)) not in FAMILIES:
+        raise CheckpointError(f"{folder}: model_type {kind!r} cannot be opened; only {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
 
 
 def _class(name: str) -> type[Any]:

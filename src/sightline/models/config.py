@@ -137,6 +137,11 @@ def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
     return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
 
 
+def max_tokens(text: Any) -> int:
+    """The most tokens that a text may have, by its tower's config: some give places to what is no token."""
+    return int(getattr(text, "max_tokens", text.max_position_embeddings))
+
+
 def check_heads(model_type: str, width: int, heads: int) -> None:
     """Raises `CheckpointError` for a width that the heads cannot share evenly."""
     if width % heads:

@@ -1,6 +1,6 @@
 """The parts of the families' tables that several share: names of tensors in Hugging Face's files and in ours."""
 
-from sightline.checkpoint.rules import Rule, join, move
+from sightline.checkpoint.rules import Rule, drop, join, move
 
 
 def linear(source: str, target: str) -> list[Rule]:
@@ -32,6 +32,35 @@ def text(source: str, target: str) -> list[Rule]:
         move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.final_layer_norm", f"{target}.final_norm"),
+    ]
+
+
+def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -> list[Rule]:
+    """A BERT's tensors: `nn.bert.BertTransformer`. `source` and `target` end in a dot or are empty; `scale` and `shift`
+    are the norms' two tensors."""
+    s, t = f"{source}encoder.layer.*", f"{target}transformer.blocks.*"
+    norms = {
+        f"{source}embeddings.LayerNorm": f"{target}norm",
+        f"{s}.attention.output.LayerNorm": f"{t}.norm1",
+        f"{s}.output.LayerNorm": f"{t}.norm2",
+    }
+    joined = (
+        join(f"{s}.attention.self.{{query,key,value}}.{kind}", f"{t}.attention.qkv.{kind}")
+        for kind in ("weight", "bias")
+    )
+    return [
+        move(f"{source}embeddings.word_embeddings.weight", f"{target}token_embedding.weight"),
+        move(f"{source}embeddings.position_embeddings.weight", f"{target}position_embedding"),
+        move(f"{source}embeddings.token_type_embeddings.weight", f"{target}type_embedding"),
+        *(move(f"{name}.{scale}", f"{ours}.weight") for name, ours in norms.items()),
+        *(move(f"{name}.{shift}", f"{ours}.bias") for name, ours in norms.items()),
+        *joined,
+        *linear(f"{s}.attention.output.dense", f"{t}.attention.out"),
+        *linear(f"{s}.intermediate.dense", f"{t}.mlp.fc1"),
+        *linear(f"{s}.output.dense", f"{t}.mlp.fc2"),
+        *linear(f"{source}pooler.dense", f"{target}pooler"),
+        drop(f"{source}embeddings.position_ids"),
+        drop(f"{source}embeddings.token_type_ids"),
     ]
 
 

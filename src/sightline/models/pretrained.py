@@ -65,12 +65,13 @@ class PretrainedModel(nn.Module):
             model = cls(config)
         wanted = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
         own = {target for target in pieces if target.startswith(cls.parts)}
-        _refuse(paths[0], "missing", set(wanted) - own)
+        fresh = cls.fresh(config, set(wanted) - own)
+        _refuse(paths[0], "missing", set(wanted) - own - set(fresh))
         _refuse(paths[0], "more than the config asks for:", own - set(wanted))
         to = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
         state: dict[str, torch.Tensor] = {}
         for target, slot in wanted.items():
-            tensor = read(pieces[target], weights.get, str(paths[0]))
+            tensor = fresh[target] if target in fresh else read(pieces[target], weights.get, str(paths[0]))
             if tensor.shape != slot.shape:
                 raise CheckpointError(
                     f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "
@@ -90,12 +91,22 @@ class PretrainedModel(nn.Module):
         found = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
         raise CheckpointError(f"{path}: no {cls.__name__} in it; it holds {found} ...")
 
+    @classmethod
+    def fresh(cls, config: Config, missing: set[str]) -> dict[str, torch.Tensor]:
+        """First values for tensors that a file may lack. Here it may lack none."""
+        return {}
+
+    @property
+    def layout(self) -> tuple[Rule, ...]:
+        """The table by which the model is saved."""
+        return next(iter(self.tables.values()))
+
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes `config.json` and `model.safetensors`, as `transformers` reads them, in the model's dtype."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
-        write_weights(folder / "model.safetensors", write(next(iter(self.tables.values())), state))
+        write_weights(folder / "model.safetensors", write(self.layout, state))
         about = {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
         write_json(folder / "config.json", self.config.to_dict() | about)
 

@@ -203,13 +203,18 @@ class Processor:
             weights=False,
         )
         folder = path if path.is_dir() else path.parent
-        tokenizer = Tokenizer.from_folder(folder, _positions(folder) or cls.max_positions)
-        return cls(cls.images(folder), TextProcessor(tokenizer))
+        texts = cls.texts(folder)
+        return cls(cls.images(folder), texts)
 
     @classmethod
     def images(cls, folder: Path) -> ImageProcessor:
         """The checkpoint's image processing. Raises CheckpointError."""
         return ImageProcessor(PixelProfile.from_folder(folder))
+
+    @classmethod
+    def texts(cls, folder: Path) -> TextProcessor:
+        """The checkpoint's tokenizer. Raises CheckpointError."""
+        return TextProcessor(Tokenizer.from_folder(folder, _positions(folder) or cls.max_positions))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes what `from_pretrained` and `transformers` read: the settings and the tokenizer, no weights."""

@@ -70,8 +70,11 @@ class TextTransformer(nn.Module):
         pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
         return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
 
-    def pool(self, input_ids: Tensor) -> Tensor:
-        """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W). Padding is on the right."""
+    def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W).
+
+        Padding is on the right, where it is not seen: the mask changes nothing.
+        """
         x = self.transformer.at(self._tokens(input_ids, None), self._end(input_ids), causal=True)
         return self.final_norm(x)  # type: ignore[no-any-return]
 

@@ -19,9 +19,12 @@ Ids = NDArray[np.int64]
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
 _BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
+_ROBERTA_TOKENS = {f"{name}_token": f"<{name}>" for name in ("unk", "pad", "mask")}
+_ROBERTA_TOKENS |= {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
 _BERT_SETTINGS = {"do_lower_case": "lowercase", "strip_accents": "strip_accents"}
 _BERT_SETTINGS |= {"tokenize_chinese_chars": "handle_chinese_chars"}
 """Names in `tokenizer_config.json` and those in the library's normalizer."""
+_KEPT = (*_BERT_SETTINGS, "add_prefix_space", "model_input_names")
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _NO_LIMIT = 1_000_000
 """A file that names no limit says 10^30."""
@@ -38,8 +41,9 @@ class Tokenizer:
     def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
         """`pipeline` without truncation and padding; `settings` as in `tokenizer_config.json`."""
         self._pipeline = pipeline
-        self._pieces = isinstance(pipeline.model, models.WordPiece)
-        self._settings = (_BERT_TOKENS if self._pieces else {}) | dict(settings)
+        self._kind = _kind(pipeline)
+        self._settings = {"BertTokenizer": _BERT_TOKENS, "RobertaTokenizer": _ROBERTA_TOKENS}.get(self._kind, {})
+        self._settings = {"tokenizer_class": self._kind} | self._settings | dict(settings)
         self.max_length = max_length
         ends = pipeline.encode("").ids
         if len(ends) != 2 or max_length < 2:
@@ -48,12 +52,14 @@ class Tokenizer:
         self.eos_id: int = ends[-1]
         pad = pipeline.token_to_id(_content(self._settings.get("pad_token")))
         self.pad_id: int = self.eos_id if pad is None else pad
-        self.typed = "token_type_ids" in settings.get("model_input_names", ["token_type_ids"] * self._pieces)
+        self.typed = "token_type_ids" in settings.get(
+            "model_input_names", ["token_type_ids"] * (self._kind == "BertTokenizer")
+        )
 
     @classmethod
     def from_folder(cls, folder: Path, max_length: int | None = None) -> Self:
-        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline), or `vocab.txt` (BERT's), and the
-        settings beside them.
+        """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline or, by its words, RoBERTa's), or
+        `vocab.txt` (BERT's), and the settings beside them.
 
         `max_length` is the model's own limit; the least that it and the files name counts. Raises CheckpointError.
         """
@@ -69,7 +75,7 @@ class Tokenizer:
                 pipeline = tokenizers.Tokenizer.from_file(str(whole))
                 _add_missing(pipeline, _named(settings))
             elif vocabulary.is_file() and merges.is_file():
-                pipeline = _clip_pipeline(vocabulary, merges, _named(_CLIP_TOKENS | settings))
+                pipeline = _byte_pairs(vocabulary, merges, settings)
             else:
                 pipeline = _bert_pipeline(words, _named(_BERT_TOKENS | settings))
             _obey(pipeline, settings)
@@ -88,15 +94,13 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
         tokens = {name: _content(self._settings[name]) for name in _NAMES if name in self._settings}
-        kept = {key: self._settings[key] for key in (*_BERT_SETTINGS, "model_input_names") if key in self._settings}
+        kept = {key: self._settings[key] for key in _KEPT if key in self._settings}
         start, end = (self._pipeline.id_to_token(i) for i in self._pipeline.encode("").ids)
         ends = {"cls_token": start, "sep_token": end}
-        if not self._pieces:
+        if self._kind == "CLIPTokenizer":
             ends = {"bos_token": start, "eos_token": end, "unk_token": end}
         settings = {
-            "tokenizer_class": self._settings.get(
-                "tokenizer_class", "BertTokenizer" if self._pieces else "CLIPTokenizer"
-            ),
+            "tokenizer_class": self._settings["tokenizer_class"],
             "model_max_length": self.max_length,
             "pad_token": self._pipeline.id_to_token(self.pad_id),
         }
@@ -171,14 +175,52 @@ def _clean(texts: Sequence[str]) -> list[str]:
     return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
-def _clip_pipeline(vocabulary: Path, merges: Path, named: Mapping[str, AddedToken]) -> tokenizers.Tokenizer:
-    """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
+def _kind(pipeline: tokenizers.Tokenizer) -> str:
+    """Whose tokenizer it is, as `tokenizer_class` says it: by the words that it knows."""
+    if isinstance(pipeline.model, models.WordPiece):
+        return "BertTokenizer"
+    return "RobertaTokenizer" if _is_roberta(pipeline.get_vocab()) else "CLIPTokenizer"
+
+
+def _is_roberta(words: Mapping[str, Any]) -> bool:
+    return _START not in words and {"<s>", "</s>", "<pad>"} <= words.keys()
+
+
+def _byte_pairs(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """Byte-level BPE: CLIP's or, by its words, RoBERTa's."""
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
     words = read_json(vocabulary)
-    end, start = named["eos_token"].content, named["bos_token"].content
-    if missing := {start, end} - words.keys():
+    tokens, build = (_ROBERTA_TOKENS, _roberta_pipeline) if _is_roberta(words) else (_CLIP_TOKENS, _clip_pipeline)
+    named = _named(tokens | dict(settings))
+    if missing := {named[f"{which}_token"].content for which in ("bos", "eos")} - words.keys():
         raise CheckpointError(f"{vocabulary}: has no {' and no '.join(sorted(missing))}")
+    return build(words, pairs, named, settings)
+
+
+def _roberta_pipeline(
+    words: dict[str, int], pairs: Any, named: Mapping[str, AddedToken], settings: Mapping[str, Any]
+) -> tokenizers.Tokenizer:
+    """GPT-2's byte-level BPE between RoBERTa's own ends (Liu et al., 2019, section 4.4)."""
+    bpe = models.BPE(vocab=words, merges=pairs, continuing_subword_prefix="", end_of_word_suffix="")
+    space = bool(settings.get("add_prefix_space", False))
+    pipeline: Any = tokenizers.Tokenizer(bpe)
+    pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
+    pipeline.decoder = decoders.ByteLevel()
+    pipeline.add_tokens(list(named.values()))
+    end, start = named["sep_token"].content, named["cls_token"].content
+    pipeline.post_processor = processors.RobertaProcessing(
+        (end, pipeline.token_to_id(end)), (start, pipeline.token_to_id(start)), add_prefix_space=space
+    )
+    built: tokenizers.Tokenizer = pipeline
+    return built
+
+
+def _clip_pipeline(
+    words: dict[str, int], pairs: Any, named: Mapping[str, AddedToken], settings: Mapping[str, Any]
+) -> tokenizers.Tokenizer:
+    """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
+    end, start = named["eos_token"].content, named["bos_token"].content
     bpe = models.BPE(
         vocab=words,
         merges=pairs,
@@ -243,8 +285,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     found = read_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in found:
         found |= read_json(tokens)
-    named = (*_NAMES, *_BERT_SETTINGS, "added_tokens_decoder", "model_input_names", "model_max_length")
-    named = (*named, "tokenizer_class")
+    named = (*_NAMES, *_KEPT, "added_tokens_decoder", "model_max_length", "tokenizer_class")
     return {key: found[key] for key in named if found.get(key) is not None}
 
 

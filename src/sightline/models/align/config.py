@@ -6,53 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, PairConfig, check_heads
+from sightline.models.bert import BertSettings
+from sightline.models.config import Config, PairConfig
 
 _STAGES = ("kernel_sizes", "in_channels", "out_channels", "strides", "num_block_repeats", "expand_ratios")
 _MOST = {"kernel_sizes": 31, "strides": 2, "num_block_repeats": 1 << 10}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignTextConfig(Config):
+class AlignTextConfig(BertSettings):
     """The text tower's settings: BERT's."""
 
     model_type: ClassVar[str] = "align_text_model"
 
-    vocab_size: int = 30522
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
-    hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-12
-    pad_token_id: int | None = 0
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
-        pad = self.pad_token_id
-        if pad is not None and (type(pad) is not int or not 0 <= pad < self.vocab_size):
-            raise CheckpointError(f"{self.model_type} config: pad_token_id is {pad!r}, vocab_size {self.vocab_size}")
-
-    @property
-    def attention_dropout(self) -> float:
-        """`attention_probs_dropout_prob` under the name that the towers share."""
-        return self.attention_probs_dropout_prob
-
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        data = dict(AlignConfig.tower(data, "text_config"))
-        # Files before release 5 say so of every BERT; there were others.
-        if (kind := data.pop("position_embedding_type", "absolute")) != "absolute":
-            raise CheckpointError(f"{cls.model_type} config: positions of the kind {kind!r}, not 'absolute'")
-        return super().from_dict(data)
+        return super().from_dict(AlignConfig.tower(data, "text_config"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,38 +2,14 @@
 
 from collections.abc import Mapping
 
-from sightline.checkpoint.rules import Rule, drop, join, move
-from sightline.models.layouts import bare, linear
+from sightline.checkpoint.rules import Rule, move
+from sightline.models.layouts import bare, bert, linear
 
 
 def _norm(source: str, target: str) -> list[Rule]:
     """A batch norm's tensors, its running statistics among them."""
     names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     return [move(f"{source}.{name}", f"{target}.norm.{name}") for name in names]
-
-
-def _text(source: str, target: str) -> list[Rule]:
-    """A BERT."""
-    s, t = f"{source}.encoder.layer.*", f"{target}.transformer.blocks.*"
-    joined = [
-        join(f"{s}.attention.self.{{query,key,value}}.{kind}", f"{t}.attention.qkv.{kind}")
-        for kind in ("weight", "bias")
-    ]
-    return [
-        move(f"{source}.embeddings.word_embeddings.weight", f"{target}.token_embedding.weight"),
-        move(f"{source}.embeddings.position_embeddings.weight", f"{target}.position_embedding"),
-        move(f"{source}.embeddings.token_type_embeddings.weight", f"{target}.type_embedding"),
-        *linear(f"{source}.embeddings.LayerNorm", f"{target}.norm"),
-        *joined,
-        *linear(f"{s}.attention.output.dense", f"{t}.attention.out"),
-        *linear(f"{s}.attention.output.LayerNorm", f"{t}.norm1"),
-        *linear(f"{s}.intermediate.dense", f"{t}.mlp.fc1"),
-        *linear(f"{s}.output.dense", f"{t}.mlp.fc2"),
-        *linear(f"{s}.output.LayerNorm", f"{t}.norm2"),
-        *linear(f"{source}.pooler.dense", f"{target}.pooler"),
-        drop(f"{source}.embeddings.position_ids"),
-        drop(f"{source}.embeddings.token_type_ids"),
-    ]
 
 
 def _vision(source: str, target: str) -> list[Rule]:
@@ -56,7 +32,7 @@ def _vision(source: str, target: str) -> list[Rule]:
 HUGGING_FACE = (
     move("temperature", "temperature"),
     *linear("text_projection", "text_projection"),
-    *_text("text_model", "text_model"),
+    *bert("text_model.", "text_model."),
     *_vision("vision_model", "vision_model"),
 )
 

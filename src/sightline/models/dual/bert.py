@@ -1,0 +1,48 @@
+"""BERT and RoBERTa, text towers for pairs of one's own. Devlin et al. (2019), section 3; Liu et al., "RoBERTa: A
+Robustly Optimized BERT Pretraining Approach" (2019).
+
+Shapes: B texts, L tokens, W width.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.models.config import Config
+from sightline.models.dual.config import BertConfig, RobertaConfig
+from sightline.models.dual.layouts import BERT_TABLES
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.bert import BertTransformer
+from sightline.nn.initial import normal
+
+
+class BertModel(BertTransformer, PretrainedModel):
+    """A BERT, out of any model that one was trained in. A file without a pooler gets a new one, to be trained."""
+
+    config_class = BertConfig
+    tables = BERT_TABLES
+    config: BertConfig
+
+    @classmethod
+    def fresh(cls, config: Config, missing: set[str]) -> dict[str, Tensor]:
+        assert isinstance(config, BertConfig)
+        if not missing >= {"pooler.weight", "pooler.bias"}:
+            return {}
+        width = config.hidden_size
+        weight = torch.empty(width, width)
+        normal(weight, config.initializer_range)
+        return {"pooler.weight": weight, "pooler.bias": torch.zeros(width)}
+
+
+class RobertaModel(BertModel):
+    """A BERT whose places are counted without padding, from the number after the padding's."""
+
+    config_class = RobertaConfig
+    config: RobertaConfig
+
+    def places(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
+        padding = self.config.padding
+        if position_ids is None:
+            words = input_ids != padding
+            position_ids = words.cumsum(1) * words + padding
+        return F.embedding(position_ids, self.position_embedding, padding_idx=padding)  # which is not trained

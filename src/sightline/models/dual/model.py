@@ -1,0 +1,167 @@
+"""Two towers of one's choice, one space, trained as CLIP is. Radford et al. (2021), figure 3.
+
+Shapes: B pictures, T texts, P projection.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+from sightline.models.dual.config import VisionTextDualEncoderConfig
+from sightline.models.dual.towers import Pair, open_tower, projection, tower
+from sightline.models.pairs import Halves, PairModel
+from sightline.models.pretrained import PretrainedModel
+from sightline.nn.bert import BertTransformer
+from sightline.nn.outputs import Output, TowerOutput
+
+
+@dataclass
+class VisionTextDualEncoderOutput(Output):
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for.
+
+    The towers' outputs are theirs: pooled, not projected.
+    """
+
+    loss: Tensor | None
+    logits_per_image: Tensor
+    logits_per_text: Tensor
+    text_embeds: Tensor
+    image_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+
+
+class VisionTextDualEncoderModel(Pair, PairModel):
+    """Both towers with their projections and the learned scale of the logits."""
+
+    def __init__(
+        self,
+        config: VisionTextDualEncoderConfig,
+        vision_model: PretrainedModel | None = None,
+        text_model: PretrainedModel | None = None,
+    ) -> None:
+        """Towers that are not given are new."""
+        super().__init__()
+        self.config = config
+        self.projection_dim = config.projection_dim
+        self.vision_model: Any = vision_model or tower(config.vision_config)
+        self.text_model: Any = text_model or tower(config.text_config)
+        self.visual_projection = projection(config.vision_config, config.projection_dim)
+        self.text_projection = projection(config.text_config, config.projection_dim)
+        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
+
+    @classmethod
+    def from_towers(
+        cls,
+        image: str | os.PathLike[str],
+        text: str | os.PathLike[str],
+        *,
+        projection_dim: int = 512,
+        logit_scale_init_value: float = 2.6592,
+        **options: Any,
+    ) -> Self:
+        """The picture tower of one checkpoint and the text tower of another, with new projections, to be trained.
+
+        `image`: a CLIP, or its vision tower alone; `text`: a BERT or RoBERTa, in whatever it was trained, or a CLIP or
+        its text tower. Folders, packaged models or Hub names; `options` are `from_pretrained`'s, for both, but that
+        the dtype is float32 where none is named. The new model is in `eval()` mode; its processor is
+        `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
+        """
+        options = {"dtype": "float32"} | options
+        vision, words = open_tower(image, "vision_config", options), open_tower(text, "text_config", options)
+        config = VisionTextDualEncoderConfig(
+            text_config=words.config,
+            vision_config=vision.config,
+            projection_dim=projection_dim,
+            logit_scale_init_value=logit_scale_init_value,
+        )
+        return cls(config, vision, words).to(vision.dtype).eval()
+
+    @classmethod
+    def from_vision_text_pretrained(
+        cls,
+        vision_model_name_or_path: str | os.PathLike[str],
+        text_model_name_or_path: str | os.PathLike[str],
+        **options: Any,
+    ) -> Self:
+        """`from_towers` as scripts for the reference call it."""
+        return cls.from_towers(vision_model_name_or_path, text_model_name_or_path, **options)
+
+    @property
+    def scale(self) -> Tensor:
+        """What the cosines are multiplied with."""
+        return self.logit_scale.exp()
+
+    def get_text_features(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
+        options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
+        out = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
+        out.pooler_output = self.text_projection(out.pooler_output)
+        return out
+
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        interpolate_pos_encoding: bool = False,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> TowerOutput:
+        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
+        out: TowerOutput = self.vision_model(
+            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        )
+        out.pooler_output = self.visual_projection(out.pooler_output)
+        return out
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        return_loss: bool = False,
+        token_type_ids: Tensor | None = None,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+    ) -> VisionTextDualEncoderOutput:
+        """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
+
+        The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers';
+        `token_type_ids` are for those that have them.
+        """
+        if input_ids is None or pixel_values is None:
+            raise UsageError(
+                "VisionTextDualEncoderModel needs input_ids and pixel_values; for one alone: get_text_features or "
+                "get_image_features"
+            )
+        options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
+        vision: TowerOutput = self.vision_model(pixel_values, **options)
+        text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
+        met = self.meet(
+            Halves((self.visual_projection(vision.pooler_output),), (self.text_projection(text.pooler_output),))
+        )
+        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        return VisionTextDualEncoderOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+
+    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
+        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
+
+    def _read(
+        self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, types: Tensor | None, options: dict[str, bool]
+    ) -> TowerOutput:
+        typed = {"token_type_ids": types} if isinstance(self.text_model, BertTransformer) else {}
+        out: TowerOutput = self.text_model(ids, mask, position_ids=positions, **typed, **options)
+        return out

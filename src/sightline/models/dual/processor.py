@@ -1,0 +1,38 @@
+"""The processor of two towers of one's choice."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from sightline.checkpoint.names import resolve
+from sightline.files import read_json
+from sightline.models import TOWERS
+from sightline.models.config import max_tokens
+from sightline.models.processor import Processor, TextProcessor
+from sightline.processing.tokens import Tokenizer
+
+
+class VisionTextDualEncoderProcessor(Processor):
+    """Text and pictures to the inputs of a `VisionTextDualEncoderModel`."""
+
+    max_positions: ClassVar[int] = 512
+
+    @classmethod
+    def texts(cls, folder: Path) -> TextProcessor:
+        path = folder / "config.json"
+        data = read_json(path) if path.is_file() else {}
+        text = data.get("text_config") or data
+        kind = TOWERS.get(text.get("model_type", ""))
+        if kind is None or kind.part != "text_config":
+            return super().texts(folder)
+        return TextProcessor(Tokenizer.from_folder(folder, max_tokens(kind.config.from_dict(text))))
+
+    @classmethod
+    def from_towers(cls, image: str | os.PathLike[str], text: str | os.PathLike[str], **where: Any) -> Self:
+        """What one checkpoint does with pictures, and another with texts: those of the model's `from_towers`.
+
+        `where`: `resolve`'s arguments. Raises `CheckpointError`.
+        """
+        folders = (resolve(name, weights=False, **where) for name in (image, text))
+        pictures, words = (path if path.is_dir() else path.parent for path in folders)
+        return cls(cls.images(pictures), cls.texts(words))

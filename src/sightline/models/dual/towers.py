@@ -1,0 +1,109 @@
+"""Each of the two towers with its way into the space that they share, as an encoder opens it.
+
+Shapes: B pictures or texts, L tokens, P projection.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from sightline.checkpoint.names import resolve
+from sightline.checkpoint.rules import Rule
+from sightline.checkpoint.weights import Weights
+from sightline.errors import CheckpointError
+from sightline.models import TOWERS, model_type
+from sightline.models.config import Config, max_tokens
+from sightline.models.dual.config import VisionTextDualEncoderConfig
+from sightline.models.dual.layouts import table_for, table_of
+from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.nn.initial import normal
+
+
+class Pair(PretrainedModel):
+    """What opens a file of two towers: its table depends on what they are."""
+
+    config_class = VisionTextDualEncoderConfig
+    tables: ClassVar[dict[str, tuple[Rule, ...]]] = {}
+    config: VisionTextDualEncoderConfig
+
+    @classmethod
+    def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
+        return table_of(weights.shapes) or super().table(weights, path)
+
+    @property
+    def layout(self) -> tuple[Rule, ...]:
+        return table_for(self.config.text_config.model_type, self.config.vision_config.model_type)
+
+
+class DualTextTower(Pair, Tower):
+    """The text tower and its projection."""
+
+    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+
+    def __init__(self, config: VisionTextDualEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_model: Any = tower(config.text_config)
+        self.text_projection = projection(config.text_config, config.projection_dim)
+
+    @property
+    def rows(self) -> int:
+        """The longest text's tokens."""
+        return max_tokens(self.config.text_config)
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`input_ids` (B, L), padded on the right -> (B, P), not of unit length. Without the `mask` a BERT reads
+        padding like words."""
+        return self.text_projection(self.text_model.pool(inputs, mask))  # type: ignore[no-any-return]
+
+
+class DualImageTower(Pair, Tower):
+    """The vision tower and its projection."""
+
+    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
+
+    def __init__(self, config: VisionTextDualEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vision_model: Any = tower(config.vision_config)
+        self.visual_projection = projection(config.vision_config, config.projection_dim)
+
+    @property
+    def rows(self) -> int:
+        """Patches, and the class token."""
+        return int(self.vision_model.grid**2 + 1)
+
+    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`pixel_values` (B, C, H, W) -> (B, P), not of unit length."""
+        return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]
+
+
+def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, Any]) -> PretrainedModel:
+    """The tower for texts (`part` "text_config") or pictures ("vision_config") of a checkpoint that is one or has one.
+
+    `options` are `from_pretrained`'s. Raises `CheckpointError` if there is none of a kind that we have.
+    """
+    where = {key: options[key] for key in ("revision", "local_files_only", "cache_dir") if key in options}
+    path = resolve(name, weights=False, **where)
+    kind = model_type(path if path.is_dir() else path.parent)
+    known = {name: tower for name, tower in TOWERS.items() if tower.part == part}
+    own = part.replace("config", "model")  # of the whole model "clip" it is "clip_text_model"
+    found = known.get(kind) or known.get(f"{kind}_{own}")
+    if found is None:
+        raise CheckpointError(f"{name}: model_type {kind!r} has no {own} that can be opened; only {', '.join(known)}")
+    return found.model.from_pretrained(name, **options)
+
+
+def tower(config: Config) -> PretrainedModel:
+    """A new tower of the config's kind."""
+    return TOWERS[config.model_type].model(config)
+
+
+def projection(config: Any, dim: int) -> nn.Linear:
+    """A new way from a tower of this config into `dim` numbers."""
+    linear = nn.Linear(config.hidden_size, dim, bias=False)
+    normal(linear.weight, config.hidden_size**-0.5)
+    return linear
