@@ -121,6 +121,7 @@ FAMILIES = {
         "dual.model.VisionTextDualEncoderModel",
         "dual.towers.DualTextTower",
         "dual.towers.DualImageTower",
+        "dual.processor.VisionTextDualEncoderProcessor",
     ),
     "xclip": Family(
         "xclip.config.XCLIPConfig",
