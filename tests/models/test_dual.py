@@ -188,6 +188,8 @@ def test_halves_in_parts_meet_as_in_forward(pair):
     )
     torch.testing.assert_close(met.logits_per_image, out.logits_per_image, rtol=1e-9, atol=1e-9)
     assert model.loss(met).item() == pytest.approx(out.loss.item())
+    model.hold_scale(1.1)
+    assert model.scale.item() == pytest.approx(1.1)
 
 
 def test_what_cannot_be_paired_is_named(bert, tmp_path):

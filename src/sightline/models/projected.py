@@ -1,4 +1,5 @@
-"""What models share whose towers' pooled states are projected into one space: CLIP, GroupViT, X-CLIP's texts.
+"""What models share whose towers' pooled states are projected into one space: CLIP, GroupViT, X-CLIP's texts,
+two towers of one's choice.
 
 Shapes: B pictures, T texts, P projection.
 """
@@ -13,11 +14,9 @@ from sightline.models.pretrained import PretrainedModel
 from sightline.nn.outputs import TowerOutput
 
 
-class ProjectedTexts(PairModel):
-    """A text tower with its projection (X-CLIP's, before any prompt), and the learned scale of the logits."""
+class LogitScale(PairModel):
+    """The learned scale of the logits, kept as its logarithm."""
 
-    text_model: Any  # each family's own
-    text_projection: Any
     logit_scale: nn.Parameter
 
     @property
@@ -32,6 +31,13 @@ class ProjectedTexts(PairModel):
 
     def hold_scale(self, most: float) -> None:
         self.logit_scale.data.clamp_(max=math.log(most))
+
+
+class ProjectedTexts(LogitScale):
+    """A text tower with its projection (X-CLIP's, before any prompt)."""
+
+    text_model: Any  # each family's own
+    text_projection: Any
 
     def get_text_features(
         self,

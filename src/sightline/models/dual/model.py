@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
-from sightline.models.pairs import Halves, PairModel
+from sightline.models.pairs import Halves
 from sightline.models.pretrained import PretrainedModel
+from sightline.models.projected import LogitScale, ProjectedPictures
 from sightline.nn.bert import BertTransformer
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -35,7 +36,7 @@ class VisionTextDualEncoderOutput(Output):
     vision_model_output: TowerOutput
 
 
-class VisionTextDualEncoderModel(Pair, PairModel):
+class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
     """Both towers with their projections and the learned scale of the logits."""
 
     def __init__(
@@ -91,11 +92,6 @@ class VisionTextDualEncoderModel(Pair, PairModel):
         """`from_towers` as scripts for the reference call it."""
         return cls.from_towers(vision_model_name_or_path, text_model_name_or_path, **options)
 
-    @property
-    def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
-        return self.logit_scale.exp()
-
     def get_text_features(
         self,
         input_ids: Tensor,
@@ -109,20 +105,6 @@ class VisionTextDualEncoderModel(Pair, PairModel):
         options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
         out = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
         out.pooler_output = self.text_projection(out.pooler_output)
-        return out
-
-    def get_image_features(
-        self,
-        pixel_values: Tensor,
-        interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
-        """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
-        out: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
-        )
-        out.pooler_output = self.visual_projection(out.pooler_output)
         return out
 
     def forward(
