@@ -36,7 +36,7 @@ def card(model: PairModel, recipe: Recipe, story: Story) -> str:
         _front_matter(model, recipe),
         _what(model, recipe, story),
         _results(story.results),
-        _OPENING.format(model=type(model).__name__),
+        _OPENING.format(model=_name(model)),
         _recipe(recipe),
         f"Sightline {sightline.__version__}, torch {torch.__version__}.\n",
     ]
@@ -56,6 +56,10 @@ def _front_matter(model: PairModel, recipe: Recipe) -> str:
     return f"---\n# license: yours to choose, with an eye on the data's and the base model's\n{about.to_yaml()}\n---\n"
 
 
+def _name(model: PairModel) -> str:
+    return type(model).__name__.removeprefix("FSDP")  # which it puts before the name of what it shards
+
+
 def _hub_name(model: Any) -> str | None:
     """ "openai/clip-vit-base-patch32", say, and None for a folder, a file, a packaged model or a function."""
     is_name = isinstance(model, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) and not Path(model).exists()
@@ -66,7 +70,7 @@ def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
     start = "from scratch" if callable(recipe.model) else f"from `{_one_line(recipe.model)}`"
     whole = "" if story.step == story.steps else f" of {story.steps:,}: training is not over"
     lines = [
-        f"# {type(model).__name__}, {model.num_parameters():,} parameters\n",
+        f"# {_name(model)}, {model.num_parameters():,} parameters\n",
         f"Trained {start} with Sightline.\n",
         "| | |",
         "|---|---|",

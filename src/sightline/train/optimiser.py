@@ -29,6 +29,7 @@ def optimiser(model: PairModel, recipe: Recipe) -> torch.optim.AdamW:
 
 def rate(step: int, steps: int, recipe: Recipe) -> float:
     """The learning rate of step `step` from 0: a straight warm-up, then half a cosine to 0."""
-    warm = min(1.0, (step + 1) / (recipe.warm_up + 1))
-    done = max(0, step - recipe.warm_up) / max(1, steps - recipe.warm_up)
+    warm_up = steps // 20 if recipe.warm_up is None else recipe.warm_up
+    warm = min(1.0, (step + 1) / (warm_up + 1))
+    done = max(0, step - warm_up) / max(1, steps - warm_up)
     return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * done))

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from torch import Tensor
-
 from sightline.checkpoint.names import resolve
 from sightline.errors import UsageError
 from sightline.models import family_of
-from sightline.models.pairs import Met, PairModel
+from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
-from sightline.train.batch import Batch, Data
+from sightline.train.batch import Data
+from sightline.train.objective import Objective
 
-Objective: TypeAlias = Callable[[Met, Batch], Tensor]
-"""What is to go down, of all pictures and texts of a step and their batch."""
 Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
 """A saved checkpoint -> figures by name. Of the first one, higher is better: it tells the best checkpoint."""
 
@@ -51,7 +48,9 @@ class Recipe:
     texts: int = 1
     """Captions of each picture in a step."""
     micro_batch: int | None = None
-    """Pictures at a time, for the gradient of the whole batch (gradient caching)."""
+    """Pictures at a time in each process, for the gradient of the whole batch (gradient caching)."""
+    accumulate: int = 1
+    """Parts of a process's batch that are batches of their own, their gradients added up."""
     crop: tuple[float, float] | None = None
     """Smallest and largest share of a picture's area in random crops; None: as the model's files prepare pictures."""
     flip: bool = False
@@ -59,8 +58,8 @@ class Recipe:
 
     rate: float = 1e-4
     """The highest learning rate."""
-    warm_up: int = 100
-    """Steps to it; from there it falls to 0 as half a cosine."""
+    warm_up: int | None = None
+    """Steps to it, a twentieth of all if left out; from there it falls to 0 as half a cosine."""
     decay: float = 0.1
     """AdamW's weight decay: of matrices, not of norms, biases and the scale."""
     betas: tuple[float, float] = (0.9, 0.98)
@@ -98,7 +97,19 @@ class Recipe:
     """The text of the file that it was read from, for the model's card; no setting."""
 
     def __post_init__(self) -> None:
-        for name in ("batch", "texts", "every", "micro_batch", "steps", "epochs", "rate", "max_scale", "eps", "clip"):
+        for name in (
+            "batch",
+            "texts",
+            "every",
+            "micro_batch",
+            "accumulate",
+            "steps",
+            "epochs",
+            "rate",
+            "max_scale",
+            "eps",
+            "clip",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} is {value}; it must be above 0")
@@ -106,12 +117,13 @@ class Recipe:
             raise UsageError("say how long to train: either steps or epochs")
         if self.batch < 2:
             raise UsageError("a batch of one has nothing to be told from: the contrastive loss needs batch=2 or more")
-        if self.warm_up < 0 or self.decay < 0:
-            raise UsageError("warm_up and decay must not be below 0")
         if not 0 < self.layer_rate <= 1:
             raise UsageError(f"layer_rate is {self.layer_rate}; it is above 0 and at most 1, such as 0.8")
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
+        for name in ("warm_up", "decay"):
+            if (getattr(self, name) or 0) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must not be below 0")
         if self.scale not in ("learned", "fixed"):
             raise UsageError(f'scale is {self.scale!r}; there is "learned" and "fixed"')
         if unknown := set(self.freeze) - {"image", "text"}:

@@ -4,6 +4,7 @@ Everything random in a step depends on the seed and the step alone: which sample
 are dropped. So a run that is taken up from a checkpoint gives the same weights, bit for bit, as one never stopped.
 """
 
+import math
 import os
 import signal
 import threading
@@ -11,22 +12,25 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.data import captions
+from sightline.encoder.hardware import pick_dtype
 from sightline.errors import SightlineError, UsageError
 from sightline.models.pairs import PairModel
-from sightline.train.batch import Data
+from sightline.train.batch import Batch, Data
 from sightline.train.card import Story, card
 from sightline.train.checkpoints import Checkpoints, pack, unpack
 from sightline.train.ema import Average
+from sightline.train.loader import Loader
 from sightline.train.log import Log
+from sightline.train.objective import Contrastive
 from sightline.train.optimiser import optimiser, rate
+from sightline.train.parallel import Parallel
 from sightline.train.parts import freeze
 from sightline.train.recipe import Recipe, Share
+from sightline.train.step import backward
 
 
 @dataclass(frozen=True)
@@ -45,51 +49,49 @@ def train(recipe: Recipe, folder: str | os.PathLike[str]) -> Outcome:
     SIGTERM and Ctrl-C end the step, save and stop; a second one stops at once. Raises `UsageError`,
     `CheckpointError`, and `SightlineError` where training itself fails (no memory, a loss that is no number).
     """
-    return Trainer(recipe, Path(folder)).run()
+    with Parallel.start() as parallel:
+        return Trainer(recipe, Path(folder), parallel).run()
 
 
 class Trainer:
-    """One run: what a recipe says, made ready."""
+    """One run in one process: what a recipe says, made ready."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, folder: Path, parallel: Parallel) -> None:
+        self.recipe, self.parallel = recipe, parallel
         self.checkpoints = Checkpoints(folder)
-        self.share = Share()
-        self.device = pick_device("auto")
-        self.dtype = pick_dtype(recipe.precision, self.device)
+        self.dtype = pick_dtype(recipe.precision, parallel.device)
         torch.manual_seed(recipe.seed)
-        self.model, self.processor = recipe.start()
-        self._make_ready(self.model)
+        model, self.processor = recipe.start()
+        self._make_ready(model)
+        self.model = parallel.wrap(model)
         self.about_data, self.fingerprint, self.data = self._data()
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         self.optimiser = optimiser(self.model, recipe)
         self.average = None if recipe.average is None else Average(self.model, recipe.average)
+        smoothing = model.label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
+        self.objective = recipe.objective or Contrastive(smoothing)
         self.log: Log | None = None
         self.pictures, self.skipped = 0, 0
 
     def _make_ready(self, model: PairModel) -> None:
-        recipe = self.recipe
-        model.to(self.device).train().requires_grad_(True)
-        if recipe.scale == "fixed":
+        model.train().requires_grad_(True)
+        if self.recipe.scale == "fixed":
             model.scale_parameter.requires_grad_(False)
-        if self.device.type == "cpu":
+        if self.parallel.device.type == "cpu":
             # torch's fused attention takes three times as long backwards there, for sequences as short as these.
             model.set_attn_implementation("eager")
-        freeze(model, recipe.freeze)
-        if recipe.checkpoint_gradients:
+        freeze(model, self.recipe.freeze)
+        if self.recipe.checkpoint_gradients:
             model.gradient_checkpointing_enable()
 
     def _data(self) -> tuple[str, str | None, Data]:
         """Their name, the fingerprint that they may have, and the batches."""
-        recipe = self.recipe
+        recipe, share = self.recipe, Share(self.parallel.rank, self.parallel.world)
         if callable(recipe.data):
-            made = recipe.data(recipe, self.processor, self.share)
+            made = recipe.data(recipe, self.processor, share)
             return str(recipe.settings()["data"]), getattr(made, "fingerprint", None), made
-        from sightline.data import captions  # type: ignore[import-not-found, unused-ignore]
-        from sightline.train.loader import Loader  # type: ignore[import-not-found, unused-ignore]
-
         found = captions(recipe.data, split=recipe.split, pictures=recipe.pictures)
-        loader: Data = Loader(
+        loader = Loader(
             found.samples,
             self.processor,
             batch=recipe.batch,
@@ -98,8 +100,8 @@ class Trainer:
             crop=recipe.crop,
             flip=recipe.flip,
             workers=recipe.workers,
-            rank=self.share.rank,
-            world=self.share.world,
+            rank=share.rank,
+            world=share.world,
         )
         return found.name, found.fingerprint, loader
 
@@ -118,70 +120,79 @@ class Trainer:
                 self._evaluate(start)  # where the run was killed in between
             for step, batch in enumerate(self.data.stream(start, self.steps), start + 1):
                 with _explained(self.recipe, step):
-                    figures = self.step(step - 1, batch.to(self.device))
+                    figures = self.step(step - 1, batch)
                 if self.log is not None:
                     self.log.step(step, figures)
-                stop = asked.is_set()
+                stop = self.parallel.any(asked.is_set())
                 if stop or step % self.recipe.every == 0 or step == self.steps:
                     self._save(step)
                 if stop:
                     break
         return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step))
 
-    def step(self, number: int, batch: Any) -> dict[str, float]:
-        """One step, numbered from 0: gradient, clipping, AdamW."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + number)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate(number, self.steps, self.recipe) * group["share"]
+    def step(self, number: int, batch: Batch) -> dict[str, float]:
+        """One step, numbered from 0: gradient, clipping, AdamW. Raises `SightlineError` for a loss that is none."""
+        recipe, now = self.recipe, rate(number, self.steps, self.recipe)
+        # Processes differ in what they drop, and no step repeats another's choices.
+        torch.manual_seed((recipe.seed * (1 << 32) + number) * self.parallel.world + self.parallel.rank)
         self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            halves = self.model.halves(batch.pixel_values, batch.input_ids, batch.attention_mask)
-        # What is summed over the batch is summed in float32.
-        met = self.model.meet(halves.map(Tensor.float))
-        loss = self.model.loss(met)
-        if not loss.isfinite():
+        done = backward(
+            self.model,
+            batch,
+            self.objective,
+            micro_batch=recipe.micro_batch,
+            accumulate=recipe.accumulate,
+            precision=self.dtype,
+            parallel=self.parallel,
+        )
+        loss = done.loss.item()
+        if not math.isfinite(loss):
             raise SightlineError(
-                f"step {number + 1}: the loss is {loss.item()}; lower the rate ({self.recipe.rate:g}), lengthen the "
-                f'warm-up ({self.recipe.warm_up} steps), or try precision="float32"; the last checkpoint is whole'
+                f"step {number + 1}: the loss is {loss}; lower the rate (now {now:g}), lengthen the warm-up, or try "
+                'precision="float32". The last checkpoint is whole'
             )
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = now * group["share"]
+        if recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         self.optimiser.step()
-        self.model.hold_scale(self.recipe.max_scale)
+        self.model.hold_scale(recipe.max_scale)
         if self.average is not None:
             self.average.update(self.model, number + 1)
-        self.pictures += len(batch)
-        self.skipped += batch.skipped
-        return {
-            "loss": loss.item(),
-            "scale": self.model.scale.item(),
-            "rate": rate(number, self.steps, self.recipe),
-            "skipped": batch.skipped,
-        }
+        skipped = sum(count for (count,) in self.parallel.counts(batch.skipped))
+        self.pictures += done.pictures
+        self.skipped += skipped
+        return {"loss": loss, "scale": self.model.scale.item(), "rate": now, "skipped": skipped}
 
     def _begin(self) -> int:
         """The step to start from; weights and moments are those of the last checkpoint."""
-        last = self.checkpoints.begin(self.recipe.settings() | {"fingerprint of the data": self.fingerprint})
-        if last is None:
+        if self.parallel.is_main:
+            self.checkpoints.begin(self.recipe.settings() | {"fingerprint of the data": self.fingerprint})
+        self.parallel.barrier()
+        steps = self.checkpoints.steps()
+        if not steps:
             return 0
-        state, told = self.checkpoints.open(last)
+        state, told = self.checkpoints.open(steps[-1])
         self.pictures, self.skipped = told["pictures"], told["skipped"]
         unpack(state, self.model, self.optimiser, self.average)
-        return last
+        return steps[-1]
 
     def _save(self, step: int) -> None:
-        model = self.model if self.average is None else self.average.model
+        whole = self.parallel.whole(self.model if self.average is None else self.average.model)
         state = pack(self.model, self.optimiser, self.average)
-        told = {"pictures": self.pictures, "skipped": self.skipped}
-        self.checkpoints.save(step, model, self.processor, self._card(step), state, told)
+        if self.parallel.is_main:
+            told = {"pictures": self.pictures, "skipped": self.skipped}
+            self.checkpoints.save(step, whole, self.processor, self._card(step), state, told)
         self._evaluate(step)
-        self.checkpoints.tidy()
+        if self.parallel.is_main:
+            self.checkpoints.tidy()
+        self.parallel.barrier()
 
     def _evaluate(self, step: int) -> None:
         due = step % self.recipe.every == 0 or step == self.steps
-        if self.recipe.evaluate is not None and due and step not in self.checkpoints.results():
-            figures = self.recipe.evaluate(self.checkpoints.path(step))
+        wanted = self.recipe.evaluate is not None and due and self.parallel.is_main
+        if wanted and step not in self.checkpoints.results():
+            figures = self.recipe.evaluate(self.checkpoints.path(step))  # type: ignore[misc]
             self.checkpoints.evaluated(step, figures)
             self.checkpoints.describe(step, self._card(step))
             if self.log is not None:
@@ -193,7 +204,7 @@ class Trainer:
         return card(self.model, self.recipe, story)
 
     def _open_log(self, start: int) -> AbstractContextManager[Log | None]:
-        if self.share.rank:
+        if not self.parallel.is_main:
             return nullcontext()
         return Log(self.checkpoints.folder, self.steps, self.recipe.batch, start)
 
