@@ -1,5 +1,7 @@
 """`sightline train`: a model from captions."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +59,22 @@ def command(
     precision: Annotated[
         str | None, typer.Option(metavar="auto|bfloat16|float32", help="Of the products.", show_default=False)
     ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(metavar="image|text", help="A tower that stays as it is. May be given twice.", show_default=False),
+    ] = None,
+    average: Annotated[
+        float | None,
+        typer.Option(metavar="D", help="Save the weights' moving average with this decay, such as 0.999."),
+    ] = None,
+    evaluate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Captions on which each checkpoint's recall is measured; RUN/best is the best in it.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random.", show_default=False)] = None,
 ) -> None:
     """Train a model on captioned pictures or films, or go on with a run that was stopped or killed.
@@ -67,6 +85,7 @@ def command(
     \b
     Examples:
       sightline train --model openai/clip-vit-base-patch32 --data captions.csv --epochs 5 --out run
+      sightline train --model mini --data train.jsonl --evaluate test.jsonl --steps 500 --every 100 --out run
       sightline train recipe.py --out run
       sightline search "a red kite" --model run/best
     """
@@ -75,7 +94,8 @@ def command(
     given: dict[str, Any] = {
         "model": model, "data": data, "split": split, "pictures": pictures, "steps": steps, "epochs": epochs,
         "batch": batch, "micro_batch": micro_batch, "rate": rate, "warm_up": warm_up, "every": every,
-        "precision": precision, "seed": seed,
+        "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
+        "evaluate": None if evaluate is None else Recalled(evaluate),
     }  # fmt: skip
     told = {name: value for name, value in given.items() if value is not None}
     if "steps" in told or "epochs" in told:
@@ -96,3 +116,17 @@ def command(
         typer.echo(f"stopped after step {outcome.step} of {outcome.steps}; the same command goes on from {where}")
     else:
         typer.echo(f"trained {outcome.steps} steps; the model: {where}")
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A checkpoint's recall on captions: what training is told of evaluation."""
+
+    source: list[str]
+
+    def __call__(self, folder: Path) -> Mapping[str, float]:
+        from sightline.data import captions
+        from sightline.encoder import load
+        from sightline.evaluate.retrieval import retrieval
+
+        return retrieval(load(folder), captions(self.source)).figures

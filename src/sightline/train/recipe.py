@@ -55,6 +55,8 @@ class Recipe:
     """Smallest and largest share of a picture's area in random crops; None: as the model's files prepare pictures."""
     flip: bool = False
     """Mirror half of the pictures."""
+    colour: float = 0.0
+    """How far brightness, contrast and saturation may move, each by a factor of 1 - colour to 1 + colour."""
 
     rate: float = 1e-4
     """The highest learning rate."""

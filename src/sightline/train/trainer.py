@@ -99,6 +99,7 @@ class Trainer:
             captions=recipe.texts,
             crop=recipe.crop,
             flip=recipe.flip,
+            colour=recipe.colour,
             workers=recipe.workers,
             rank=share.rank,
             world=share.world,
@@ -167,7 +168,9 @@ class Trainer:
     def _begin(self) -> int:
         """The step to start from; weights and moments are those of the last checkpoint."""
         if self.parallel.is_main:
-            self.checkpoints.begin(self.recipe.settings() | {"fingerprint of the data": self.fingerprint})
+            # Threads change nothing that is computed.
+            settings = {name: value for name, value in self.recipe.settings().items() if name != "workers"}
+            self.checkpoints.begin(settings | {"fingerprint of the data": self.fingerprint})
         self.parallel.barrier()
         steps = self.checkpoints.steps()
         if not steps:
