@@ -81,9 +81,9 @@ class Loader:
         self.unreadable: dict[str, str] = {}
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Steps after which every sample has been seen."""
-        return -(-len(self._samples) // self._batch)
+    def steps_per_epoch(self) -> float:
+        """Steps in which every sample comes once; no whole number, as batches run on over an epoch's end."""
+        return len(self._samples) / self._batch
 
     def stream(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of steps `start` to `stop` - 1. Raises `DataError` where nothing of a batch can be read."""
@@ -104,22 +104,24 @@ class Loader:
             yield _Piece(draft, slice(begin, min(begin + _PIECE, len(chosen))))
 
     def _fill(self, piece: "_Piece") -> None:
+        draft, said = piece.draft, list[tuple[int, str]]()
         for row in range(piece.rows.start, piece.rows.stop):
-            epoch, number = piece.draft.chosen[row]
+            epoch, number = draft.chosen[row]
             sample = self._samples[number]
             key = int.from_bytes(blake2b(sample.key.encode("utf-8", "replace"), digest_size=8).digest())
             rng = np.random.default_rng([self._seed, epoch, key])
             count = min(self._captions, len(sample.captions))
-            said = [sample.captions[i] for i in rng.permutation(len(sample.captions))[:count]]
+            chosen = [sample.captions[i] for i in rng.permutation(len(sample.captions))[:count]]
             try:
                 seen = self._augment(self._open(sample), rng)
             except (ImageError, DataError) as error:
-                piece.draft.failed[row] = str(error)
-                self.unreadable[sample.key] = str(error)
+                draft.failed[row] = self.unreadable[sample.key] = str(error)
                 continue
             values = self._augment.profile.normalise(seen)
-            piece.draft.pixels[row] = values if self._is_film else values[0]
-            piece.draft.texts[row] = self._tokenizer.encode(said)
+            draft.pixels[row] = values if self._is_film else values[0]
+            said += [(row, caption) for caption in chosen]
+        for (row, _), ids in zip(said, self._tokenizer.encode([text for _, text in said]), strict=True):
+            draft.texts.setdefault(row, []).append(ids)
 
     def _open(self, sample: Sample) -> list[Image.Image]:
         if not sample.is_film:
