@@ -117,6 +117,7 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     assert "| 14 |" not in first
     assert "| steps | 7 of 14: training is not over |" in first
     model = AutoModel.from_pretrained(outcome.path)
+    assert "\nfrom transformers import AutoModel, AutoProcessor\n" in text
     assert f"# a {type(model).__name__}" in text
     assert type(AutoProcessor.from_pretrained(outcome.path)).__name__ == "CLIPProcessor"
     assert sightline.load(outcome.path).dim == 24

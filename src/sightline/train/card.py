@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import sightline
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
@@ -36,9 +36,9 @@ def card(model: PairModel, recipe: Recipe, story: Story) -> str:
         _front_matter(model, recipe),
         _what(model, recipe, story),
         _results(story.results),
-        _OPENING.format(model=_name(model)),
+        _OPENING.format(model=_name(model), other="transformers"),
         _recipe(recipe),
-        f"Sightline {sightline.__version__}, torch {torch.__version__}.\n",
+        f"Sightline {version('sightline')}, torch {torch.__version__}.\n",
     ]
     return "\n".join(part for part in parts if part)
 
@@ -109,7 +109,7 @@ texts = encoder.encode_text(["a photo of a dog", "a photo of a cat"])
 ```
 
 ```python
-from transformers import AutoModel, AutoProcessor
+from {other} import AutoModel, AutoProcessor
 
 model = AutoModel.from_pretrained("this folder, or the model's name")  # a {model}
 processor = AutoProcessor.from_pretrained("this folder, or the model's name")
