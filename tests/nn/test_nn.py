@@ -1,10 +1,14 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
 
+from sightline import CLIPTextConfig
 from sightline.nn.attention import SelfAttention, causal_mask
 from sightline.nn.loss import contrastive_loss
 from sightline.nn.patches import PatchEmbedding, interpolate_positions
+from sightline.nn.transformer import Block
 
 
 def test_attention_is_torch_s() -> None:
@@ -56,3 +60,47 @@ def test_loss_by_hand() -> None:
     rows = nn.functional.cross_entropy(lopsided, torch.arange(2))
     columns = nn.functional.cross_entropy(lopsided.T, torch.arange(2))
     torch.testing.assert_close(contrastive_loss(lopsided), (rows + columns) / 2)
+
+
+class Adapted(nn.Module):
+    """A linear map and what is added to it: what an adapter puts in the place of an `nn.Linear`."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.base, self.added = linear, nn.Linear(linear.in_features, linear.out_features, bias=False).double()
+
+    @property
+    def weight(self) -> torch.Tensor:
+        return self.base.weight
+
+    @property
+    def bias(self) -> torch.Tensor:
+        return self.base.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.base(x) + self.added(x)
+
+    def merged(self) -> nn.Linear:
+        linear = copy.deepcopy(self.base)
+        linear.weight.data += self.added.weight.data
+        return linear
+
+
+@pytest.mark.parametrize("name", ["attention.qkv", "attention.out", "mlp.fc1", "mlp.fc2"])
+@pytest.mark.parametrize("hidden_act", ["quick_gelu", "gelu"])
+def test_what_replaces_a_linear_map_is_called(name: str, hidden_act: str) -> None:
+    torch.manual_seed(0)
+    block = Block(CLIPTextConfig(hidden_size=24, intermediate_size=40, num_attention_heads=3, hidden_act=hidden_act))
+    block = block.double()
+    parent, leaf = (block.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
+    adapted = Adapted(getattr(parent, leaf))
+    x, tokens = torch.randn(2, 7, 24, dtype=torch.float64), torch.tensor([3, 6])
+    plain = block(x, causal=True)
+    outcomes = []
+    for module in (adapted, adapted.merged()):
+        setattr(parent, leaf, module)
+        outcomes.append((block(x, causal=True), block.at(x, tokens, causal=True)))
+    assert not torch.allclose(outcomes[0][0], plain)
+    for found, expected in zip(*outcomes, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(outcomes[0][1], outcomes[0][0][torch.arange(2), tokens], rtol=1e-12, atol=1e-12)

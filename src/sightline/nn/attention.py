@@ -65,9 +65,14 @@ class SelfAttention(Attention):
         """
         batch, length, width = x.shape
         places, heads = torch.arange(length, device=x.device), (self.heads, width // self.heads)
-        weight, bias = self.qkv.weight, self.qkv.bias
-        q = F.linear(x[torch.arange(batch, device=x.device), tokens], weight[:width], bias[:width])
-        k, v = F.linear(x, weight[width:], bias[width:]).view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
+        rows = torch.arange(batch, device=x.device)
+        if type(self.qkv) is nn.Linear:
+            weight, bias = self.qkv.weight, self.qkv.bias
+            q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
+        else:  # an adapter's, say, or quantised
+            queries, kv = self.qkv(x).split([width, 2 * width], dim=-1)
+            q = queries[rows, tokens]
+        k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
         seen = mask
         if causal:
             before = (places <= tokens[:, None])[:, None, None]

@@ -61,6 +61,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` (..., W) -> (..., W or `out`)."""
+        if type(self.fc1) is not nn.Linear or type(self.fc2) is not nn.Linear:  # an adapter's, say, or quantised
+            return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
         f, slope = self.act
         hidden = f(torch.addmm(self.fc1.bias, x.flatten(0, -2), self.fc1.weight.T, beta=slope, alpha=slope))
         return torch.addmm(self.fc2.bias, hidden, self.fc2.weight.T, alpha=1 / slope).view(
