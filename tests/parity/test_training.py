@@ -19,6 +19,7 @@ from parity.randomise import randomise
 from sightline.models.groupvit import grouping
 from sightline.models.pairs import PairModel
 from sightline.train.batch import Batch
+from sightline.train.parallel import Parallel
 from sightline.train.recipe import Recipe
 from sightline.train.trainer import Trainer
 
@@ -99,7 +100,7 @@ def our_trainer(model: PairModel, batches: Iterable[dict[str, Tensor]], folder: 
         clip=CLIP,
         precision="float32",
     )
-    trainer = Trainer(recipe, folder)
+    trainer = Trainer(recipe, folder, Parallel())
     return [
         trainer.step(step, Batch(owner=torch.arange(len(batch["input_ids"])), **batch))["loss"]
         for step, batch in enumerate(batches)
