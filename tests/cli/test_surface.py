@@ -14,27 +14,40 @@ SURFACE = {
     "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
+    "eval": [],
     "info": ["--index"],
     "fsck": ["--repair", "--index"],
     "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],
+}
+EVALUATIONS = {
+    "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json"],
+    "compare": ["A.json", "B.json", "--draws", "--seed", "--json"],
 }
 
 
 def test_the_surface_is_frozen():
     group = typer.main.get_command(app)
     context = group.make_context("sightline", ["info"])
-    found = {}
-    for name in COMMANDS:
-        params = group.get_command(context, name).params
-        found[name] = [(p.metavar or p.name.upper()) if p.param_type_name == "argument" else p.opts[0] for p in params]
-    assert found == {name: [*options, "--debug"] for name, options in SURFACE.items()}
+    assert surface(group, context, COMMANDS) == {name: [*options, "--debug"] for name, options in SURFACE.items()}
+    evaluations = group.get_command(context, "eval")
+    inner = evaluations.make_context("eval", ["compare"])
+    found = surface(evaluations, inner, evaluations.list_commands(inner))
+    assert found == {name: [*options, "--debug"] for name, options in EVALUATIONS.items()}
     assert [option for p in group.params for option in p.opts] == ["--version", "--debug"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def surface(group, context, names):
+    found = {}
+    for name in names:
+        params = group.get_command(context, name).params
+        found[name] = [(p.metavar or p.name.upper()) if p.param_type_name == "argument" else p.opts[0] for p in params]
+    return found
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"eval {name}" for name in EVALUATIONS)])
 def test_every_command_has_help_with_an_example(run, command):
-    ran = run(command, "--help")
+    ran = run(*command.split(), "--help")
     assert ran.status == 0
     assert f"\n    sightline {command}" in ran.out
     assert "Example" in ran.out
@@ -53,6 +66,8 @@ def test_help_and_version(run):
     [
         (["serch"], "did you mean 'search'?"),
         (["frobnicate"], "sightline --help"),
+        (["eval", "retrieve"], "did you mean 'retrieval'?"),
+        (["eval", "frobnicate"], "sightline eval --help"),
         (["--frobnicate"], "--frobnicate"),
         (["search", "-red"], 'a text that begins with a dash goes after "--"'),
         (["search"], "query is empty"),

@@ -5,41 +5,26 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from sightline.cli.commands import Commands
 from sightline.cli.output import one_line
-from sightline.errors import SightlineError, UsageError
+from sightline.errors import SightlineError
 
-# Each is the function `command` in the file of its name, imported when it is called or when help is asked for.
-COMMANDS = ("index", "search", "similar", "segment", "train", "info", "fsck", "verify", "demo")
-
-
-class Commands(TyperGroup):
-    """The commands, each imported only when it is needed, and each with the option --debug."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            near = get_close_matches(cmd_name, COMMANDS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "see `sightline --help`"
-            raise UsageError(f"there is no command {cmd_name!r}: {hint}")
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(cmd_name)(import_module(f"sightline.cli.{cmd_name}").command)
-        command = typer.main.get_command(app)
-        command.params += [option for option in self.params if option.name == "debug"]
-        return command
+COMMANDS = ("index", "search", "similar", "segment", "train", "eval", "info", "fsck", "verify", "demo")
 
 
-app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None)
+class Program(Commands):
+    """All of them."""
+
+    package, names = "sightline.cli", COMMANDS
+
+
+app = typer.Typer(cls=Program, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)

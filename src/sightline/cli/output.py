@@ -16,6 +16,7 @@ from sightline.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sightline.evaluate.media import Progress as Evaluated
     from sightline.index import Progress
 
 IndexOption = Annotated[
@@ -102,7 +103,7 @@ def times(item: Any) -> str:
 
 @contextmanager
 def bar() -> Iterator[Any]:
-    """A function for `sync` to report to, drawing on the terminal; None where standard error is none."""
+    """A function for whoever reports progress, drawing on the terminal; None where standard error is none."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -128,13 +129,14 @@ def bar() -> Iterator[Any]:
     ) as bar:
         tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
 
-        def report(at: "Progress") -> None:
+        def report(at: "Progress | Evaluated") -> None:
             skipped = f", {at.skipped:,} skipped" if at.skipped else ""
             if at.stage not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
                 tasks[at.stage] = bar.add_task(at.stage, total=at.total)
-            film = f", {at.path.name[:24]} at {clock(at.second)}" if at.path and at.second is not None else ""
+            path, second = getattr(at, "path", None), getattr(at, "second", None)
+            film = f", {path.name[:24]} at {clock(second)}" if path and second is not None else ""
             said = escape(one_line(f"{at.stage}{skipped}{film}"))
             bar.update(tasks[at.stage], description=said, completed=at.done, total=at.total)
 

@@ -1,19 +1,21 @@
 """How good a model is: each evaluation gives a `Result`."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sightline.evaluate.result import Result, Skipped
 
 if TYPE_CHECKING:
-    from sightline.evaluate.retrieval import retrieval
+    from sightline.evaluate.bootstrap import compare
+    from sightline.evaluate.recall import retrieval
 
-__all__ = ["Result", "Skipped", "retrieval"]
+_HOMES = {"compare": "bootstrap", "retrieval": "recall"}
+
+__all__ = ["Result", "Skipped", "compare", "retrieval"]
 
 
 def __getattr__(name: str) -> Any:
     """What needs torch is imported when first used."""
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'sightline.evaluate' has no attribute {name!r}")
-    from sightline.evaluate import retrieval
-
-    return getattr(retrieval, name)
+    return getattr(import_module(f"sightline.evaluate.{_HOMES[name]}"), name)

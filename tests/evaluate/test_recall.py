@@ -14,8 +14,8 @@ from sightline import XCLIPModel
 from sightline.data import captions
 from sightline.errors import DataError
 from sightline.evaluate.media import score_pairs, see
+from sightline.evaluate.recall import measure, retrieval
 from sightline.evaluate.result import Result
-from sightline.evaluate.retrieval import measure, retrieval
 from sightline.metrics import ranks, recall_at
 
 

@@ -1,0 +1,38 @@
+"""A group of commands, each in a file of its own."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+
+from sightline.errors import UsageError
+
+
+class Commands(TyperGroup):
+    """Each command is the function `command` (of a group: the `Typer`) in the file of its name, imported when it is
+    called or when help is asked for; each has the option --debug."""
+
+    package: ClassVar[str]
+    names: ClassVar[Sequence[str]]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.names)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.names:
+            near = get_close_matches(cmd_name, self.names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"see `{ctx.command_path} --help`"
+            raise UsageError(f"there is no command {cmd_name!r}: {hint}")
+        told = import_module(f"{self.package}.{cmd_name}").command
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        if isinstance(told, typer.Typer):
+            app = told
+        else:
+            app.command(cmd_name)(told)
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        command.params += [option for option in self.params if option.name == "debug"]
+        return command

@@ -1,0 +1,93 @@
+"""What the evaluations share: their options, opening a model, and showing and keeping a result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sightline.cli.output import one_line, terminal
+from sightline.errors import HubError, UsageError
+
+if TYPE_CHECKING:
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help='On the Hub, in a folder, or "mini", the packaged one.', show_default=False),
+]
+PrecisionOption = Annotated[
+    str, typer.Option(metavar="float32|bfloat16|float16|auto", help="What the model computes in.")
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Keep the result, as `eval compare` takes it.", show_default=False),
+]
+_NAMED = 3
+
+
+def check_file(file: Path | None, kind: str, start: bytes) -> None:
+    """Raises UsageError, before hours of work, if `file` cannot be written, or is no `kind` of ours (what begins with
+    `start`) and would be lost."""
+    if file is None:
+        return
+    old = b""
+    try:
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"{file}: there is no folder to write this file into")
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder: name a file for the {kind}")
+        if file.exists():
+            with file.open("rb") as there:
+                old = there.read(256).lower()
+    except OSError as error:  # a name that is too long, a file that is not ours to read
+        raise UsageError(f"{file}: the {kind} cannot be written there ({error.strerror})") from error
+    if old and not old.startswith(start):
+        raise UsageError(f"{file} is no {kind} of ours and would be lost: choose another name")
+
+
+def check_files(json: Path | None) -> None:
+    """Of all that is to be written."""
+    check_file(json, "result", b"{")
+
+
+def open_model(name: str, precision: str) -> "Encoder":
+    """The model, with a hint where it would have to be fetched."""
+    from sightline.encoder import load
+
+    try:
+        return load(name, dtype=precision)
+    except HubError as error:
+        raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
+
+
+def shown(name: str, value: float, sign: str = "") -> str:
+    """A figure for people: shares in percent, ranks as they are."""
+    return f"{value:{sign},.1f}" if "rank" in name else f"{100 * value:{sign}.2f}%"
+
+
+def finish(result: "Result", json: Path | None) -> None:
+    """Shows the figures, names what was skipped, writes the files."""
+    console = terminal()
+    lines = [(name.replace("_", " "), shown(name, value)) for name, value in result.figures.items()]
+    if console is None:
+        width = max(len(name) for name, _ in lines)
+        for name, value in lines:
+            typer.echo(f"{name:<{width}}  {value:>9}")
+    else:
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(title=escape(one_line(f"{result.model} on {result.data}")), title_justify="left")
+        table.add_column(result.kind)
+        table.add_column(result.precision, justify="right", style="bold cyan")
+        for line in lines:
+            table.add_row(*map(escape, line))
+        console.print(table)
+    if result.skipped:
+        named = "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:_NAMED])
+        more = f"; and {len(result.skipped) - _NAMED:,} more" if len(result.skipped) > _NAMED else ""
+        typer.echo(one_line(f"{len(result.skipped):,} left out, which can't be read: {named}{more}"), err=True)
+    if json is not None:
+        result.save(json)
+        typer.echo(f"result: {one_line(str(json))}", err=True)

@@ -1,0 +1,73 @@
+"""`sightline eval compare`: two results over the same data."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sightline.cli.eval.common import JsonFile, check_files, shown
+from sightline.cli.output import one_line, terminal
+
+
+def command(
+    a: Annotated[Path, typer.Argument(metavar="A.json", help="What `--json` of an evaluation wrote.")],
+    b: Annotated[Path, typer.Argument(metavar="B.json", help="Another, over the same data.")],
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Data sets drawn from the data set.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Each figure of both results, their difference, and where it lies with a confidence of 95%.
+
+    A paired bootstrap: pictures are drawn anew, the same for both. A difference whose interval holds 0 may be chance.
+
+    \b
+    Example:
+      sightline eval compare zero-shot.json fine-tuned.json
+    """
+    check_files(json)
+
+    from sightline.evaluate import Result, compare
+
+    of_a, of_b = Result.open(a), Result.open(b)
+    result = compare(of_a, of_b, draws=draws, seed=seed)
+    heads = ("", "A", "95%", "B", "95%", "B - A", "95%", "")
+    lines = [_line(row) for row in result.details["rows"]]
+    for letter, one in (("A", of_a), ("B", of_b)):
+        typer.echo(one_line(f"{letter}: {one.model}, {one.precision}, {one.date}"))
+    typer.echo(one_line(f"on {result.details['samples']:,} samples of {result.data}"))
+    console = terminal()
+    if console is None:
+        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+        for line in (heads, *lines):
+            typer.echo("  ".join(f"{part:<{width}}" for part, width in zip(line, widths, strict=True)).rstrip())
+    else:
+        from rich.table import Table
+
+        table = Table()
+        for head in heads:
+            table.add_column(head, justify="left" if not head else "right")
+        for line in lines:
+            table.add_row(*line, style="bold" if line[-1] else None)
+        console.print(table)
+    if json is not None:
+        result.save(json)
+        typer.echo(f"result: {one_line(str(json))}", err=True)
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    name = row["figure"]
+
+    def between(ends: list[float], sign: str = "") -> str:
+        return " to ".join(shown(name, end, sign) for end in ends)
+
+    low, high = row["interval"]
+    return (
+        name.replace("_", " "),
+        shown(name, row["a"]),
+        between(row["a_interval"]),
+        shown(name, row["b"]),
+        between(row["b_interval"]),
+        shown(name, row["difference"], "+"),
+        between(row["interval"], "+"),
+        "clear" if low > 0 or high < 0 else "",
+    )

@@ -1,0 +1,67 @@
+"""`sightline eval retrieval` and `compare`."""
+
+import json
+
+import pytest
+
+from sightline.evaluate import Result
+
+
+def test_figures_and_a_result_to_compare(run, shard, tmp_path):
+    for precision in ("float32", "bfloat16"):
+        ran = run(
+            "eval", "retrieval", "mini", shard, "--precision", precision, "--json", tmp_path / f"{precision}.json"
+        )
+        assert ran.status == 0, ran.err
+        assert "1 left out, which can't be read" in ran.err
+        assert "04.png" in ran.err
+    result = Result.open(tmp_path / "float32.json")
+    lines = {line[:-9].strip(): line[-9:].strip() for line in ran.out.splitlines()}
+    assert lines.keys() == {name.replace("_", " ") for name in result.figures}
+    bfloat16 = Result.open(tmp_path / "bfloat16.json")
+    assert lines["text to image R@1"] == f"{100 * bfloat16.figures['text_to_image_R@1']:.2f}%"
+    assert lines["text to image mean rank"] == f"{bfloat16.figures['text_to_image_mean_rank']:.1f}"
+    assert (result.precision, bfloat16.precision) == ("float32", "bfloat16")
+    assert result.settings == {"split": None}
+
+    ran = run(
+        "eval", "compare", tmp_path / "float32.json", tmp_path / "bfloat16.json", "--draws", "50",
+        "--json", tmp_path / "compared.json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert [line.split("  ")[0] for line in ran.out.splitlines()[-11:]] == [n.replace("_", " ") for n in lines]
+    assert "on 11 samples" in ran.out
+    assert Result.open(tmp_path / "compared.json").settings["draws"] == 50
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["retrieval", "mini", "none.tar"], "none.tar"),
+        (["retrieval", "mini", "SHARD", "--json", "none/result.json"], "no folder"),
+        (["retrieval", "mini", "SHARD", "--json", "."], "is a folder"),
+        (["retrieval", "mini", "SHARD", "--json", "photo.jpg"], "photo.jpg is no result of ours"),
+        (["retrieval", "mini", "SHARD", "--precision", "int8"], "int8"),
+        (["compare", "photo.jpg", "photo.jpg"], "photo.jpg"),
+        (["compare", "none.json", "other.json"], "none.json: No such file"),
+        (["compare", "a.json", "b.json"], "different data"),
+        (["retrieval", "mini"], "DATA"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use(run, shard, tmp_path, args, says):
+    work = tmp_path / "work"
+    (work / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    (work / "other.json").write_text("{}")
+    base = {
+        "kind": "retrieval", "figures": {}, "model": "m", "model_fingerprint": "0", "precision": "float32",
+        "data": "d", "skipped": [],
+    }  # fmt: skip
+    for name in "ab":
+        (work / f"{name}.json").write_text(json.dumps(base | {"data_fingerprint": name}))
+    ran = run("eval", *(str(shard) if arg == "SHARD" else arg for arg in args))
+    assert ran.status in (1, 2)
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""
+    assert (work / "photo.jpg").read_bytes() == b"\xff\xd8\xff"
