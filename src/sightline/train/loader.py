@@ -115,7 +115,8 @@ class Loader:
             try:
                 seen = self._augment(self._open(sample), rng)
             except (ImageError, DataError) as error:
-                draft.failed[row] = self.unreadable[sample.key] = str(error)
+                reason = f"{sample.media}: {error.reason}" if isinstance(error, ImageError) else str(error)
+                draft.failed[row] = self.unreadable[sample.key] = reason
                 continue
             values = self._augment.profile.normalise(seen)
             draft.pixels[row] = values if self._is_film else values[0]

@@ -87,6 +87,10 @@ class Log(AbstractContextManager["Log"]):
         now = time.monotonic()
         self._begun, self._last = self._begun + (now - self._last), now
 
+    def say(self, text: str) -> None:
+        """A line on the screen."""
+        self._screen.say(text)
+
     def close(self) -> None:
         """Closes the files, and leaves the screen to others."""
         self._screen.close()

@@ -64,6 +64,7 @@ class Trainer:
         model, self.processor = recipe.start()
         self._make_ready(model)
         self.model = parallel.wrap(model)
+        self.remark = ""
         self.about_data, self.fingerprint, self.data = self._data()
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         self.optimiser = optimiser(self.model, recipe)
@@ -104,10 +105,12 @@ class Trainer:
             rank=share.rank,
             world=share.world,
         )
-        return found.name, found.fingerprint, loader
+        if found.left_out:
+            self.remark = f"left out of the data: {found.left_out}"
+        return f"{found.name}: {len(found):,} pictures or films", found.fingerprint, loader
 
     def _steps(self, epochs: float) -> int:
-        each: int | None = getattr(self.data, "steps_per_epoch", None)
+        each: float | None = getattr(self.data, "steps_per_epoch", None)
         if each is None:
             raise UsageError("data that is made by a function has no epochs: say how many steps")
         return max(1, round(epochs * each))
@@ -117,6 +120,8 @@ class Trainer:
         start = self._begin()
         step = start
         with self._open_log(start) as self.log, _stopping() as asked:
+            if self.log is not None and self.remark:
+                self.log.say(self.remark)
             if start:
                 self._evaluate(start)  # where the run was killed in between
             for step, batch in enumerate(self.data.stream(start, self.steps), start + 1):
@@ -129,7 +134,14 @@ class Trainer:
                     self._save(step)
                 if stop:
                     break
+            self._tell_unreadable()
         return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step))
+
+    def _tell_unreadable(self) -> None:
+        unreadable: dict[str, str] = getattr(self.data, "unreadable", {})
+        if self.log is not None and unreadable:
+            some = "; ".join(list(unreadable.values())[:3]) + ("; ..." if len(unreadable) > 3 else "")
+            self.log.say(f"could not be read, {len(unreadable):,} in all: {some}")
 
     def step(self, number: int, batch: Batch) -> dict[str, float]:
         """One step, numbered from 0: gradient, clipping, AdamW. Raises `SightlineError` for a loss that is none."""
