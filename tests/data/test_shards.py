@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tarfile
 from contextlib import suppress
 
 import pytest
@@ -108,6 +109,23 @@ def test_shards_that_lie(tmp_path):
         captions(tmp_path / "no.tar")
     with pytest.raises(DataError, match=r"no\*\.tar: no such file"):
         captions(tmp_path / "no*.tar")
+
+
+@pytest.mark.parametrize("kind", [b"0", b"5", b"x", b"g", b"L", b"K", b"S"])
+@pytest.mark.parametrize("size", [-1, -512, -(10**6), 10**15])
+def test_a_size_below_zero_or_beyond_the_file(tmp_path, kind, size):
+    header = bytearray(tarfile.TarInfo("b.jpg").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = (b"\xff" if size < 0 else b"\x80") + (size % 256**11).to_bytes(11, "big")
+    header[148:157] = b" " * 8 + kind
+    header[148:156] = b"%06o\0 " % sum(header)
+    whole = shard(tmp_path / "a.tar", [1]).read_bytes()
+    (tmp_path / "a.tar").write_bytes(bytes(header) + whole)
+    if kind in b"05":
+        with pytest.raises(DataError, match=r"a\.tar: .*(damaged|cut short)"):
+            captions(tmp_path / "a.tar")
+    else:  # such a header is about the next one, and may swallow it: anything but an error of another kind
+        with suppress(DataError):
+            captions(tmp_path / "a.tar")
 
 
 @examples(60)

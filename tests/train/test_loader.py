@@ -204,6 +204,7 @@ def test_no_more_than_a_few_batches_are_made_ahead(samples, processor):
         ({"batch": 4, "world": 2, "rank": 2}, "number 2"),
         ({"batch": 4, "captions": 0}, "captions=0"),
         ({"batch": 4, "workers": 0}, "workers=0"),
+        ({"batch": 4, "seed": -1}, "seed=-1"),
         ({"batch": 4, "crop": (0.5, 0.2)}, "crop="),
         ({"batch": 4, "colour": 1.0}, "colour="),
     ],

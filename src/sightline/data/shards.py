@@ -53,7 +53,7 @@ def _members(path: Path, file: Any) -> Iterator[Member]:
                     yield Member(path, info.name, info.offset_data, info.size)
             file.seek(tar.offset)
             after = file.read(_BLOCK)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError, MemoryError, OSError) as error:
         raise DataError(f"{path}: no tar, or a damaged one ({error}); fetch it again or leave it out") from error
     if len(after) < _BLOCK:
         raise DataError(f"{path}: cut short (a tar ends with empty blocks, and this one does not); fetch it again")

@@ -66,6 +66,8 @@ class Loader:
             raise UsageError(f"batch={batch} does not divide among {world} processes, of which this is number {rank}")
         if captions < 1 or (workers is not None and workers < 1):
             raise UsageError(f"captions={captions}, workers={workers}: each at least 1")
+        if seed < 0:
+            raise UsageError(f"seed={seed}: at least 0")
         images = processor.image_processor
         self._is_film = isinstance(images, FilmProcessor)
         frames = images.num_frames if isinstance(images, FilmProcessor) else 1
