@@ -10,8 +10,11 @@ LIMIT = 1_024  # the scenes' own words are fewer
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def byte_pairs(captions: Iterable[str], tokens: int) -> Tokenizer:
-    """CLIP's kind of tokenizer (NFC, white space folded, lower case, byte-level BPE, `</w>`), texts cut at `tokens`."""
+def byte_pairs(captions: Iterable[str], tokens: int, limit: int = LIMIT) -> Tokenizer:
+    """CLIP's kind of tokenizer (NFC, white space folded, lower case, byte-level BPE, `</w>`), texts cut at `tokens`.
+
+    `limit`: of what is learned, single bytes among it.
+    """
 
     def tokenizer(model: models.BPE) -> Tokenizer:
         made = Tokenizer(model)
@@ -31,7 +34,7 @@ def byte_pairs(captions: Iterable[str], tokens: int) -> Tokenizer:
     learner = tokenizer(models.BPE(end_of_word_suffix="</w>"))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
-        vocab_size=LIMIT, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False
+        vocab_size=limit, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False
     )
     learner.train_from_iterator(captions, trainer)
     merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]

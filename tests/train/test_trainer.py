@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import sys
 from multiprocessing import get_context
 from random import Random
 
@@ -185,6 +186,19 @@ def test_recipes_that_make_no_sense(changes, message):
 def test_functions_have_no_epochs(tmp_path):
     with pytest.raises(UsageError, match="has no epochs"):
         train(recipe(steps=None, epochs=1.0), tmp_path / "run")
+
+
+def test_recipe_files_import_what_lies_beside_them(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "a_recipes_part", raising=False)
+    (tmp_path / "a_recipes_part.py").write_text("RATE = 0.5\n")
+    file = tmp_path / "small.py"
+    file.write_text(
+        "from a_recipes_part import RATE\nfrom sightline.train import Recipe\n"
+        "recipe = Recipe(model='mini', data='x.csv', epochs=2, rate=RATE)\n"
+    )
+    before = list(sys.path)
+    assert open_recipe(file).rate == 0.5
+    assert sys.path == before
 
 
 def test_recipe_files(tmp_path):

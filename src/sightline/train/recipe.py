@@ -2,6 +2,7 @@
 
 import dataclasses
 import runpy
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,13 +151,19 @@ class Recipe:
 
 
 def open_recipe(path: Path, **changes: Any) -> Recipe:
-    """The `recipe` of a Python file, with `changes` in place of its values. The file is run.
+    """The `recipe` of a Python file, with `changes` in place of its values. The file is run, as a script would be: it
+    may import what lies beside it.
 
     Raises `UsageError` for a file without one.
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such recipe")
-    found = runpy.run_path(str(path), run_name="recipe").get("recipe")
+    beside = str(path.resolve().parent)
+    sys.path.insert(0, beside)
+    try:
+        found = runpy.run_path(str(path), run_name="recipe").get("recipe")
+    finally:
+        sys.path.remove(beside)
     if not isinstance(found, Recipe):
         raise UsageError(f"{path}: no `recipe = Recipe(...)` in it")
     return dataclasses.replace(found, source=path.read_text(encoding="utf-8"), **changes)
