@@ -127,6 +127,6 @@ class Recalled:
     def __call__(self, folder: Path) -> Mapping[str, float]:
         from sightline.data import captions
         from sightline.encoder import load
-        from sightline.evaluate.retrieval import retrieval
+        from sightline.evaluate.recall import retrieval
 
         return retrieval(load(folder), captions(self.source)).figures
