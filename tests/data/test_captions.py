@@ -147,13 +147,24 @@ def test_sources_that_are_none(folder):
     with pytest.raises(DataError, match=r"several tables \(t.csv, u.csv\)"):
         captions(folder)
     with pytest.raises(UsageError, match="give shards"):
-        captions([folder / "t.csv", folder / "u.csv"])
-    with pytest.raises(UsageError, match="give shards"):
         captions(folder / "a.jpg")
     with pytest.raises(DataError, match="No such file"):
         captions(folder / "no.csv")
     with pytest.raises(UsageError, match="shards have no splits"):
         captions(shard(folder / "a.tar", [1]), split="train")
+
+
+def test_several_sources_are_one_data_set(folder):
+    write(folder / "t.csv", [("file", "caption"), *rows(), ("gone.jpg", "nothing")])
+    both = captions(
+        [folder / "t.csv", shard(folder / "a.tar", [7, 8]), folder / "t.csv"]
+    )  # what is named twice counts once
+    keys = [f"1/{name}" for name in SAID] + ["2/0007", "2/0008"]
+    assert sorted(sample.key for sample in both.samples) == sorted(keys)
+    assert len(both.left_out) == 1
+    assert "gone.jpg" in str(both.left_out)
+    with pytest.raises(UsageError, match="one source's; give it alone"):
+        captions([folder / "t.csv", folder / "a.tar"], split="train")
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

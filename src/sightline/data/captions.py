@@ -1,6 +1,7 @@
 """Captioned pictures and films, however they are kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sightline.data.annotations import Entry, read
@@ -17,20 +18,25 @@ def captions(source: Source, *, split: str | Sequence[str] | None = None, pictur
 
     `source`: WebDataset shards ("train-{0000..0005}.tar", a glob, a list, a folder of them); a table (CSV, TSV, JSON
     lines) with a column of files and one or more of captions, or a folder with one; Karpathy's JSON, COCO's captions,
-    MSR-VTT's. `split`: those of a table or JSON that has them, several as a list or "train+restval"; None takes all.
-    `pictures`: the folder or the shards that files are named in, if not the table's own folder. What is missing is in
-    `left_out` of what is returned. Raises `DataError`, `UsageError`.
+    MSR-VTT's. Several of these at once are one data set, its keys numbered by source. `split`: those of a table or JSON
+    that has them, several as a list or "train+restval"; None takes all. `pictures`: the folder or the shards that files
+    are named in, if not the table's own folder. What is missing is in `left_out` of what is returned. Raises
+    `DataError`, `UsageError`.
     """
     name, left_out = name_of(source), LeftOut()
     split = split.split("+") if isinstance(split, str) else split
     paths = expand(source)
     if len(paths) == 1 and paths[0].is_dir():
         paths = in_folder(paths[0])
+    if len(paths) > 1 and not all(path.suffix == ".tar" for path in paths):
+        if split is not None or pictures is not None:
+            raise UsageError(f"{name}: splits and folders of pictures are one source's; give it alone")
+        return _together(name, paths)
     if all(path.suffix == ".tar" for path in paths):
         if split is not None or pictures is not None:
             raise UsageError(f"{name}: shards have no splits and hold their pictures; name the shards that are meant")
         samples = shard_samples(paths, left_out)
-    elif len(paths) == 1 and paths[0].suffix.lower() in SUFFIXES | {".json"}:
+    elif paths[0].suffix.lower() in SUFFIXES | {".json"}:
         entries = read(paths[0], left_out)
         if split is not None:
             check_split(paths[0], split, [entry.split for entry in entries])
@@ -40,6 +46,17 @@ def captions(source: Source, *, split: str | Sequence[str] | None = None, pictur
         raise UsageError(f"{name}: give shards (.tar, unpacked), or one table ({', '.join(sorted(SUFFIXES))}) or .json")
     if not samples:
         raise DataError(f"{name}: not one picture with a caption; left out: {left_out}")
+    return Captions(name, tuple(samples), left_out)
+
+
+def _together(name: str, paths: Sequence[Path]) -> Captions:
+    """Several sources as one."""
+    samples: list[Sample] = []
+    left_out = LeftOut()
+    for number, path in enumerate(paths, 1):
+        own = captions(path)
+        samples += [replace(sample, key=f"{number}/{sample.key}") for sample in own.samples]
+        left_out.update(own.left_out)
     return Captions(name, tuple(samples), left_out)
 
 
