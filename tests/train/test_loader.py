@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 
@@ -181,6 +184,29 @@ def test_whoever_stops_early_leaves_no_thread_behind(samples, processor):
     assert set(threading.enumerate()) != before
     stream.close()
     assert set(threading.enumerate()) == before
+
+
+FOREVER = """
+import sys
+from sightline import CLIPProcessor
+from sightline.data import captions
+from sightline.train.loader import Loader
+
+loader = Loader(captions(sys.argv[1]).samples, CLIPProcessor.from_pretrained(sys.argv[2]), batch=4, workers=3)
+for batch in loader.stream(0, 10**9):
+    print("batch", flush=True)
+"""
+
+
+def test_ctrl_c_ends_it(samples, folder):
+    command = [sys.executable, "-c", FOREVER, str(samples[0].file), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(3):
+            assert process.stdout.readline() == "batch\n"
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert told.splitlines()[-1] == "KeyboardInterrupt"
 
 
 def test_no_more_than_a_few_batches_are_made_ahead(samples, processor):
