@@ -6,17 +6,20 @@ import torch
 from models.test_pairs import MODELS, inputs
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
+from sightline.models.dual.model import VisionTextDualEncoderModel
 from sightline.train.parts import freeze, shares
 
-BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3)}  # of pictures, of texts
+BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3), "dual": (5, 3)}  # pictures, texts
 
 
 def opened(family):
+    if family == "dual":
+        return VisionTextDualEncoderModel.from_towers("mini", "mini").train()
     return FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", BLOCKS)
 def test_a_frozen_tower_has_no_gradient_no_graph_and_no_new_statistics(family, tower):
     torch.manual_seed(0)
     model = opened(family)
@@ -25,7 +28,7 @@ def test_a_frozen_tower_has_no_gradient_no_graph_and_no_new_statistics(family, t
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     halves = model.halves(pixels.float(), ids, mask)
     frozen, trained = (halves.pictures, halves.texts) if tower == "image" else (halves.texts, halves.pictures)
-    if family == "xclip" and tower == "image":  # frames are frozen, what joins them over time is trained
+    if (family, tower) == ("xclip", "image") or family == "dual":  # what comes after the towers is trained
         assert all(tensor.requires_grad for tensor in frozen)
     else:
         assert not any(tensor.requires_grad for tensor in frozen)
@@ -39,6 +42,9 @@ def test_a_frozen_tower_has_no_gradient_no_graph_and_no_new_statistics(family, t
             assert parameter.grad is not None, name
     changed = {name for name, tensor in model.state_dict().items() if not tensor.equal(before[name])}
     assert not {name for name in changed if name.startswith(own)}
+    if family == "dual":
+        assert model.visual_projection.weight.grad is not None
+        assert model.text_projection.weight.grad is not None
     if (family, tower) in {("align", "text"), ("groupvit", "text"), ("groupvit", "image")}:
         assert changed  # the other side's batch norms
 
@@ -50,7 +56,7 @@ def test_what_there_is_no_use_in_freezing():
         freeze(opened("clip"), ["sound"])
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", BLOCKS)
 def test_each_block_has_its_share_of_the_rate(family):
     model = opened(family)
     found = shares(model, 0.5)

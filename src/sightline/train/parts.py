@@ -10,11 +10,12 @@ _BLOCK = re.compile(r".*?\bblocks\.\d+\b")
 
 
 def freeze(model: PairModel, towers: Iterable[str]) -> None:
-    """`towers` ("image", "text") stay as they are, with what maps them into the common space: no gradient and hence no
-    graph, batch norms by their running statistics, no dropout. Of a model in training mode.
+    """`towers` ("image", "text") stay as they are, with what maps them into the common space (a dual encoder's
+    projections are trained): no gradient and hence no graph, batch norms by their running statistics, no dropout. Of a
+    model in training mode.
 
-    With "image" it is locked-image tuning (Zhai et al., 2022), and an index of pictures stays valid. Raises
-    `UsageError` where nothing is left to be trained, or for a tower that there isn't.
+    With "image" it is locked-image tuning (Zhai et al., 2022), and an index of pictures stays valid where the
+    projection is locked too. Raises `UsageError` where nothing is left to be trained, or for a tower that there isn't.
     """
     for tower in towers:
         if tower not in model.towers:

@@ -4,8 +4,9 @@ Shapes: B pictures, T texts, P projection.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ class VisionTextDualEncoderOutput(Output):
 
 class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
     """Both towers with their projections and the learned scale of the logits."""
+
+    # Of towers that never met before the projections are new, and there to be trained.
+    towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
     def __init__(
         self,
