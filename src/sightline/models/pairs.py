@@ -50,6 +50,8 @@ class PairModel(PretrainedModel):
         "text": ("text_model", "text_projection"),
     }
     """The modules that make an embedding of a picture (or of a film's frames) and of a text; frozen, they all are."""
+    of_the_batch: ClassVar[tuple[str, ...]] = ()
+    """The modules that `together` uses; all others see samples one by one, but for batch norms."""
 
     @property
     def scale(self) -> Tensor:
@@ -73,7 +75,18 @@ class PairModel(PretrainedModel):
         raise NotImplementedError
 
     def meet(self, halves: Halves) -> Met:
-        """The similarities of all pictures and all texts. Here: cosines of the only tensor of each side."""
+        """The similarities of all pictures and all texts."""
+        return self.compare(self.together(halves))
+
+    def together(self, halves: Halves) -> Halves:
+        """What a batch norm makes of the whole batch's halves: where there is one, `compare` needs this before.
+
+        Here: nothing.
+        """
+        return halves
+
+    def compare(self, halves: Halves) -> Met:
+        """The similarities of some pictures and some texts. Here: cosines of the only tensor of each side."""
         (pictures,), (texts,) = halves.pictures, halves.texts
         return self.cosines(pictures, texts)
 

@@ -15,8 +15,8 @@ from sightline.models.pairs import Met
 from sightline.train.batch import Batch
 
 Objective: TypeAlias = Callable[[Met, Batch], Tensor]
-"""A loss of all pictures and texts of a step and their batch, a scalar. Of several processes each computes it whole,
-with a batch that is gathered but for its `pixel_values`, of which only the number is right."""
+"""A loss of all pictures and texts of a step and their batch, a scalar. The batch is that of all processes, but without
+its pictures (`pixel_values` is (B, 0)); of several processes each computes the whole loss."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Shapes: B pictures, T texts, G groups, P projection.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
-from sightline.models.pairs import Halves, Met
+from sightline.models.pairs import Halves
 from sightline.models.projected import ProjectedPictures, ProjectedTexts
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -42,6 +43,7 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
 
     config_class = GroupViTConfig
     tables = TABLES
+    of_the_batch: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead
 
@@ -100,10 +102,10 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
     def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
         return Halves((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
 
-    def meet(self, halves: Halves) -> Met:
+    def together(self, halves: Halves) -> Halves:
         """The projections are here, not in the halves: their batch norm is one of the whole batch."""
         (pictures,), (texts,) = halves.pictures, halves.texts
-        return self.cosines(self.visual_projection(pictures), self.text_projection(texts))
+        return Halves((self.visual_projection(pictures),), (self.text_projection(texts),))
 
     def _segmentation(self, cosines: Tensor, attentions: tuple[Tensor, ...] | None, shape: torch.Size) -> Tensor:
         """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""

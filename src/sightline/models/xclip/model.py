@@ -102,7 +102,7 @@ class XCLIPModel(ProjectedTexts, XCLIPFilmTower):
         """Of films the vectors and the summaries, of texts the vectors before any prompt."""
         return Halves(self.embed_with_summaries(pixel_values), (self.text_projection(self.text_model.pool(input_ids)),))
 
-    def meet(self, halves: Halves) -> Met:
+    def compare(self, halves: Halves) -> Met:
         """Each film prompts all texts; `logits_per_image` are those per film."""
         (films, summaries), (texts,) = halves.pictures, halves.texts
         cosines, prompted, films = similarity(texts + self.prompts_generator(texts, summaries), films)
