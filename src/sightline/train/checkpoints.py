@@ -25,6 +25,7 @@ from sightline.files import read_json, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.ema import Average
+from sightline.train.parallel import full, shared_like
 
 _WRITING = ".writing-"
 
@@ -148,11 +149,11 @@ def _to_disk(path: Path) -> None:
 
 
 def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None) -> dict[str, Tensor]:
-    """Weights, buffers, the optimiser's moments and the weights' average by name."""
-    state = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    """Weights, buffers, the optimiser's moments and the weights' average by name, whole. All processes call it."""
+    state = {f"model.{name}": full(tensor).cpu() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
-            state[f"optimiser.{name}.{key}"] = torch.as_tensor(value).detach().cpu()
+            state[f"optimiser.{name}.{key}"] = full(torch.as_tensor(value)).cpu()
     if average is not None:
         state |= {f"average.{name}": tensor.cpu() for name, tensor in average.state().items()}
     return state
@@ -165,7 +166,8 @@ def unpack(
     average: Average | None = None,
 ) -> None:
     """Puts back what `pack` gave."""
-    model.load_state_dict(_under("model.", state), strict=True)
+    own, places = _under("model.", state), model.state_dict()
+    model.load_state_dict({name: shared_like(own[name], places.get(name, own[name])) for name in own}, strict=True)
     if average is not None:
         average.restore(_under("average.", state))
     parameters = dict(model.named_parameters())
@@ -173,8 +175,9 @@ def unpack(
         if name.startswith("optimiser."):
             name, _, key = name.removeprefix("optimiser.").rpartition(".")
             parameter = parameters[name]
-            place = torch.device("cpu") if key == "step" and parameter.device.type == "cpu" else parameter.device
-            optimiser.state[parameter][key] = tensor.to(place)
+            # The number of steps is a number; the moments are shared as their parameter is.
+            moment = tensor.to(parameter.device) if key == "step" else shared_like(tensor, parameter)
+            optimiser.state[parameter][key] = moment
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

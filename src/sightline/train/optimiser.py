@@ -16,13 +16,15 @@ def optimiser(model: PairModel, recipe: Recipe) -> torch.optim.AdamW:
 
     Each group's "share" is what the rate of a step is multiplied with for it.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, type], list[nn.Parameter]] = {}
     share = shares(model, recipe.layer_rate)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((recipe.decay if parameter.ndim > 1 else 0.0, share[name]), []).append(parameter)
+            # Tensors that processes share and those that they don't share are not computed together.
+            key = (recipe.decay if parameter.ndim > 1 else 0.0, share[name], type(parameter.data))
+            groups.setdefault(key, []).append(parameter)
     told: list[dict[str, Any]] = [
-        {"params": own, "weight_decay": decay, "share": share} for (decay, share), own in groups.items()
+        {"params": own, "weight_decay": decay, "share": share} for (decay, share, _), own in groups.items()
     ]
     return torch.optim.AdamW(told, lr=recipe.rate, betas=recipe.betas, eps=recipe.eps, fused=True)
 

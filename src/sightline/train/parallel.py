@@ -55,9 +55,17 @@ class Parallel:
         """Of all processes, the one that writes files and reports."""
         return self.rank == 0
 
-    def wrap(self, model: PairModel) -> None:
-        """Makes the model ready for `backward`, on its device. Once, before there is an optimiser."""
-        model.to(self.device)
+    def wrap(self, model: PairModel) -> PairModel:
+        """The same model, on its device, ready for `backward`. Once, before there is an optimiser."""
+        return model.to(self.device)
+
+    def whole(self, model: PairModel) -> PairModel:
+        """The model with all its weights in this process, to be saved. All call it, the main process saves."""
+        return model
+
+    def clip(self, model: PairModel, most: float) -> None:
+        """Scales the gradients down where their norm, of all of them together, is larger than `most`."""
+        nn.utils.clip_grad_norm_(model.parameters(), most)
 
     def run(self, work: Callable[[], T]) -> T:
         """`work()`, which uses the model."""
@@ -113,10 +121,11 @@ class Processes(Parallel):
         backend = "cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=_PATIENCE)
 
-    def wrap(self, model: PairModel) -> None:
-        super().wrap(model)
+    def wrap(self, model: PairModel) -> PairModel:
+        model = super().wrap(model)
         # Some parameters have no gradient (BERT's pooler), others not in a step's last part.
         self._model = DistributedDataParallel(_Work(model), find_unused_parameters=True)
+        return model
 
     def backward(self, work: Callable[[], list[Tensor]], gradients: Sequence[Tensor | None], last: bool) -> None:
         # Gradients travel only of what went through the wrapper.
@@ -148,8 +157,10 @@ class Processes(Parallel):
 class Sharded(Processes):
     """One of those that `torchrun` started; each has its part of weights, gradients and moments (torch's FSDP)."""
 
-    def wrap(self, model: PairModel) -> None:
-        Parallel.wrap(self, model)
+    def wrap(self, model: PairModel) -> PairModel:
+        model = Parallel.wrap(self, model)
+        for tensor in model.state_dict().values():
+            distributed.broadcast(tensor, 0)
         mesh = init_device_mesh(self.device.type, (self.world,))
         for module in model.modules():
             if isinstance(module, Block):
@@ -158,8 +169,22 @@ class Sharded(Processes):
         # A single number cannot be shared: everybody has the scale.
         self._own = {parameter for parameter in model.parameters() if parameter.ndim == 0}
         self._work = fully_shard(_Work(model), mesh=mesh, ignored_params=self._own)
-        for parameter in self._own:
-            distributed.broadcast(parameter.data, 0)
+        return model
+
+    def whole(self, model: PairModel) -> PairModel:
+        state = {name: full(tensor).cpu() for name, tensor in model.state_dict().items()}
+        with torch.device("meta"):
+            found = type(model)(model.config)
+        found.load_state_dict(state, strict=True, assign=True)
+        return found
+
+    def clip(self, model: PairModel, most: float) -> None:
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        norms = [full(nn.utils.get_total_norm([gradient])) for gradient in gradients]
+        # Both kinds of gradients, those that are shared and those that are not, by the one norm.
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        for parameter in model.parameters():
+            nn.utils.clip_grads_with_norm_(parameter, most, norm)
 
     def run(self, work: Callable[[], T]) -> T:
         return self._work(work)  # type: ignore[no-any-return, operator]

@@ -81,6 +81,8 @@ class Recipe:
     """A loss of one's own in place of the contrastive one."""
     freeze: tuple[str, ...] = ()
     """Towers that stay as they are: "image", "text"."""
+    freeze_norms: bool = False
+    """Batch norms keep the statistics that they came with, as ALIGN's must where a batch is computed in parts."""
 
     precision: str = "auto"
     """"auto" (bfloat16 where the hardware has it), "bfloat16" or "float32". Weights are float32 in any case."""
@@ -88,6 +90,10 @@ class Recipe:
     """Such as 0.999: the model that is saved and evaluated is the moving average of the weights, with this decay."""
     checkpoint_gradients: bool = False
     """Compute each block twice instead of keeping what is in it."""
+    compile: bool = False
+    """Compile the towers' blocks (`torch.compile`): the first steps take minutes, the others less."""
+    shard: bool = False
+    """Of several processes each keeps its share of weights, gradients and moments (FSDP), not all of them (DDP)."""
     workers: int | None = None
     """Threads that prepare pictures; None: as many as there are cores."""
     seed: int = 0
@@ -124,6 +130,8 @@ class Recipe:
             raise UsageError(f"layer_rate is {self.layer_rate}; it is above 0 and at most 1, such as 0.8")
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
+        if self.average is not None and self.shard:
+            raise UsageError("an average of weights that processes share is not to be had: leave average or shard away")
         for name in ("warm_up", "decay"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must not be below 0")

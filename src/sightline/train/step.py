@@ -48,7 +48,7 @@ def backward(
         for name, _ in _batch_norms(model):
             raise UsageError(
                 f"{type(model).__name__} has batch norms ({name}, ...) that would see only a part of the batch: "
-                "freeze their statistics, or compute all at once, without micro_batch and in one process"
+                "freeze_norms=True keeps their statistics as they are; or leave micro_batch away, in one process"
             )
     step = _Step(model, objective, precision, parallel)
     whole = step.part(batch)

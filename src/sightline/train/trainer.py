@@ -19,6 +19,7 @@ from sightline.data import captions
 from sightline.encoder.hardware import pick_dtype
 from sightline.errors import SightlineError, UsageError
 from sightline.models.pairs import PairModel
+from sightline.nn.transformer import Block
 from sightline.train.batch import Batch, Data
 from sightline.train.card import Story, card
 from sightline.train.checkpoints import Checkpoints, pack, unpack
@@ -30,7 +31,7 @@ from sightline.train.optimiser import optimiser, rate
 from sightline.train.parallel import Parallel
 from sightline.train.parts import freeze
 from sightline.train.recipe import Recipe, Share
-from sightline.train.step import backward
+from sightline.train.step import backward, freeze_batch_norms
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def train(recipe: Recipe, folder: str | os.PathLike[str]) -> Outcome:
     SIGTERM and Ctrl-C end the step, save and stop; a second one stops at once. Raises `UsageError`,
     `CheckpointError`, and `SightlineError` where training itself fails (no memory, a loss that is no number).
     """
-    with Parallel.start() as parallel:
+    with Parallel.start(recipe.shard) as parallel:
         return Trainer(recipe, Path(folder), parallel).run()
 
 
 class Trainer:
-    """One run in one process: what a recipe says, made ready."""
+    """One run, in this process and in those beside it: what a recipe says, made ready."""
 
     def __init__(self, recipe: Recipe, folder: Path, parallel: Parallel) -> None:
         self.recipe, self.parallel = recipe, parallel
@@ -82,8 +83,14 @@ class Trainer:
             # torch's fused attention takes three times as long backwards there, for sequences as short as these.
             model.set_attn_implementation("eager")
         freeze(model, self.recipe.freeze)
+        if self.recipe.freeze_norms:
+            freeze_batch_norms(model)
         if self.recipe.checkpoint_gradients:
             model.gradient_checkpointing_enable()
+        if self.recipe.compile:
+            for module in model.modules():
+                if isinstance(module, Block):
+                    module.compile()
 
     def _data(self) -> tuple[str, str | None, Data]:
         """Their name, the fingerprint that they may have, and the batches."""
@@ -167,7 +174,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = now * group["share"]
         if recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+            self.parallel.clip(self.model, recipe.clip)
         self.optimiser.step()
         self.model.hold_scale(recipe.max_scale)
         if self.average is not None:
