@@ -111,6 +111,8 @@ def command(
             raise UsageError("say where the run is to live: --out FOLDER")
         out = Path(recipe.stem)
     outcome = train(made, out)
+    if not outcome.is_main:
+        return
     where = one_line(str(outcome.path))
     if outcome.stopped:
         typer.echo(f"stopped after step {outcome.step} of {outcome.steps}; the same command goes on from {where}")

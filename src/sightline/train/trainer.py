@@ -36,12 +36,16 @@ from sightline.train.step import backward, freeze_batch_norms
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: at which step, whether it was asked to stop before its last, and where its checkpoint is."""
+    """How a run ended: at which step, whether it was asked to stop before its last, and where its checkpoint is.
+
+    Of several processes one `is_main`, the one that wrote it.
+    """
 
     step: int
     steps: int
     stopped: bool
     path: Path
+    is_main: bool
 
 
 def train(recipe: Recipe, folder: str | os.PathLike[str]) -> Outcome:
@@ -142,7 +146,7 @@ class Trainer:
                 if stop:
                     break
             self._tell_unreadable()
-        return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step))
+        return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step), self.parallel.is_main)
 
     def _tell_unreadable(self) -> None:
         unreadable: dict[str, str] = getattr(self.data, "unreadable", {})
