@@ -111,7 +111,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         "with more or fewer columns than the first line": 2,
         "that name no file": 1,
         "with no caption": 1,
-        f"not in {folder} (pictures= can name another place)": 1,
+        f"not in {folder} (say where: pictures=, --pictures)": 1,
     }
 
 
@@ -130,7 +130,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.json", b'{"images": 3}', "no data set that is known"),
         ("t.json", b"[" * 100_000, "not JSON"),
         ("t.jsonl", b"[]\n{\n", "no column of files"),
-        ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*pictures= can name.*: gone\.jpg"),
+        ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*say where: pictures=.*: gone\.jpg"),
     ],
 )
 def test_tables_that_say_nothing(tmp_path, name, content, message):
@@ -226,7 +226,7 @@ def test_msr_vtt(tmp_path):
         ("video1", "video1.webm", ("video1 0", "video1 1")),
     ]
     assert all(sample.is_film for sample in found.samples)
-    assert str(found.left_out) == f"1 not in {tmp_path / 'films'} (pictures= can name another place): video2"
+    assert str(found.left_out) == f"1 not in {tmp_path / 'films'} (say where: pictures=, --pictures): video2"
     assert len(captions(tmp_path / "info.json", split="test", pictures=tmp_path / "films")) == 1
     write(tmp_path / "test.csv", [("key", "vid_key", "video_id", "sentence"), ("ret0", "msr1", "video1", "a film")])
     (sample,) = captions(tmp_path / "test.csv", pictures=tmp_path / "films").samples

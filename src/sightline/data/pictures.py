@@ -44,11 +44,11 @@ class Pictures:
         else:
             paths = [path + suffix for path in self._paths(name) for suffix in suffixes]
             if not paths:
-                left_out.add(f"outside of {self.place} (pictures= can name another place)", name)
+                left_out.add(f"outside of {self.place} (say where: pictures=, --pictures)", name)
                 return None
             found = next((Path(path) for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 (never raises)
         if found is None:
-            left_out.add(f"not in {self.place} (pictures= can name another place)", name)
+            left_out.add(f"not in {self.place} (say where: pictures=, --pictures)", name)
         elif found in self._taken:
             left_out.add("whose file has another name before", name)
             return None

@@ -31,7 +31,7 @@ def expand(source: Source) -> list[Path]:
     for pattern in _braces(text):
         names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
         if not names:
-            raise DataError(f"{pattern}: no such file; the pattern is taken from {Path.cwd()}")
+            raise DataError(f"{pattern}: no such file" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}"))
         found.extend(map(Path, names))
     return list(dict.fromkeys(found))
 
