@@ -63,6 +63,10 @@ def command(
         list[str] | None,
         typer.Option(metavar="image|text", help="A tower that stays as it is. May be given twice.", show_default=False),
     ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(metavar="RANK", help="Train adapters of this rank; all else stays as it is.", show_default=False),
+    ] = None,
     average: Annotated[
         float | None,
         typer.Option(metavar="D", help="Save the weights' moving average with this decay, such as 0.999."),
@@ -89,12 +93,13 @@ def command(
       sightline train recipe.py --out run
       sightline search "a red kite" --model run/best
     """
-    from sightline.train import Recipe, open_recipe, train
+    from sightline.train import Lora, Recipe, open_recipe, train
 
     given: dict[str, Any] = {
         "model": model, "data": data, "split": split, "pictures": pictures, "steps": steps, "epochs": epochs,
         "batch": batch, "micro_batch": micro_batch, "rate": rate, "warm_up": warm_up, "every": every,
         "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
+        "lora": None if lora is None else Lora(rank=lora),
         "evaluate": None if evaluate is None else Recalled(evaluate),
     }  # fmt: skip
     told = {name: value for name, value in given.items() if value is not None}

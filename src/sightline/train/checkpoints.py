@@ -1,6 +1,7 @@
 """A run's folder: checkpoints that any program opens, and beside them what it takes to go on as if never stopped.
 
     run/step-00000500/     config.json, model.safetensors, tokenizer, processor, card: a checkpoint as any other
+                 /adapter/   of a run with LoRA, as peft has it; the checkpoint itself holds it merged
                  /training/  state.safetensors (weights, moments), state.json (step, figures)
     run/last, run/best     links to two of them
     run/results.json       what evaluations found, by step
@@ -25,6 +26,7 @@ from sightline.files import read_json, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.ema import Average
+from sightline.train.lora import Adapted
 from sightline.train.parallel import full, shared_like
 
 _WRITING = ".writing-"
@@ -72,7 +74,7 @@ class Checkpoints:
     def save(
         self,
         step: int,
-        model: PairModel,
+        model: PairModel | Adapted,
         processor: Processor,
         card: str,
         state: Mapping[str, Tensor],
@@ -87,7 +89,7 @@ class Checkpoints:
         training.mkdir()
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
         write_json(training / "state.json", {"step": step, **told})
-        for file in (*writing.iterdir(), *training.iterdir(), writing):
+        for file in (*writing.rglob("*"), writing):
             _to_disk(file)
         if path.exists():  # a step that is run again
             shutil.rmtree(path)

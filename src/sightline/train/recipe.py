@@ -14,6 +14,7 @@ from sightline.models import family_of
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
+from sightline.train.lora import Lora
 from sightline.train.objective import Objective
 
 Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
@@ -83,6 +84,8 @@ class Recipe:
     """Towers that stay as they are: "image", "text"."""
     freeze_norms: bool = False
     """Batch norms keep the statistics that they came with, as ALIGN's must where a batch is computed in parts."""
+    lora: Lora | None = None
+    """Train small matrices beside the large ones, which stay as they are."""
 
     precision: str = "auto"
     """"auto" (bfloat16 where the hardware has it), "bfloat16" or "float32". Weights are float32 in any case."""
@@ -180,6 +183,8 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
 def _plain(value: Any) -> Any:
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
+    if isinstance(value, Lora):
+        return {name: _plain(one) for name, one in dataclasses.asdict(value).items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value

@@ -26,6 +26,7 @@ from sightline.train.checkpoints import Checkpoints, pack, unpack
 from sightline.train.ema import Average
 from sightline.train.loader import Loader
 from sightline.train.log import Log
+from sightline.train.lora import Adapted, attach
 from sightline.train.objective import Contrastive
 from sightline.train.optimiser import optimiser, rate
 from sightline.train.parallel import Parallel
@@ -86,6 +87,8 @@ class Trainer:
         if self.parallel.device.type == "cpu":
             # torch's fused attention takes three times as long backwards there, for sequences as short as these.
             model.set_attn_implementation("eager")
+        if self.recipe.lora is not None:
+            attach(model, self.recipe.lora)
         freeze(model, self.recipe.freeze)
         if self.recipe.freeze_norms:
             freeze_batch_norms(model)
@@ -208,7 +211,8 @@ class Trainer:
         state = pack(self.model, self.optimiser, self.average)
         if self.parallel.is_main:
             told = {"pictures": self.pictures, "skipped": self.skipped}
-            self.checkpoints.save(step, whole, self.processor, self._card(step), state, told)
+            saved = whole if self.recipe.lora is None else Adapted(whole, self.recipe.lora)
+            self.checkpoints.save(step, saved, self.processor, self._card(step), state, told)
         self._evaluate(step)
         if self.parallel.is_main:
             self.checkpoints.tidy()
