@@ -133,6 +133,8 @@ class Recipe:
             raise UsageError(f"layer_rate is {self.layer_rate}; it is above 0 and at most 1, such as 0.8")
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
+        if self.lora is not None and self.shard:
+            raise UsageError("adapters are small: leave shard away where there is lora")
         if self.average is not None and self.shard:
             raise UsageError("an average of weights that processes share is not to be had: leave average or shard away")
         for name in ("warm_up", "decay"):
