@@ -59,10 +59,10 @@ def test_a_column_for_each_caption_and_others_that_do_not_matter(folder):
     check(captions(write(folder / "t.tsv", table, "\t")), folder)
 
 
-def test_captions_as_a_list_in_a_cell(folder):
-    check(
-        captions(write(folder / "t.csv", [("filename", "raw"), *((n, json.dumps(s)) for n, s in SAID.items())])), folder
-    )
+@pytest.mark.parametrize("wrote", [json.dumps, repr])
+def test_captions_as_a_list_in_a_cell(folder, wrote):
+    table = [("filename", "raw"), *((name, wrote(list(said))) for name, said in SAID.items())]
+    check(captions(write(folder / "t.csv", table)), folder)
 
 
 def test_tabs_without_quotes(folder):
@@ -118,7 +118,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"picture,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has picture, caption\)"),
+        ("t.csv", b"thing,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has thing, caption\)"),
         ("t.csv", b"file,licence\na,b\n", "no column of captions"),
         ("t.csv", b"", "empty"),
         ("t.csv", b"file,caption\n", "no column|not one picture"),

@@ -19,7 +19,7 @@ KEYS = ["cat/b.jpg", "cat/inner/a.PNG", "dog/a.jpg", "dog/a.mp4"]
 
 
 def test_a_folder_for_each_class(folder):
-    for odd in ("dog/notes.md", "top.jpg", ".hidden/a.jpg", "dog/.a.jpg", "empty/readme.txt"):
+    for odd in ("dog/notes.md", "top.jpg", ".hidden/a.jpg", "dog/.a.jpg", "dog/.thumbs/a.jpg", "empty/readme.txt"):
         (folder / odd).parent.mkdir(exist_ok=True)
         (folder / odd).write_bytes(b"1")
     found = labelled(folder)

@@ -62,11 +62,14 @@ def _by_folder(root: Path, folders: list[Path], left_out: LeftOut) -> Found:
     found: Found = []
     for folder in folders:
         before = len(found)
-        for file in sorted(one for one in folder.rglob("*") if one.is_file() and not one.name.startswith(".")):
+        for file in sorted(folder.rglob("*")):
+            key = file.relative_to(root).as_posix()
+            if not file.is_file() or "/." in key:  # hidden, or in a folder that is
+                continue
             if file.suffix.lower() in MEDIA:
-                found.append((file.relative_to(root).as_posix(), file, folder.name))
+                found.append((key, file, folder.name))
             else:
-                left_out.add("that are no picture or film by their suffix", str(file.relative_to(root)))
+                left_out.add("that are no picture or film by their suffix", key)
         if len(found) == before:
             left_out.add("folders without a picture, no class", folder.name)
     for file in _inside(root):

@@ -1,5 +1,6 @@
 """Tables of pictures: CSV, TSV and JSON lines, with their columns found by name."""
 
+import ast
 import csv
 import io
 import json
@@ -20,7 +21,19 @@ Row = Mapping[str, Any]
 
 # Names of columns, the first that a table has counts. Compared without case, spaces, "-" and "_".
 FILE = (
-    *("file", "filepath", "filename", "imagepath", "imagefile", "imagename", "image", "img", "path"),
+    *(
+        "file",
+        "filepath",
+        "filename",
+        "imagepath",
+        "imagefile",
+        "imagefilename",
+        "imagename",
+        "image",
+        "imgpath",
+        "img",
+    ),
+    *("picture", "photo", "path"),
     *("videopath", "videofile", "videoname", "video", "videoid", "clippath", "clipname", "media"),
 )
 CAPTION = ("caption", "sentence", "text", "title", "description", "comment", "raw")
@@ -110,12 +123,15 @@ def _plain(column: str) -> str:
 
 
 def said(values: Iterable[Any]) -> list[str]:
-    """Captions in the cells of a row: strings, lists, and lists written as JSON."""
+    """Captions in the cells of a row: strings, lists, and lists written as JSON or as Python writes them."""
     found: list[str] = []
     for value in values:
         if isinstance(value, str) and value.lstrip().startswith("["):
-            with suppress(ValueError, RecursionError):
-                listed = json.loads(value)
-                value = listed if any(isinstance(text, str) for text in listed) else value
+            for read in (json.loads, ast.literal_eval):
+                with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                    listed = read(value)
+                    if isinstance(listed, list) and any(isinstance(text, str) for text in listed):
+                        value = listed
+                    break
         found.extend(text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
     return found
