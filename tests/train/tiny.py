@@ -89,4 +89,4 @@ def batch(model, owner, seed):
     """Random pictures and texts, so many as `owner` (T,) tells."""
     torch.manual_seed(seed)
     pixels, ids, mask = inputs(model, len(owner))
-    return Batch(pixels[: max(owner) + 1].to(model.dtype), ids, mask, torch.tensor(owner))
+    return Batch(pixels[: max(owner) + 1].to(model.dtype), ids, mask, torch.tensor(list(owner)))
