@@ -22,6 +22,8 @@ SURFACE = {
 }
 EVALUATIONS = {
     "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json"],
+    "zeroshot": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
+    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
     "compare": ["A.json", "B.json", "--draws", "--seed", "--json"],
 }
 

@@ -63,7 +63,7 @@ def test_as_the_whole_matrix_says(mini, shard, tmp_path):
     assert result.data_fingerprint == captions(shard).fingerprint
     assert [one.source for one in result.skipped] == [f"{shard}/04.png"]
     assert result.samples["key"] == [f"{i:02d}" for i in range(12) if i != 4]
-    assert result.details == {"pictures": 11, "texts": sum(map(len, said))}
+    assert result.details == {"pictures": 11, "texts": sum(map(len, said)), "left_out": {}}
     result.save(tmp_path / "result.json")
     assert Result.open(tmp_path / "result.json") == result
 

@@ -7,11 +7,12 @@ from sightline.evaluate.result import Result, Skipped
 
 if TYPE_CHECKING:
     from sightline.evaluate.bootstrap import compare
+    from sightline.evaluate.classify import video, zeroshot
     from sightline.evaluate.recall import retrieval
 
-_HOMES = {"compare": "bootstrap", "retrieval": "recall"}
+_HOMES = {"compare": "bootstrap", "retrieval": "recall", "video": "classify", "zeroshot": "classify"}
 
-__all__ = ["Result", "Skipped", "compare", "retrieval"]
+__all__ = ["Result", "Skipped", "compare", "retrieval", "video", "zeroshot"]
 
 
 def __getattr__(name: str) -> Any:

@@ -49,7 +49,7 @@ def retrieval(
         **about(encoder, data),
         settings=settings or {},
         samples=samples,
-        details={"pictures": len(counts), "texts": len(texts)},
+        details={"pictures": len(counts), "texts": len(texts), "left_out": dict(data.left_out.counts)},
         skipped=seen.skipped,
     )
 

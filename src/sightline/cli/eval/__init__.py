@@ -11,7 +11,7 @@ class Evaluations(Commands):
     """All of them."""
 
     package: ClassVar = __name__
-    names: ClassVar = ("retrieval", "compare")
+    names: ClassVar = ("retrieval", "zeroshot", "video", "compare")
 
 
 command = typer.Typer(cls=Evaluations, add_completion=False, rich_markup_mode=None)
@@ -24,6 +24,7 @@ def evaluate(ctx: typer.Context) -> None:
     \b
     Examples:
       sightline eval retrieval openai/clip-vit-base-patch32 dataset_coco.json --split test --json b32.json
+      sightline eval zeroshot mini photos-by-class/
       sightline eval compare b32.json b16.json
     """
     if ctx.invoked_subcommand is None:

@@ -1,5 +1,6 @@
 """What the evaluations share: their options, opening a model, and showing and keeping a result."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from sightline.cli.output import one_line, terminal
 from sightline.errors import HubError, UsageError
 
 if TYPE_CHECKING:
+    from sightline.data import Captions, Labelled
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
 
@@ -66,24 +68,33 @@ def shown(name: str, value: float, sign: str = "") -> str:
     return f"{value:{sign},.1f}" if "rank" in name else f"{100 * value:{sign}.2f}%"
 
 
-def finish(result: "Result", json: Path | None) -> None:
-    """Shows the figures, names what was skipped, writes the files."""
+def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """A table: drawn on a terminal, else columns of plain text. Numbers, in all columns but the first, on the right."""
+    lines = [[one_line(part) for part in line] for line in lines]
     console = terminal()
-    lines = [(name.replace("_", " "), shown(name, value)) for name, value in result.figures.items()]
     if console is None:
-        width = max(len(name) for name, _ in lines)
-        for name, value in lines:
-            typer.echo(f"{name:<{width}}  {value:>9}")
-    else:
-        from rich.markup import escape
-        from rich.table import Table
+        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+        for line in (heads, *lines):
+            first, *others = (f"{part:{'>' if i else '<'}{widths[i]}}" for i, part in enumerate(line))
+            typer.echo("  ".join([first, *others]).rstrip())
+        return
+    from rich.markup import escape
+    from rich.table import Table
 
-        table = Table(title=escape(one_line(f"{result.model} on {result.data}")), title_justify="left")
-        table.add_column(result.kind)
-        table.add_column(result.precision, justify="right", style="bold cyan")
-        for line in lines:
-            table.add_row(*map(escape, line))
-        console.print(table)
+    table = Table(title=title and escape(one_line(title)), title_justify="left")
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left")
+    for line in lines:
+        table.add_row(*map(escape, line))
+    console.print(table)
+
+
+def finish(result: "Result", data: "Captions | Labelled | None", json: Path | None) -> None:
+    """Shows the figures, names what was left out, writes the files."""
+    lines = [(name.replace("_", " "), shown(name, value)) for name, value in result.figures.items()]
+    write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
+    if data is not None and len(data.left_out):
+        typer.echo(one_line(f"left out of the data: {data.left_out}"), err=True)
     if result.skipped:
         named = "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:_NAMED])
         more = f"; and {len(result.skipped) - _NAMED:,} more" if len(result.skipped) > _NAMED else ""

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sightline.cli.eval.common import JsonFile, check_files, shown
-from sightline.cli.output import one_line, terminal
+from sightline.cli.eval.common import JsonFile, check_files, shown, write_table
+from sightline.cli.output import one_line
 
 
 def command(
@@ -35,20 +35,7 @@ def command(
     for letter, one in (("A", of_a), ("B", of_b)):
         typer.echo(one_line(f"{letter}: {one.model}, {one.precision}, {one.date}"))
     typer.echo(one_line(f"on {result.details['samples']:,} samples of {result.data}"))
-    console = terminal()
-    if console is None:
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        for line in (heads, *lines):
-            typer.echo("  ".join(f"{part:<{width}}" for part, width in zip(line, widths, strict=True)).rstrip())
-    else:
-        from rich.table import Table
-
-        table = Table()
-        for head in heads:
-            table.add_column(head, justify="left" if not head else "right")
-        for line in lines:
-            table.add_row(*line, style="bold" if line[-1] else None)
-        console.print(table)
+    write_table(heads, lines)
     if json is not None:
         result.save(json)
         typer.echo(f"result: {one_line(str(json))}", err=True)

@@ -52,4 +52,4 @@ def command(
     encoder = open_model(model, precision)
     with bar() as report:
         result = retrieval(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, json)
+    finish(result, opened, json)
