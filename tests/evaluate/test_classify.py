@@ -42,7 +42,9 @@ def clips(tmp_path_factory):
 
 
 def ranked(scores, label):
-    return [int((row > row[one]).sum() + (row[:one] == row[one]).sum()) + 1 for row, one in zip(scores, label, strict=True)]
+    return [
+        int((row > row[one]).sum() + (row[:one] == row[one]).sum()) + 1 for row, one in zip(scores, label, strict=True)
+    ]
 
 
 def test_pictures_with_an_ensemble_and_more_classes(mini, folders):

@@ -85,7 +85,7 @@ def test_the_datas_classes_are_found():
     assert known.find(["tree_frog", "golden_retriever"]) == [2, 0]
     assert known.find(["9", "4"]) == [2, 0]
     assert known.find(["n00000030", "n00000010", "n00000020"]) == [2, 0, 1]
-    with pytest.raises(UsageError, match="'taby_cat' is not among the 3 .* did you mean 'tabby cat'"):
+    with pytest.raises(UsageError, match=r"'taby_cat' is not among the 3 .* did you mean 'tabby cat'"):
         known.find(["taby_cat", "tree frog"])
     with pytest.raises(UsageError, match="'8' is not among"):
         known.find(["9", "8"])

@@ -47,8 +47,8 @@ class Classes:
         for place, name in enumerate(self.names):
             places.setdefault(_plain(name), []).append(place)
         if not any(_plain(one) in places for one in called):
-            if all(one.isdecimal() and int(one) in self.numbers for one in called):
-                return [self.numbers.index(int(one)) for one in called]
+            if all(one.isdecimal() for one in called):
+                places = {str(number): [place] for place, number in enumerate(self.numbers)}
             if len(called) == len(self.names) and all(_WORDNET.fullmatch(one) for one in called):
                 return [sorted(called).index(one) for one in called]
         found = []
