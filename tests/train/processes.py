@@ -119,13 +119,20 @@ def main(rank, ports, folder):
         for family in tiny.FAMILIES:
             found[f"{family}-sharded"] = training(family, parallel, 3)
             found[f"{family}-sharded-cached"] = training(family, parallel, 3, micro_batch=2)
-    for name, data, shard in ("run", Numbers, False), ("stopped", Stopping, False), ("sharded", Stopping, True):
+    cases = (
+        ("run", Numbers, False),
+        ("stopped", Stopping, False),
+        ("sharded", Stopping, True),
+        ("average", Stopping, True),
+    )
+    for name, data, shard in cases:
+        own = recipe(data=data, shard=shard, average=0.9 if name == "average" else None)
         with start(ports, shard) as parallel:
-            outcome = Trainer(recipe(data=data, shard=shard), folder / name, parallel).run()
+            outcome = Trainer(own, folder / name, parallel).run()
         assert (outcome.step, outcome.stopped) == ((STOP, True) if data is Stopping else (STEPS, False))
         if outcome.stopped:
             with start(ports, shard) as parallel:
-                outcome = Trainer(recipe(data=data, shard=shard), folder / name, parallel).run()
+                outcome = Trainer(own, folder / name, parallel).run()
             assert (outcome.step, outcome.stopped) == (STEPS, False)
     if rank == 0:
         for name, tensors in found.items():

@@ -19,10 +19,16 @@ def moved(model, step):
                 tensor.add_(1)
 
 
+def started(model, decay):
+    average = Average(model, decay)
+    average.start(model)
+    return average
+
+
 @pytest.mark.parametrize("family", MODELS)
 def test_by_hand(family):
     model = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
-    average = Average(model, 0.3)
+    average = started(model, 0.3)
     expected = {name: tensor.clone().double() for name, tensor in model.state_dict().items()}
     for step, decay in ((1, 0.1), (2, 2 / 11), (3, 0.25), (4, 0.3), (5, 0.3)):
         moved(model, step)
@@ -32,40 +38,39 @@ def test_by_hand(family):
                 expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
             else:
                 expected[name] = tensor.clone().double()
-    for name, tensor in average.model.state_dict().items():
+    for name, tensor in average.whole().state_dict().items():
         torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-5, atol=1e-6, msg=name)
-    assert not average.model.training
-    assert not any(parameter.requires_grad for parameter in average.model.parameters())
+    assert not average.whole().training
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_restored_it_goes_on_bit_for_bit_and_saves_as_any_model(tmp_path):
     model = FAMILIES["groupvit"].model.from_pretrained("mini-groupvit", dtype="float32").train()
-    average = Average(model, 0.999)
+    average = started(model, 0.999)
     moved(model, 1)
     average.update(model, 1)
-    state = {name: tensor.clone() for name, tensor in average.state().items()}
-    resumed = Average(model, 0.999)
+    state = {name: tensor.clone() for name, tensor in average.tensors.items()}
+    resumed = started(model, 0.999)
     resumed.restore(state)
     for step in (2, 3):
         moved(model, step)
         for one in (average, resumed):
             one.update(model, step)
-    for name, tensor in average.state().items():
-        assert tensor.equal(resumed.state()[name]), name
-    average.model.save_pretrained(tmp_path)
+    for name, tensor in average.tensors.items():
+        assert tensor.equal(resumed.tensors[name]), name
+    average.whole().save_pretrained(tmp_path)
     opened = type(model).from_pretrained(tmp_path)
     pixels, ids, mask = inputs(model, 3)
     halves = opened.halves(pixels.float(), ids, mask)
-    expected = average.model.halves(pixels.float(), ids, mask)
-    assert opened.meet(halves).logits_per_image.equal(average.model.meet(expected).logits_per_image)
+    expected = average.whole().halves(pixels.float(), ids, mask)
+    assert opened.meet(halves).logits_per_image.equal(opened.meet(expected).logits_per_image)
 
 
 def test_what_is_frozen_stays_bit_for_bit():
     model = FAMILIES["clip"].model.from_pretrained("mini", dtype="float32")
-    average = Average(model, 0.9999)
+    average = started(model, 0.9999)
     for step in range(1, 30):
         average.update(model, step)
-    for name, tensor in average.state().items():
+    for name, tensor in average.tensors.items():
         assert tensor.equal(model.state_dict()[name]), name

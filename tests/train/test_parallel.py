@@ -39,7 +39,7 @@ def two(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch", "train.processes"])
-    ports = free_ports(7)
+    ports = free_ports(9)
     both = [context.Process(target=processes.main, args=(rank, ports, folder)) for rank in range(2)]
     for process in both:
         process.start()
@@ -105,6 +105,16 @@ def test_the_trainer_in_two_processes(two, tmp_path):
         for key, tensor in alone.items():
             if not key.endswith("qkv.bias"):
                 torch.testing.assert_close(together[key], tensor, rtol=0, atol=1e-5, msg=f"{name}: {key}")
+
+
+def test_the_average_of_shared_weights(two, tmp_path):
+    outcome = train(processes.recipe(average=0.9), tmp_path / "run")
+    together = CLIPModel.from_pretrained(two / "average/last").state_dict()
+    last = CLIPModel.from_pretrained(two / "run/last").state_dict()
+    assert not torch.allclose(together["logit_scale"], last["logit_scale"], rtol=0, atol=1e-5)
+    for key, tensor in CLIPModel.from_pretrained(outcome.path).state_dict().items():
+        if not key.endswith("qkv.bias"):
+            torch.testing.assert_close(together[key], tensor, rtol=0, atol=1e-5, msg=key)
 
 
 def test_stopped_by_a_signal_to_one_process_and_taken_up(two):

@@ -157,7 +157,7 @@ def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Aver
         for key, value in optimiser.state.get(parameter, {}).items():
             state[f"optimiser.{name}.{key}"] = full(torch.as_tensor(value)).cpu()
     if average is not None:
-        state |= {f"average.{name}": tensor.cpu() for name, tensor in average.state().items()}
+        state |= {f"average.{name}": full(tensor).cpu() for name, tensor in average.tensors.items()}
     return state
 
 

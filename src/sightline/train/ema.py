@@ -3,38 +3,47 @@
 import copy
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sightline.models.pairs import PairModel
+from sightline.train.parallel import full, shared_like
 
 
 class Average:
-    """`model`: the exponential moving average of another model's weights and of its batch norms' statistics.
+    """The exponential moving average of a model's weights and of its batch norms' statistics.
 
     After step t from 1 it is d * itself + (1 - d) * the model, d = min(decay, t / (t + 9)): early on, where the model
     moves fast, the average is of few steps. A pure function of the weights at each step, and so resumed bit for bit.
-    Source: tf.train.ExponentialMovingAverage, `num_updates`.
+    Source: tf.train.ExponentialMovingAverage, `num_updates`. Of weights that processes share each averages its own.
     """
 
     def __init__(self, model: PairModel, decay: float) -> None:
+        """`model`: as it is before processes share it; its weights count from `start` on."""
         self.decay = decay
-        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self._empty = copy.deepcopy(model).to("meta")
+        self.tensors: dict[str, Tensor] = {}
 
+    def start(self, model: PairModel) -> None:
+        """Begins with the weights of the model that is trained."""
+        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
     def update(self, model: PairModel, step: int) -> None:
         """Takes in the weights after step `step`, numbered from 1."""
         decay = min(self.decay, step / (step + 9))
-        own, new = self.model.state_dict(), model.state_dict()
-        numbers = [name for name, tensor in own.items() if tensor.is_floating_point()]
-        take_in = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        take_in([own[name] for name in numbers], [new[name] for name in numbers], step)
-        for name in own.keys() - set(numbers):  # how many batches the norms have seen
-            own[name].copy_(new[name])
-
-    def state(self) -> dict[str, Tensor]:
-        """What `restore` takes."""
-        return self.model.state_dict()
+        for name, new in model.state_dict().items():
+            if new.is_floating_point():
+                self.tensors[name].lerp_(new, 1 - decay)
+            else:  # how many batches the norms have seen
+                self.tensors[name].copy_(new)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from what `state` gave."""
-        self.model.load_state_dict(dict(state), strict=True)
+        """Goes on from what `tensors` were, whole."""
+        self.tensors = {name: shared_like(state[name], tensor) for name, tensor in self.tensors.items()}
+
+    def whole(self) -> PairModel:
+        """A model with the averaged weights, all of them in this process, to be saved. All processes call it."""
+        model = copy.deepcopy(self._empty)
+        model.load_state_dict({name: full(tensor).cpu() for name, tensor in self.tensors.items()}, assign=True)
+        return model.eval()

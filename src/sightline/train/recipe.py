@@ -135,8 +135,6 @@ class Recipe:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
         if self.lora is not None and self.shard:
             raise UsageError("adapters are small: leave shard away where there is lora")
-        if self.average is not None and self.shard:
-            raise UsageError("an average of weights that processes share is not to be had: leave average or shard away")
         for name in ("warm_up", "decay"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must not be below 0")

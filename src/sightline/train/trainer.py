@@ -69,12 +69,14 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         model, self.processor = recipe.start()
         self._make_ready(model)
+        self.average = None if recipe.average is None else Average(model, recipe.average)
         self.model = parallel.wrap(model)
+        if self.average is not None:
+            self.average.start(self.model)
         self.remark = ""
         self.about_data, self.fingerprint, self.data = self._data()
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         self.optimiser = optimiser(self.model, recipe)
-        self.average = None if recipe.average is None else Average(self.model, recipe.average)
         smoothing = model.label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
         self.objective = recipe.objective or Contrastive(smoothing)
         self.log: Log | None = None
@@ -207,7 +209,7 @@ class Trainer:
         return steps[-1]
 
     def _save(self, step: int) -> None:
-        whole = self.parallel.whole(self.model if self.average is None else self.average.model)
+        whole = self.parallel.whole(self.model) if self.average is None else self.average.whole()
         state = pack(self.model, self.optimiser, self.average)
         if self.parallel.is_main:
             told = {"pictures": self.pictures, "skipped": self.skipped}
