@@ -97,6 +97,11 @@ class PretrainedModel(nn.Module):
         return {}
 
     @property
+    def architecture(self) -> str:
+        """The class that opens what is saved."""
+        return type(self).__name__
+
+    @property
     def layout(self) -> tuple[Rule, ...]:
         """The table by which the model is saved."""
         return next(iter(self.tables.values()))
@@ -107,7 +112,7 @@ class PretrainedModel(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
         write_weights(folder / "model.safetensors", write(self.layout, state))
-        about = {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        about = {"architectures": [self.architecture], "dtype": str(self.dtype).removeprefix("torch.")}
         write_json(folder / "config.json", self.config.to_dict() | about)
 
     def set_attn_implementation(self, name: str) -> None:

@@ -22,6 +22,7 @@ from sightline.processing.images import open_image
 from sightline.processing.tokens import Ids
 from sightline.train.augment import Augment
 from sightline.train.batch import Batch
+from sightline.train.nouns import CAPTION, Nouns
 from sightline.train.order import Order
 
 _PIECE = 16
@@ -38,6 +39,9 @@ class Loader:
     processes gets its share of rows. Each sample comes with `captions` of its captions, all if it has fewer. `crop`,
     `flip`, `colour`: see `Augment`; without them pixels are exactly as the processor makes them of the whole picture.
     A model for film gets as many frames as its processor says, of a picture so many times the same.
+
+    With `nouns` each caption is followed by prompts of nouns in it, and `extras["nouns"]` (T,) holds each text's noun's
+    number, -1 for a caption.
 
     A sample that can't be read is left out of its batch, counted in `Batch.skipped`, its reason kept in `unreadable`.
     `workers`: threads; None is one for each core. Threads and no processes: Pillow decodes and resizes without Python's
@@ -56,6 +60,7 @@ class Loader:
         crop: tuple[float, float] | None = None,
         flip: bool = False,
         colour: float = 0.0,
+        nouns: Nouns | None = None,
         workers: int | None = None,
         rank: int = 0,
         world: int = 1,
@@ -75,6 +80,7 @@ class Loader:
             raise UsageError("no config.json beside this processor says how many frames the model takes")
         self._frames = frames
         self._samples, self._batch, self._seed, self._captions = samples, batch, seed, captions
+        self._nouns = nouns
         self._augment = Augment(images.profile, crop, flip, colour)
         self._tokenizer = processor.tokenizer.tokenizer
         self._workers = workers or os.cpu_count() or 1
@@ -106,7 +112,7 @@ class Loader:
             yield _Piece(draft, slice(begin, min(begin + _PIECE, len(chosen))))
 
     def _fill(self, piece: "_Piece") -> None:
-        draft, said = piece.draft, list[tuple[int, str]]()
+        draft, said = piece.draft, list[tuple[int, str, int]]()
         for row in range(piece.rows.start, piece.rows.stop):
             epoch, number = draft.chosen[row]
             sample = self._samples[number]
@@ -122,9 +128,11 @@ class Loader:
                 continue
             values = self._augment.profile.normalise(seen)
             draft.pixels[row] = values if self._is_film else values[0]
-            said += [(row, caption) for caption in chosen]
-        for (row, _), ids in zip(said, self._tokenizer.encode([text for _, text in said]), strict=True):
-            draft.texts.setdefault(row, []).append(ids)
+            for caption in chosen:
+                prompts = [] if self._nouns is None else self._nouns.prompts(caption, rng)
+                said += [(row, text, number) for text, number in [(caption, CAPTION), *prompts]]
+        for (row, _, noun), ids in zip(said, self._tokenizer.encode([text for _, text, _ in said]), strict=True):
+            draft.texts.setdefault(row, []).append((ids, noun))
 
     def _open(self, sample: Sample) -> list[Image.Image]:
         if not sample.is_film:
@@ -139,21 +147,24 @@ class Loader:
             raise DataError(
                 f"step {draft.step}: none of {len(draft.chosen)} samples can be read: {draft.failed[0]}, ..."
             )
-        ids, mask = self._tokenizer.pad([text for row in good for text in draft.texts[row]])
+        texts = [text for row in good for text in draft.texts[row]]
+        ids, mask = self._tokenizer.pad([tokens for tokens, _ in texts])
+        extras = {} if self._nouns is None else {"nouns": torch.tensor([noun for _, noun in texts])}
         owner = np.repeat(np.arange(len(good)), [len(draft.texts[row]) for row in good])
         pixels = draft.pixels if not draft.failed else draft.pixels[good]
         pixel_values, input_ids, attention_mask, owners = map(torch.from_numpy, (pixels, ids, mask, owner))
-        return Batch(pixel_values, input_ids, attention_mask, owners, skipped=len(draft.failed))
+        return Batch(pixel_values, input_ids, attention_mask, owners, extras, len(draft.failed))
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A batch in the making: of each row (epoch, sample), its pixels, and its texts or why there are none."""
+    """A batch in the making: of each row (epoch, sample), its pixels, and its texts with the numbers of their nouns, or
+    why there are none."""
 
     step: int
     chosen: list[tuple[int, int]]
     pixels: NDArray[np.float32]
-    texts: dict[int, list[Ids]] = field(default_factory=dict)
+    texts: dict[int, list[tuple[Ids, int]]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
 
 

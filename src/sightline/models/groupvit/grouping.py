@@ -149,9 +149,8 @@ class GroupViTStage(nn.Module):
         return self.downsample(x, tokens, weights), tokens
 
 
-@torch.no_grad()
 def soft_groups(attentions: tuple[Tensor, ...], rows: int, columns: int) -> Tensor:
-    """The stages' soft assignments, (B, G_i, N_i) each -> the share of each last group in each patch, without gradient.
+    """The stages' soft assignments, (B, G_i, N_i) each -> the share of each last group in each patch.
 
     (B, G, rows, columns); over the groups it sums to 1. Raises `UsageError` if no stage groups.
     """

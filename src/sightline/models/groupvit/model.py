@@ -111,7 +111,8 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
         """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""
         height, width = shape[-2:]
         rows, columns = (side // self.config.vision_config.patch_size for side in (height, width))
-        shares = soft_groups(attentions or (), rows, columns)
+        with torch.no_grad():  # as the reference has it
+            shares = soft_groups(attentions or (), rows, columns)
         # The reference multiplies by the scale once for the cosines and once more for the pixels.
         logits = (cosines * self.scale).transpose(1, 2) @ shares.flatten(2) * self.scale
         # Interpolating the few patches' logits is interpolating their shares, for less work.
