@@ -95,15 +95,16 @@ def segmentation(met: Grouped, nouns: Tensor, masks: Tensor, background: float =
     which a pixel is a noun's rather than none's.
     """
     kinds, place = torch.unique(nouns[nouns != CAPTION], return_inverse=True)
+    if not len(kinds):  # the only answer is the right one
+        return met.groups.sum() * 0
     # Sums of unit vectors point where their means do.
     vectors = met.text_embeds.new_zeros(len(kinds), met.text_embeds.shape[1])
     vectors = F.normalize(vectors.index_add(0, place, met.text_embeds[nouns != CAPTION]), dim=-1)
     cosines = torch.einsum("bgp,kp,bgyx->bkyx", met.groups, vectors, met.shares)
     pixels = F.interpolate(cosines, masks.shape[-2:], mode="bilinear")
     logits = torch.cat([pixels, pixels.new_full((len(pixels), 1, *pixels.shape[2:]), background)], 1) * met.scale
-    found = torch.searchsorted(kinds, masks).clamp(max=max(len(kinds) - 1, 0))
-    known = kinds[found] == masks if len(kinds) else torch.zeros_like(masks, dtype=torch.bool)
-    target = torch.where(known, found, torch.where(masks == BACKGROUND, len(kinds), UNKNOWN))
+    found = torch.searchsorted(kinds, masks).clamp(max=len(kinds) - 1)
+    target = torch.where(kinds[found] == masks, found, torch.where(masks == BACKGROUND, len(kinds), UNKNOWN))
     total = F.cross_entropy(logits, target, ignore_index=UNKNOWN, reduction="sum")
     return total / (target != UNKNOWN).sum().clamp(min=1)
 
