@@ -241,3 +241,33 @@ def test_a_config_of_release_4_is_read(bert):
     )
     assert config.text_config.hidden_size == 32
     assert config.vision_config == sightline.models.TOWERS["clip_vision_model"].config()
+
+
+def test_one_command_pairs_and_trains_them(roberta, tmp_path):
+    from sightline.train import Recipe, train
+
+    rows = ["file,caption"]
+    for i in range(6):
+        scenes.sample(2, i).draw(64).save(tmp_path / f"{i}.png")
+        rows.append(f'{i}.png,"{scenes.sample(2, i).caption}"')
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    recipe = Recipe(
+        model="mini", text_model=roberta, data=str(tmp_path / "captions.csv"), steps=2, batch=3, freeze=("image",)
+    )
+    outcome = train(recipe, tmp_path / "run")
+    assert f"the text tower of `{roberta}`" in (outcome.path / "README.md").read_text()
+    trained, clip = VisionTextDualEncoderModel.from_pretrained(outcome.path), CLIPModel.from_pretrained("mini")
+    for name, tensor in clip.float().vision_model.state_dict().items():
+        assert torch.equal(trained.vision_model.state_dict()[name], tensor)
+    old = RobertaModel.from_pretrained(roberta)
+    assert not torch.equal(trained.text_model.token_embedding.weight, old.token_embedding.weight)
+    reference = transformers.VisionTextDualEncoderModel.from_pretrained(outcome.path).eval()
+    inputs = transformers.VisionTextDualEncoderProcessor.from_pretrained(outcome.path)(
+        text=TEXTS, padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        features = torch.nn.functional.normalize(reference.get_text_features(**inputs).pooler_output, dim=-1)
+    encoder = sightline.load(outcome.path, dtype="float32")
+    np.testing.assert_allclose(encoder.encode_text(TEXTS), features.numpy(), rtol=1e-3, atol=1e-5)
+    with pytest.raises(UsageError, match="leave text_model away"):
+        Recipe(model=lambda: None, text_model=roberta, data="x", steps=1)

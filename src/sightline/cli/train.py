@@ -27,6 +27,14 @@ def command(
     model: Annotated[
         str | None, typer.Option(metavar="NAME_OR_FOLDER", help="The checkpoint to start from.", show_default=False)
     ] = None,
+    text_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FOLDER",
+            help="Pair the model's picture tower with this text tower: a BERT, a RoBERTa, a CLIP.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,8 +104,9 @@ def command(
     from sightline.train import Lora, Recipe, open_recipe, train
 
     given: dict[str, Any] = {
-        "model": model, "data": data, "split": split, "pictures": pictures, "steps": steps, "epochs": epochs,
-        "batch": batch, "micro_batch": micro_batch, "rate": rate, "warm_up": warm_up, "every": every,
+        "model": model, "text_model": text_model, "data": data, "split": split, "pictures": pictures,
+        "steps": steps, "epochs": epochs, "batch": batch, "micro_batch": micro_batch, "rate": rate,
+        "warm_up": warm_up, "every": every,
         "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
         "lora": None if lora is None else Lora(rank=lora),
         "evaluate": None if evaluate is None else Recalled(evaluate),

@@ -57,7 +57,7 @@ def _front_matter(model: PairModel, recipe: Recipe) -> str:
 
 
 def _name(model: PairModel) -> str:
-    return type(model).__name__.removeprefix("FSDP")  # which it puts before the name of what it shards
+    return model.architecture.removeprefix("FSDP")  # which it puts before the name of what it shards
 
 
 def _hub_name(model: Any) -> str | None:
@@ -68,6 +68,8 @@ def _hub_name(model: Any) -> str | None:
 
 def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
     start = "from scratch" if callable(recipe.model) else f"from `{_one_line(recipe.model)}`"
+    if recipe.text_model is not None:
+        start += f" and the text tower of `{_one_line(recipe.text_model)}`"
     whole = "" if story.step == story.steps else f" of {story.steps:,}: training is not over"
     lines = [
         f"# {_name(model)}, {model.num_parameters():,} parameters\n",

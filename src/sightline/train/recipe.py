@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from sightline.checkpoint.names import resolve
 from sightline.errors import UsageError
 from sightline.models import family_of
+from sightline.models.dual.model import VisionTextDualEncoderModel
+from sightline.models.dual.processor import VisionTextDualEncoderProcessor
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
@@ -35,6 +37,8 @@ class Recipe:
 
     model: str | Path | Callable[[], tuple[PairModel, Processor]]
     """A checkpoint to start from, or a function that makes a new model and its processor."""
+    text_model: str | Path | None = None
+    """A checkpoint (BERT, RoBERTa, CLIP) whose text tower joins `model`'s picture tower, by new projections."""
     data: str | Path | list[str] | Callable[["Recipe", Processor, Share], Data]
     """Captions (see `sightline.data.captions`), or a function that makes the batches."""
     split: str | None = None
@@ -133,6 +137,8 @@ class Recipe:
             raise UsageError(f"layer_rate is {self.layer_rate}; it is above 0 and at most 1, such as 0.8")
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
+        if callable(self.model) and self.text_model is not None:
+            raise UsageError("a function makes the model whole: leave text_model away")
         if self.lora is not None and self.shard:
             raise UsageError("adapters are small: leave shard away where there is lora")
         for name in ("warm_up", "decay"):
@@ -152,6 +158,9 @@ class Recipe:
         if callable(self.model):
             model, processor = self.model()
             return model.float(), processor
+        if self.text_model is not None:
+            towers = self.model, self.text_model
+            return VisionTextDualEncoderModel.from_towers(*towers), VisionTextDualEncoderProcessor.from_towers(*towers)
         path = resolve(self.model)
         family = family_of(path if path.is_dir() else path.parent)
         return family.model.from_pretrained(path, dtype="float32"), family.processor.from_pretrained(path)
