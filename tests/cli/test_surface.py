@@ -24,6 +24,17 @@ EVALUATIONS = {
     "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json"],
     "zeroshot": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
     "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
+    "segmentation": [
+        "MODEL",
+        "DATA",
+        "--pictures",
+        "--classes",
+        "--mode",
+        "--background",
+        "--prompt",
+        "--precision",
+        "--json",
+    ],
     "compare": ["A.json", "B.json", "--draws", "--seed", "--json"],
 }
 

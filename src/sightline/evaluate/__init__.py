@@ -8,11 +8,18 @@ from sightline.evaluate.result import Result, Skipped
 if TYPE_CHECKING:
     from sightline.evaluate.bootstrap import compare
     from sightline.evaluate.classify import video, zeroshot
+    from sightline.evaluate.masks import segmentation
     from sightline.evaluate.recall import retrieval
 
-_HOMES = {"compare": "bootstrap", "retrieval": "recall", "video": "classify", "zeroshot": "classify"}
+_HOMES = {
+    "compare": "bootstrap",
+    "retrieval": "recall",
+    "segmentation": "masks",
+    "video": "classify",
+    "zeroshot": "classify",
+}
 
-__all__ = ["Result", "Skipped", "compare", "retrieval", "video", "zeroshot"]
+__all__ = ["Result", "Skipped", "compare", "retrieval", "segmentation", "video", "zeroshot"]
 
 
 def __getattr__(name: str) -> Any:

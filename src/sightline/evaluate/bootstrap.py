@@ -7,12 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
-from sightline.evaluate import classify, recall
+from sightline.evaluate import classify, masks, recall
 from sightline.evaluate.result import Result
 
 Measure = Callable[[Mapping[str, Sequence[Any]], NDArray[np.float64]], dict[str, NDArray[np.float64]]]
 
-MEASURES: dict[str, Measure] = {"retrieval": recall.measure, "zeroshot": classify.measure, "video": classify.measure}
+MEASURES: dict[str, Measure] = {
+    "retrieval": recall.measure,
+    "zeroshot": classify.measure,
+    "video": classify.measure,
+    "segmentation": masks.measure,
+}
 """By kind: a result's samples and how often each counts, (W, N) -> the figures, (W,) each."""
 
 TASK = ("split", "classes", "background")

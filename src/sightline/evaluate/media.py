@@ -6,13 +6,13 @@ Shapes: N pictures or films that can be read, T texts, D numbers in a vector.
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.data import Captions, Item, Labelled
+from sightline.data import Item
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.films import film_frames
 from sightline.encoder.rescorer import Rescorer
@@ -41,6 +41,15 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+class DataSet(Protocol):
+    """What a result tells of its data."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 def quiet(progress: Progress) -> None:
@@ -97,7 +106,7 @@ def see(encoder: Encoder, samples: Sequence[S], report: Report = quiet) -> Seen[
     return Seen(good, np.stack(vectors), kept, skipped)
 
 
-def about(encoder: Encoder, data: Captions | Labelled) -> dict[str, Any]:
+def about(encoder: Encoder, data: DataSet) -> dict[str, Any]:
     """What a `Result` says of its model and its data. Raises `DataError`."""
     return {
         "model": encoder.name,

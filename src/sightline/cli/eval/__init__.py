@@ -11,7 +11,7 @@ class Evaluations(Commands):
     """All of them."""
 
     package: ClassVar = __name__
-    names: ClassVar = ("retrieval", "zeroshot", "video", "compare")
+    names: ClassVar = ("retrieval", "zeroshot", "video", "segmentation", "compare")
 
 
 command = typer.Typer(cls=Evaluations, add_completion=False, rich_markup_mode=None)

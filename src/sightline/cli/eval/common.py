@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
+    from sightline.evaluate.masks import Masks
 
 ModelArgument = Annotated[
     str,
@@ -89,11 +90,11 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     console.print(table)
 
 
-def finish(result: "Result", data: "Captions | Labelled | None", json: Path | None) -> None:
+def finish(result: "Result", data: "Captions | Labelled | Masks", json: Path | None) -> None:
     """Shows the figures, names what was left out, writes the files."""
     lines = [(name.replace("_", " "), shown(name, value)) for name, value in result.figures.items()]
     write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
-    if data is not None and len(data.left_out):
+    if len(data.left_out):
         typer.echo(one_line(f"left out of the data: {data.left_out}"), err=True)
     if result.skipped:
         named = "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:_NAMED])
