@@ -6,6 +6,8 @@ import torch
 from models.test_pairs import MODELS, inputs
 from sightline.models import FAMILIES
 from sightline.train.ema import Average
+from sightline.train.lora import Lora
+from train.runs import trained
 
 
 def moved(model, step):
@@ -74,3 +76,11 @@ def test_what_is_frozen_stays_bit_for_bit():
         average.update(model, step)
     for name, tensor in average.tensors.items():
         assert tensor.equal(model.state_dict()[name]), name
+
+
+def test_of_adapters_it_is_merged_as_the_last_ones_are(tmp_path):
+    how = {"lora": Lora(rank=2), "steps": 4}
+    last, average = trained(tmp_path / "last", **how), trained(tmp_path / "average", average=0.9, **how)
+    assert last.keys() == average.keys()
+    moved = {name.rpartition(".")[0].rpartition(".")[2] for name in last if not last[name].equal(average[name])}
+    assert moved == {"qkv", "out", "fc1", "fc2", ""}  # "": the scale
