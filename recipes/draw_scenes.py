@@ -31,14 +31,18 @@ def main() -> None:
         chosen = scenes.distinct(given.count, seed=given.seed)
     else:
         chosen = [scenes.sample(given.seed, number) for number in range(given.count)]
-    pictures = given.folder / "pictures"
+    draw(chosen, given.folder, given.size)
+
+
+def draw(chosen: list[scenes.Scene], folder: Path, size: int) -> None:
+    pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     lines = []
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        drawn = pool.map(partial(save, size=given.size), *zip(*numbered(chosen, pictures), strict=True), chunksize=50)
+        drawn = pool.map(partial(save, size=size), *zip(*numbered(chosen, pictures), strict=True), chunksize=50)
         for name, one in zip(track(drawn, total=len(chosen), description="drawing"), chosen, strict=True):
             lines.append(json.dumps({"file": f"pictures/{name}", "captions": list(one.captions)}))
-    write_text(given.folder / "captions.jsonl", "\n".join(lines) + "\n")
+    write_text(folder / "captions.jsonl", "\n".join(lines) + "\n")
 
 
 def numbered(chosen: list[scenes.Scene], folder: Path) -> list[tuple[scenes.Scene, Path]]:
