@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from examples import VALUES, examples, spoiled
-from sightline import AlignConfig, AlignModel, CLIPConfig, CLIPModel, XCLIPConfig, XCLIPModel
+from sightline import (
+    AlignConfig,
+    AlignModel,
+    CLIPConfig,
+    CLIPModel,
+    VisionTextDualEncoderConfig,
+    VisionTextDualEncoderModel,
+    VisionTextDualEncoderProcessor,
+    XCLIPConfig,
+    XCLIPModel,
+)
 from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
@@ -43,6 +53,13 @@ XCLIP = TINY | {
     "prompt_layers": 1,
     "prompt_hidden_act": "gelu",
     "prompt_attention_dropout": 0.1,
+}
+DUAL = {
+    "text_config": {"model_type": "roberta", "vocab_size": 64, "hidden_size": 16, "intermediate_size": 32}
+    | {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 9, "pad_token_id": 1},
+    "vision_config": TINY["vision_config"] | {"model_type": "clip_vision_model"},
+    "projection_dim": 8,
+    "model_type": "vision-text-dual-encoder",
 }
 OPEN_CLIP = {
     "model_cfg": {
@@ -225,6 +242,24 @@ def test_configs_of_xclip_beside_weights_that_are_whole(xclip, folder, config):
     opens(folder, lambda: XCLIPModel.from_pretrained(folder))
 
 
+@pytest.fixture(scope="module")
+def dual(tmp_path_factory):
+    """The folder of a tiny model."""
+    folder = tmp_path_factory.mktemp("dual")
+    VisionTextDualEncoderModel(VisionTextDualEncoderConfig.from_dict(DUAL)).save_pretrained(folder)
+    return folder
+
+
+@examples(100)
+@given(config=spoiled(DUAL))
+def test_configs_of_two_towers_beside_weights_that_are_whole(dual, words, folder, config):
+    only(folder, config_json=config, model_safetensors=(dual / "model.safetensors").read_bytes())
+    opens(folder, lambda: VisionTextDualEncoderModel.from_pretrained(folder))
+    for name, content in words.items():
+        (folder / name).write_text(json.dumps(content))
+    opens(folder, lambda: VisionTextDualEncoderProcessor.texts(folder))
+
+
 @examples(100)
 @given(config=spoiled(OPEN_CLIP))
 def test_configs_of_open_clip(folder, config):
@@ -255,7 +290,7 @@ def test_tensors_that_do_not_fit(model, folder, data):
     TextWords.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
 
 
-@pytest.fixture(scope="module", params=["vocabulary", "word_pieces"])
+@pytest.fixture(scope="module", params=["vocabulary", "word_pieces", "byte_pairs"])
 def words(request, tmp_path_factory):
     """tokenizer.json and its settings, as we write them."""
     folder = tmp_path_factory.mktemp("words")

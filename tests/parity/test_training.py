@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import sightline
 from parity import test_align as align
 from parity import test_clip as clip
+from parity import test_dual as dual
 from parity import test_groupvit as groupvit
 from parity import test_xclip as xclip
 from parity.randomise import randomise
@@ -52,6 +53,11 @@ def align_inputs(config: Any, seed: int) -> dict[str, Tensor]:
     return {name: inputs[name] for name in ("input_ids", "attention_mask", "pixel_values")}
 
 
+def dual_inputs(config: Any, seed: int) -> dict[str, Tensor]:
+    inputs = dual.random_inputs(config, seed)
+    return {name: inputs[name] for name in ("input_ids", "attention_mask", "pixel_values")}
+
+
 def groupvit_inputs(config: Any, seed: int) -> dict[str, Tensor]:
     return groupvit.inputs_of(config, torch.Generator().manual_seed(seed), batch=6)
 
@@ -60,6 +66,12 @@ FAMILIES: dict[str, tuple[Any, Any, Callable[[int], Any], Callable[[Any, int], d
     "clip": (transformers.CLIPModel, sightline.CLIPModel, clip.random_config, clip_inputs),
     "align": (transformers.AlignModel, sightline.AlignModel, align.random_config, align_inputs),
     "groupvit": (transformers.GroupViTModel, sightline.GroupViTModel, groupvit.random_config, groupvit_inputs),
+    "two towers": (
+        transformers.VisionTextDualEncoderModel,
+        sightline.VisionTextDualEncoderModel,
+        dual.random_config,
+        dual_inputs,
+    ),
     "xclip": (transformers.XCLIPModel, sightline.XCLIPModel, xclip.random_config, xclip.random_inputs),
 }
 

@@ -1,6 +1,7 @@
 """The processor of two towers of one's choice."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,8 +22,9 @@ class VisionTextDualEncoderProcessor(Processor):
     def texts(cls, folder: Path) -> TextProcessor:
         path = folder / "config.json"
         data = read_json(path) if path.is_file() else {}
-        text = data.get("text_config") or data
-        kind = TOWERS.get(text.get("model_type", ""))
+        within = data.get("text_config")
+        text = within if isinstance(within, Mapping) else data
+        kind = TOWERS.get(str(text.get("model_type")))
         if kind is None or kind.part != "text_config":
             return super().texts(folder)
         return TextProcessor(Tokenizer.from_folder(folder, max_tokens(kind.config.from_dict(text))))
