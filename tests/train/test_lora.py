@@ -148,7 +148,9 @@ def test_a_run_with_adapters_is_taken_up_bit_for_bit_and_saves_both(tmp_path):
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
     last = tmp_path / "cut/last"
     assert {path.name for path in (last / "adapter").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
-    frozen = CLIPModel.from_pretrained(last).text_model.state_dict()
+    opened = CLIPModel.from_pretrained(last)
+    assert f"CLIPModel, {opened.num_parameters():,} parameters" in (last / "README.md").read_text()
+    frozen = opened.text_model.state_dict()
     start = recipe(lora=lora)
     torch.manual_seed(start.seed)
     assert all(torch.equal(tensor, frozen[name]) for name, tensor in start.start()[0].text_model.state_dict().items())

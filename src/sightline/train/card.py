@@ -70,9 +70,11 @@ def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
     start = "from scratch" if callable(recipe.model) else f"from `{_one_line(recipe.model)}`"
     if recipe.text_model is not None:
         start += f" and the text tower of `{_one_line(recipe.text_model)}`"
+    # Adapters are in the checkpoint's weights, not beside them.
+    parameters = sum(p.numel() for name, p in model.named_parameters() if ".lora_" not in name)
     whole = "" if story.step == story.steps else f" of {story.steps:,}: training is not over"
     lines = [
-        f"# {_name(model)}, {model.num_parameters():,} parameters\n",
+        f"# {_name(model)}, {parameters:,} parameters\n",
         f"Trained {start} with Sightline.\n",
         "| | |",
         "|---|---|",
