@@ -3,8 +3,11 @@
 Shapes: B batch, L tokens, W width, H heads, D = W / H. Attention Is All You Need (Vaswani et al., 2017), section 3.2.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -55,7 +58,10 @@ class SelfAttention(Attention):
         as `weights` receives the attention weights (B, H, L, L), which only the eager computation has.
         """
         batch, length, width = x.shape
-        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
+        if self.implementation == "eager" and weights is None and mask is None and not (self.dropout and self.training):
+            return self.out(_Packed.apply(qkv, causal))  # type: ignore[no-untyped-call, no-any-return]
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return self.out(self.weigh(q, k, v, mask, causal, weights))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
@@ -117,6 +123,41 @@ def _eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, d
         # A row that sees nothing gets zeros, as from the fused kernels, not NaN.
         weights = weights.masked_fill(~mask, 0)
     return F.dropout(weights, dropout) @ v, weights
+
+
+class _Packed(torch.autograd.Function):
+    """The same for queries, keys and values as they lie, (B, L, 3, H, D) -> (B, L, W), and their gradients so too.
+
+    For short sequences on a processor: left to autograd, half of the time goes into copies.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, causal: bool) -> Tensor:
+        batch, length, _, heads, size = qkv.shape
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).reshape(3, batch * heads, length, size)
+        scores = q.new_zeros(length, length)
+        if causal:
+            scores.masked_fill_(~causal_mask(length, q.device), -torch.inf)
+        weights = torch.baddbmm(scores, q, k.transpose(1, 2), alpha=size**-0.5).softmax(-1)
+        ctx.heads = heads
+        ctx.save_for_backward(q, k, v, weights)
+        seen: Tensor = weights @ v
+        return seen.view(batch, heads, length, size).transpose(1, 2).flatten(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        q, k, v, weights = ctx.saved_tensors
+        batch, length, _ = gradient.shape
+        size = q.shape[-1]
+        gradient = gradient.view(batch, length, ctx.heads, size).transpose(1, 2).reshape(q.shape)
+        of_weights = gradient @ v.transpose(1, 2)
+        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype).mul_(size**-0.5)
+        found = gradient.new_empty(3, *q.shape)
+        torch.bmm(of_scores, k, out=found[0])
+        torch.bmm(of_scores.transpose(1, 2), q, out=found[1])
+        torch.bmm(weights.transpose(1, 2), gradient, out=found[2])
+        return found.view(3, batch, ctx.heads, length, size).permute(1, 3, 0, 2, 4).contiguous(), None
 
 
 def _flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:

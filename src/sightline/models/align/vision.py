@@ -19,7 +19,7 @@ from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.pretrained import Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.transformer import Activation, activation
+from sightline.nn.transformer import activation
 
 
 class ConvNorm(nn.Module):
@@ -133,7 +133,7 @@ class AlignVisionModel(Tower):
             if isinstance(module, ConvNorm):
                 module.fold()
             elif isinstance(module, AlignVisionBlock | AlignVisionModel) and module.act == activation("silu"):
-                module.act = Activation(partial(F.silu, inplace=True))
+                module.act = module.act._replace(f=partial(F.silu, inplace=True))
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.requires_grad_(False).to(dtype)
 
