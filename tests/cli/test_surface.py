@@ -21,22 +21,25 @@ SURFACE = {
     "demo": ["FOLDER"],
 }
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json"],
-    "zeroshot": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json"],
-    "segmentation": [
-        "MODEL",
-        "DATA",
-        "--pictures",
-        "--classes",
-        "--mode",
-        "--background",
-        "--prompt",
-        "--precision",
-        "--json",
+    "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "zeroshot": [
+        "MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"
     ],
-    "compare": ["A.json", "B.json", "--draws", "--seed", "--json"],
-}
+    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"],
+    "segmentation": [
+        "MODEL", "DATA", "--pictures", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
+        "--html",
+    ],
+    "temperature": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "projection": [
+        "MODEL", "DATA...", "--train", "--split", "--train-split", "--pictures", "--train-pictures", "--dim", "--seed",
+        "--precision", "--json", "--html",
+    ],
+    "diagnosis": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
+    "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
+    "report": ["RESULT.json...", "--html"],
+}  # fmt: skip
 
 
 def test_the_surface_is_frozen():

@@ -8,18 +8,38 @@ from sightline.evaluate.result import Result, Skipped
 if TYPE_CHECKING:
     from sightline.evaluate.bootstrap import compare
     from sightline.evaluate.classify import video, zeroshot
+    from sightline.evaluate.dimensions import projection
     from sightline.evaluate.masks import segmentation
+    from sightline.evaluate.mistakes import diagnosis
     from sightline.evaluate.recall import retrieval
+    from sightline.evaluate.scales import temperature
+    from sightline.evaluate.tables import side_by_side
 
 _HOMES = {
     "compare": "bootstrap",
+    "diagnosis": "mistakes",
+    "projection": "dimensions",
     "retrieval": "recall",
     "segmentation": "masks",
+    "side_by_side": "tables",
+    "temperature": "scales",
     "video": "classify",
     "zeroshot": "classify",
 }
 
-__all__ = ["Result", "Skipped", "compare", "retrieval", "segmentation", "video", "zeroshot"]
+__all__ = [
+    "Result",
+    "Skipped",
+    "compare",
+    "diagnosis",
+    "projection",
+    "retrieval",
+    "segmentation",
+    "side_by_side",
+    "temperature",
+    "video",
+    "zeroshot",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -88,10 +88,16 @@ def moved(cosines: NDArray[np.float32], right: ArrayLike, scales: ArrayLike, dty
     rounded so finely. In float32, as models give their logits, neighbouring numbers may become equal, and equal ones
     are ordered by position.
     """
-    truth: list[int] = np.asarray(right).tolist()
-    order = ranks(cosines, truth)
-    at_scale = (ranks(cosines.astype(dtype) * dtype(scale), truth) for scale in _factors(scales))
-    return np.array([(each != order).sum() for each in at_scale], np.int64)
+    truth = np.asarray(right, np.int64)[:, None]
+    earlier = np.arange(cosines.shape[1]) < truth
+
+    def order(scores: NDArray[np.floating]) -> Counts:
+        level = np.take_along_axis(scores, truth, 1)
+        return np.asarray(((scores > level) | (earlier & (scores == level))).sum(1))
+
+    unscaled, exact = order(cosines), cosines.astype(dtype)
+    at_scale = (order(exact * dtype(scale)) for scale in _factors(scales))
+    return np.array([(each != unscaled).sum() for each in at_scale], np.int64)
 
 
 def _factors(scales: ArrayLike) -> Floats:

@@ -165,6 +165,9 @@ class Segments:
 class Tower(PretrainedModel):
     """The half of a family's model that maps one kind of input into the space that both share."""
 
+    head: ClassVar[str | None] = None
+    """The layer that `embed` ends in, which projects what the tower pools; None where it ends otherwise."""
+
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
         """The tower of the checkpoint at `path`, ready to embed: neither to be trained nor to be saved."""

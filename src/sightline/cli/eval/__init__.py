@@ -11,7 +11,18 @@ class Evaluations(Commands):
     """All of them."""
 
     package: ClassVar = __name__
-    names: ClassVar = ("retrieval", "zeroshot", "video", "segmentation", "compare")
+    names: ClassVar = (
+        "retrieval",
+        "zeroshot",
+        "video",
+        "segmentation",
+        "temperature",
+        "projection",
+        "diagnosis",
+        "compare",
+        "table",
+        "report",
+    )
 
 
 command = typer.Typer(cls=Evaluations, add_completion=False, rich_markup_mode=None)
@@ -19,7 +30,7 @@ command = typer.Typer(cls=Evaluations, add_completion=False, rich_markup_mode=No
 
 @command.callback(invoke_without_command=True)
 def evaluate(ctx: typer.Context) -> None:
-    """Measure a model on data, and compare two results.
+    """Measure a model on data, compare results, and show them.
 
     \b
     Examples:

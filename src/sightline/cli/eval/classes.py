@@ -47,9 +47,10 @@ def evaluate(
     pictures: Path | None,
     precision: str,
     json: Path | None,
+    html: Path | None,
 ) -> None:
     """Either evaluation, from reading the lists to the files."""
-    check_files(json)
+    check_files(json, html)
 
     from sightline import evaluate
     from sightline.data import labelled
@@ -64,7 +65,7 @@ def evaluate(
         result: Result = getattr(evaluate, kind)(
             encoder, opened, known, templates, report or quiet, settings={"split": split}
         )
-    finish(result, opened, json)
+    finish(result, opened, json, html)
     _write_classes(result.details)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from sightline.cli.output import one_line, terminal
 from sightline.errors import HubError, UsageError
+from sightline.evaluate.figures import label, shown
 
 if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
@@ -25,6 +26,25 @@ PrecisionOption = Annotated[
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Keep the result, as `eval compare` takes it.", show_default=False),
+]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Also write a report with plots, as one page.", show_default=False),
+]
+CaptionsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or COCO's JSON.",
+        show_default=False,
+    ),
+]
+SplitOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.", show_default=False)]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Where the pictures or films are, if not beside the captions.", show_default=False
+    ),
 ]
 _NAMED = 3
 
@@ -49,9 +69,15 @@ def check_file(file: Path | None, kind: str, start: bytes) -> None:
         raise UsageError(f"{file} is no {kind} of ours and would be lost: choose another name")
 
 
-def check_files(json: Path | None) -> None:
+def check_files(json: Path | None, html: Path | None = None) -> None:
     """Of all that is to be written."""
     check_file(json, "result", b"{")
+    if html is not None:
+        from sightline.evaluate.plots import check_installed
+        from sightline.page import check_place
+
+        check_place(html)
+        check_installed()
 
 
 def open_model(name: str, precision: str) -> "Encoder":
@@ -62,11 +88,6 @@ def open_model(name: str, precision: str) -> "Encoder":
         return load(name, dtype=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
-
-
-def shown(name: str, value: float, sign: str = "") -> str:
-    """A figure for people: shares in percent, ranks as they are."""
-    return f"{value:{sign},.1f}" if "rank" in name else f"{100 * value:{sign}.2f}%"
 
 
 def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -90,9 +111,9 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     console.print(table)
 
 
-def finish(result: "Result", data: "Captions | Labelled | Masks", json: Path | None) -> None:
+def finish(result: "Result", data: "Captions | Labelled | Masks", json: Path | None, html: Path | None = None) -> None:
     """Shows the figures, names what was left out, writes the files."""
-    lines = [(name.replace("_", " "), shown(name, value)) for name, value in result.figures.items()]
+    lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
     write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
     if len(data.left_out):
         typer.echo(one_line(f"left out of the data: {data.left_out}"), err=True)
@@ -100,6 +121,21 @@ def finish(result: "Result", data: "Captions | Labelled | Masks", json: Path | N
         named = "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:_NAMED])
         more = f"; and {len(result.skipped) - _NAMED:,} more" if len(result.skipped) > _NAMED else ""
         typer.echo(one_line(f"{len(result.skipped):,} left out, which can't be read: {named}{more}"), err=True)
+    write_files(result, json, html)
+
+
+def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
+    """The result and its report, as far as they are wanted."""
     if json is not None:
         result.save(json)
         typer.echo(f"result: {one_line(str(json))}", err=True)
+    if html is not None:
+        from sightline.evaluate.report import write_report
+
+        write_report(html, [result])
+        typer.echo(f"report: {one_line(str(html))}", err=True)
+
+
+def between(name: str, ends: Sequence[float], sign: str = "") -> str:
+    """An interval of a figure, for people."""
+    return " to ".join(shown(name, end, sign) for end in ends)

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sightline.cli.eval.common import JsonFile, check_files, shown, write_table
+from sightline.cli.eval.common import HtmlFile, JsonFile, between, check_files, write_files, write_table
 from sightline.cli.output import one_line
+from sightline.evaluate.figures import label, shown
 
 
 def command(
@@ -15,6 +16,7 @@ def command(
     draws: Annotated[int, typer.Option(metavar="N", min=1, help="Data sets drawn from the data set.")] = 2000,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
     """Each figure of both results, their difference, and where it lies with a confidence of 95%.
 
@@ -24,7 +26,7 @@ def command(
     Example:
       sightline eval compare zero-shot.json fine-tuned.json
     """
-    check_files(json)
+    check_files(json, html)
 
     from sightline.evaluate import Result, compare
 
@@ -36,25 +38,20 @@ def command(
         typer.echo(one_line(f"{letter}: {one.model}, {one.precision}, {one.date}"))
     typer.echo(one_line(f"on {result.details['samples']:,} samples of {result.data}"))
     write_table(heads, lines)
-    if json is not None:
-        result.save(json)
-        typer.echo(f"result: {one_line(str(json))}", err=True)
+    write_files(result, json, html)
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
     name = row["figure"]
 
-    def between(ends: list[float], sign: str = "") -> str:
-        return " to ".join(shown(name, end, sign) for end in ends)
-
     low, high = row["interval"]
     return (
-        name.replace("_", " "),
+        label(name),
         shown(name, row["a"]),
-        between(row["a_interval"]),
+        between(name, row["a_interval"]),
         shown(name, row["b"]),
-        between(row["b_interval"]),
+        between(name, row["b_interval"]),
         shown(name, row["difference"], "+"),
-        between(row["interval"], "+"),
+        between(name, row["interval"], "+"),
         "clear" if low > 0 or high < 0 else "",
     )

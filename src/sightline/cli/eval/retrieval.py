@@ -1,35 +1,28 @@
 """`sightline eval retrieval`: recall of pictures by their captions, and of captions by their pictures."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from sightline.cli.eval.common import JsonFile, ModelArgument, PrecisionOption, check_files, finish, open_model
+from sightline.cli.eval.common import (
+    CaptionsArgument,
+    HtmlFile,
+    JsonFile,
+    ModelArgument,
+    PicturesOption,
+    PrecisionOption,
+    SplitOption,
+    check_files,
+    finish,
+    open_model,
+)
 from sightline.cli.output import bar
 
 
 def command(
     model: ModelArgument,
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="DATA...",
-            help="Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or COCO's JSON.",
-            show_default=False,
-        ),
-    ],
-    split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of data that names splits.", show_default=False)
-    ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Where the pictures or films are, if not beside the captions.", show_default=False
-        ),
-    ] = None,
+    data: CaptionsArgument,
+    split: SplitOption = None,
+    pictures: PicturesOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
     """Recall@1, 5, 10, median and mean rank, pictures by captions and captions by pictures.
 
@@ -42,7 +35,7 @@ def command(
       sightline eval retrieval mini shards/dev-{0000..0003}.tar --json dev.json
       sightline eval retrieval microsoft/xclip-base-patch32 msrvtt_test.csv --pictures videos/
     """
-    check_files(json)
+    check_files(json, html)
 
     from sightline.data import captions
     from sightline.evaluate import retrieval
@@ -52,4 +45,4 @@ def command(
     encoder = open_model(model, precision)
     with bar() as report:
         result = retrieval(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, opened, json)
+    finish(result, opened, json, html)

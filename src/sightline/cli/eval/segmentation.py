@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.common import JsonFile, PrecisionOption, check_files, finish, write_table
+from sightline.cli.eval.common import HtmlFile, JsonFile, PrecisionOption, check_files, finish, write_table
 from sightline.cli.output import bar
 from sightline.errors import HubError
 
@@ -50,6 +50,7 @@ def command(
     ),
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
     """Mean intersection over union of what words find in pictures, over all pixels, and each class's own.
 
@@ -58,7 +59,7 @@ def command(
       sightline eval segmentation nvidia/groupvit-gcc-yfcc voc/ --pictures voc/JPEGImages
       sightline eval segmentation mini-groupvit scenes/ --background 0 --mode transformers --json scenes.json
     """
-    check_files(json)
+    check_files(json, html)
 
     from sightline.evaluate import segmentation
     from sightline.evaluate.masks import masked
@@ -72,6 +73,6 @@ def command(
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
     with bar() as report:
         result = segmentation(segmenter, opened, report or quiet, mode=mode, background=background, prompt=prompt)
-    finish(result, opened, json)
+    finish(result, opened, json, html)
     lines = sorted(result.details["classes"].items(), key=lambda line: -line[1])
     write_table(("class", "IoU"), [(name, f"{100 * iou:.1f}%") for name, iou in lines])

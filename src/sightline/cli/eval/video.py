@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightline.cli.eval.classes import ClassesOption, PlaceOption, SplitOption, TemplateOption, evaluate
-from sightline.cli.eval.common import JsonFile, ModelArgument, PrecisionOption
+from sightline.cli.eval.common import HtmlFile, JsonFile, ModelArgument, PrecisionOption
 
 
 def command(
@@ -25,6 +25,7 @@ def command(
     pictures: PlaceOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
     """Top-1 and top-5 accuracy of films, by words alone, and each class's own.
 
@@ -36,4 +37,4 @@ def command(
       sightline eval video microsoft/xclip-base-patch32 kinetics/val --classes kinetics_400_labels.csv
       sightline eval video mini-xclip films.csv --json films.json
     """
-    evaluate("video", model, data, classes, template, split, pictures, precision, json)
+    evaluate("video", model, data, classes, template, split, pictures, precision, json, html)

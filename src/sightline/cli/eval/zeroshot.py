@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightline.cli.eval.classes import ClassesOption, PlaceOption, SplitOption, TemplateOption, evaluate
-from sightline.cli.eval.common import JsonFile, ModelArgument, PrecisionOption
+from sightline.cli.eval.common import HtmlFile, JsonFile, ModelArgument, PrecisionOption
 
 
 def command(
@@ -25,6 +25,7 @@ def command(
     pictures: PlaceOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
+    html: HtmlFile = None,
 ) -> None:
     """Top-1 and top-5 accuracy of pictures, by words alone, and each class's own.
 
@@ -36,4 +37,4 @@ def command(
       sightline eval zeroshot openai/clip-vit-base-patch32 imagenet/val --classes classes.json#imagenet1k
       sightline eval zeroshot mini pets.csv --template "a photo of a {}, a type of pet." --json pets.json
     """
-    evaluate("zeroshot", model, data, classes, template, split, pictures, precision, json)
+    evaluate("zeroshot", model, data, classes, template, split, pictures, precision, json, html)

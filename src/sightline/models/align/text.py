@@ -29,6 +29,7 @@ class AlignTextTower(Tower):
     config_class = AlignConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    head: ClassVar[str | None] = "text_projection"
     config: AlignConfig
 
     def __init__(self, config: AlignConfig) -> None:

@@ -42,6 +42,7 @@ class CLIPTextModelWithProjection(Tower):
     config_class = CLIPTextConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    head: ClassVar[str | None] = "text_projection"
     config: CLIPTextConfig
 
     def __init__(self, config: CLIPTextConfig) -> None:

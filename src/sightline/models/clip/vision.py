@@ -42,6 +42,7 @@ class CLIPVisionModelWithProjection(Tower):
     config_class = CLIPVisionConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
+    head: ClassVar[str | None] = "visual_projection"
     config: CLIPVisionConfig
 
     def __init__(self, config: CLIPVisionConfig) -> None:

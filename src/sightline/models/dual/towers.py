@@ -42,6 +42,7 @@ class DualTextTower(Pair, Tower):
     """The text tower and its projection."""
 
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    head: ClassVar[str | None] = "text_projection"
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()
@@ -64,6 +65,7 @@ class DualImageTower(Pair, Tower):
     """The vision tower and its projection."""
 
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
+    head: ClassVar[str | None] = "visual_projection"
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ class GroupViTTextTower(Tower):
     config_class = GroupViTConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    head: ClassVar[str | None] = "text_projection"
     config: GroupViTConfig
 
     def __init__(self, config: GroupViTConfig) -> None:

@@ -82,6 +82,7 @@ class GroupViTImageTower(Tower):
     config_class = GroupViTConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "logit_scale")
+    head: ClassVar[str | None] = "visual_projection"
     config: GroupViTConfig
 
     def __init__(self, config: GroupViTConfig) -> None:

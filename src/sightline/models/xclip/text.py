@@ -34,6 +34,7 @@ class XCLIPTextTower(Tower):
     config_class = XCLIPConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
+    head: ClassVar[str | None] = "text_projection"
     config: XCLIPConfig
 
     def __init__(self, config: XCLIPConfig) -> None:

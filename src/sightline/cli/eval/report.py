@@ -1,0 +1,30 @@
+"""`sightline eval report`: results as one page with tables, plots and pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sightline.cli.eval.common import check_files
+from sightline.cli.output import one_line
+
+
+def command(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULT.json...", help="What `--json` of an evaluation wrote.")
+    ],
+    html: Annotated[Path, typer.Option("--html", metavar="FILE", help="The page.")] = Path("report.html"),
+) -> None:
+    """Write results, of any evaluations and models, into one HTML page that needs no network.
+
+    \b
+    Example:
+      sightline eval report retrieval.json temperature.json diagnosis.json --html report.html
+    """
+    check_files(None, html)
+
+    from sightline.evaluate import Result
+    from sightline.evaluate.report import write_report
+
+    write_report(html, [Result.open(path) for path in results])
+    typer.echo(f"report: {one_line(str(html))}", err=True)

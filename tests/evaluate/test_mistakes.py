@@ -1,0 +1,77 @@
+"""Diagnosis: what was found, how sure, and what of it is shown."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from films import film
+from sightline.data import captions
+from sightline.evaluate.mistakes import SHOWN, SIDE, Given, ask, diagnosis, pictures, summary, surest
+from sightline.evaluate.questions import Questions, learned_scale
+from sightline.evaluate.result import Result
+
+
+def given(right, found, confidence):
+    return Given(np.array(right), np.array(found), np.zeros(len(right)), np.array(confidence))
+
+
+def test_answers_by_hand():
+    cosines = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2], [0.4, 0.4, 0.2]])).astype(np.float32) / 10
+    found = ask(Questions(lambda: iter([(cosines, np.array([1, 2, 1]))])), 10.0)
+    assert found.found.tolist() == [1, 0, 0]  # of equal ones the first
+    np.testing.assert_allclose(found.confidence, [0.5, 0.6, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(found.of_right, [0.5, 0.2, 0.4], rtol=1e-6)
+    figures = summary(found)
+    assert figures["accuracy"] == pytest.approx(1 / 3)
+    assert figures["confidence"] == pytest.approx(0.5)
+    assert figures["confidence_when_right"] == pytest.approx(0.5)
+    assert figures["confidence_when_wrong"] == pytest.approx(0.5)
+    assert "confidence_when_wrong" not in summary(given([0], [0], [0.9]))
+    assert "confidence_when_right" not in summary(given([0], [1], [0.9]))
+
+
+def test_the_surest_are_shown_nobody_twice():
+    found = given([0, 0, 1, 2, 3, 4], [1, 2, 1, 3, 3, 5], [0.9, 0.95, 0.5, 0.4, 0.99, 0.1])
+    # The last but one and the third are right; of the first two the second is surer of the same picture's place.
+    assert surest(found) == [1, 3, 5]
+    many = given(range(100), np.arange(100) + 1, np.linspace(0, 1, 100))
+    assert surest(many) == list(range(99, 99 - SHOWN, -1))
+
+
+def test_result(mini, shard, tmp_path):
+    result = diagnosis(mini, captions(shard))
+    details, count = result.details, 11
+    assert (details["questions"], details["candidates"]) == (count, count)
+    assert result.settings["scale"] == learned_scale(mini)
+    assert sum(details["reliability"]["counts"]) == count
+    assert sum(details["histogram"]["right"]) == round(count * result.figures["accuracy"])
+    wrong = count - sum(details["histogram"]["right"])
+    assert len(details["confusions"]) <= wrong == sum(details["histogram"]["wrong"])
+    for one in details["confusions"]:
+        assert one["right"] != one["found"]
+        assert one["confidence"] >= one["of_right"]
+    matrix = details["matrix"]
+    seen = [one for one in captions(shard).samples if one.key in matrix["keys"]]
+    assert matrix["texts"] == [one.captions[0] for one in seen]
+    texts, images = mini.encode_text(matrix["texts"]), mini.encode_images([one.content() for one in seen])
+    np.testing.assert_allclose(matrix["cosines"], texts @ images.T, atol=1e-5)
+    assert set(matrix["keys"]) <= details["pictures"].keys()
+    result.save(tmp_path / "result.json")
+    assert Result.open(tmp_path / "result.json").details == details
+
+
+def test_pictures_are_small_jpegs_and_what_cannot_be_read_is_left_out(shard, tmp_path):
+    film(tmp_path / "film.mp4", [1, 2])
+    (tmp_path / "captions.csv").write_text("file,caption\nfilm.mp4,a film\n")
+    samples = [*captions(shard).samples, *captions(tmp_path / "captions.csv").samples]
+    found = pictures(samples)
+    assert len(found) == 12
+    assert "04" not in found
+    for uri in found.values():
+        head, data = uri.split(",")
+        assert head == "data:image/jpeg;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert max(image.size) <= SIDE
