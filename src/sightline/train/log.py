@@ -180,9 +180,8 @@ class _Bar:
         from rich.console import Console
 
         self._bar: Progress = progress.Progress(
-            progress.BarColumn(bar_width=None),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.description}"),
+            progress.TextColumn("{task.completed:,}/{task.total:,}  {task.description}"),
+            progress.BarColumn(bar_width=None),  # what room there is: at 80 columns the figures take all
             console=Console(stderr=True, highlight=False),
         )
         self._task = self._bar.add_task("", total=steps, completed=done)
