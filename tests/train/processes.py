@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from sightline.nn.attention import Attention
+from sightline.train import Lora
 from sightline.train.batch import Batch
 from sightline.train.objective import Contrastive, contrastive
 from sightline.train.parallel import Parallel, full
@@ -134,6 +135,9 @@ def main(rank, ports, folder):
             with start(ports, shard) as parallel:
                 outcome = Trainer(own, folder / name, parallel).run()
             assert (outcome.step, outcome.stopped) == (STEPS, False)
+    with start(ports, shard=True) as parallel:
+        told = recipe(shard=True, lora=Lora(rank=2), steps=3)
+        Trainer(told, folder / "lora", parallel).run()
     if rank == 0:
         for name, tensors in found.items():
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")

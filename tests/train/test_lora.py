@@ -175,8 +175,6 @@ def test_what_is_not_there_is_named(monkeypatch):
         Lora(targets=("norm1",))
     with pytest.raises(UsageError, match="rank is 1 or more"):
         Lora(rank=0)
-    with pytest.raises(UsageError, match="leave shard away"):
-        recipe(lora=Lora(), shard=True)
     with pytest.raises(UsageError, match="nothing in the text tower is called conv, message_fc"):
         attach(model, Lora(towers=("text",), targets=("conv", "message_fc")))
     with pytest.raises(UsageError, match="speech is no tower; there is image, text"):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sightline import CLIPModel
 from sightline.errors import UsageError
-from sightline.train import train
+from sightline.train import Lora, train
 from sightline.train.parallel import Parallel
 from train import processes, tiny
 from train.processes import STEPS, training
@@ -39,7 +39,7 @@ def two(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch", "train.processes"])
-    ports = free_ports(9)
+    ports = free_ports(10)
     both = [context.Process(target=processes.main, args=(rank, ports, folder)) for rank in range(2)]
     for process in both:
         process.start()
@@ -120,6 +120,13 @@ def test_the_average_of_shared_weights(two, tmp_path):
 def test_stopped_by_a_signal_to_one_process_and_taken_up(two):
     whole, stopped = (CLIPModel.from_pretrained(two / name / "last").state_dict() for name in ("run", "stopped"))
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
+
+
+def test_adapters_with_shared_weights(two, tmp_path):
+    outcome = train(processes.recipe(lora=Lora(rank=2), steps=3), tmp_path / "run")
+    alone, shared = (CLIPModel.from_pretrained(at).state_dict() for at in (outcome.path, two / "lora/last"))
+    for key, tensor in alone.items():
+        torch.testing.assert_close(shared[key], tensor, rtol=0, atol=1e-5, msg=key)
 
 
 def test_one_process_shares_with_nobody():

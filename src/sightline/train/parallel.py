@@ -4,6 +4,7 @@ Several: each computes the halves of its own rows, all get everybody's halves, a
 rows have. The gradients' mean over the processes, of losses times the number of processes, is the whole batch's.
 """
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -158,9 +159,10 @@ class Sharded(Processes):
     """One of those that `torchrun` started; each has its part of weights, gradients and moments (torch's FSDP)."""
 
     def wrap(self, model: PairModel) -> PairModel:
+        self._bare = copy.deepcopy(model).to("meta")
         model = Parallel.wrap(self, model)
-        for tensor in model.state_dict().values():
-            distributed.broadcast(tensor, 0)
+        for value in model.state_dict().values():
+            distributed.broadcast(value, 0)
         mesh = init_device_mesh(self.device.type, (self.world,))
         for module in model.modules():
             if isinstance(module, Block):
@@ -173,18 +175,17 @@ class Sharded(Processes):
 
     def whole(self, model: PairModel) -> PairModel:
         state = {name: full(tensor).cpu() for name, tensor in model.state_dict().items()}
-        with torch.device("meta"):
-            found = type(model)(model.config)
-        found.load_state_dict(state, strict=True, assign=True)
-        return found
+        self._bare.load_state_dict(state, strict=True, assign=True)
+        return self._bare
 
     def clip(self, model: PairModel, most: float) -> None:
-        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        norms = [full(nn.utils.get_total_norm([gradient])) for gradient in gradients]
-        # Both kinds of gradients, those that are shared and those that are not, by the one norm.
+        trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
+        # Those that are shared and those that are not are not computed together, but have one norm.
+        kinds = [[p for p in trained if isinstance(p.grad, DTensor) == shared] for shared in (True, False)]
+        norms = [full(nn.utils.get_total_norm([p.grad for p in kind])) for kind in kinds if kind]
         norm = torch.linalg.vector_norm(torch.stack(norms))
-        for parameter in model.parameters():
-            nn.utils.clip_grads_with_norm_(parameter, most, norm)
+        for kind in kinds:
+            nn.utils.clip_grads_with_norm_(kind, most, norm)
 
     def run(self, work: Callable[[], T]) -> T:
         return self._work(work)  # type: ignore[no-any-return, operator]

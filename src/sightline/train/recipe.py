@@ -139,8 +139,6 @@ class Recipe:
             raise UsageError(f"average is {self.average}; a decay lies between 0 and 1, such as 0.999")
         if callable(self.model) and self.text_model is not None:
             raise UsageError("a function makes the model whole: leave text_model away")
-        if self.lora is not None and self.shard:
-            raise UsageError("adapters are small: leave shard away where there is lora")
         for name in ("warm_up", "decay"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must not be below 0")
