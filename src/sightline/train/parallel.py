@@ -182,7 +182,7 @@ class Sharded(Processes):
         trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
         # Those that are shared and those that are not are not computed together, but have one norm.
         kinds = [[p for p in trained if isinstance(p.grad, DTensor) == shared] for shared in (True, False)]
-        norms = [full(nn.utils.get_total_norm([p.grad for p in kind])) for kind in kinds if kind]
+        norms = [full(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds if kind]
         norm = torch.linalg.vector_norm(torch.stack(norms))
         for kind in kinds:
             nn.utils.clip_grads_with_norm_(kind, most, norm)
