@@ -36,6 +36,9 @@ EVALUATIONS = {
         "--precision", "--json", "--html",
     ],
     "diagnosis": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "confusions": [
+        "MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"
+    ],
     "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
     "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
     "report": ["RESULT.json...", "--html"],

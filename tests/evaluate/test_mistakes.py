@@ -2,20 +2,38 @@
 
 import base64
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from films import film
-from sightline.data import captions
-from sightline.evaluate.mistakes import SHOWN, SIDE, Given, ask, diagnosis, pictures, summary, surest
+from sightline import scenes
+from sightline.data import captions, labelled
+from sightline.evaluate import zeroshot
+from sightline.evaluate.labels import Classes
+from sightline.evaluate.mistakes import (
+    SHOWN,
+    SIDE,
+    Given,
+    ask,
+    confusions,
+    diagnosis,
+    most_confused,
+    pictures,
+    summary,
+    surest,
+)
 from sightline.evaluate.questions import Questions, learned_scale
+from sightline.evaluate.report import write_report
 from sightline.evaluate.result import Result
 
 
 def given(right, found, confidence):
-    return Given(np.array(right), np.array(found), np.zeros(len(right)), np.array(confidence))
+    return Given(
+        np.array(right), np.array(found), np.zeros(len(right)), np.array(confidence), np.zeros(len(right), int)
+    )
 
 
 def test_answers_by_hand():
@@ -75,3 +93,42 @@ def test_pictures_are_small_jpegs_and_what_cannot_be_read_is_left_out(shard, tmp
         assert head == "data:image/jpeg;base64"
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert max(image.size) <= SIDE
+
+
+def test_the_most_confused():
+    found = given([0, 0, 1, 2, 2, 2], [1, 0, 0, 1, 1, 2], [0.5, 0.9, 0.4, 0.6, 0.8, 0.3])
+    assert [(pair, rows.tolist()) for pair, rows in most_confused(found)] == [
+        ((2, 1), [4, 3]), ((0, 1), [0]), ((1, 0), [2]),
+    ]  # fmt: skip
+
+
+def test_classes_that_are_confused(mini, tmp_path):
+    """Against `zeroshot`, and by what is drawn: the classes are named wrongly."""
+    for number, scene in enumerate(scenes.distinct(12, 9)):
+        folder = tmp_path / ("circle", "star")[number % 2]
+        folder.mkdir(exist_ok=True)
+        scene.draw(64).save(folder / f"{number}.png")
+    (tmp_path / "star" / "broken.png").write_bytes(b"none")
+    known = Classes(("star", "house", "circle"), (0, 1, 2), ("one {}",))
+    data = labelled(tmp_path)
+    result, told = confusions(mini, data, known), zeroshot(mini, data, known)
+    details = result.details
+    assert result.figures["accuracy"] == told.figures["top-1"]
+    assert details["classes"] == told.details["classes"]
+    assert details["without_samples"] == told.details["without_samples"] == ["house"]
+    wrong = [
+        (known.names[a], known.names[b])
+        for a, b in zip(told.samples["label"], told.samples["found"], strict=True)
+        if a != b
+    ]
+    assert wrong
+    assert {(one["right"], one["found"]): one["count"] for one in details["pairs"]} == Counter(wrong)
+    assert {key for one in details["pairs"] for key in one["keys"]} == details["pictures"].keys()
+    cosines = np.array([[0.5, 0.2, 0.1]], np.float32)
+    assert ask(Questions(lambda: iter([(cosines, np.array([2]))])), 1.0).ranks.tolist() == [2]
+    assert len(result.skipped) == 1
+    result.save(tmp_path / "result.json")
+    write_report(tmp_path / "page.html", [Result.open(tmp_path / "result.json")])
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("taken for") == len(details["pairs"])
+    assert page.count("<img") == len(details["pictures"])

@@ -22,6 +22,8 @@ HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
 CLASSES = {name: {"samples": 4, "top-1": 0.25, "top-5": 1.0} for name in ("red", HOSTILE)}
 
+PAIR = {"right": HOSTILE, "found": "red", "count": 3, "share": 0.5, "confidence": 0.25, "keys": [HOSTILE, "00"]}
+
 
 class Page(HTMLParser):
     """Tags, their attributes, and text."""
@@ -60,13 +62,15 @@ def results(mini, shard):
     """One of each kind."""
     data = captions(shard)
     before, after = made("before", "d", 0.5), made("after", "d", 0.7)
+    diagnosed = diagnosis(mini, data)
     return [
-        before, temperature(mini, data), diagnosis(mini, data), dimensions(), compare(before, after, draws=20),
+        before, temperature(mini, data), diagnosed, dimensions(), compare(before, after, draws=20),
         side_by_side([before, after], draws=20),
         *(
             replace(before, kind=kind, figures={"top-1": 0.5}, details={"classes": CLASSES})
             for kind in ("zeroshot", "video")
         ),
+        replace(diagnosed, kind="confusions", details=dict(diagnosed.details) | {"classes": CLASSES, "pairs": [PAIR]}),
         replace(before, kind="segmentation", figures={"iou": 0.5}, details={"classes": {"red": 0.5, HOSTILE: 0.25}}),
         replace(before, kind="something new", figures={"accuracy": 0.25, "loss": 2.5}),
     ]  # fmt: skip

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from sightline.evaluate.classify import video, zeroshot
     from sightline.evaluate.dimensions import projection
     from sightline.evaluate.masks import segmentation
-    from sightline.evaluate.mistakes import diagnosis
+    from sightline.evaluate.mistakes import confusions, diagnosis
     from sightline.evaluate.recall import retrieval
     from sightline.evaluate.scales import temperature
     from sightline.evaluate.tables import side_by_side
 
 _HOMES = {
     "compare": "bootstrap",
+    "confusions": "mistakes",
     "diagnosis": "mistakes",
     "projection": "dimensions",
     "retrieval": "recall",
@@ -31,6 +32,7 @@ __all__ = [
     "Result",
     "Skipped",
     "compare",
+    "confusions",
     "diagnosis",
     "projection",
     "retrieval",

@@ -1,18 +1,20 @@
 """What a model gets wrong on data, how sure it is of that, and what the worst of it looks like."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.data import Captions, Item
+from sightline.data import Captions, Item, Labelled
 from sightline.encoder.encoder import Encoder
 from sightline.errors import SightlineError
+from sightline.evaluate.classify import class_scores
+from sightline.evaluate.labels import BARE, PHOTO, Classes
 from sightline.evaluate.media import Report, Seen, about, quiet, see
-from sightline.evaluate.questions import Questions, learned_scale, pair_questions
+from sightline.evaluate.questions import Questions, class_questions, learned_scale, pair_questions
 from sightline.evaluate.result import Result
 from sightline.metrics.calibration import Floats, answers, reliability
 from sightline.page import data_uri
@@ -20,6 +22,7 @@ from sightline.processing.film import sample
 from sightline.processing.images import open_image
 
 SHOWN = 12  # confusions
+EACH = 4  # pictures of a confused pair of classes
 MATRIX = 10  # pictures and texts of the similarity matrix
 SIDE = 160  # pixels of the longer side of a picture that is shown
 BINS = 15
@@ -75,15 +78,76 @@ def diagnosis(
     )
 
 
+def confusions(
+    encoder: Encoder,
+    data: Labelled,
+    classes: Classes | None = None,
+    templates: Sequence[str] = (),
+    report: Report = quiet,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Result:
+    """Each picture or film asks for its class, in words as `zeroshot` puts them: the figures of `diagnosis`.
+
+    Details: as there, and each class's accuracy; the pairs of classes that are confused most often, with the pictures
+    whose wrong class the model is surest of. Raises `UsageError` for classes that don't fit the data.
+    """
+    known = classes or Classes.of(data.classes)
+    films = any(one.is_film for one in data.samples)
+    templates = templates or known.templates or (BARE if films else PHOTO,)
+    place = known.find(data.classes) if classes else list(range(len(data.classes)))
+    seen = see(encoder, data.samples, report)
+    labels = np.array([place[one.label] for one in seen.samples], np.int64)
+    scores, scale = class_scores(encoder, seen, known.names, templates, report), learned_scale(encoder)
+    given = ask(class_questions(scores, labels, len(known.names)), scale)
+    pairs = most_confused(given)
+    wrong = [
+        {
+            "right": known.names[right],
+            "found": known.names[found],
+            "count": len(rows),
+            "share": len(rows) / int((labels == right).sum()),
+            "confidence": float(given.confidence[rows].mean()),
+            "keys": [seen.samples[i].key for i in rows[:EACH]],
+        }
+        for (right, found), rows in pairs
+    ]
+    named = {seen.samples[i].key for _, rows in pairs for i in rows[:EACH]}
+    counts = np.bincount(labels, minlength=len(known.names))
+    return Result(
+        kind="confusions",
+        figures=summary(given),
+        **about(encoder, data),
+        settings={"scale": scale, "classes": list(known.names), "templates": list(templates)} | dict(settings or {}),
+        details={
+            "questions": len(labels),
+            "candidates": len(known.names),
+            "reliability": _diagram(given),
+            "histogram": _histogram(given),
+            "classes": {
+                name: {"samples": int(counts[i])}
+                | {f"top-{k}": float((given.ranks[labels == i] < k).mean()) for k in (1, 5)}
+                for i, name in enumerate(known.names)
+                if counts[i]
+            },
+            "without_samples": [name for i, name in enumerate(known.names) if not counts[i]],
+            "pairs": wrong,
+            "pictures": pictures(one for one in seen.samples if one.key in named),
+        },
+        skipped=seen.skipped,
+    )
+
+
 @dataclass(frozen=True)
 class Given:
-    """The answers to Q questions: the positions of the `right` candidate and of the one `found` to be likeliest, and
-    their probabilities `of_right` and `confidence`."""
+    """The answers to Q questions: the positions of the `right` candidate and of the one `found` to be likeliest, their
+    probabilities `of_right` and `confidence`, and the right one's rank, from 0."""
 
     right: NDArray[np.int64]
     found: NDArray[np.int64]
     of_right: Floats
     confidence: Floats
+    ranks: NDArray[np.int64]
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -93,14 +157,11 @@ class Given:
 
 def ask(questions: Questions, scale: float) -> Given:
     """All questions, by the softmax of the cosines times `scale`; of equal candidates the first is found."""
-    columns: list[list[NDArray[Any]]] = [[], [], [], []]
+    parts = []
     for cosines, right in questions:
         said = answers(cosines, right, [scale])
-        for column, values in zip(
-            columns, (right, cosines.argmax(1), np.exp(-said.loss[0]), said.confidence[0]), strict=True
-        ):
-            column.append(values)
-    return Given(*(np.concatenate(column) for column in columns))
+        parts.append((right, cosines.argmax(1), np.exp(-said.loss[0]), said.confidence[0], said.ranks))
+    return Given(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def summary(given: Given) -> dict[str, float]:
@@ -130,6 +191,18 @@ def surest(given: Given) -> list[int]:
             founds.add(found)
             chosen.append(int(i))
     return chosen
+
+
+def most_confused(given: Given) -> list[tuple[tuple[int, int], NDArray[np.int64]]]:
+    """Pairs (right, found) that differ, the most frequent first, `SHOWN` at most, each with the questions that were
+    answered so, the surest answer first."""
+    wrong = np.flatnonzero(~given.correct)
+    wrong = wrong[np.argsort(-given.confidence[wrong], kind="stable")]
+    rows: dict[tuple[int, int], list[int]] = {}
+    for i in wrong:
+        rows.setdefault((int(given.right[i]), int(given.found[i])), []).append(int(i))
+    ranked = sorted(rows.items(), key=lambda pair: -len(pair[1]))[:SHOWN]
+    return [(pair, np.array(of, np.int64)) for pair, of in ranked]
 
 
 def pictures(samples: Iterable[Item]) -> dict[str, str]:

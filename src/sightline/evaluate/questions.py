@@ -16,6 +16,7 @@ from sightline.evaluate.media import Report, Seen, quiet, read_texts, score_pair
 from sightline.metrics.pairs import Scores
 
 BLOCK = 1 << 22  # cosines in memory at a time
+ROWS = 512  # pictures that are compared with classes at a time
 
 Block = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -39,6 +40,18 @@ def pair_questions(encoder: Encoder, seen: Seen[Sample], report: Report = quiet)
     texts = rounds([sample.captions for sample in seen.samples])
     scores, tile = score_pairs(encoder, seen, read_texts(encoder, texts, report))
     return _both_ways(scores, tile, len(seen.samples), len(texts))
+
+
+def class_questions(scores: Scores, labels: NDArray[np.int64], classes: int) -> Questions:
+    """Each picture asks for its class: `scores` (a range of N, a range of C), `labels` (N,)."""
+    step = max(1, min(ROWS, BLOCK // classes))
+
+    def of_pictures() -> Iterator[Block]:
+        for start in range(0, len(labels), step):
+            rows = slice(start, min(start + step, len(labels)))
+            yield scores(rows, slice(0, classes)).astype(np.float32), labels[rows]
+
+    return Questions(of_pictures)
 
 
 def rounds(captions: Sequence[Sequence[str]]) -> list[str]:

@@ -102,14 +102,16 @@ def _retrieval(result: Result) -> str:
 
 def _classes(result: Result) -> str:
     """Zero-shot classification of pictures or films."""
-    classes = result.details["classes"]
+    return figures_table(result.figures) + _accuracies(result.details["classes"])
+
+
+def _accuracies(classes: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         [name, f"{of['samples']:,}", *(f"{of[top]:.1%}" for top in ("top-1", "top-5"))] for name, of in classes.items()
     ]
-    of = [classes[name]["top-1"] for name in classes]
+    of = [each["top-1"] for each in classes.values()]
     return (
-        figures_table(result.figures)
-        + grid(plots.bars("Accuracy of the classes (of many the best and the worst)", "top-1", list(classes), of))
+        grid(plots.bars("Accuracy of the classes (of many the best and the worst)", "top-1", list(classes), of))
         + f"<details><summary>All {len(lines):,} classes</summary>"
         + table(["", "samples", "top-1", "top-5"], lines)
         + "</details>\n"
@@ -236,24 +238,41 @@ def _between(name: str, ends: Sequence[float], sign: str = "") -> str:
 
 def _diagnosis(result: Result) -> str:
     details = result.details
+    return figures_table(result.figures) + _calibration(details) + _mistakes(details) + _similarities(details)
+
+
+def _confusions(result: Result) -> str:
+    details = result.details
+    items = "".join(
+        f"<li><p><b>{escaped(one['right'])}</b> taken for <b>{escaped(one['found'])}</b>: {one['count']:,} "
+        f"({one['share']:.0%} of the class), confidence {one['confidence']:.1%}</p>"
+        f'<div class="row">{"".join(_picture(details, key) for key in one["keys"])}</div></li>\n'
+        for one in details["pairs"]
+    )
+    body = f'<h3>What is confused most often</h3><ol class="confusions">{items}</ol>\n' if items else ""
+    return figures_table(result.figures) + _calibration(details) + body + _accuracies(details["classes"])
+
+
+def _calibration(details: Mapping[str, Any]) -> str:
     bins, bars = details["reliability"], details["histogram"]
     counts = {name: bars[name] for name in ("right", "wrong") if any(bars[name])}
-    body = grid(
+    return grid(
         plots.reliability_diagram("Reliability", bins["edges"], bins["confidence"], bins["accuracy"], bins["counts"]),
         plots.stairs("Confidence of right and of wrong answers", "confidence", counts, bars["edges"], percent_x=True),
     )
-    return figures_table(result.figures) + body + _confusions(details) + _similarities(details)
 
 
-def _confusions(details: Mapping[str, Any]) -> str:
-    def picture(key: str) -> str:
-        source = details["pictures"].get(key)
-        return f'<img src="{escaped(source)}" alt="{escaped(key)}">' if source else f"<code>{escaped(key)}</code>"
+def _picture(details: Mapping[str, Any], key: str) -> str:
+    source = details["pictures"].get(key)
+    return f'<img src="{escaped(source)}" alt="{escaped(key)}">' if source else f"<code>{escaped(key)}</code>"
 
+
+def _mistakes(details: Mapping[str, Any]) -> str:
     cards = "".join(
         f'<li><p>“{escaped(one["text"])}”</p><div class="pair">'
-        f"<figure>{picture(one['found'])}<figcaption>found, {one['confidence']:.1%}</figcaption></figure>"
-        f"<figure>{picture(one['right'])}<figcaption>right, {one['of_right']:.1%}</figcaption></figure></div></li>\n"
+        f"<figure>{_picture(details, one['found'])}<figcaption>found, {one['confidence']:.1%}</figcaption></figure>"
+        f"<figure>{_picture(details, one['right'])}<figcaption>right, {one['of_right']:.1%}</figcaption></figure>"
+        "</div></li>\n"
         for one in details["confusions"]
     )
     return f'<h3>The wrong answers that it is surest of</h3><ol class="confusions">{cards}</ol>\n' if cards else ""
@@ -291,6 +310,7 @@ SHOWN: dict[str, Callable[[Result], str]] = {
     "temperature": _temperature,
     "projection": _projection,
     "diagnosis": _diagnosis,
+    "confusions": _confusions,
     "compare": _compare,
     "side by side": _side_by_side,
 }
@@ -325,7 +345,8 @@ svg * { stroke-linejoin: round; }
 .confusions li { break-inside: avoid; display: flex; flex-direction: column; justify-content: space-between; }
 .confusions p { margin: 0 0 .4rem; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; }
-.pair img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
+.row { display: grid; grid-template-columns: repeat(4, 1fr); gap: .4rem; }
+.pair img, .row img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
 figcaption { font-size: .8rem; color: var(--soft); margin-top: .2rem; }
 .wide { overflow-x: auto; }
 .matrix { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }

@@ -19,6 +19,7 @@ class Evaluations(Commands):
         "temperature",
         "projection",
         "diagnosis",
+        "confusions",
         "compare",
         "table",
         "report",
