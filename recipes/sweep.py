@@ -120,7 +120,8 @@ def sweep(folder: Path) -> None:
     results = {}
     for number, setting in enumerate(settings(), 1):
         print(f"{number} of {len(settings())}: {setting}", flush=True)
-        train(setting.recipe(folder), folder / setting.name)
+        if train(setting.recipe(folder), folder / setting.name).stopped:
+            return  # by Ctrl-C, say
         results[setting] = Result.open(folder / setting.name / "retrieval.json")
     tell(folder, results)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,3 +48,33 @@ def write_text(path: Path, text: str) -> None:
     """Text to a file in UTF-8, whole or not at all."""
     with replacing(path) as file:
         file.write_text(text, encoding="utf-8")
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def take_lock(handle: int) -> bool:
+        """Whether an open file's lock of the operating system can be had; it ends with the handle, however that ends.
+
+        Raises `OSError` where the file system has none.
+        """
+        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond what is in it, which others must be able to read
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def take_lock(handle: int) -> bool:
+        """Whether an open file's lock of the operating system can be had; it ends with the handle, however that ends.
+
+        Raises `OSError` where the file system has none.
+        """
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sightline.evaluate import Result
+from sightline.train import Outcome
 
 
 @pytest.fixture
@@ -48,6 +49,17 @@ def test_a_run_a_result_a_row_and_a_plot_for_each_setting(sweep, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/step-*/model.safetensors")}
     with (tmp_path / "sweep.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == rows
+
+
+def test_a_stop_ends_all_and_not_one_run_alone(sweep, tmp_path, monkeypatch):
+    for name in ("scenes", "unseen"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "captions.jsonl").write_text("")
+    runs, stopped = [], Outcome(1, 4, True, tmp_path, True)
+    monkeypatch.setattr(sweep, "train", lambda recipe, folder: runs.append(folder) or stopped)
+    sweep.sweep(tmp_path)
+    assert len(runs) == 1
+    assert not (tmp_path / "sweep.csv").exists()
 
 
 def test_smoothed_losses(sweep, tmp_path):

@@ -119,6 +119,16 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
         train(recipe(), tmp_path / "other")
 
 
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    def evaluate(folder):
+        with pytest.raises(UsageError, match="another process trains there"):
+            train(recipe(evaluate=evaluate), tmp_path / "run")
+        return {"good": 1.0}
+
+    train(recipe(evaluate=evaluate, steps=14), tmp_path / "run")
+    assert (tmp_path / "run/last").resolve().name == "step-00000014"
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path):
     train(recipe(steps=2), tmp_path / "run")
     state = tmp_path / "run/step-00000002/training/state.safetensors"

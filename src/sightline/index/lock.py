@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sightline.errors import IndexFault, IndexLocked
+from sightline.files import take_lock
 
 NAME = "writer.lock"
 
@@ -70,25 +70,8 @@ def _note(handle: int, text: str) -> None:
         os.write(handle, text.encode())
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _take(handle: int, folder: Path) -> bool:
-        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond the note, which others must be able to read
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _take(handle: int, folder: Path) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            raise IndexFault(f"{folder}: its file system has no locks ({error.strerror}); use another disk") from error
-        return True
+def _take(handle: int, folder: Path) -> bool:
+    try:
+        return take_lock(handle)
+    except OSError as error:
+        raise IndexFault(f"{folder}: its file system has no locks ({error.strerror}); use another disk") from error

@@ -12,7 +12,8 @@ relied on. Nothing here is a pickle.
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.files import read_json, write_json, write_text
+from sightline.files import read_json, take_lock, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.ema import Average
@@ -30,6 +31,7 @@ from sightline.train.lora import Adapted
 from sightline.train.parallel import full, shared_like
 
 _WRITING = ".writing-"
+_LOCK = "run.lock"
 
 
 class Checkpoints:
@@ -47,10 +49,29 @@ class Checkpoints:
         """Where the checkpoint of a step is, or will be."""
         return self.folder / f"step-{step:08}"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, nobody else trains in the folder, which is made where there is none.
+
+        Raises `UsageError` if another process does, or if the folder holds something else.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in self.folder.iterdir()}
+        if "run.json" not in names and names - {_LOCK}:
+            raise UsageError(f"{self.folder} is no run of ours and not empty: choose another folder")
+        handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            with suppress(OSError):  # a file system without locks
+                if not take_lock(handle):
+                    raise UsageError(f"{self.folder}: another process trains there; wait until it is done, or stop it")
+            yield
+        finally:
+            os.close(handle)
+
     def begin(self, settings: Mapping[str, Any]) -> int | None:
         """Makes the folder ready; the step to go on from, or None for a run that has none yet.
 
-        Raises `UsageError` if the folder belongs to a run with other settings, or holds something else.
+        Raises `UsageError` if the folder belongs to a run with other settings.
         """
         about = self.folder / "run.json"
         if about.exists():
@@ -61,10 +82,7 @@ class Checkpoints:
                     f"{self.folder} holds a run with other settings ({name}: {told.get(name)!r}, now "
                     f"{settings.get(name)!r}); go on with those, or choose another folder"
                 )
-        elif self.folder.exists() and any(self.folder.iterdir()):
-            raise UsageError(f"{self.folder} is no run of ours and not empty: choose another folder")
         else:
-            self.folder.mkdir(parents=True, exist_ok=True)
             write_json(about, settings)
         for left in self.folder.glob(_WRITING + "*"):  # by a run that was killed
             shutil.rmtree(left)

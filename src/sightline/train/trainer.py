@@ -132,7 +132,11 @@ class Trainer:
         return max(1, round(epochs * each))
 
     def run(self) -> Outcome:
-        """All steps that are left."""
+        """All steps that are left. Raises `UsageError` where another process trains in the same folder."""
+        with self.checkpoints.held() if self.parallel.is_main else nullcontext():
+            return self._go_on()
+
+    def _go_on(self) -> Outcome:
         start = self._begin()
         step = start
         with self._open_log(start) as self.log, _stopping() as asked:
