@@ -23,9 +23,9 @@ import sightline
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor, scenes
 from sightline.data import captions
 from sightline.evaluate import Result
+from sightline.evaluate.parts import STYLE, grid, table
 from sightline.evaluate.plots import check_installed, groups, lines
 from sightline.evaluate.recall import measure, retrieval
-from sightline.evaluate.report import STYLE, grid, table
 from sightline.files import write_text
 from sightline.page import write_page
 from sightline.train import Recipe, train

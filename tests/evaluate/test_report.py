@@ -15,7 +15,8 @@ from sightline.errors import UsageError
 from sightline.evaluate import Result, compare, diagnosis, plots, side_by_side, temperature
 from sightline.evaluate.dimensions import Pairs, _row
 from sightline.evaluate.figures import in_order, shown
-from sightline.evaluate.report import SHOWN, write_report
+from sightline.evaluate.report import write_report
+from sightline.evaluate.sections import SHOWN
 
 HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
@@ -117,7 +118,6 @@ def test_names_are_shown_and_not_obeyed(results, tmp_path):
         lambda name: plots.groups(name, [name, "b"], {name: [(0.5, (0.4, 0.7)), (0.1, (0.1, 0.1))]}),
         lambda name: plots.reliability_diagram(name, [0, 0.5, 1], [0.3, None], [0.2, None], [4, 0]),
         lambda name: plots.bars(name, name, [name, "b"], [0.5, float("nan")], [(0.4, 0.6), (0, 1)]),
-        lambda name: plots.matrix(name, name, name, [[0, 1], [1, 0]], [name, "b"], ["c", "d"]),
     ],
 )
 def test_plots_are_svg_in_the_pages_colours(drawn):
@@ -170,3 +170,11 @@ def test_figures_for_people(name, value, sign, text):
 
 def test_numbers_are_sorted_by_size():
     assert in_order(["R@10", "R@5", "mean", "R@1"]) == ["R@1", "R@5", "R@10", "mean"]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_result_that_lacks_something_is_named(results, tmp_path, number):
+    for spoiled in (replace(results[number], details={}, samples={}), replace(results[number], details={"rows": 3})):
+        with pytest.raises(UsageError, match=f"the {spoiled.kind} of .* can't be shown"):
+            write_report(tmp_path / "report.html", [replace(spoiled, samples={})])
+    assert list(tmp_path.iterdir()) == []

@@ -114,7 +114,7 @@ def lines(
             few = len(np.asarray(at)) < 16
             axes.plot(at, values, color=colour, label=_plain(name), marker="o" if few else None, markersize=3.5)
         if log_x:
-            _plain_log(axes, "x")
+            _log_x(axes)
         if percent:
             _percent(axes.yaxis)
         if ticks:
@@ -171,7 +171,7 @@ def stairs(
             drawn.axes.stairs(shares, bounds[: last + 1], color=colour, label=_plain(name), linewidth=1.4)
             drawn.axes.stairs(shares, bounds[: last + 1], color=colour, fill=True, alpha=0.16)
         if log_x:
-            _plain_log(drawn.axes, "x")
+            _log_x(drawn.axes)
         if percent_x:
             _percent(drawn.axes.xaxis)
         _percent(drawn.axes.yaxis)
@@ -240,22 +240,6 @@ def bars(
     return drawn.svg
 
 
-def matrix(title: str, x: str, y: str, values: ArrayLike, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> str:
-    """A matrix as an image, light to dark, each row from the top."""
-    with plot(title, x, y) as drawn:
-        axes = drawn.axes
-        drawn.figure.set_figheight(WIDE * 0.8)
-        shown = axes.imshow(np.asarray(values, np.float64), cmap="viridis", aspect="auto", interpolation="nearest")
-        axes.grid(visible=False)
-        if rows:
-            axes.set_yticks(range(len(rows)), [_plain(name[:24]) for name in rows])
-        if columns:
-            axes.set_xticks(range(len(columns)), [_plain(name[:24]) for name in columns], rotation=90)
-        bar = drawn.figure.colorbar(shown, ax=axes)
-        bar.outline.set_visible(False)
-    return drawn.svg
-
-
 def _shortened(attribute: re.Match[str]) -> str:
     """Without the fractions of a pixel's hundredth, which make pages long."""
     return re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
@@ -280,14 +264,13 @@ def _percent(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1, decimals=None, symbol="%"))
 
 
-def _plain_log(axes: Any, which: str) -> None:
+def _log_x(axes: Any) -> None:
     """Powers of ten written as people write numbers."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    getattr(axes, f"set_{which}scale")("log")
-    axis = getattr(axes, f"{which}axis")
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _plain(text: str) -> str:

@@ -1,75 +1,46 @@
 """Results as one HTML page that needs nothing else, neither network nor script: tables, plots, pictures."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
+from sightline.errors import UsageError
 from sightline.evaluate import plots
-from sightline.evaluate.figures import in_order, label, shown
+from sightline.evaluate.figures import label
+from sightline.evaluate.parts import STYLE, figures_table
 from sightline.evaluate.result import Result
+from sightline.evaluate.sections import SHOWN
 from sightline.page import escaped, write_page
 
-WAYS = {"text_to_image": "pictures by texts", "image_to_text": "texts by pictures"}
-
-FOOTER = "Sightline report."
+NAMED = 20  # of what was left out
 
 
 def write_report(file: str | os.PathLike[str], results: Sequence[Result]) -> None:
     """Write the page, whole or not at all. Results of kinds that it has no plots for are shown as tables.
 
-    Raises `UsageError` if it cannot be written, or for lack of matplotlib.
+    Raises `UsageError` if it cannot be written, for a result that lacks what its kind has, and without matplotlib.
     """
     plots.check_installed()
-    title = results[0].kind + ": " + results[0].model if len(results) == 1 else f"{len(results)} results"
+    title = f"{results[0].kind}: {results[0].model}" if len(results) == 1 else f"{len(results)} results"
     heading = "" if len(results) == 1 else f"<h1>{escaped(title)}</h1>\n"
     sections = "".join(_section(number, result, len(results) == 1) for number, result in enumerate(results, 1))
-    write_page(file, title, heading + sections, STYLE, FOOTER)
+    write_page(file, title, heading + sections, STYLE, "Sightline report.")
 
 
 def _section(number: int, result: Result, alone: bool) -> str:
     tag = "h1" if alone else "h2"
     shown_as = SHOWN.get(result.kind)
-    body = shown_as(result) if shown_as else figures_table(result.figures)
+    try:
+        body = shown_as(result) if shown_as else figures_table(result.figures)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"the {result.kind} of {result.model} on {result.data} can't be shown, something in its file is missing or "
+            f"strange ({type(error).__name__}: {error}): evaluate again"
+        ) from error
     return (
         f'<section id="result-{number}"><header><{tag}>{escaped(label(result.kind)).capitalize()}</{tag}>'
         f"<p><b>{escaped(result.model)}</b> on {escaped(result.data)}</p></header>\n"
         f"{body}{_about(result)}</section>\n"
     )
-
-
-def figures_table(figures: Mapping[str, float]) -> str:
-    """Names and values; where names differ in their direction alone, a column for each direction."""
-    rows: dict[str, dict[str, float]] = {}
-    for name in in_order(figures):
-        way = next((way for way in WAYS if way in name), "")
-        rows.setdefault(name.replace(f"{way}_", "", 1) if way else name, {})[way] = figures[name]
-    ways = [way for way in ("", *WAYS) if any(way in row for row in rows.values())]
-    head = "".join(f"<th>{escaped(WAYS.get(way, ''))}</th>" for way in ways)
-    lines = [
-        f"<tr><th>{escaped(label(name))}</th>"
-        + "".join(f"<td>{shown(name, row[way]) if way in row else ''}</td>" for way in ways)
-        + "</tr>"
-        for name, row in rows.items()
-    ]
-    return f'<table class="figures"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>\n'
-
-
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Plain text in, a table out; the first column names the rows."""
-    top = "".join(f"<th>{escaped(cell)}</th>" for cell in head)
-    rows = "".join(
-        f"<tr><th>{escaped(line[0])}</th>" + "".join(f"<td>{escaped(cell)}</td>" for cell in line[1:]) + "</tr>"
-        for line in lines
-    )
-    return f'<table class="figures"><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>\n'
-
-
-def grid(*drawn: str) -> str:
-    """Plots side by side."""
-    return '<div class="plots">' + "".join(f"<figure>{each}</figure>" for each in drawn) + "</div>\n"
 
 
 def _about(result: Result) -> str:
@@ -82,283 +53,9 @@ def _about(result: Result) -> str:
         "command": result.command,
         "date": result.date,
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(result.versions.items())),
-        "skipped": "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:20]) or "none",
+        "skipped": "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:NAMED]) or "none",
     }
-    if len(result.skipped) > 20:
-        facts["skipped"] += f"; and {len(result.skipped) - 20:,} more"
+    if len(result.skipped) > NAMED:
+        facts["skipped"] += f"; and {len(result.skipped) - NAMED:,} more"
     lines = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in facts.items())
     return f"<details><summary>How this was measured</summary><dl>{lines}</dl></details>\n"
-
-
-def _retrieval(result: Result) -> str:
-    ranks = {}
-    for way, name in WAYS.items():
-        of = result.samples[way]
-        ranks[name] = list(chain.from_iterable(of)) if of and isinstance(of[0], Sequence) else of
-    return figures_table(result.figures) + grid(
-        plots.recall_curve("Recall@K", ranks), plots.rank_histogram("Ranks of the right answers", ranks)
-    )
-
-
-def _classes(result: Result) -> str:
-    """Zero-shot classification of pictures or films."""
-    return figures_table(result.figures) + _accuracies(result.details["classes"])
-
-
-def _accuracies(classes: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [
-        [name, f"{of['samples']:,}", *(f"{of[top]:.1%}" for top in ("top-1", "top-5"))] for name, of in classes.items()
-    ]
-    of = [each["top-1"] for each in classes.values()]
-    return (
-        grid(plots.bars("Accuracy of the classes (of many the best and the worst)", "top-1", list(classes), of))
-        + f"<details><summary>All {len(lines):,} classes</summary>"
-        + table(["", "samples", "top-1", "top-5"], lines)
-        + "</details>\n"
-    )
-
-
-def _segmentation(result: Result) -> str:
-    classes = result.details["classes"]
-    bars = plots.bars("Intersection over union of the classes", "IoU", list(classes), list(classes.values()))
-    return figures_table(result.figures) + grid(bars)
-
-
-def _temperature(result: Result) -> str:
-    curves, figures = result.details, result.figures
-    marks = {"its own": figures["scale"], "least loss": figures["best_scale"]}
-
-    def drawn(title: str, y: str, name: str, **how: Any) -> str:
-        series = {WAYS[way]: (curves[way]["scales"], curves[way][name]) for way in WAYS}
-        return plots.lines(title, "scale of the logits", y, series, marks=marks, log_x=True, **how)
-
-    lines = [["scale", *(shown("scale", figures[name]) for name in ("scale", "best_scale"))],
-             ["loss", *(shown("loss", figures[name]) for name in ("loss", "best_scale_loss"))]]  # fmt: skip
-    for way, said in WAYS.items():
-        for name in ("confidence", "calibration_error", "entropy"):
-            values = (figures[f"{before}{way}_{name}"] for before in ("", "best_scale_"))
-            lines.append([f"{label(name)}, {said}", *(shown(name, value) for value in values)])
-        lines.append([f"R@1, {said}", *[shown("R@1", figures[f"{way}_R@1"])] * 2])
-    moved, merged = (shown(name, figures[name]) for name in ("ranks_moved", "ranks_moved_float32"))
-    loss = [figures[name] for name in ("best_scale_loss", "loss")]
-    return (
-        table(["", "its own", "of least loss"], lines)
-        + grid(
-            drawn("Contrastive loss", "nats", "loss", limits=(0.9 * loss[0], 2 * loss[1])),
-            drawn("Expected calibration error", "", "error", percent=True),
-            drawn("Mean confidence", "", "confidence", percent=True),
-            drawn("Mean entropy", "nats", "entropy"),
-        )
-        + f"<p>The ranking is the same at each of {len(curves['text_to_image']['scales'])} scales: {moved} ranks moved "
-        f"with logits in float64, {merged} in float32, where neighbouring logits may round to one number.</p>\n"
-    )
-
-
-def _projection(result: Result) -> str:
-    own, *others = rows = result.details["rows"]
-    names = in_order(name for name in own if "recall" in name or "R@" in name)
-    lines = [[row["way"], str(row["dimension"]), *(shown(name, row[name]) for name in names)] for row in rows]
-    ways = list(dict.fromkeys(row["way"] for row in others))
-    dims = sorted({row["dimension"] for row in others})
-
-    def drawn(name: str) -> str:
-        series = {}
-        for way in ways:
-            of = [row for row in others if row["way"] == way]
-            series[way] = [row["dimension"] for row in of], [row[name] for row in of]
-        levels = {f"own, {own['dimension']}": own[name]}
-        return plots.lines(
-            label(name), "dimension", "", series, levels=levels, log_x=True, percent=True, limits=(0, None), ticks=dims
-        )
-
-    told = f"{result.figures['effective_dimension']:.0f} principal axes hold 99% of the vectors’ squared length."
-    return (
-        f"<p>{told} Heads were trained on {escaped(result.settings['train'])}.</p>\n"
-        + f'<div class="wide">{table(["", "dimension", *map(label, names)], lines)}</div>'
-        + grid(*map(drawn, ("mean_recall", "text_to_image_R@10", "image_to_text_R@10")))
-    )
-
-
-def _side_by_side(result: Result) -> str:
-    body = ""
-    for one in result.details["tables"]:
-        head = ["", one["models"][0], *(part for model in one["models"][1:] for part in (model, "difference", ""))]
-        lines = []
-        for row in one["rows"]:
-            name = row["figure"]
-            line = [label(name), f"{shown(name, row['base'])} ({_between(name, row['base_interval'])})"]
-            for other in row["others"]:
-                line += [
-                    f"{shown(name, other['value'])} ({_between(name, other['value_interval'])})",
-                    f"{shown(name, other['difference'], '+')} ({_between(name, other['interval'], '+')})",
-                    other["verdict"],
-                ]
-            lines.append(line)
-        names = [row["figure"] for row in one["rows"] if "rank" not in row["figure"]]
-        shares = {row["figure"]: row for row in one["rows"]}
-        series = {one["models"][0]: [(shares[name]["base"], shares[name]["base_interval"]) for name in names]}
-        for place, model in enumerate(one["models"][1:]):
-            of = [shares[name]["others"][place] for name in names]
-            # Two models may have one name: a folder whose weights were trained on.
-            name = model if model not in series else f"{model} ({place + 1})"
-            series[name] = [(each["value"], each["value_interval"]) for each in of]
-        body += (
-            f"<h3>{escaped(label(one['kind']))} on {one['samples']:,} samples of {escaped(one['data'])}</h3>\n"
-            f'<div class="wide">{table(head, lines)}</div>'
-        ) + grid(plots.groups(f"{label(one['kind'])} on {one['data']}", [label(name) for name in names], series))
-    return (
-        body + "<p>In brackets 95% intervals. A difference whose interval holds 0 is unclear: it may be chance.</p>\n"
-    )
-
-
-def _compare(result: Result) -> str:
-    rows = result.details["rows"]
-    head = ["", "A", "95%", "B", "95%", "B - A", "95%"]
-    lines = [
-        [
-            label(row["figure"]),
-            *(
-                part
-                for value, interval, sign in (
-                    ("a", "a_interval", ""),
-                    ("b", "b_interval", ""),
-                    ("difference", "interval", "+"),
-                )
-                for part in (shown(row["figure"], row[value], sign), _between(row["figure"], row[interval], sign))
-            ),
-        ]
-        for row in rows
-    ]
-    return table(head, lines)
-
-
-def _between(name: str, ends: Sequence[float], sign: str = "") -> str:
-    return " to ".join(shown(name, end, sign) for end in ends)
-
-
-def _diagnosis(result: Result) -> str:
-    details = result.details
-    return figures_table(result.figures) + _calibration(details) + _mistakes(details) + _similarities(details)
-
-
-def _confusions(result: Result) -> str:
-    details = result.details
-    items = "".join(
-        f"<li><p><b>{escaped(one['right'])}</b> taken for <b>{escaped(one['found'])}</b>: {one['count']:,} "
-        f"({one['share']:.0%} of the class), confidence {one['confidence']:.1%}</p>"
-        f'<div class="row">{"".join(_picture(details, key) for key in one["keys"])}</div></li>\n'
-        for one in details["pairs"]
-    )
-    body = f'<h3>What is confused most often</h3><ol class="confusions">{items}</ol>\n' if items else ""
-    return figures_table(result.figures) + _calibration(details) + body + _accuracies(details["classes"])
-
-
-def _calibration(details: Mapping[str, Any]) -> str:
-    bins, bars = details["reliability"], details["histogram"]
-    counts = {name: bars[name] for name in ("right", "wrong") if any(bars[name])}
-    return grid(
-        plots.reliability_diagram("Reliability", bins["edges"], bins["confidence"], bins["accuracy"], bins["counts"]),
-        plots.stairs("Confidence of right and of wrong answers", "confidence", counts, bars["edges"], percent_x=True),
-    )
-
-
-def _picture(details: Mapping[str, Any], key: str) -> str:
-    source = details["pictures"].get(key)
-    return f'<img src="{escaped(source)}" alt="{escaped(key)}">' if source else f"<code>{escaped(key)}</code>"
-
-
-def _mistakes(details: Mapping[str, Any]) -> str:
-    cards = "".join(
-        f'<li><p>“{escaped(one["text"])}”</p><div class="pair">'
-        f"<figure>{_picture(details, one['found'])}<figcaption>found, {one['confidence']:.1%}</figcaption></figure>"
-        f"<figure>{_picture(details, one['right'])}<figcaption>right, {one['of_right']:.1%}</figcaption></figure>"
-        "</div></li>\n"
-        for one in details["confusions"]
-    )
-    return f'<h3>The wrong answers that it is surest of</h3><ol class="confusions">{cards}</ol>\n' if cards else ""
-
-
-def _similarities(details: Mapping[str, Any]) -> str:
-    """A table of cosines with the pictures as its head: rows are texts, their own picture on the diagonal."""
-    matrix = details["matrix"]
-    values = np.asarray(matrix["cosines"])
-    low, high = float(values.min()), float(values.max())
-    head = "".join(
-        f'<th><img src="{escaped(details["pictures"].get(key, ""))}" alt="{escaped(key)}"></th>'
-        for key in matrix["keys"]
-    )
-    rows = ""
-    for i, (text, row) in enumerate(zip(matrix["texts"], values, strict=True)):
-        cells = "".join(
-            f'<td{" class=own" if i == j else ""} style="--share:{(value - low) / max(high - low, 1e-9):.3f}">'
-            f"{value:.2f}</td>"
-            for j, value in enumerate(row)
-        )
-        rows += f"<tr><th>{escaped(text)}</th>{cells}</tr>\n"
-    return (
-        "<h3>Similarities</h3><p>Cosines of some texts (rows) and pictures (columns); a text’s own picture is framed."
-        f'</p><div class="wide"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>\n"
-    )
-
-
-SHOWN: dict[str, Callable[[Result], str]] = {
-    "retrieval": _retrieval,
-    "zeroshot": _classes,
-    "video": _classes,
-    "segmentation": _segmentation,
-    "temperature": _temperature,
-    "projection": _projection,
-    "diagnosis": _diagnosis,
-    "confusions": _confusions,
-    "compare": _compare,
-    "side by side": _side_by_side,
-}
-
-STYLE = """
-:root { --line: #dcd8d0; --series-0: #2f6db5; --series-1: #c2571a; --series-2: #3f8f4f; --series-3: #8a4fa8;
-  --series-4: #a8791a; --series-5: #b0355e; }
-@media (prefers-color-scheme: dark) {
-  :root { --line: #34322f; --series-0: #6ea8ea; --series-1: #f0955c; --series-2: #79c487; --series-3: #c493de;
-    --series-4: #d9b25a; --series-5: #ec7fa2; }
-}
-main { max-width: 76rem; }
-section + section { margin-top: 3.5rem; padding-top: 2rem; border-top: 1px solid var(--line); }
-h1 + section { margin-top: 2rem; }
-header p, .soft { margin: .3rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
-header b { color: var(--ink); font-weight: 600; }
-h3 { margin: 2rem 0 .5rem; font-size: 1.1rem; font-weight: 600; }
-.figures { border-collapse: collapse; margin: 1.25rem 0; font-variant-numeric: tabular-nums; }
-.figures th { font-weight: 400; text-align: left; padding: .2rem 1.5rem .2rem 0; }
-.figures thead th { color: var(--soft); font-size: .85rem; text-align: right; padding-right: 0; padding-left: 1.5rem; }
-.figures thead th:first-child { text-align: left; padding-left: 0; }
-.figures tbody th { white-space: nowrap; }
-.figures td { text-align: right; padding: .2rem 0 .2rem 1.5rem; }
-.figures tbody tr { border-top: 1px solid var(--line); }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem;
-  margin: 1.25rem 0; }
-.plots figure, .pair figure { margin: 0; max-width: 44rem; }
-.plots svg { width: 100%; height: auto; font-family: inherit; }
-svg * { stroke-linejoin: round; }
-.confusions { list-style: none; margin: 0; padding: 0; display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
-.confusions li { break-inside: avoid; display: flex; flex-direction: column; justify-content: space-between; }
-.confusions p { margin: 0 0 .4rem; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; }
-.row { display: grid; grid-template-columns: repeat(4, 1fr); gap: .4rem; }
-.pair img, .row img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
-figcaption { font-size: .8rem; color: var(--soft); margin-top: .2rem; }
-.wide { overflow-x: auto; }
-.matrix { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
-.matrix th { font-weight: 400; text-align: left; padding: .2rem .8rem .2rem 0; min-width: 14rem; max-width: 24rem; }
-.matrix thead th { min-width: 0; padding: .1rem; }
-.matrix img { display: block; width: 4rem; height: 4rem; object-fit: cover; border-radius: 4px; }
-.matrix td { text-align: center; padding: .35rem; border: 2px solid var(--paper); print-color-adjust: exact;
-  background: color-mix(in srgb, var(--series-0) calc(var(--share) * 70%), transparent); }
-.matrix td.own { outline: 2px solid var(--mark); outline-offset: -2px; }
-details { margin-top: 1.5rem; color: var(--soft); font-size: .85rem; }
-summary { cursor: pointer; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0 0; }
-dd { margin: 0; overflow-wrap: anywhere; }
-@media print { section { break-before: auto; } .plots figure { break-inside: avoid; } footer { display: none; } }
-"""

@@ -134,8 +134,3 @@ def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
 
         write_report(html, [result])
         typer.echo(f"report: {one_line(str(html))}", err=True)
-
-
-def between(name: str, ends: Sequence[float], sign: str = "") -> str:
-    """An interval of a figure, for people."""
-    return " to ".join(shown(name, end, sign) for end in ends)

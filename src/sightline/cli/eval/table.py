@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.common import HtmlFile, JsonFile, between, check_files, write_files, write_table
+from sightline.cli.eval.common import HtmlFile, JsonFile, check_files, write_files, write_table
 from sightline.cli.output import one_line
 from sightline.evaluate.figures import label, shown
+from sightline.evaluate.parts import between
 
 
 def command(
