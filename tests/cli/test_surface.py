@@ -14,12 +14,17 @@ SURFACE = {
     "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
+    "train": [
+        "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--pictures", "--steps", "--epochs",
+        "--batch", "--micro-batch", "--rate", "--warm-up", "--every", "--precision", "--freeze", "--lora", "--average",
+        "--evaluate", "--seed",
+    ],
     "eval": [],
     "info": ["--index"],
     "fsck": ["--repair", "--index"],
     "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],
-}
+}  # fmt: skip
 EVALUATIONS = {
     "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
     "zeroshot": [
