@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from sightline.models.pairs import Met
 from sightline.nn.loss import contrastive_loss
@@ -59,3 +60,11 @@ def test_shares_add_up(smoothing):
     first = share(x[:1], x[:, :2].t(), owner[:2], 0, 0, smoothing)
     second = share(x[1:], x[:, 2:].t(), owner[2:] - 1, 1, 2, smoothing)
     torch.testing.assert_close(first + second, whole, rtol=1e-12, atol=0)
+
+
+def test_a_picture_without_a_text_asks_for_none_smoothed_or_not():
+    logits = torch.randn(3, 2, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    met = Met(logits, torch.empty(3, 0), torch.empty(2, 0))
+    contrastive(met, torch.tensor([0, 1]), 0.1).backward()
+    smooth, forth = logits.grad[2].clone(), F.cross_entropy(logits.t(), torch.tensor([0, 1]), label_smoothing=0.1)
+    assert torch.allclose(smooth, torch.autograd.grad(forth / 2, logits)[0][2])

@@ -1,8 +1,11 @@
 import json
 import os
+import resource
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing import get_context
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,8 +13,9 @@ import torch
 
 import sightline
 from sightline import CLIPModel
-from sightline.errors import CheckpointError, SightlineError, UsageError
+from sightline.errors import CheckpointError, DataError, SightlineError, UsageError
 from sightline.train import Recipe, open_recipe, train
+from sightline.train.objective import Contrastive
 from train.runs import Numbers, model, recipe, trained
 
 
@@ -145,6 +149,88 @@ def test_what_a_kill_left_half_written_goes(tmp_path, undisturbed):
     assert not (tmp_path / "run/.writing-00000099").exists()
 
 
+class Killed(BaseException):
+    """As good as a kill for what does not catch it."""
+
+
+def test_killed_before_any_name_is_given_the_run_goes_on(tmp_path, monkeypatch):
+    one = recipe(steps=1, every=1, evaluate=lambda folder: {"good": 1.0})
+    train(one, tmp_path / "whole")
+    weights = CLIPModel.from_pretrained(tmp_path / "whole/last").state_dict()
+
+    def watched(what, run):
+        def give(path, name):
+            nonlocal left
+            left -= run in (path.parent, Path(name).parent)
+            if left < 0:
+                raise Killed
+            return what(path, name)
+
+        return give
+
+    for at in range(100):
+        run, left = tmp_path / str(at), at
+        run.mkdir()
+        (run / ".run.json.x").touch()  # which a kill leaves, and an exception does not
+        with monkeypatch.context() as patch, suppress(Killed):
+            for name in ("rename", "replace", "symlink_to"):
+                patch.setattr(Path, name, watched(getattr(Path, name), run))
+            train(one, run)
+            break
+        train(one, run)
+        assert [(run / name).resolve(strict=True).name for name in ("last", "best")] == ["step-00000001"] * 2
+        assert not list(run.glob(".writing-*"))
+        assert same(CLIPModel.from_pretrained(run / "last").state_dict(), weights)
+    assert 7 < at < 99
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    train(recipe(steps=14), tmp_path / "whole")
+    size = (tmp_path / "whole/last/training/state.safetensors").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Fills(Numbers):
+        def at(self, step):
+            if step == 10:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, before[1]))
+            return super().at(step)
+
+    Fills.__qualname__ = "Numbers"
+    try:
+        with pytest.raises(CheckpointError, match=r"step-00000014: cannot be written .*make room"):
+            train(recipe(steps=14, data=Fills), tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(path.name for path in (tmp_path / "run").glob("*0*")) == ["step-00000007"]
+    train(recipe(steps=14), tmp_path / "run")
+    weights = (CLIPModel.from_pretrained(tmp_path / name / "last").state_dict() for name in ("whole", "run"))
+    assert same(*weights)
+
+
+def test_data_that_end_early(tmp_path):
+    class Ends(Numbers):
+        def stream(self, start, stop):
+            return super().stream(start, 9)
+
+    with pytest.raises(DataError, match="the data ended after step 9 of 40"):
+        train(recipe(data=Ends), tmp_path / "run")
+
+
+def test_a_gradient_that_is_no_number_does_not_reach_the_weights(tmp_path):
+    def infinite(met, batch):
+        return (met.logits_per_image * 0).abs().sum().sqrt() + 1  # whose derivative at 0 is infinite
+
+    with pytest.raises(SightlineError, match="step 1: the gradient's norm is nan"):
+        train(recipe(objective=infinite, every=1), tmp_path / "run")
+    assert not list((tmp_path / "run").glob("step-*"))
+
+
+def test_an_objective_with_other_numbers_is_another_setting(tmp_path):
+    train(recipe(steps=2, objective=Contrastive(0.1)), tmp_path / "run")
+    with pytest.raises(UsageError, match=r"objective: 'Contrastive\(label_smoothing=0.1\)'"):
+        train(recipe(steps=2, objective=Contrastive(0.2)), tmp_path / "run")
+
+
 def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
     class Bad(Numbers):
         def at(self, step):
@@ -169,6 +255,7 @@ def test_no_memory_says_what_to_change(tmp_path):
 def test_fixed_and_held_scales(tmp_path):
     fixed = trained(tmp_path / "fixed", scale="fixed", steps=5)
     assert fixed["logit_scale"] == model()[0].logit_scale
+    assert same(trained(tmp_path / "fixed-below", scale="fixed", max_scale=2.0, steps=5), fixed)
     held = trained(tmp_path / "held", max_scale=14.0, rate=0.1, steps=5)
     assert held["logit_scale"].exp() <= 14.0 * (1 + 1e-6)
 

@@ -56,7 +56,8 @@ class Checkpoints:
         Raises `UsageError` if another process does, or if the folder holds something else.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        names = {path.name for path in self.folder.iterdir()}
+        # But for what a kill leaves of a run's first file.
+        names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".run.json.")}
         if "run.json" not in names and names - {_LOCK}:
             raise UsageError(f"{self.folder} is no run of ours and not empty: choose another folder")
         handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -68,8 +69,8 @@ class Checkpoints:
         finally:
             os.close(handle)
 
-    def begin(self, settings: Mapping[str, Any]) -> int | None:
-        """Makes the folder ready; the step to go on from, or None for a run that has none yet.
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Makes the folder ready, and puts in order what a kill left of it.
 
         Raises `UsageError` if the folder belongs to a run with other settings.
         """
@@ -84,10 +85,10 @@ class Checkpoints:
                 )
         else:
             write_json(about, settings)
-        for left in self.folder.glob(_WRITING + "*"):  # by a run that was killed
-            shutil.rmtree(left)
-        steps = self.steps()
-        return steps[-1] if steps else None
+        for left in self.folder.glob(_WRITING + "*"):
+            left.unlink() if left.is_symlink() else shutil.rmtree(left)
+        if steps := self.steps():
+            self._link("last", self.path(steps[-1]))
 
     def save(
         self,
@@ -98,17 +99,26 @@ class Checkpoints:
         state: Mapping[str, Tensor],
         told: Mapping[str, Any],
     ) -> Path:
-        """Writes the checkpoint of a step, whole or not at all, and makes it the last."""
+        """Writes the checkpoint of a step, whole or not at all, and makes it the last.
+
+        Raises `CheckpointError` where the disk is full, say.
+        """
         path, writing = self.path(step), self.folder / f"{_WRITING}{step:08}"
-        model.save_pretrained(writing)
-        processor.save_pretrained(writing)
-        write_text(writing / "README.md", card)
-        training = writing / "training"
-        training.mkdir()
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
-        write_json(training / "state.json", {"step": step, **told})
-        for file in (*writing.rglob("*"), writing):
-            _to_disk(file)
+        try:
+            model.save_pretrained(writing)
+            processor.save_pretrained(writing)
+            write_text(writing / "README.md", card)
+            training = writing / "training"
+            training.mkdir()
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
+            write_json(training / "state.json", {"step": step, **told})
+            for file in (*writing.rglob("*"), writing):
+                _to_disk(file)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(writing, ignore_errors=True)
+            raise CheckpointError(
+                f"{path}: cannot be written ({error}); make room, and the same command goes on from the last checkpoint"
+            ) from error
         if path.exists():  # a step that is run again
             shutil.rmtree(path)
         writing.rename(path)
@@ -127,7 +137,8 @@ class Checkpoints:
             return load_file(training / "state.safetensors"), read_json(training / "state.json")
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
-                f"{training}: cannot be read ({error}); delete {self.path(step)} to go on from the one before"
+                f"{training}: cannot be read ({error}); delete {self.path(step)} to go on from the one before, or "
+                "from the beginning"
             ) from error
 
     def results(self) -> dict[int, dict[str, float]]:
@@ -138,12 +149,13 @@ class Checkpoints:
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         """Keeps an evaluation's figures; of the first one the highest, and of equals the first, makes the best."""
         results = self.results() | {step: dict(figures)}
-        write_json(self.folder / "results.json", {f"{key:08}": value for key, value in sorted(results.items())})
         first = next(iter(figures), None)
         if first is not None:
             best = max(sorted(results), key=lambda key: results[key].get(first, float("-inf")))
             if best == step:
                 self._link("best", self.path(step))
+        # Last: what has its figures is not evaluated again after a kill.
+        write_json(self.folder / "results.json", {f"{key:08}": value for key, value in sorted(results.items())})
 
     def tidy(self) -> None:
         """Deletes all checkpoints but the last and the best."""

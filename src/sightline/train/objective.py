@@ -51,9 +51,9 @@ def share(
     of all B and T stand before the first of them.
     """
     forth = F.cross_entropy(texts, owner + picture, label_smoothing=label_smoothing, reduction="sum") / len(pictures.T)
-    chances = pictures.log_softmax(-1)
+    chances, counts = pictures.log_softmax(-1), torch.bincount(owner, minlength=len(pictures))
     columns = torch.arange(text, text + len(owner), device=owner.device)
-    right = (chances[owner, columns] / torch.bincount(owner)[owner]).sum()
-    any_text = chances.mean(-1).sum() if label_smoothing else 0.0
+    right = (chances[owner, columns] / counts[owner]).sum()
+    any_text = (chances.mean(-1) * (counts > 0)).sum() if label_smoothing else 0.0
     back = -((1 - label_smoothing) * right + label_smoothing * any_text) / len(texts.T)
     return (forth + back) / 2

@@ -64,9 +64,9 @@ class Parallel:
         """The model with all its weights in this process, to be saved. All call it, the main process saves."""
         return model
 
-    def clip(self, model: PairModel, most: float) -> None:
-        """Scales the gradients down where their norm, of all of them together, is larger than `most`."""
-        nn.utils.clip_grad_norm_(model.parameters(), most)
+    def clip(self, model: PairModel, most: float) -> float:
+        """Scales the gradients down where their norm, of all of them together, is larger than `most`. The norm."""
+        return nn.utils.clip_grad_norm_(model.parameters(), most).item()
 
     def run(self, work: Callable[[], T]) -> T:
         """`work()`, which uses the model."""
@@ -178,7 +178,7 @@ class Sharded(Processes):
         self._bare.load_state_dict(state, strict=True, assign=True)
         return self._bare
 
-    def clip(self, model: PairModel, most: float) -> None:
+    def clip(self, model: PairModel, most: float) -> float:
         trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
         # Those that are shared and those that are not are not computed together, but have one norm.
         kinds = [[p for p in trained if isinstance(p.grad, DTensor) == shared] for shared in (True, False)]
@@ -186,6 +186,7 @@ class Sharded(Processes):
         norm = torch.linalg.vector_norm(torch.stack(norms))
         for kind in kinds:
             nn.utils.clip_grads_with_norm_(kind, most, norm)
+        return float(norm)
 
     def run(self, work: Callable[[], T]) -> T:
         return self._work(work)  # type: ignore[no-any-return, operator]

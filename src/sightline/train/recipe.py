@@ -188,6 +188,8 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
 
 
 def _plain(value: Any) -> Any:
+    if callable(value) and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return repr(value)  # with what it was made of
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
     if isinstance(value, Lora):

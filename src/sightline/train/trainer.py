@@ -17,7 +17,7 @@ import torch
 
 from sightline.data import captions
 from sightline.encoder.hardware import pick_dtype
-from sightline.errors import SightlineError, UsageError
+from sightline.errors import DataError, SightlineError, UsageError
 from sightline.models.pairs import PairModel
 from sightline.nn.transformer import Block
 from sightline.train.batch import Batch, Data
@@ -154,6 +154,9 @@ class Trainer:
                     self._save(step)
                 if stop:
                     break
+            else:
+                if step < self.steps:
+                    raise DataError(f"the data ended after step {step} of {self.steps}; `stream` is to give them all")
             self._tell_unreadable()
         return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step), self.parallel.is_main)
 
@@ -164,7 +167,8 @@ class Trainer:
             self.log.say(f"could not be read, {len(unreadable):,} in all: {some}")
 
     def step(self, number: int, batch: Batch) -> dict[str, float]:
-        """One step, numbered from 0: gradient, clipping, AdamW. Raises `SightlineError` for a loss that is none."""
+        """One step, numbered from 0: gradient, clipping, AdamW. Raises `SightlineError` for a loss or a gradient that
+        is none."""
         recipe, now = self.recipe, rate(number, self.steps, self.recipe)
         # Processes differ in what they drop, and no step repeats another's choices.
         torch.manual_seed((recipe.seed * (1 << 32) + number) * self.parallel.world + self.parallel.rank)
@@ -179,17 +183,18 @@ class Trainer:
             parallel=self.parallel,
         )
         loss = done.loss.item()
-        if not math.isfinite(loss):
-            raise SightlineError(
-                f"step {number + 1}: the loss is {loss}; lower the rate (now {now:g}), lengthen the warm-up, or try "
-                'precision="float32". The last checkpoint is whole'
-            )
+        norm = 0.0 if recipe.clip is None else self.parallel.clip(self.model, recipe.clip)
+        for name, value in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                raise SightlineError(
+                    f"step {number + 1}: the {name} is {value}; lower the rate (now {now:g}), lengthen the warm-up, or "
+                    'try precision="float32". The last checkpoint is whole'
+                )
         for group in self.optimiser.param_groups:
             group["lr"] = now * group["share"]
-        if recipe.clip is not None:
-            self.parallel.clip(self.model, recipe.clip)
         self.optimiser.step()
-        self.model.hold_scale(recipe.max_scale)
+        if recipe.scale == "learned":
+            self.model.hold_scale(recipe.max_scale)
         if self.average is not None:
             self.average.update(self.model, number + 1)
         skipped = sum(count for (count,) in self.parallel.counts(batch.skipped))
