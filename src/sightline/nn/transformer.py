@@ -71,10 +71,22 @@ class Mlp(nn.Module):
         if type(self.fc1) is not nn.Linear or type(self.fc2) is not nn.Linear:  # an adapter's, say, or quantised
             return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
         given = [x.flatten(0, -2), self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias]
-        if torch.is_autocast_enabled(x.device.type):
-            given = [one.to(torch.get_autocast_dtype(x.device.type)) for one in given]
-        y: Tensor = _Feed.apply(*given, self.act)  # type: ignore[no-untyped-call]
+        if not torch.is_grad_enabled():
+            y = _feed(self.act, *given)[-1]
+        else:
+            if torch.is_autocast_enabled(x.device.type):
+                given = [one.to(torch.get_autocast_dtype(x.device.type)) for one in given]
+            y = _Feed.apply(*given, self.act)  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], self.fc2.out_features)
+
+
+def _feed(
+    act: Activation, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Before the activation, after it, and the outcome. The products do the slope for nothing."""
+    before = torch.addmm(bias1, x, weight1.T, beta=act.slope, alpha=act.slope)
+    hidden = act.f(before)
+    return before, hidden, torch.addmm(bias2, hidden, weight2.T, alpha=1 / act.slope)
 
 
 class _Feed(torch.autograd.Function):
@@ -87,11 +99,10 @@ class _Feed(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, act: Activation
     ) -> Tensor:
-        before = torch.addmm(bias1, x, weight1.T, beta=act.slope, alpha=act.slope)
-        hidden = act.f(before)
+        before, hidden, y = _feed(act, x, weight1, bias1, weight2, bias2)
         ctx.act = act
         ctx.save_for_backward(x, weight1, weight2, before, hidden)
-        return torch.addmm(bias2, hidden, weight2.T, alpha=1 / act.slope)
+        return y
 
     @staticmethod
     @once_differentiable
@@ -101,7 +112,8 @@ class _Feed(torch.autograd.Function):
         inner = ctx.act.back(gradient @ weight2, before)
         of_x, *of_weights = ctx.needs_input_grad
         # In half precision a product with what lies transposed takes up to twice as long on a processor.
-        turned = gradient.T.contiguous() if gradient.dtype.itemsize < 4 else gradient.T
+        half = gradient.is_cpu and gradient.dtype.itemsize < 4
+        turned = gradient.T.contiguous() if half else gradient.T
         return (
             inner @ weight1 if of_x else None,
             inner.T @ x if of_weights[0] else None,
