@@ -26,11 +26,11 @@ from sightline.train import Recipe
 
 SHARDS = "../shared/data/flickr8k/train-{0000..0005}.tar"
 PAIRS = 301_824
-BATCH = 64
-SIZE, PATCH, WIDTH = 112, 16, 256  # of photos and patches in pixels, of both towers
+BATCH = 128
+SIZE, PATCH, WIDTH = 112, 14, 256  # of photos and patches in pixels, of both towers
 TOKENS, WORDS = 64, 2_560  # of a text; learned for the vocabulary
 PATCHES_KEPT = 0.5
-WORDS_LEFT_OUT = 0.1
+WORDS_LEFT_OUT = 0.2
 UNITS_LEFT_OUT = 0.1
 BLOCKS_LEFT_OUT = 0.1  # of the vision tower's last one, less of those before it
 
@@ -169,7 +169,7 @@ def some_patches(module: nn.Module, _: object, tokens: Tensor) -> Tensor | None:
 
 
 def some_words(module: nn.Module, given: tuple[Tensor], tokens: Tensor) -> Tensor | None:
-    """A tenth of the words without meaning. Start and end, the last two tokens of the vocabulary, stay."""
+    """Some words without meaning. Start and end, the last two tokens of the vocabulary, stay."""
     if not module.training:
         return None
     (ids,) = given
@@ -201,10 +201,11 @@ recipe = Recipe(
     batch=BATCH,
     crop=(0.35, 1.0),
     flip=True,
-    rate=4e-4,
-    warm_up=300,
-    decay=0.2,
-    average=0.998,
+    colour=0.2,
+    rate=5e-4,
+    decay=1.0,
+    label_smoothing=0.1,
+    average=0.997,
     every=PAIRS // BATCH // 4,
     seed=7,
 )
