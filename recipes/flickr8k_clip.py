@@ -162,10 +162,11 @@ def some_patches(module: nn.Module, _: object, tokens: Tensor) -> Tensor | None:
     if not module.training:
         return None
     count, length, width = tokens.shape
-    chosen = 1 + torch.rand(count, length - 1).argsort(1)[:, : round(PATCHES_KEPT * (length - 1))]
-    chosen = torch.cat([torch.zeros(count, 1, dtype=torch.long), chosen], 1)
+    chosen = 1 + torch.rand(count, length - 1, device=tokens.device).argsort(1)[:, : round(PATCHES_KEPT * (length - 1))]
+    chosen = torch.cat([torch.zeros_like(chosen[:, :1]), chosen], 1)
+    kind = tokens.device.type
     kept = tokens.gather(1, chosen[..., None].expand(-1, -1, width))
-    return kept.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else kept
+    return kept.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else kept
 
 
 def some_words(module: nn.Module, given: tuple[Tensor], tokens: Tensor) -> Tensor | None:
@@ -173,7 +174,7 @@ def some_words(module: nn.Module, given: tuple[Tensor], tokens: Tensor) -> Tenso
     if not module.training:
         return None
     (ids,) = given
-    kept = (torch.rand(ids.shape) >= WORDS_LEFT_OUT) | (ids >= module.num_embeddings - 2)
+    kept = (torch.rand(ids.shape, device=ids.device) >= WORDS_LEFT_OUT) | (ids >= module.num_embeddings - 2)
     return tokens * kept[..., None]
 
 
@@ -190,7 +191,7 @@ class Sometimes:
     def __call__(self, module: nn.Module, _: object, added: Tensor) -> Tensor | None:
         if not module.training:
             return None
-        kept = torch.rand(len(added), *[1] * (added.ndim - 1)) >= self.left_out
+        kept = torch.rand(len(added), *[1] * (added.ndim - 1), device=added.device) >= self.left_out
         return added * kept / (1 - self.left_out)
 
 

@@ -17,7 +17,7 @@ SURFACE = {
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--pictures", "--steps", "--epochs",
         "--batch", "--micro-batch", "--rate", "--warm-up", "--every", "--precision", "--freeze", "--lora", "--average",
-        "--evaluate", "--seed",
+        "--evaluate", "--evaluate-split", "--seed",
     ],
     "eval": [],
     "info": ["--index"],

@@ -121,7 +121,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.csv", b"thing,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has thing, caption\)"),
         ("t.csv", b"file,licence\na,b\n", "no column of captions"),
         ("t.csv", b"", "empty"),
-        ("t.csv", b"file,caption\n", "no column|not one picture"),
+        ("t.csv", b"file,caption\n", "no rows below"),
         ("t.csv", b'file,caption\na,"b\n', "no CSV"),
         ("t.csv", b"file,caption\na,\xff\n", "not in UTF-8"),
         ("t.csv", b"file,caption\na,\0\n", "no CSV|not one picture"),

@@ -35,7 +35,7 @@ def test_what_was_gained_and_what_was_forgotten():
     photos, drawn = found.details["tables"]
     assert (photos["data"], photos["models"], photos["samples"]) == ("photos", ["before", "after"], 400)
     assert drawn["models"] == ["before", "after", "other"]
-    for table, verdicts in ((photos, ["worse"]), (drawn, ["better", "unclear"])):
+    for table, verdicts in ((photos, ["worse"]), (drawn, ["better", "same"])):
         for row in table["rows"]:
             assert [other["verdict"] for other in row["others"]] == verdicts, row["figure"]
     (row,) = (row for row in drawn["rows"] if row["figure"] == "text_to_image_R@1")

@@ -305,7 +305,7 @@ def test_recipe_files(tmp_path):
     assert isinstance(made, Recipe)
     assert (made.steps, made.seed) == (7, 4)
     file.write_text("x = 1\n")
-    with pytest.raises(UsageError, match="no `recipe = Recipe"):
+    with pytest.raises(UsageError, match=r"it is to say `recipe = Recipe.*but there is none"):
         open_recipe(file)
     with pytest.raises(UsageError, match="no such recipe"):
         open_recipe(tmp_path / "none.py")

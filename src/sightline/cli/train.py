@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sightline.cli.output import one_line
 from sightline.errors import UsageError
+
+if TYPE_CHECKING:
+    from sightline.data import Captions
 
 
 def command(
@@ -87,6 +90,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    evaluate_split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of these, where they name splits.", show_default=False)
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random.", show_default=False)] = None,
 ) -> None:
     """Train a model on captioned pictures or films, or go on with a run that was stopped or killed.
@@ -109,7 +115,7 @@ def command(
         "warm_up": warm_up, "every": every,
         "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
         "lora": None if lora is None else Lora(rank=lora),
-        "evaluate": None if evaluate is None else Recalled(evaluate),
+        "evaluate": None if evaluate is None else Recalled(evaluate, evaluate_split, pictures),
     }  # fmt: skip
     told = {name: value for name, value in given.items() if value is not None}
     if "steps" in told or "epochs" in told:
@@ -139,10 +145,20 @@ class Recalled:
     """A checkpoint's recall on captions: what training is told of evaluation."""
 
     source: list[str]
+    split: str | None = None
+    pictures: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._captions()  # what is wrong with them is said before the first step
 
     def __call__(self, folder: Path) -> Mapping[str, float]:
-        from sightline.data import captions
         from sightline.encoder import load
-        from sightline.evaluate.recall import retrieval
+        from sightline.evaluate import retrieval
 
-        return retrieval(load(folder), captions(self.source)).figures
+        return retrieval(load(folder), self._captions()).figures
+
+    def _captions(self) -> "Captions":
+        from sightline.data import captions
+
+        shards = all(str(source).endswith(".tar") for source in self.source)
+        return captions(self.source, split=self.split, pictures=None if shards else self.pictures)

@@ -26,8 +26,10 @@ class Pictures:
         self.place = name_of(place)
         self._taken: set[Path | Member] = set()
         self._shards: dict[str, Member | None] | None = None
+        self._where = f"not in {self.place} (say where: pictures=, --pictures)"
         if len(paths) == 1 and paths[0].is_dir():
             self._folder = Path(os.path.abspath(paths[0]))  # noqa: PTH100 (links stay what they are)
+            self._where = f"not in {self._folder} (say where: pictures=, --pictures)"
         elif paths and all(path.suffix == ".tar" for path in paths):
             self._shards = _by_name(paths)
         elif any(not path.exists() for path in paths):
@@ -48,7 +50,7 @@ class Pictures:
                 return None
             found = next((Path(path) for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 (never raises)
         if found is None:
-            left_out.add(f"not in {self.place} (say where: pictures=, --pictures)", name)
+            left_out.add(self._where, name)
         elif found in self._taken:
             left_out.add("whose file has another name before", name)
             return None

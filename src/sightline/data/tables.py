@@ -63,7 +63,7 @@ def read_table(path: Path, left_out: LeftOut) -> list[Row]:
         except csv.Error as error:
             raise DataError(f"{path}: no table ({error})") from error
     if not rows:
-        raise DataError(f"{path}: empty")
+        raise DataError(f"{path}: empty; a first line names the columns, such as file,caption")
     header = [name.strip() for name in rows[0]]
     table: list[Row] = []
     for number, row in enumerate(rows[1:], 2):
@@ -71,6 +71,8 @@ def read_table(path: Path, left_out: LeftOut) -> list[Row]:
             table.append(dict(zip(header, row, strict=True)))
         elif row:
             left_out.add("with more or fewer columns than the first line", f"row {number}")
+    if not table and not left_out:
+        raise DataError(f"{path}: only a line of names ({', '.join(header)}), and no rows below it")
     return table
 
 

@@ -14,7 +14,7 @@ def label(name: str) -> str:
 def shown(name: str, value: float, sign: str = "") -> str:
     """A figure for people: shares in percent, ranks and numbers as they are."""
     if name.endswith("rank"):
-        return f"{value:{sign},.1f}"
+        return f"{round(value, 1) + 0.0:{sign},.1f}"  # no "-0.0"
     if name.endswith(_PLAIN):
         return f"{value:{sign},.4g}"
     return f"{100 * value:{sign}.2f}%"

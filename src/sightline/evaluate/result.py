@@ -30,7 +30,8 @@ class Skipped:
 
 def _command() -> str:
     """The command line, the program without its folder."""
-    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH119 (which takes any name)
+    program = os.path.basename(sys.argv[0])  # noqa: PTH119 (which takes any name)
+    return shlex.join(["sightline" if program == "__main__.py" else program, *sys.argv[1:]])
 
 
 def _now() -> str:

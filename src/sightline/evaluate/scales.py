@@ -43,7 +43,7 @@ def temperature(
         "best_scale_loss": least,
     }
     for way, each in curves.items():
-        figures[f"{way}_R@1"] = each.accuracy
+        figures[f"{way}_accuracy"] = each.accuracy
         for place, name in ((at, way), (at_best, f"best_scale_{way}")):
             figures[f"{name}_confidence"] = float(each.confidence[place])
             figures[f"{name}_calibration_error"] = float(each.error[place])

@@ -61,7 +61,7 @@ def _temperature(result: Result) -> str:
         for name in ("confidence", "calibration_error", "entropy"):
             values = (figures[f"{before}{way}_{name}"] for before in ("", "best_scale_"))
             lines.append([f"{label(name)}, {said}", *(shown(name, value) for value in values)])
-        lines.append([f"R@1, {said}", *[shown("R@1", figures[f"{way}_R@1"])] * 2])
+        lines.append([f"accuracy, {said}", *[shown("accuracy", figures[f"{way}_accuracy"])] * 2])
     moved, merged = (shown(name, figures[name]) for name in ("ranks_moved", "ranks_moved_float32"))
     loss = [figures[name] for name in ("best_scale_loss", "loss")]
     return (

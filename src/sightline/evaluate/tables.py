@@ -11,8 +11,8 @@ from sightline.evaluate.result import Result
 def side_by_side(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Result:
     """Results of each model on each data set; the first result's model is what the others are compared with.
 
-    Differences come from `compare`, with its paired bootstrap. One whose interval holds 0 is "unclear", else it is
-    "better" or "worse". `details` has a table for each data set (or task) with a row for each figure.
+    Differences come from `compare`, with its paired bootstrap. One whose interval holds 0 is "unclear" ("same" if it
+    is 0), else it is "better" or "worse". `details` has a table for each data set (or task) with a row for each figure.
 
     Raises `UsageError` if no two models were evaluated on the same, if a result is there twice, and what `compare`
     raises.
@@ -88,6 +88,8 @@ def _table(of: dict[str, Result], base: str, draws: int, seed: int) -> dict[str,
 def _verdict(row: dict[str, Any]) -> str:
     """Of ranks the lower are better, of all else the higher."""
     low, high = row["interval"]
+    if low == high == 0:
+        return "same"
     if low <= 0 <= high:
         return "unclear"
     return "better" if (low > 0) != ("rank" in row["figure"]) else "worse"

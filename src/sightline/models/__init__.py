@@ -146,7 +146,11 @@ def model_type(folder: Path) -> str:
     """What the config of the checkpoint in `folder` says that it is. Raises `CheckpointError` if there is none."""
     own = folder / "config.json"
     # open_clip's own config file names no type; what it holds is a CLIP or an error.
-    data: dict[str, Any] = read_json(own) if own.exists() or not (folder / "open_clip_config.json").exists() else {}
+    if not own.exists() and not (folder / "open_clip_config.json").exists():
+        raise CheckpointError(
+            f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one"
+        )
+    data: dict[str, Any] = read_json(own) if own.exists() else {}
     return str(data.get("model_type", "clip"))
 
 

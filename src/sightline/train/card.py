@@ -94,12 +94,17 @@ def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
 def _results(results: Mapping[int, Mapping[str, float]]) -> str:
     if not results:
         return ""
-    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    names = sorted({name for figures in results.values() for name in figures}, key=_in_order)
     lines = ["## Results\n", f"| step | {' | '.join(map(_cell, names))} |", "|---" * (len(names) + 1) + "|"]
     for step, figures in sorted(results.items()):
         values = [f"{figures[name]:.4g}" if name in figures else "" for name in names]
         lines.append(f"| {step:,} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
+
+
+def _in_order(name: str) -> list[str]:
+    """R@5 before R@10."""
+    return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 _OPENING = """\

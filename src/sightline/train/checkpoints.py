@@ -119,8 +119,6 @@ class Checkpoints:
             raise CheckpointError(
                 f"{path}: cannot be written ({error}); make room, and the same command goes on from the last checkpoint"
             ) from error
-        if path.exists():  # a step that is run again
-            shutil.rmtree(path)
         writing.rename(path)
         self._link("last", path)
         _to_disk(self.folder)

@@ -66,7 +66,9 @@ class Loader:
         world: int = 1,
     ) -> None:
         if not 1 <= batch <= len(samples):
-            raise UsageError(f"batch={batch}, but there are {len(samples):,} samples: choose 1..{len(samples)}")
+            raise UsageError(
+                f"a batch of {batch}, but there are {len(samples):,} samples: choose batch=, --batch from 2 to that"
+            )
         if not 0 <= rank < world or batch % world:
             raise UsageError(f"batch={batch} does not divide among {world} processes, of which this is number {rank}")
         if captions < 1 or (workers is not None and workers < 1):

@@ -3,13 +3,14 @@
 import dataclasses
 import runpy
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sightline.checkpoint.names import resolve
-from sightline.errors import UsageError
+from sightline.errors import SightlineError, UsageError
 from sightline.models import family_of
 from sightline.models.dual.model import VisionTextDualEncoderModel
 from sightline.models.dual.processor import VisionTextDualEncoderProcessor
@@ -180,10 +181,17 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
     sys.path.insert(0, beside)
     try:
         found = runpy.run_path(str(path), run_name="recipe").get("recipe")
+    except SightlineError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:
+        where = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = f", line {where[-1]}" if where else ""
+        raise UsageError(f"{path}{line}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(beside)
     if not isinstance(found, Recipe):
-        raise UsageError(f"{path}: no `recipe = Recipe(...)` in it")
+        found = "there is none" if found is None else f"recipe is of type {type(found).__name__}"
+        raise UsageError(f"{path}: it is to say `recipe = Recipe(...)`, but {found}")
     return dataclasses.replace(found, source=path.read_text(encoding="utf-8"), **changes)
 
 

@@ -144,6 +144,8 @@ class Trainer:
                 self.log.say(self.remark)
             if start:
                 self._evaluate(start)  # where the run was killed in between
+            elif self.recipe.evaluate is not None and not callable(self.recipe.model):
+                self._save(0)  # what training has to improve on
             for step, batch in enumerate(self.data.stream(start, self.steps), start + 1):
                 with _explained(self.recipe, step):
                     figures = self.step(step - 1, batch)

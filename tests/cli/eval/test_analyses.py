@@ -58,7 +58,7 @@ def test_a_table_of_two_models(run, shard, tmp_path):
     assert (base, other) == ("  base: mini", "  (1): mini-groupvit")
     assert heads.split() == ["base", "95%", "(1)", "difference", "95%"]
     assert len(rows) == 11
-    assert all(row.split()[-1] in ("better", "worse", "unclear") for row in rows)
+    assert all(row.split()[-1] in ("better", "worse", "unclear", "same") for row in rows)
     assert "mini-groupvit" in (tmp_path / "page.html").read_text()
 
 

@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Loss, confidence, calibration and ranks over a range of scales; the scale whose loss is least.
 
-    The loss is that of all pairs of the data at once, averaged over as many captions as every picture has.
+    The loss is that of all pairs of the data at once, a caption to each picture, averaged over as many captions as
+    every picture has; accuracy is how often the right one is first among these.
 
     \b
     Example:
