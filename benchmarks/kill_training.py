@@ -71,7 +71,7 @@ def main() -> None:
     while True:
         process = start(recipe, folder / "killed")
         # Some fall into the start, most into training; a share of the whole run each.
-        wait = moments.uniform(0.08, 0.3) * whole if len(killed) < given.kills else None
+        wait = moments.uniform(0.1, 0.22) * whole if len(killed) < given.kills else None
         try:
             _, errors = process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:
