@@ -14,8 +14,9 @@ def figures_table(figures: Mapping[str, float]) -> str:
     for name in in_order(figures):
         way = next((way for way in WAYS if way in name), "")
         rows.setdefault(name.replace(f"{way}_", "", 1) if way else name, {})[way] = figures[name]
-    ways = [way for way in ("", *WAYS) if any(way in row for row in rows.values())]
-    head = "".join(f"<th>{escaped(WAYS.get(way, ''))}</th>" for way in ways)
+    ways = [way for way in (*WAYS, "") if any(way in row for row in rows.values())]
+    both = "both" if len(ways) > 1 else ""
+    head = "".join(f"<th>{escaped(WAYS.get(way, both))}</th>" for way in ways)
     lines = [
         f"<tr><th>{escaped(label(name))}</th>"
         + "".join(f"<td>{shown(name, row[way]) if way in row else ''}</td>" for way in ways)

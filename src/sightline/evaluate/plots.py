@@ -192,7 +192,9 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
             style = {"ecolor": _COLOURS["soft"], "elinewidth": 1}
             axes.bar(places, heights, width * 0.92, color=colour, alpha=0.8, label=_plain(name), yerr=errors,
                      error_kw=style)  # fmt: skip
-        axes.set_xticks(range(len(names)), [_plain(name).replace(" R@", "\nR@") for name in names], size=7.5)
+        told = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
+        axes.set_xticks(range(len(names)), told, size=7.5)
+        axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
         axes.grid(axis="x", visible=False)
         _percent(axes.yaxis)
         axes.legend()
