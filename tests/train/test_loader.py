@@ -224,8 +224,8 @@ def test_no_more_than_a_few_batches_are_made_ahead(samples, processor):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 51}, r"batch=51, but there are 50 samples"),
-        ({"batch": 0}, "batch=0"),
+        ({"batch": 51}, "a batch of 51, but there are 50 samples"),
+        ({"batch": 0}, "a batch of 0"),
         ({"batch": 4, "world": 3}, "does not divide among 3"),
         ({"batch": 4, "world": 2, "rank": 2}, "number 2"),
         ({"batch": 4, "captions": 0}, "captions=0"),
