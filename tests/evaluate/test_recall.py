@@ -30,7 +30,9 @@ def pictures(shard):
     found = []
     for sample in captions(shard).samples:
         if sample.key != "04":
-            found.append((Image.open(io.BytesIO(content[f"{sample.key}.png"])), list(sample.captions)))
+            image = Image.open(io.BytesIO(content[f"{sample.key}.png"]))
+            image.load()  # the same picture is read by several threads, which Pillow does not bear while it is decoded
+            found.append((image, list(sample.captions)))
     return [one for one, _ in found], [said for _, said in found]
 
 
