@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import one_line, terminal
+from sightline.cli.output import bar, one_line, terminal
 from sightline.errors import HubError, UsageError
 from sightline.evaluate.figures import label, shown
 
@@ -88,6 +88,30 @@ def open_model(name: str, precision: str) -> "Encoder":
         return load(name, dtype=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
+
+
+def on_captions(
+    name: str,
+    model: str,
+    data: list[str],
+    split: str | None,
+    pictures: Path | None,
+    precision: str,
+    json: Path | None,
+    html: Path | None,
+) -> None:
+    """The evaluation of this name, of a model on captions: measured, shown and kept."""
+    check_files(json, html)
+
+    from sightline import evaluate
+    from sightline.data import captions
+    from sightline.evaluate.media import quiet
+
+    opened = captions(data, split=split, pictures=pictures)
+    encoder = open_model(model, precision)
+    with bar() as report:
+        result = getattr(evaluate, name)(encoder, opened, report or quiet, settings={"split": split})
+    finish(result, opened, json, html)
 
 
 def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:

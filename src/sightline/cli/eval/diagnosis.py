@@ -8,11 +8,8 @@ from sightline.cli.eval.common import (
     PicturesOption,
     PrecisionOption,
     SplitOption,
-    check_files,
-    finish,
-    open_model,
+    on_captions,
 )
-from sightline.cli.output import bar
 
 
 def command(
@@ -30,14 +27,4 @@ def command(
     Example:
       sightline eval diagnosis openai/clip-vit-base-patch32 captions.csv --html diagnosis.html
     """
-    check_files(json, html)
-
-    from sightline.data import captions
-    from sightline.evaluate import diagnosis
-    from sightline.evaluate.media import quiet
-
-    opened = captions(data, split=split, pictures=pictures)
-    encoder = open_model(model, precision)
-    with bar() as report:
-        result = diagnosis(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, opened, json, html)
+    on_captions("diagnosis", model, data, split, pictures, precision, json, html)

@@ -8,11 +8,8 @@ from sightline.cli.eval.common import (
     PicturesOption,
     PrecisionOption,
     SplitOption,
-    check_files,
-    finish,
-    open_model,
+    on_captions,
 )
-from sightline.cli.output import bar
 
 
 def command(
@@ -35,14 +32,4 @@ def command(
       sightline eval retrieval mini shards/dev-{0000..0003}.tar --json dev.json
       sightline eval retrieval microsoft/xclip-base-patch32 msrvtt_test.csv --pictures videos/
     """
-    check_files(json, html)
-
-    from sightline.data import captions
-    from sightline.evaluate import retrieval
-    from sightline.evaluate.media import quiet
-
-    opened = captions(data, split=split, pictures=pictures)
-    encoder = open_model(model, precision)
-    with bar() as report:
-        result = retrieval(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, opened, json, html)
+    on_captions("retrieval", model, data, split, pictures, precision, json, html)

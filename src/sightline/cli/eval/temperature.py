@@ -8,11 +8,8 @@ from sightline.cli.eval.common import (
     PicturesOption,
     PrecisionOption,
     SplitOption,
-    check_files,
-    finish,
-    open_model,
+    on_captions,
 )
-from sightline.cli.output import bar
 
 
 def command(
@@ -33,14 +30,4 @@ def command(
     Example:
       sightline eval temperature openai/clip-vit-base-patch32 dataset_coco.json --split test --html scales.html
     """
-    check_files(json, html)
-
-    from sightline.data import captions
-    from sightline.evaluate import temperature
-    from sightline.evaluate.media import quiet
-
-    opened = captions(data, split=split, pictures=pictures)
-    encoder = open_model(model, precision)
-    with bar() as report:
-        result = temperature(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, opened, json, html)
+    on_captions("temperature", model, data, split, pictures, precision, json, html)
