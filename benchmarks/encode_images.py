@@ -24,7 +24,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPModel
 
 import sightline
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 
 BATCH = 32
 SHAPES = ((50 * BATCH, 768, 2304), (50 * BATCH, 768, 768), (50 * BATCH, 768, 3072), (50 * BATCH, 3072, 768))

@@ -1,6 +1,6 @@
 """How X-CLIP's cost grows with the number of frames, and what the second step of a search costs.
 
-python benchmarks/film_frames.py [--rounds 5]
+python benchmarks/video_frames.py [--rounds 5]
 
 The public base configuration (B/32, 224 pixels) with random weights, at 8, 16 and 32 frames. Frames lie in memory.
 Four films, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
@@ -25,7 +25,7 @@ from sightline.encoder.encoder import ROWS
 from sightline.encoder.pipeline import batches
 from sightline.models.pretrained import Tower
 from sightline.models.xclip.prompts import XCLIPRescorer
-from sightline.models.xclip.vision import XCLIPFilmTower
+from sightline.models.xclip.vision import XCLIPVideoTower
 
 FRAMES = (8, 16, 32)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -46,7 +46,7 @@ def frames(folder: Path, rounds: int) -> dict[str, Any]:
         here = folder / str(count)
         XCLIPModel(XCLIPConfig(vision_config={"num_frames": count})).save_pretrained(here)
         for name, dtype in DTYPES.items():
-            tower = XCLIPFilmTower.for_encoding(here, dtype)
+            tower = XCLIPVideoTower.for_encoding(here, dtype)
             candidates[f"ours, {name}, {count}"] = partial(ours, tower, dtype, count)
         reference = transformers.XCLIPModel.from_pretrained(here).eval()
         candidates[f"transformers, {count}"] = partial(theirs, reference, count)
@@ -78,7 +78,7 @@ def theirs(model: Any, count: int, films: Tensor) -> Tensor:
 
 
 def second_step(folder: Path) -> dict[str, Any]:
-    tower, rescorer = XCLIPFilmTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
+    tower, rescorer = XCLIPVideoTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
     film = torch.randn(1, FRAMES[0], 3, 224, 224).bfloat16()
     with torch.inference_mode():
         video, summary = tower.embed_with_summaries(film)

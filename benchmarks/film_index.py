@@ -19,8 +19,8 @@ from measure import in_turn, random_b32, ratio, report
 
 import sightline
 from sightline.index import Table, sync
-from sightline.index.cut import cut
-from sightline.processing.film import duration
+from sightline.index.video_items import cut
+from sightline.processing.video.sampling import duration
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sightline.index import ModelRecord, Scan, Table, lists
+from sightline.index import ModelRecord, Scan, Table, ivf
 from sightline.index.schema import item_schema
 
 DIM, QUERIES, CHUNK = 512, 64, 65_536
@@ -82,12 +82,12 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         table = Table.create(folder, ModelRecord("drawn", "0" * 64, DIM))
         fill(table, chunks)
         begin = time.perf_counter()
-        lists.refresh(table)
+        ivf.refresh(table)
         build = time.perf_counter() - begin
-        size = (Path(folder) / lists.LISTS).stat().st_size
+        size = (Path(folder) / ivf.LISTS).stat().st_size
         ids, matrix = table.vectors()
         begin = time.perf_counter()
-        first = lists.Lists.of(table, ids, matrix)
+        first = ivf.Lists.of(table, ids, matrix)
         opened = time.perf_counter() - begin
     assert first is not None
     scan = Scan(ids, matrix, lambda: first)
@@ -120,7 +120,7 @@ if __name__ == "__main__":
     parser.add_argument("--kind", choices=["like CLIP", "random"], default="like CLIP")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
-    lists.FIRST_PASS_ROWS = min(lists.FIRST_PASS_ROWS, arguments.rows)
+    ivf.FIRST_PASS_ROWS = min(ivf.FIRST_PASS_ROWS, arguments.rows)
     result = measure(arguments.kind, arguments.rows)
     for name, value in result.items():
         print(f"{name:12} {value}")

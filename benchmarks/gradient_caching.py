@@ -24,7 +24,7 @@ import torch
 
 from sightline import CLIPConfig, CLIPModel
 from sightline.train.batch import Batch
-from sightline.train.objective import Contrastive
+from sightline.train.loss import Contrastive
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
 

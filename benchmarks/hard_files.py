@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from sightline.errors import ImageError
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 from sightline.processing.suffixes import IMAGE_SUFFIXES
 
 folder = Path(sys.argv[1])

@@ -15,7 +15,7 @@ from encode_images import mosaics
 from measure import in_turn, ratio, report
 
 import sightline
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 
 
 def main() -> None:

@@ -172,10 +172,10 @@ def draw(path: Path, chance: random.Random) -> None:
         ]
         films.film(path, seeds, seconds=0.5, size=(32, 32))
         return
-    colours = np.frombuffer(chance.randbytes(36), np.uint8).reshape(3, 4, 3)
+    colors = np.frombuffer(chance.randbytes(36), np.uint8).reshape(3, 4, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
     size = chance.randint(24, 64), chance.randint(24, 64)
-    Image.fromarray(colours).resize(size, Image.Resampling.NEAREST).save(path)
+    Image.fromarray(colors).resize(size, Image.Resampling.NEAREST).save(path)
 
 
 def change(photos: Path, chance: random.Random, count: int) -> collections.Counter[str]:

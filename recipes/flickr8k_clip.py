@@ -19,9 +19,9 @@ from vocabulary import byte_pairs, clip_settings
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.data import Captions, captions
 from sightline.models.processor import ImageProcessor, TextProcessor
-from sightline.processing.images import open_image
-from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.image.profile import PixelProfile
+from sightline.processing.image.reading import open_image
+from sightline.processing.tokenizer import Tokenizer
 from sightline.train import Recipe
 
 SHARDS = "../shared/data/flickr8k/train-{0000..0005}.tar"
@@ -108,7 +108,7 @@ def turned(rows: Tensor) -> Tensor:
 def whitening(data: Captions, processor: CLIPProcessor) -> Tensor:
     """(WIDTH, 3 PATCH^2): the strongest principal components of patches, each brought to about the same variance.
 
-    Of raw pixels, a random map would let through little but the mean colour.
+    Of raw pixels, a random map would let through little but the mean color.
     """
     photos = [open_image(sample.content()) for sample in data.samples[::3]]
     pixels = processor(images=photos, return_tensors="pt")["pixel_values"]
@@ -202,7 +202,7 @@ recipe = Recipe(
     batch=BATCH,
     crop=(0.35, 1.0),
     flip=True,
-    colour=0.2,
+    color=0.2,
     rate=5e-4,
     decay=1.0,
     label_smoothing=0.1,

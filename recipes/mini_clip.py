@@ -4,7 +4,7 @@
     python recipes/mini_clip.py evaluate FOLDER
 
 Three stages, each opening what the one before saved. In the first the model learns to tell scenes apart, and does so by
-colours, backgrounds and places: shapes are not needed for it, and are not learned. In the others, half of the batches
+colors, backgrounds and places: shapes are not needed for it, and are not learned. In the others, half of the batches
 hold siblings, scenes in which nothing but the shapes differs, and a linear head, one for both towers' vectors and
 thrown away in the end, has to name the shapes. The same seed on the same kind of machine gives the same weights. On two
 cores the whole run takes about an hour and a quarter; the scenes are drawn once and kept in the cache.
@@ -54,7 +54,7 @@ def sibling(index: int) -> scenes.Scene:
         attempt += 1
     while True:
         things = tuple(replace(thing, shape=rng.choice(scenes.SHAPES)) for thing in base.things)
-        kinds = {(thing.shape, thing.colour) for thing in things}
+        kinds = {(thing.shape, thing.color) for thing in things}
         if len(kinds) == len(things) and not kinds & scenes.HELD_OUT:
             return replace(base, things=things)
 

@@ -53,20 +53,20 @@ def an(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def names(colour: str, shape: str) -> dict[str, str]:
-    return {"colour and shape": an(f"{colour} {shape}"), "colour": f"something {colour}", "shape": an(shape)}
+def names(color: str, shape: str) -> dict[str, str]:
+    return {"color and shape": an(f"{color} {shape}"), "color": f"something {color}", "shape": an(shape)}
 
 
-# {"colour": ["something red", ...], ...}
+# {"color": ["something red", ...], ...}
 NAMES = {
-    way: list(dict.fromkeys(names(colour, shape)[way] for colour in scenes.COLOURS for shape in scenes.SHAPES))
-    for way in ("colour and shape", "colour", "shape")
+    way: list(dict.fromkeys(names(color, shape)[way] for color in scenes.COLORS for shape in scenes.SHAPES))
+    for way in ("color and shape", "color", "shape")
 }
 NOUNS = [*BACKGROUNDS, *(name for each in NAMES.values() for name in each)]
 PLACE = {noun: i for i, noun in enumerate(NOUNS)}
 # Of each way, the numbers of its names and of the backgrounds: what one patch can't say two of.
 RIVALS = [torch.tensor([*range(len(BACKGROUNDS)), *map(PLACE.__getitem__, each)]) for each in NAMES.values()]
-PAIR = re.compile(rf"({'|'.join(scenes.COLOURS)}) ({'|'.join(scenes.SHAPES)})")
+PAIR = re.compile(rf"({'|'.join(scenes.COLORS)}) ({'|'.join(scenes.SHAPES)})")
 
 
 def nouns(caption: str) -> list[int]:
@@ -163,7 +163,7 @@ def train(folder: Path, cache: Path, shuffled: bool) -> None:
     save(model, tokenizer, folder, words=clip_settings(TOKENS), pixels=pixels)
 
 
-# --- evaluation: scenes that training never drew, half of them with a held-out pair of shape and colour
+# --- evaluation: scenes that training never drew, half of them with a held-out pair of shape and color
 
 
 @torch.no_grad()
@@ -183,13 +183,13 @@ def mean_ious(tests: list[scenes.Scene], logits: Iterable[Tensor]) -> dict[str, 
     matrices = {way: np.zeros((len(each) + 1,) * 2, np.int64) for way, each in NAMES.items()}
     pictures, things = [], []
     for one, scores in zip(tests, logits, strict=True):
-        mask, named = one.mask(SIZE), [names(thing.colour, thing.shape) for thing in one.things]
+        mask, named = one.mask(SIZE), [names(thing.color, thing.shape) for thing in one.things]
         for way, each in NAMES.items():
             background, own = scores[: len(BACKGROUNDS)].amax(0, keepdim=True), [PLACE[name] for name in each]
             found = torch.cat([background, scores[own]]).argmax(0).numpy()
             true = np.array([0, *(1 + each.index(name[way]) for name in named)])[mask]
             matrices[way] += confusion(true, found, len(each) + 1)
-        own = [PLACE[scenes.BACKGROUNDS[one.background].phrase], *(PLACE[name["colour and shape"]] for name in named)]
+        own = [PLACE[scenes.BACKGROUNDS[one.background].phrase], *(PLACE[name["color and shape"]] for name in named)]
         matrix = confusion(mask, scores[own].argmax(0).numpy(), len(own))
         pictures.append(mean_iou(matrix))
         things.extend(iou(matrix)[1:])

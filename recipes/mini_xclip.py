@@ -3,7 +3,7 @@
     python recipes/mini_xclip.py train FOLDER [--cache FOLDER]
     python recipes/mini_xclip.py evaluate FOLDER
 
-It begins with what "mini" knows of colours, shapes and words, its patches merged four to one, as eight frames cost
+It begins with what "mini" knows of colors, shapes and words, its patches merged four to one, as eight frames cost
 eight times a picture. A batch of films holds the same scenes with several motions each: nothing but the motion tells
 them apart. The loss is that of the texts as the films prompt them plus that of the texts alone, so that a search may go
 by plain cosines first. Two linear heads, thrown away after each stage, make the learning quick: one, for both towers'

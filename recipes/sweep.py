@@ -23,11 +23,11 @@ import sightline
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor, scenes
 from sightline.data import captions
 from sightline.evaluate import Result
-from sightline.evaluate.parts import STYLE, grid, table
-from sightline.evaluate.plots import check_installed, groups, lines
-from sightline.evaluate.recall import measure, retrieval
+from sightline.evaluate.retrieval import measure, retrieval
 from sightline.files import write_text
-from sightline.page import write_page
+from sightline.report.page import write_page
+from sightline.report.plots import check_installed, groups, lines
+from sightline.report.tables import STYLE, grid, table
 from sightline.train import Recipe, train
 
 SIZE, PATCH, LAYERS = 64, 16, 2

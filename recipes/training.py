@@ -226,12 +226,12 @@ def save(
     (folder / "preprocessor_config.json").write_text(json.dumps(pixels, indent=2) + "\n")
 
 
-# --- evaluation: 1,000 scenes that training never drew, half of them with a held-out pair of shape and colour
+# --- evaluation: 1,000 scenes that training never drew, half of them with a held-out pair of shape and color
 
 
 def evaluate(folder: Path) -> None:
     tests = scenes.distinct(1_000, seed=1)
-    held_out = np.array([any((t.shape, t.colour) in scenes.HELD_OUT for t in one.things) for one in tests])
+    held_out = np.array([any((t.shape, t.color) in scenes.HELD_OUT for t in one.things) for one in tests])
     encoder = sightline.load(folder, dtype="float32")
     images = encoder.encode_images([one.draw(224) for one in tests])
     texts = encoder.encode_text([one.caption for one in tests])
@@ -243,14 +243,14 @@ def evaluate(folder: Path) -> None:
         print(f"without {recall_at(r[~held_out], 1):.1%}")
     hits = []
     for shape in scenes.SHAPES:
-        for colour in scenes.COLOURS:
-            right = np.array([any((t.shape, t.colour) == (shape, colour) for t in one.things) for one in tests])
+        for color in scenes.COLORS:
+            right = np.array([any((t.shape, t.color) == (shape, color) for t in one.things) for one in tests])
             if right.sum() >= 5:
-                query = encoder.encode_text([f"a {colour} {shape}"])[0]
+                query = encoder.encode_text([f"a {color} {shape}"])[0]
                 hits.append(right[np.argsort(-(images @ query))[:5]].mean())
     print(f'"a red circle" and {len(hits) - 1} such queries: precision of the first five {np.mean(hits):.1%}')
     # One word exchanged for all its alternatives: does the right one win? For scenes of one thing.
-    words = {"shape": scenes.SHAPES, "colour": scenes.COLOURS, "texture": scenes.TEXTURES, "size": scenes.SIZES}
+    words = {"shape": scenes.SHAPES, "color": scenes.COLORS, "texture": scenes.TEXTURES, "size": scenes.SIZES}
     single = [i for i, one in enumerate(tests) if len(one.things) == 1]
     for part, options in words.items():
         right_ones = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-import examples  # noqa: F401 (its profiles must be known before one is chosen)
+import support.examples  # noqa: F401 (its profiles must be known before one is chosen)
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 

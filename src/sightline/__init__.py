@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sightline.models.xclip.processor import XCLIPProcessor
     from sightline.models.xclip.text import XCLIPTextModel
     from sightline.models.xclip.vision import XCLIPVisionModel
-    from sightline.processing.images import load_image
+    from sightline.processing.image.reading import load_image
     from sightline.search import Query, Result, open_index, retrieve
     from sightline.segment import Segmentation, Segmenter
 
@@ -78,7 +78,7 @@ _HOMES = {
     "XCLIPTextModel": "models.xclip.text",
     "XCLIPVisionConfig": "models.xclip.config",
     "XCLIPVisionModel": "models.xclip.vision",
-    "load_image": "processing.images",
+    "load_image": "processing.image.reading",
     "Query": "search",
     "Result": "search",
     "Segmentation": "segment",

@@ -34,7 +34,7 @@ class ImageError(SightlineError):
         self.reason = reason
 
 
-class FilmError(ImageError):
+class VideoError(ImageError):
     """A film cannot be read."""
 
 

@@ -1,4 +1,4 @@
-"""A Hub in one thread: the part of its HTTP interface that the client uses, with faults on demand."""
+"""A Hub in one thread: the part of its HTTP interface that the client uses, with lance_errors on demand."""
 
 import hashlib
 import json

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
-from examples import examples
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.names import weight_paths
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json, replacing, write_json
+from support.examples import examples
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3, dtype=torch.float16), "n": torch.arange(3)}
 

@@ -1,4 +1,4 @@
-"""The command line in this process, with an encoder that sees nothing but colours."""
+"""The command line in this process, with an encoder that sees nothing but colors."""
 
 import sys
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from PIL import Image, ImageColor
 
 from sightline.cli.main import main
 from sightline.errors import HubError, ImageError
-from sightline.processing.film import sample
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
+from sightline.processing.video.sampling import sample
 
 
-class Colours:
-    """The contract of the real encoder. A picture is its mean colour, a text the colour that it names."""
+class Colors:
+    """The contract of the real encoder. A picture is its mean color, a text the color that it names."""
 
     dim, size_hint, frames, summary, revision, usable = 3, 16, 2, 0, None, True
 
@@ -52,20 +52,20 @@ class Colours:
 
 
 def fake_encoder() -> Any:
-    """`sightline.encoder` with two models, "colours" and "others"; without a name it is as offline."""
+    """`sightline.encoder` with two models, "colors" and "others"; without a name it is as offline."""
 
-    def load(name: str = "openai/clip-vit-base-patch32", revision: str | None = None) -> Colours:
-        if name not in ("colours", "others"):
+    def load(name: str = "openai/clip-vit-base-patch32", revision: str | None = None) -> Colors:
+        if name not in ("colors", "others"):
             raise HubError(f"{name}: not in the cache, and no network", "offline")
-        return Colours(name)
+        return Colors(name)
 
     fake: Any = ModuleType("sightline.encoder")
-    fake.load, fake.Encoder, fake.Words = load, Colours, load
+    fake.load, fake.Encoder, fake.Words = load, Colors, load
     return fake
 
 
 @pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+def colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sightline.encoder", fake_encoder())
 
 
@@ -94,7 +94,7 @@ NAMES = ("red", "orange", "yellow", "lime", "blue", "purple", "white")
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """A folder of single-coloured pictures, the file's name the colour's."""
+    """A folder of single-colored pictures, the file's name the color's."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number, name in enumerate(NAMES):
@@ -105,5 +105,5 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.fixture
 def indexed(run: Callable[..., Ran], pictures: Path) -> Path:
     """The pictures, indexed."""
-    assert run("index", pictures, "--model", "colours").status == 0
+    assert run("index", pictures, "--model", "colors").status == 0
     return pictures

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from cli.conftest import NAMES
-from films import coloured
 from sightline.index.folder import LISTS
+from support.videos import colored
 
 
 def names(out):
@@ -91,7 +91,7 @@ def test_a_contact_sheet(run, indexed):
 def test_the_summary_says_what_happened(run, pictures):
     (pictures / "text.jpg").write_text("no picture")
     (pictures / "empty.jpg").touch()
-    ran = run("index", pictures, "--model", "colours")
+    ran = run("index", pictures, "--model", "colors")
     assert ran.status == 0
     assert ran.out.splitlines()[0] == "7 added, 0 changed, 0 moved, 0 removed, 0 unchanged, 2 skipped"
     assert str(pictures / "text.jpg") in ran.out
@@ -109,7 +109,7 @@ def test_the_summary_says_what_happened(run, pictures):
 def test_long_lists_of_skipped_files_are_cut(run, pictures):
     for number in range(12):
         (pictures / f"empty{number}.jpg").touch()
-    out = run("index", pictures, "--model", "colours").out
+    out = run("index", pictures, "--model", "colors").out
     assert "(12):" in out
     assert out.count("empty") < 12
     assert "and 7 more" in out
@@ -130,7 +130,7 @@ def test_nothing_indexed_is_a_failure(run, tmp_path, files):
     folder.mkdir()
     for name in files:
         (folder / name).write_text("no picture")
-    ran = run("index", folder, "--model", "colours")
+    ran = run("index", folder, "--model", "colors")
     assert ran.status == 1
     assert "nothing is indexed" in ran.err
 
@@ -146,7 +146,7 @@ def test_an_index_keeps_its_model(run, indexed):
     assert run("index", indexed).status == 0, "its own model, though nobody names it"
     ran = run("index", indexed, "--model", "others")
     assert ran.status == 1
-    assert "--model colours" in ran.err
+    assert "--model colors" in ran.err
     assert "--index" in ran.err
 
 
@@ -179,7 +179,7 @@ def test_similar(run, indexed):
 
 def test_info_says_what_there_is(run, indexed, tmp_path):
     out = run("info").out
-    for words in (str(tmp_path / "index"), "pictures     7", "colours", "3 numbers each", "width int32", "taken"):
+    for words in (str(tmp_path / "index"), "pictures     7", "colors", "3 numbers each", "width int32", "taken"):
         assert words in out
     assert "first pass" not in out
     (tmp_path / "index" / LISTS).touch()
@@ -189,7 +189,7 @@ def test_info_says_what_there_is(run, indexed, tmp_path):
 @pytest.fixture
 def filmed(run, indexed):
     """The pictures and a film of three shots: two seconds green, one second blue, three seconds pink."""
-    film = coloured(indexed / "film.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
+    film = colored(indexed / "film.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
     assert run("index", indexed).out.splitlines()[0] == "1 added, 0 changed, 0 moved, 0 removed, 7 unchanged, 0 skipped"
     return film
 
@@ -215,7 +215,7 @@ def test_a_film_in_a_contact_sheet_opens_at_its_moment(run, filmed):
 
 
 def test_a_film_is_a_query(run, filmed, tmp_path):
-    pink = coloured(tmp_path / "pink.mp4", [("hotpink", 1)])
+    pink = colored(tmp_path / "pink.mp4", [("hotpink", 1)])
     ran = run("search", "--image", pink, "-k", "1", "--html", "sheet.html", "--where", "kind = 'moment'")
     assert ran.out.split("film.mp4")[1] == " 0:03-0:06\n"
     assert Path("sheet.html").read_text(encoding="utf-8").count("<img") == 2, "the query's picture, and what was found"
@@ -226,8 +226,8 @@ def test_a_film_is_a_query(run, filmed, tmp_path):
 
 
 def test_similar_films_are_files(run, filmed):
-    again = coloured(filmed.with_name("again.mkv"), [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
-    coloured(filmed.with_name("part.mkv"), [("springgreen", 2)])
+    again = colored(filmed.with_name("again.mkv"), [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
+    colored(filmed.with_name("part.mkv"), [("springgreen", 2)])
     run("index", filmed.parent)
     groups = run("similar", "--threshold", "0.999").out.strip().split("\n\n")
     assert [{Path(line.split()[4]).name for line in group.splitlines()} for group in groups] == [

@@ -18,11 +18,11 @@ PROGRAM = Path(sys.executable).parent / "sightline"
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
 import sys, time
-from cli.conftest import Colours, fake_encoder
+from cli.conftest import Colors, fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
-unit = Colours._unit
-Colours._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
+unit = Colors._unit
+Colors._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
 print("ready", flush=True)
 sys.exit(main())
 """
@@ -65,7 +65,7 @@ def test_ending_at_once_loses_no_output():
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
-    command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colours"]
+    command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colors"]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

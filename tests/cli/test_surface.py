@@ -15,7 +15,7 @@ SURFACE = {
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
     "train": [
-        "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--pictures", "--steps", "--epochs",
+        "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch", "--micro-batch", "--rate", "--warm-up", "--every", "--precision", "--freeze", "--lora", "--average",
         "--evaluate", "--evaluate-split", "--seed",
     ],
@@ -26,23 +26,23 @@ SURFACE = {
     "demo": ["FOLDER"],
 }  # fmt: skip
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
     "zeroshot": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"
+        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
     ],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"],
+    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"],
     "segmentation": [
-        "MODEL", "DATA", "--pictures", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
         "--html",
     ],
-    "temperature": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "temperature": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
     "projection": [
-        "MODEL", "DATA...", "--train", "--split", "--train-split", "--pictures", "--train-pictures", "--dim", "--seed",
-        "--precision", "--json", "--html",
+        "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
+        "--seed", "--precision", "--json", "--html",
     ],
-    "diagnosis": ["MODEL", "DATA...", "--split", "--pictures", "--precision", "--json", "--html"],
+    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
     "confusions": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--pictures", "--precision", "--json", "--html"
+        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
     "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
@@ -100,7 +100,7 @@ def test_help_and_version(run):
         (["search", "--not", "red"], "empty"),
         (["search", "red", "-k", "0"], "-k"),
         (["search", "red", "-k", "many"], "-k"),
-        (["search", "red", "--where", "colour = 'red'"], "colour = 'red'"),
+        (["search", "red", "--where", "color = 'red'"], "color = 'red'"),
         (["search", "red", "--where", "width >>>"], "width >>>"),
         (["search", "--image", "none.jpg"], "none.jpg"),
         (["search", "red", "--html", "none/sheet.html"], "none/sheet.html"),

@@ -1,4 +1,4 @@
-"""What is drawn only where somebody looks: the progress bar, links and colours."""
+"""What is drawn only where somebody looks: the progress bar, links and colors."""
 
 import os
 import re
@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from cli.conftest import Colours
-from films import coloured
+from cli.conftest import Colors
 from sightline.cli.main import main
+from support.videos import colored
 
 pty = pytest.importorskip("pty", reason="terminals of this kind are Unix's")
 
@@ -47,20 +47,20 @@ def terminal(run, monkeypatch):
 
 
 def plain(text):
-    """Without colours, links and movements of the cursor."""
+    """Without colors, links and movements of the cursor."""
     return re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
 
 
 def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch):
-    unit = Colours._unit
+    unit = Colors._unit
 
     def slowly(self, rgb):
         time.sleep(0.15)  # the bar is drawn ten times a second
         return unit(self, rgb)
 
-    monkeypatch.setattr(Colours, "_unit", slowly)
+    monkeypatch.setattr(Colors, "_unit", slowly)
     (pictures / "empty.jpg").touch()
-    status, drawn = terminal("index", pictures, "--model", "colours")
+    status, drawn = terminal("index", pictures, "--model", "colors")
     assert status == 0
     shown = re.findall(r"encoding, 1 skipped +\S+ +(\d)/8 +[\d,]+/s +\d\d:\d\d", plain(drawn))
     assert 3 <= int(shown[-1]) <= 8
@@ -69,15 +69,15 @@ def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch)
 
 
 def test_the_bar_says_how_far_a_film_is(terminal, run, pictures, monkeypatch):
-    coloured(pictures / "a [red]film\x1b[31m.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
-    seen = Colours._seen
+    colored(pictures / "a [red]film\x1b[31m.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
+    seen = Colors._seen
 
     def slowly(self, frames):
         time.sleep(0.15)
         return seen(self, frames)
 
-    monkeypatch.setattr(Colours, "_seen", slowly)
-    status, drawn = terminal("index", pictures, "--model", "colours")
+    monkeypatch.setattr(Colors, "_seen", slowly)
+    status, drawn = terminal("index", pictures, "--model", "colors")
     assert status == 0
     assert re.search(r"encoding, a \[red\]film\\x1b\[31m\.mp4 at 0:0[23] ", plain(drawn))
     assert "\x1b[31mfilm" not in drawn

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import VALUES, examples, spoiled
-from sets import shard, tar
 from sightline.data import captions
 from sightline.errors import DataError, UsageError
+from support.datasets import shard, tar
+from support.examples import VALUES, examples, spoiled
 
 SAID = {"a.jpg": ("one", "two"), "sub/b.png": ("three",), "c d.jpg": ('says "no", \tthen', "été")}
 
@@ -111,7 +111,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         "with more or fewer columns than the first line": 2,
         "that name no file": 1,
         "with no caption": 1,
-        f"not in {folder} (say where: pictures=, --pictures)": 1,
+        f"not in {folder} (say where: image_root=, --image-root)": 1,
     }
 
 
@@ -130,7 +130,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.json", b'{"images": 3}', "no data set that is known"),
         ("t.json", b"[" * 100_000, "not JSON"),
         ("t.jsonl", b"[]\n{\n", "no column of files"),
-        ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*say where: pictures=.*: gone\.jpg"),
+        ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*say where: image_root=.*: gone\.jpg"),
     ],
 )
 def test_tables_that_say_nothing(tmp_path, name, content, message):
@@ -220,16 +220,16 @@ def test_msr_vtt(tmp_path):
     videos = [{"video_id": name, "split": "test" if name == "video1" else "train"} for name in names]
     sentences = [{"video_id": name, "caption": f"{name} {i}"} for i in range(2) for name in names]
     (tmp_path / "info.json").write_text(json.dumps({"videos": videos, "sentences": sentences}))
-    found = captions(tmp_path / "info.json", pictures=tmp_path / "films")
+    found = captions(tmp_path / "info.json", image_root=tmp_path / "films")
     assert [(s.key, s.media.name, s.captions) for s in found.samples] == [
         ("video0", "video0.mp4", ("video0 0", "video0 1")),
         ("video1", "video1.webm", ("video1 0", "video1 1")),
     ]
-    assert all(sample.is_film for sample in found.samples)
-    assert str(found.left_out) == f"1 not in {tmp_path / 'films'} (say where: pictures=, --pictures): video2"
-    assert len(captions(tmp_path / "info.json", split="test", pictures=tmp_path / "films")) == 1
+    assert all(sample.is_video for sample in found.samples)
+    assert str(found.left_out) == f"1 not in {tmp_path / 'films'} (say where: image_root=, --image-root): video2"
+    assert len(captions(tmp_path / "info.json", split="test", image_root=tmp_path / "films")) == 1
     write(tmp_path / "test.csv", [("key", "vid_key", "video_id", "sentence"), ("ret0", "msr1", "video1", "a film")])
-    (sample,) = captions(tmp_path / "test.csv", pictures=tmp_path / "films").samples
+    (sample,) = captions(tmp_path / "test.csv", image_root=tmp_path / "films").samples
     assert (sample.key, sample.captions) == ("video1", ("a film",))
 
 
@@ -275,16 +275,16 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name):
 def test_pictures_elsewhere(folder, tmp_path):
     (tmp_path / "lists").mkdir()
     path = write(tmp_path / "lists/t.csv", [("file", "caption"), *rows()])
-    check(captions(path, pictures=folder), folder)
-    with pytest.raises(DataError, match=r"pictures=.*nowhere: no such folder"):
-        captions(path, pictures=tmp_path / "nowhere")
+    check(captions(path, image_root=folder), folder)
+    with pytest.raises(DataError, match=r"image_root=.*nowhere: no such folder"):
+        captions(path, image_root=tmp_path / "nowhere")
     with pytest.raises(UsageError, match="give the folder"):
-        captions(path, pictures=path)
+        captions(path, image_root=path)
 
 
 def test_the_folder_that_a_name_begins_with_is_enough(folder, tmp_path):
     path = write(tmp_path / "t.csv", [("file", "caption"), ("data/sub/b.png", "b"), ("other/b.png", "c")])
-    found = captions(path, pictures=folder / "sub")
+    found = captions(path, image_root=folder / "sub")
     assert [(sample.key, sample.media) for sample in found.samples] == [("data/sub/b.png", folder / "sub/b.png")]
     assert len(found.left_out) == 1
 
@@ -302,7 +302,7 @@ def test_pictures_in_shards(tmp_path):
     tar(tmp_path / "b.tar", [("y/b.jpg", b"333"), ("c.mp4", b"4444")])
     names = ["x/a.jpg", "b.jpg", "y/b.jpg", "c", "d.jpg", "z/a.jpg"]
     path = write(tmp_path / "t.csv", [("file", "caption"), *((name, "words") for name in names)])
-    found = captions(path, pictures=tmp_path / "*.tar")
+    found = captions(path, image_root=tmp_path / "*.tar")
     assert {s.key: s.content() for s in found.samples} == {"x/a.jpg": b"1", "y/b.jpg": b"333", "c": b"4444"}
     assert sum(found.left_out.counts.values()) == len(found.left_out) == 3
 
@@ -312,7 +312,7 @@ def test_the_real_sets(shared):
     data = shared / "data"
     train = captions(data / "flickr8k/train-{0000..0005}.tar")
     assert (len(train), len(captions(data / "flickr8k/dev-*.tar")), len(train.left_out)) == (6000, 1000, 0)
-    dev = captions(data / "flickr8k/dataset_flickr8k.json", split="val", pictures=data / "flickr8k/*.tar")
+    dev = captions(data / "flickr8k/dataset_flickr8k.json", split="val", image_root=data / "flickr8k/*.tar")
     assert len(dev) == 1000
     assert len(captions(data / "photos")) == len(captions(data / "photos/karpathy.json")) == 283
     assert sum(len(sample.captions) for sample in train.samples) == 30_000

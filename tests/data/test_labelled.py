@@ -2,9 +2,9 @@
 
 import pytest
 
-from sets import tar
 from sightline.data import labelled
 from sightline.errors import DataError, UsageError
+from support.datasets import tar
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_folder_for_each_class(folder):
     assert found.classes == ("cat", "dog")
     assert [(sample.key, sample.label) for sample in found.samples] == list(zip(KEYS, [0, 0, 1, 1], strict=True))
     assert [sample.content() for sample in found.samples] == [folder / key for key in KEYS]
-    assert found.samples[3].is_film
+    assert found.samples[3].is_video
     assert found.left_out.counts == {
         "that are no picture or film by their suffix": 2,
         "folders without a picture, no class": 1,
@@ -76,15 +76,15 @@ def test_splits_and_pictures_elsewhere(folder, tmp_path):
     (tmp_path / "lists").mkdir()
     path = tmp_path / "lists/t.csv"
     path.write_text("file,label,split\ncat/b.jpg,cat,train\ndog/a.jpg,dog,test\n")
-    assert len(labelled(path, pictures=folder)) == 2
-    (sample,) = labelled(path, split="test", pictures=folder).samples
+    assert len(labelled(path, image_root=folder)) == 2
+    (sample,) = labelled(path, split="test", image_root=folder).samples
     assert sample.key == "dog/a.jpg"
     with pytest.raises(DataError, match=r"no split val; it has train \(1\), test \(1\)"):
-        labelled(path, split="val", pictures=folder)
-    with pytest.raises(DataError, match=r"2 not in .*pictures="):
+        labelled(path, split="val", image_root=folder)
+    with pytest.raises(DataError, match=r"2 not in .*image_root="):
         labelled(path)
     tar(tmp_path / "a.tar", [("cat/b.jpg", b"12345")])
-    assert labelled(path, pictures=tmp_path / "a.tar").samples[0].content() == b"12345"
+    assert labelled(path, image_root=tmp_path / "a.tar").samples[0].content() == b"12345"
 
 
 def test_sources_that_are_none(folder, tmp_path):

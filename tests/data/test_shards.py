@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
-from sets import picture, shard, tar
 from sightline.data import captions
 from sightline.data.places import _braces, expand
 from sightline.errors import DataError, UsageError
+from support.datasets import picture, shard, tar
+from support.examples import examples
 
 
 def test_every_sample_is_found_with_its_bytes_and_captions(tmp_path):

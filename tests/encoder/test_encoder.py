@@ -14,7 +14,7 @@ from sightline import scenes
 from sightline.checkpoint.names import PACKAGED
 from sightline.encoder.source import Words
 from sightline.errors import CheckpointError, ImageError, UsageError
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 
 TEXTS = ["a red circle", "two things on grass", "", "blue", "a very long text " * 60, "Ein Hund läuft 🐕"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import sets
 import sightline
 from sightline import scenes
+from support import datasets as sets
 
 
 def png(picture) -> bytes:

@@ -13,7 +13,6 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from examples import VALUES, examples, spoiled
 from sightline import (
     AlignConfig,
     AlignModel,
@@ -29,9 +28,10 @@ from sightline.checkpoint.names import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json
-from sightline.models.words import TextWords
-from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Tokenizer
+from sightline.models.numpy_text import NumpyTextTower
+from sightline.processing.image.profile import PixelProfile
+from sightline.processing.tokenizer import Tokenizer
+from support.examples import VALUES, examples, spoiled
 
 TINY = {
     "text_config": {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
@@ -287,7 +287,7 @@ def test_tensors_that_do_not_fit(model, folder, data):
     only(folder, config_json=json.loads((model / "config.json").read_text()))
     save_file(tensors, folder / "model.safetensors")
     assert not opens(folder, lambda: CLIPModel.from_pretrained(folder))
-    TextWords.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
+    NumpyTextTower.open(CLIPConfig.from_folder(folder), [folder / "model.safetensors"])  # or None: torch says why
 
 
 @pytest.fixture(scope="module", params=["vocabulary", "word_pieces", "byte_pairs"])

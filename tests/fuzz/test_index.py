@@ -12,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.conftest import fake_encoder
-from examples import examples
 from index.test_table import MODEL, rows
 from sightline.cli.main import main
 from sightline.errors import ImageError, IndexFault, SightlineError, UsageError
@@ -21,6 +20,7 @@ from sightline.index.item import Item
 from sightline.index.probe import is_path
 from sightline.index.schema import ModelRecord, version_of
 from sightline.search import Query
+from support.examples import examples
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,8 @@
 
 import pytest
 
-from fakes import FakeEncoder
-
-from .pictures import draw
+from support.encoders import FakeEncoder
+from support.images import draw
 
 
 @pytest.fixture

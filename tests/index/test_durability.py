@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import FakeEncoder
 from sightline.errors import IndexFault
 from sightline.index import Scan, Table, fsck, sync, to_path
-
-from .pictures import contents, draw
+from support.encoders import FakeEncoder
+from support.images import contents, draw
 
 HERE = Path(__file__).parent
 
@@ -27,7 +26,7 @@ def start():
     started = []
 
     def run(index, *paths, delay=0.001):
-        command = [sys.executable, str(HERE / "indexer.py"), str(index), str(delay), *map(str, paths)]
+        command = [sys.executable, str(HERE.parent / "support" / "indexer.py"), str(index), str(delay), *map(str, paths)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)

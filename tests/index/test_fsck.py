@@ -6,14 +6,14 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from fakes import FakeEncoder
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
 from sightline.index import Table, fsck, lock, sync
 from sightline.index import batch as batch_module
 from sightline.index.folder import NAME, manifests
 from sightline.index.schema import ModelRecord, item_schema
+from support.encoders import FakeEncoder
+from support.images import contents, draw
 
-from .pictures import contents, draw
 from .test_table import MODEL, rows
 
 

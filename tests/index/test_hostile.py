@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from sightline.index import Table, to_path
-
-from .pictures import draw
+from support.images import draw
 
 INDEX = """
 import json, resource, sys

@@ -9,8 +9,7 @@ from PIL import Image
 from sightline.errors import ImageError
 from sightline.index import item as module
 from sightline.index.item import Item
-
-from .pictures import draw
+from support.images import draw
 
 
 def exif(**tags):

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fakes import FakeEncoder
 from sightline.errors import (
     CheckpointError,
     ImageError,
@@ -24,8 +23,8 @@ from sightline.index import item as item_module
 from sightline.index import table as table_module
 from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
-
-from .pictures import contents, draw, ids
+from support.encoders import FakeEncoder
+from support.images import contents, draw, ids
 
 
 def counts(summary):

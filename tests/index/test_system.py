@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from sightline.index import Table, fsck
-
-from .pictures import contents, draw
+from support.images import contents, draw
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them")
 
-# Command lines one after another, with an encoder that needs no weights (its colours are those of tests/cli).
+# Command lines one after another, with an encoder that needs no weights (its colors are those of tests/cli).
 COMMANDS = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -71,7 +70,7 @@ def denied():
 
 
 def test_files_and_folders_that_may_not_be_read(run, photos, index, denied):
-    run(["index", photos, "--model", "colours"])
+    run(["index", photos, "--model", "colors"])
     before = contents(index)
     denied(draw(photos / "new.png", 20))
     denied(photos / "deep")
@@ -85,7 +84,7 @@ def test_files_and_folders_that_may_not_be_read(run, photos, index, denied):
 
 
 def test_an_index_that_may_be_read_and_not_written(run, photos, index, denied):
-    run(["index", photos, "--model", "colours"])
+    run(["index", photos, "--model", "colors"])
     draw(photos / "new.png", 20)
     for path in [index, *index.rglob("*")]:
         denied(path, 0o555 if path.is_dir() else 0o444)
@@ -106,7 +105,7 @@ def test_an_index_that_may_be_read_and_not_written(run, photos, index, denied):
 
 @pytest.mark.parametrize("what", ["data/*", "data", "_versions", ""])
 def test_an_index_that_may_not_be_read(run, photos, index, denied, what):
-    run(["index", photos, "--model", "colours"])
+    run(["index", photos, "--model", "colors"])
     path = next((index / "items.lance").glob(what)) if what else index
     mode = path.stat().st_mode
     denied(path)
@@ -122,7 +121,7 @@ def test_an_index_that_may_not_be_read(run, photos, index, denied, what):
 def test_a_place_where_no_index_can_be_made(run, photos, tmp_path, denied):
     (tmp_path / "locked").mkdir()
     denied(tmp_path / "locked", 0o555)
-    [(status, _, errors)] = run(["index", photos, "--model", "colours"], index=tmp_path / "locked" / "index")
+    [(status, _, errors)] = run(["index", photos, "--model", "colors"], index=tmp_path / "locked" / "index")
     assert status == 1
     assert re.search(r"locked/index could not be written .*permission denied", errors, re.IGNORECASE)
 
@@ -151,7 +150,7 @@ def test_a_full_disk_keeps_what_was_committed(run, small, tmp_path, leave):
     photos, index = tmp_path / "photos", small / "index"
     for seed in range(60):
         draw(photos / f"{seed:02}.png", seed)
-    run(["index", photos, "--model", "colours"], index=index)
+    run(["index", photos, "--model", "colors"], index=index)
     before = contents(index)
     for seed in range(60, 400):
         draw(photos / f"{seed}.png", seed)
@@ -174,10 +173,10 @@ def test_a_full_disk_keeps_what_was_committed(run, small, tmp_path, leave):
 def test_a_disk_too_full_to_make_an_index(run, small, photos, leave):
     full = fill(small, leave)
     index = small / "index"
-    [(status, _, errors)] = run(["index", photos, "--model", "colours"], index=index)
+    [(status, _, errors)] = run(["index", photos, "--model", "colors"], index=index)
     assert status == 1
     assert re.search(r"could not be written|cannot be written", errors)
     full.unlink()
-    ran, checked = run(["index", photos, "--model", "colours"], ["fsck"], index=index)
+    ran, checked = run(["index", photos, "--model", "colors"], ["fsck"], index=index)
     assert ran[0] == 0
     assert checked[:2] == [0, "sound\n"]

@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from examples import examples
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
 from sightline.index import Table
 from sightline.index.folder import NAME, manifests
 from sightline.index.schema import ModelRecord, item_schema
+from support.examples import examples
 
 module = importlib.import_module("sightline.index.table")
 MODEL = ModelRecord("fake", "ab" * 32, 8)
@@ -107,7 +107,7 @@ def test_filters_are_sql(table, sql, found):
 
 
 @pytest.mark.parametrize(
-    "sql", ["", "size >", "colour = 'red'", "size", "uri = 5", "id / 0 = 1", "('", "id >= 0; and more"]
+    "sql", ["", "size >", "color = 'red'", "size", "uri = 5", "id / 0 = 1", "('", "id >= 0; and more"]
 )
 def test_a_filter_that_makes_no_sense_is_named(table, sql):
     with pytest.raises(UsageError, match="not understood") as caught:

@@ -4,8 +4,7 @@ import pytest
 
 from sightline.errors import UsageError
 from sightline.index import walk
-
-from .pictures import draw
+from support.images import draw
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from transformers.models.align.modeling_align import round_filters
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 import sightline
-from parity.randomise import randomise
 from sightline import (
     AlignConfig,
     AlignModel,
@@ -24,11 +23,12 @@ from sightline import (
     AlignVisionModel,
     scenes,
 )
-from sightline.encoder.certificate import certify
+from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError, UsageError
 from sightline.index import sync
 from sightline.models.align.text import AlignTextTower
 from sightline.search import open_index
+from support.weights import randomise
 
 CONFIG = AlignConfig(
     text_config={
@@ -209,7 +209,7 @@ def test_the_script_of_the_issue(saved: Path) -> None:
 
 
 def test_verify_index_and_search_take_an_align(saved: Path, tmp_path: Path) -> None:
-    checks = list(certify(saved))
+    checks = list(verify(saved))
     # Random weights have nothing that bfloat16 would spare: their vectors are not judged.
     assert [check for check in checks if not check.passed and check.what != "precision"] == []
     for i in range(4):
@@ -302,12 +302,12 @@ def test_training_learns_its_pairs() -> None:
     model = AlignModel(CONFIG).train()
     ids = torch.randint(5, 200, (8, 6))
     values = torch.randn(8, 3, 33, 33)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(40):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         out = model(ids, values, return_loss=True)
         out.loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert (out.logits_per_image.argmax(1) == torch.arange(8)).all()
 
 

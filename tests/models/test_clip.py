@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from parity.randomise import randomise
 from sightline import (
     CLIPConfig,
     CLIPModel,
@@ -22,6 +21,7 @@ from sightline import (
 from sightline.checkpoint.rules import write
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.models.clip.layouts import OPEN_CLIP_CUSTOM_TEXT, OPENAI
+from support.weights import randomise
 
 CONFIG = CLIPConfig(
     text_config={

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 
 import sightline
 from models.test_processor import agree
-from parity.randomise import randomise
 from sightline import (
     BertModel,
     CLIPModel,
@@ -24,6 +23,7 @@ from sightline import (
 )
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.pairs import Halves
+from support.weights import randomise
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
 SHAPE |= {"max_position_embeddings": 40, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -9,7 +9,6 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import sightline
-from parity.randomise import randomise
 from sightline import (
     GroupViTConfig,
     GroupViTModel,
@@ -25,6 +24,7 @@ from sightline.models.groupvit.layouts import HUGGING_FACE
 from sightline.models.groupvit.text import GroupViTTextTower
 from sightline.models.groupvit.vision import GroupViTImageTower
 from sightline.nn.patches import interpolate_positions
+from support.weights import randomise
 
 CONFIG = GroupViTConfig(
     text_config={

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from parity.randomise import randomise
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.models.pairs import Halves, Met
+from support.weights import randomise
 
 MODELS = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
 

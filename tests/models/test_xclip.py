@@ -15,14 +15,14 @@ from transformers import XCLIPProcessor as TheirProcessor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import sightline
-from parity.randomise import randomise
 from sightline import XCLIPConfig, XCLIPModel, XCLIPProcessor, XCLIPTextModel, XCLIPVisionModel
-from sightline.encoder.certificate import certify
+from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.xclip import prompts
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, XCLIPRescorer
 from sightline.models.xclip.text import XCLIPTextTower
-from sightline.models.xclip.vision import XCLIPFilmTower
+from sightline.models.xclip.vision import XCLIPVideoTower
+from support.weights import randomise
 
 FRAMES = 4
 CONFIG = XCLIPConfig(
@@ -192,7 +192,7 @@ def test_frames_out_of_a_file(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 3, 5, 8])
 def test_another_number_of_frames_is_refused_by_name(model: XCLIPModel, folder: Path, frames: int) -> None:
-    tower = XCLIPFilmTower.from_pretrained(folder)
+    tower = XCLIPVideoTower.from_pretrained(folder)
     vision = XCLIPVisionModel.from_pretrained(folder)
     for call in (
         lambda pixels: model(ids(), pixels),
@@ -262,7 +262,7 @@ def test_towers_read_only_their_own(folder: Path, monkeypatch: pytest.MonkeyPatc
     for kind, own in (
         (XCLIPTextTower, ("text_",)),
         (XCLIPTextModel, ("text_model.",)),
-        (XCLIPFilmTower, ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")),
+        (XCLIPVideoTower, ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")),
         (XCLIPVisionModel, ("vision_model.",)),
         (XCLIPRescorer, ("prompts_generator.", "logit_scale")),
     ):
@@ -275,7 +275,7 @@ def test_towers_read_only_their_own(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
     """What is left out of the last block changes nothing but, in the last bits of float64, the order of sums."""
     model = XCLIPModel.from_pretrained(folder, dtype=torch.float64)
-    text, tower = (kind.from_pretrained(folder, dtype=torch.float64) for kind in (XCLIPTextTower, XCLIPFilmTower))
+    text, tower = (kind.from_pretrained(folder, dtype=torch.float64) for kind in (XCLIPTextTower, XCLIPVideoTower))
     pixels = films().double()
     exact = {"rtol": 1e-12, "atol": 1e-12}
     with torch.no_grad():
@@ -291,7 +291,7 @@ def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
 def test_the_second_step_gives_the_model_s_scores(folder: Path, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few films are in memory at a time, for one text and for many; vectors may have unit length."""
     monkeypatch.setattr(prompts, "_NUMBERS", numbers)
-    kinds = (XCLIPModel, XCLIPTextTower, XCLIPFilmTower, XCLIPRescorer)
+    kinds = (XCLIPModel, XCLIPTextTower, XCLIPVideoTower, XCLIPRescorer)
     model, text, tower, rescorer = (kind.from_pretrained(folder, dtype=torch.float64) for kind in kinds)
     pixels = films(5).double()
     with torch.no_grad():
@@ -321,12 +321,12 @@ def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
 
 def test_it_is_certified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture as a still film; the model's logits are those of a search in two steps."""
-    found = {check.what: check for check in certify(folder, None)}
+    found = {check.what: check for check in verify(folder, None)}
     assert all(check.passed for check in found.values() if check.what != "precision"), found
     assert "times the second step's cosines" in found["logits"].found
     short = XCLIPPromptGenerator.short
     monkeypatch.setattr(XCLIPPromptGenerator, "short", lambda *given: 1.01 * short(*given))
-    assert not {check.what: check for check in certify(folder, None)}["logits"].passed
+    assert not {check.what: check for check in verify(folder, None)}["logits"].passed
 
 
 def test_gradient_checkpointing_changes_no_gradient(model: XCLIPModel) -> None:

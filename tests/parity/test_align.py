@@ -11,11 +11,11 @@ from torch import Tensor
 from transformers.models.align.modeling_align import round_filters
 
 import sightline as ours
-from parity.compare import both_ways, close, compare, compare_gradients, gradients_of
-from parity.randomise import randomise
 from sightline.checkpoint.rules import plan, write
 from sightline.models.align.layouts import HUGGING_FACE
 from sightline.models.pretrained import PretrainedModel
+from support.parity import both_ways, close, compare, compare_gradients, gradients_of
+from support.weights import randomise
 
 OUTPUTS = ["loss", "logits_per_image", "logits_per_text", "text_embeds", "image_embeds"]
 

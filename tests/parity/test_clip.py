@@ -9,9 +9,9 @@ import transformers
 from torch import Tensor
 
 import sightline as ours
-from parity.compare import both_ways, close, compare, compare_gradients, gradients_of
-from parity.randomise import randomise
 from sightline.models.clip.layouts import HUGGING_FACE
+from support.parity import both_ways, close, compare, compare_gradients, gradients_of
+from support.weights import randomise
 
 
 def random_config(seed: int) -> transformers.CLIPConfig:

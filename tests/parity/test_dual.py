@@ -11,11 +11,11 @@ import transformers
 from torch import Tensor
 
 import sightline as ours
-from parity.compare import both_ways, close, compare, compare_gradients, gradients_of
-from parity.randomise import randomise
 from sightline.checkpoint.rules import write
 from sightline.models.dual.layouts import table_for
 from sightline.models.dual.towers import DualImageTower, DualTextTower
+from support.parity import both_ways, close, compare, compare_gradients, gradients_of
+from support.weights import randomise
 
 OUTPUTS = ["loss", "logits_per_image", "logits_per_text", "text_embeds", "image_embeds"]
 TOWER = ["last_hidden_state", "pooler_output", "hidden_states", "attentions"]

@@ -10,12 +10,12 @@ import transformers
 from torch import Tensor
 
 import sightline as ours
-from parity.compare import both_ways, close, compare, compare_gradients, gradients_of
-from parity.randomise import randomise
 from sightline.models.xclip.layouts import HUGGING_FACE
 from sightline.models.xclip.prompts import XCLIPRescorer
 from sightline.models.xclip.text import XCLIPTextTower
-from sightline.models.xclip.vision import XCLIPFilmTower
+from sightline.models.xclip.vision import XCLIPVideoTower
+from support.parity import both_ways, close, compare, compare_gradients, gradients_of
+from support.weights import randomise
 
 OUTPUTS = ["loss", "logits_per_video", "logits_per_text", "text_embeds", "video_embeds"]
 TOWER = ["last_hidden_state", "pooler_output"]
@@ -114,7 +114,7 @@ def test_parity(seed: int, tmp_path: Path) -> None:
             )
             # The towers alone, as an index opens them, and both steps of a search.
             folder = tmp_path / "theirs"
-            towers = [kind.from_pretrained(folder) for kind in (XCLIPTextTower, XCLIPFilmTower, XCLIPRescorer)]
+            towers = [kind.from_pretrained(folder) for kind in (XCLIPTextTower, XCLIPVideoTower, XCLIPRescorer)]
             text, film, rescorer = towers
             close(text.embed(texts["input_ids"]), reference.get_text_features(**texts).pooler_output)
             close(film.embed(pixels), reference.get_video_features(pixels).pooler_output)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from processing.test_tokens import strings
+from processing.test_tokenizer import strings
 from sightline.errors import CheckpointError
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokenizer import Tokenizer
 
 TEXTS = [
     *strings(1500),

@@ -10,7 +10,7 @@ import transformers
 import sightline
 from sightline import scenes
 from sightline.checkpoint.names import PACKAGED
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokenizer import Tokenizer
 
 FOLDER = PACKAGED / "mini-align"
 

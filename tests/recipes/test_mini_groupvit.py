@@ -13,23 +13,23 @@ from sightline.metrics import confusion, mean_iou
 
 
 def test_segments_scenes_it_never_saw() -> None:
-    """By colour, over all colours and the background: three times what "all is background" gives, which is all that a
+    """By color, over all colors and the background: three times what "all is background" gives, which is all that a
     model can know that saw other pictures' captions. The recipe's `evaluate` says by how much, over more scenes.
     """
     model = GroupViTModel.from_pretrained("mini-groupvit", dtype="float32")
     processor = CLIPProcessor.from_pretrained("mini-groupvit")
     tests = scenes.distinct(60, seed=2)
     phrases = [background.phrase for background in scenes.BACKGROUNDS.values()]
-    colours = list(scenes.COLOURS)
-    texts = [*phrases, *(f"something {colour}" for colour in colours)]
+    colors = list(scenes.COLORS)
+    texts = [*phrases, *(f"something {color}" for color in colors)]
     inputs = processor(text=texts, images=[one.draw(224) for one in tests], padding=True, return_tensors="pt")
     with torch.no_grad():
         logits = model(**inputs, output_segmentation=True).segmentation_logits
     side = logits.shape[-1]
     scores = torch.cat([logits[:, : len(phrases)].amax(1, keepdim=True), logits[:, len(phrases) :]], 1)
-    matrix, nothing = np.zeros((2, len(colours) + 1, len(colours) + 1), np.int64)
+    matrix, nothing = np.zeros((2, len(colors) + 1, len(colors) + 1), np.int64)
     for one, found in zip(tests, scores.argmax(1).numpy(), strict=True):
-        true = np.array([0, *(1 + colours.index(thing.colour) for thing in one.things)])
+        true = np.array([0, *(1 + colors.index(thing.color) for thing in one.things)])
         matrix += confusion(true[one.mask(side)], found, len(matrix))
         nothing += confusion(true[one.mask(side)], np.zeros_like(found), len(matrix))
     assert mean_iou(matrix) >= 3 * mean_iou(nothing)
@@ -46,7 +46,7 @@ def test_reads_nouns_from_captions(recipe: ModuleType) -> None:
         scene = scenes.unseen(3, i)
         expected = {scenes.BACKGROUNDS[scene.background].phrase}
         for thing in scene.things:
-            expected.update(recipe.names(thing.colour, thing.shape).values())
+            expected.update(recipe.names(thing.color, thing.shape).values())
         assert {recipe.NOUNS[noun] for noun in recipe.nouns(scene.caption)} == expected
 
 

@@ -5,7 +5,7 @@ import pytest
 from safetensors import safe_open
 
 from sightline.checkpoint.names import PACKAGED, packaged
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize("name", packaged())

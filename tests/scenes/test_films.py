@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
-from sightline.scenes import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES, Film, films
+from sightline.scenes import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES, Film, films
 from sightline.scenes.captions import RELATIONS, SYNONYMS
 from sightline.scenes.films import MOVERS
 from sightline.scenes.scene import distance
@@ -66,8 +66,8 @@ def test_everything_occurs() -> None:
 
 
 def test_training_never_sees_what_is_held_out() -> None:
-    assert not [t for film in MANY for t in film.scene.things if (t.shape, t.colour) in HELD_OUT]
-    assert 0.4 < np.mean([(film.thing.shape, film.thing.colour) in HELD_OUT for film in TESTS]) < 0.6
+    assert not [t for film in MANY for t in film.scene.things if (t.shape, t.color) in HELD_OUT]
+    assert 0.4 < np.mean([(film.thing.shape, film.thing.color) in HELD_OUT for film in TESTS]) < 0.6
 
 
 def test_distinct_captions() -> None:
@@ -182,10 +182,10 @@ def test_one_frame_hardly_tells_the_motion(time: float | None, limit: float) -> 
 def parse(film: Film) -> None:
     """Reads a full caption with a grammar of its own and holds each claim against the film."""
     phrases = {phrase: motion for motion, phrase in MOTIONS.items()}
-    look = rf"(?:{'|'.join(TEXTURES)}) (?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})"
+    look = rf"(?:{'|'.join(TEXTURES)}) (?:{'|'.join(COLORS)}) (?:{'|'.join(SHAPES)})"
     start = re.match(rf"an? ({look}) ({'|'.join(phrases)})", film.caption)
     assert start is not None
-    assert start[1] == f"{film.thing.texture} {film.thing.colour} {film.thing.shape}"
+    assert start[1] == f"{film.thing.texture} {film.thing.color} {film.thing.shape}"
     assert phrases[start[2]] == film.motion
     relations = {phrase: name for name, phrase in RELATIONS.items()}
     rest = re.findall(
@@ -195,7 +195,7 @@ def parse(film: Film) -> None:
     before = len(rest)
     for number, (phrase, words) in enumerate(rest):
         thing = film.scene.things[number]
-        assert words == f"{thing.size} {thing.texture} {thing.colour} {thing.shape}"
+        assert words == f"{thing.size} {thing.texture} {thing.color} {thing.shape}"
         assert film.scene.relation(before, number) == relations[phrase]
         before = number
     assert film.caption.endswith(f", {BACKGROUNDS[film.scene.background].phrase}, {LIGHTS[film.scene.light].phrase}")

@@ -14,15 +14,15 @@ SCENES = [scenes.sample(23, i) for i in range(40)]
 
 
 def changes(scene: Scene, index: int, size: int) -> np.ndarray:
-    """Where the picture becomes another when thing `index` changes its colour: where one sees it."""
+    """Where the picture becomes another when thing `index` changes its color: where one sees it."""
     things = [replace(thing, texture="plain") for thing in scene.things]
     before = replace(scene, things=tuple(things))
-    things[index] = replace(things[index], colour="white" if things[index].colour == "black" else "black")
+    things[index] = replace(things[index], color="white" if things[index].color == "black" else "black")
     after = replace(scene, things=tuple(things))
     return (np.asarray(before.draw(size), int) != np.asarray(after.draw(size), int)).any(axis=2)
 
 
-def test_is_where_a_change_of_colour_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_where_a_change_of_color_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly, where every pixel has one thing alone: drawn without smoothing."""
     monkeypatch.setattr(drawing, "OVERSAMPLING", 1)
     touching = 0

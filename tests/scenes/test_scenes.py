@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline import scenes
-from sightline.scenes import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES, Scene
+from sightline.scenes import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES, Scene
 from sightline.scenes.captions import RELATIONS
 from sightline.scenes.drawing import silhouette
 from sightline.scenes.scene import distance
@@ -25,7 +25,7 @@ GOLDEN_MEANS = [[201.1, 205.0, 218.8], [96.7, 116.3, 33.6], [28.4, 26.2, 66.4]]
 
 def test_the_dictionary_is_large_enough() -> None:
     assert len(SHAPES) >= 12
-    assert len(COLOURS) >= 12
+    assert len(COLORS) >= 12
     assert len(SIZES) >= 3
     assert min(len(TEXTURES), len(BACKGROUNDS), len(LIGHTS)) >= 4
 
@@ -63,7 +63,7 @@ def test_one_picture_at_every_size() -> None:
 def test_everything_occurs() -> None:
     things = [thing for scene in MANY for thing in scene.things]
     assert {t.shape for t in things} == set(SHAPES)
-    assert {t.colour for t in things} == set(COLOURS)
+    assert {t.color for t in things} == set(COLORS)
     assert {t.size for t in things} == set(SIZES)
     assert {t.texture for t in things} == set(TEXTURES)
     assert {s.background for s in MANY} == set(BACKGROUNDS)
@@ -74,8 +74,8 @@ def test_everything_occurs() -> None:
 
 
 def test_training_never_sees_what_is_held_out() -> None:
-    assert not [t for s in MANY for t in s.things if (t.shape, t.colour) in HELD_OUT]
-    with_pair = [any((t.shape, t.colour) in HELD_OUT for t in s.things) for s in TESTS]
+    assert not [t for s in MANY for t in s.things if (t.shape, t.color) in HELD_OUT]
+    with_pair = [any((t.shape, t.color) in HELD_OUT for t in s.things) for s in TESTS]
     assert 0.4 < np.mean(with_pair) < 0.6
     assert {shape for shape, _ in HELD_OUT} == set(SHAPES)
 
@@ -92,8 +92,8 @@ def test_geometry(seed: int, index: int) -> None:
         for thing in scene.things:
             assert thing.radius <= thing.x <= 1 - thing.radius
             assert thing.radius <= thing.y <= 1 - thing.radius
-            assert thing.colour not in BACKGROUNDS[scene.background].clashes
-        assert len({(t.shape, t.colour) for t in scene.things}) == len(scene.things)
+            assert thing.color not in BACKGROUNDS[scene.background].clashes
+        assert len({(t.shape, t.color) for t in scene.things}) == len(scene.things)
         for a, b in combinations(range(len(scene.things)), 2):
             apart = distance(scene.things[a], scene.things[b])
             touching = apart < scene.things[a].radius + scene.things[b].radius
@@ -141,10 +141,10 @@ def test_relations_are_symmetric_and_true(seed: int) -> None:
 
 def parse(caption: str, scene: Scene) -> None:
     """Reads a full caption with a grammar of its own and holds each claim against the scene."""
-    kinds = f"(?:{'|'.join(SIZES)}) (?:{'|'.join(TEXTURES)}) (?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})"
+    kinds = f"(?:{'|'.join(SIZES)}) (?:{'|'.join(TEXTURES)}) (?:{'|'.join(COLORS)}) (?:{'|'.join(SHAPES)})"
     relations = {phrase: name for name, phrase in RELATIONS.items()}
     found = re.findall(rf"\ban? ({kinds})", caption)
-    by_words = {f"{t.size} {t.texture} {t.colour} {t.shape}": i for i, t in enumerate(scene.things)}
+    by_words = {f"{t.size} {t.texture} {t.color} {t.shape}": i for i, t in enumerate(scene.things)}
     assert sorted(found) == sorted(by_words)
     said = re.findall(rf"({'|'.join(sorted(relations, key=len, reverse=True))}) an? ({kinds})", caption)
     assert len(said) == len(found) - 1

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.handmade import Words, rows_of
 from sightline.index.schema import ModelRecord
 from sightline.index.table import Table
+from support.tables import Words, rows_of
 
 
 @pytest.fixture

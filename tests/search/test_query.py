@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.handmade import Words, unit
 from sightline.errors import UsageError
 from sightline.search.query import AVOID_WEIGHT, Query
+from support.tables import Words, unit
 
 EMPTY = np.empty((0, 16), np.float16)
 

@@ -19,10 +19,10 @@ from sightline.encoder.encoder import Encoder, load
 from sightline.errors import UsageError
 from sightline.index import sync
 from sightline.models.regions import packed_rows, unpack
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
+from sightline.report.overlay import mark
 from sightline.search import open_index
 from sightline.search.regions import Region
-from sightline.segment.picture import mark
 
 SIZES = [(64, 64), (120, 70), (50, 90), (200, 64), (64, 64), (90, 90)]
 TEXTS = ["a red circle", "a blue square", "stars in the sky"]
@@ -54,7 +54,7 @@ def test_items_are_ranked_by_their_best_region(encoder: Encoder, pictures: Path,
         want = {}
         for file in pictures.iterdir():
             pixels = encoder.profile.crop(open_image(file))
-            seen = encoder.segments(encoder.profile.normalise(pixels[None]))
+            seen = encoder.segments(encoder.profile.normalize(pixels[None]))
             owners = seen.shares[0].argmax(0).numpy()
             cosines = {g: float(seen.groups[0, g].numpy() @ query) for g in np.unique(owners)}
             best = max(cosines, key=lambda g: cosines[g])

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.handmade import DIM, Words, rows_of, unit
 from sightline.errors import IndexMissing, ModelMismatch, UsageError
-from sightline.index import lists
+from sightline.index import ivf
 from sightline.search.query import Query
 from sightline.search.searcher import Index, default_folder, open_index
+from support.tables import DIM, Words, rows_of, unit
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_conditions_come_before_the_search(make_table, words, vectors):
     assert found(index.search("dog", k=5, where="width >= 50")) == best(vectors, query, 5, range(50, 60))
     assert len(index.search("dog", k=50, where="width < 3")) == 3
     assert index.search("dog", where="width < 0") == []
-    for wrong in ("width >>> 3", "colour = 'red'", ""):
+    for wrong in ("width >>> 3", "color = 'red'", ""):
         with pytest.raises(UsageError, match="filter"):
             index.search("dog", where=wrong)
 
@@ -147,12 +147,12 @@ def test_the_default_folder(monkeypatch, tmp_path):
 
 def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, words, monkeypatch):
     for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST": 100}.items():
-        monkeypatch.setattr(lists, name, value)
-    asked, near = [], lists.Lists.near
-    monkeypatch.setattr(lists.Lists, "near", lambda self, query: asked.append(query) or near(self, query))
+        monkeypatch.setattr(ivf, name, value)
+    asked, near = [], ivf.Lists.near
+    monkeypatch.setattr(ivf.Lists, "near", lambda self, query: asked.append(query) or near(self, query))
     vectors = unit(np.random.default_rng(3).normal(size=(600, DIM)))
     table = make_table(vectors)
-    lists.refresh(table)
+    ivf.refresh(table)
     query = words.encode_text(["dog"])[0]
     index = open_index(table.folder, words)
     assert found(index.search("dog", exact=True)) == best(vectors, query, 10)

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.handmade import unit
 from sightline.errors import UsageError
 from sightline.search import similar as module
 from sightline.search.similar import near_duplicates
+from support.tables import unit
 
 
 def at(*degrees):

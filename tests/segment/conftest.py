@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from parity.randomise import randomise
 from sightline import GroupViTConfig, GroupViTModel
 from sightline.checkpoint.names import PACKAGED
 from sightline.models.clip.config import CLIPConfig
+from support.weights import randomise
 
 
 def write_checkpoint(folder: Path) -> Path:

@@ -79,7 +79,7 @@ class Groups:
         self.shape, self.scale = (groups, dim), scale
         self.random = torch.Generator().manual_seed(0)
 
-    def normalise(self, pixels: Any) -> Any:
+    def normalize(self, pixels: Any) -> Any:
         return np.moveaxis(pixels, -1, 1).astype(np.float32)
 
     def segments(self, pixels: Any) -> Segments:

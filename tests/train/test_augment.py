@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from examples import examples
 from sightline.errors import UsageError
-from sightline.processing.pixels import PixelProfile
+from sightline.processing.image.profile import PixelProfile
 from sightline.train.augment import Augment, _part
+from support.examples import examples
 
 PROFILE = PixelProfile.from_dict({"image_processor_type": "CLIPImageProcessor", "size": 24, "crop_size": 24})
 SQUASHED = PixelProfile.from_dict({"image_processor_type": "EfficientNetImageProcessor", "size": [20, 28]})
@@ -81,17 +81,17 @@ def test_parts_are_antialiased():
     assert np.abs(seen.astype(int) - 127).max() < 25
 
 
-def test_colours_change_by_no_more_than_asked_for():
+def test_colors_change_by_no_more_than_asked_for():
     rng, grey = np.random.default_rng(0), Image.new("RGB", (40, 40), (100, 100, 100))
-    means = [Augment(PROFILE, colour=0.3)([grey], rng).mean() for _ in range(100)]
+    means = [Augment(PROFILE, color=0.3)([grey], rng).mean() for _ in range(100)]
     assert 65 < min(means) < 80
     assert 120 < max(means) < 135
-    (colourful,) = Augment(PROFILE, colour=0.3)([noise()], rng)
+    (colourful,) = Augment(PROFILE, color=0.3)([noise()], rng)
     assert not np.array_equal(colourful, PROFILE.crop(noise()))
 
 
 def test_all_frames_of_a_film_change_alike():
-    vary = Augment(PROFILE, crop=(0.2, 0.5), flip=True, colour=0.5)
+    vary = Augment(PROFILE, crop=(0.2, 0.5), flip=True, color=0.5)
     first, second, other = vary([noise(), noise(), slope(60, 40)], np.random.default_rng(3))
     np.testing.assert_array_equal(first, second)
     (alone,) = vary([slope(60, 40)], np.random.default_rng(3))
@@ -109,7 +109,7 @@ def test_pictures_of_different_sizes_make_no_batch(changes):
         Augment(dataclasses.replace(PROFILE, **changes))
 
 
-@pytest.mark.parametrize("options", [{"crop": (0, 1)}, {"crop": (0.5, 1.5)}, {"colour": -0.1}, {"colour": 1}])
+@pytest.mark.parametrize("options", [{"crop": (0, 1)}, {"crop": (0.5, 1.5)}, {"color": -0.1}, {"color": 1}])
 def test_options_that_make_no_sense(options):
     with pytest.raises(UsageError, match=next(iter(options))):
         Augment(PROFILE, **options)

@@ -7,7 +7,7 @@ from models.test_pairs import MODELS, inputs
 from sightline.models import FAMILIES
 from sightline.train.ema import Average
 from sightline.train.lora import Lora
-from train.runs import trained
+from support.runs import trained
 
 
 def moved(model, step):

@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from parity.randomise import randomise
 from sightline import CLIPProcessor, GroupViTConfig, GroupViTModel, scenes
 from sightline.errors import UsageError
 from sightline.models.pairs import Met
 from sightline.train import Batch, Recipe, train
 from sightline.train.groupvit import BACKGROUND, UNKNOWN, MaskedGroupViT, NounsAndMasks, multi_label, segmentation
+from sightline.train.loss import contrastive
 from sightline.train.nouns import CAPTION, number
-from sightline.train.objective import contrastive
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
+from support.weights import randomise
 
 SIZE = 32
 TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
@@ -164,17 +164,17 @@ def test_weights_count_and_what_is_missing_is_named():
 
 
 class Scenes:
-    """64 drawn scenes with captions, their colours as nouns, and masks."""
+    """64 drawn scenes with captions, their colors as nouns, and masks."""
 
     def __init__(self, recipe, processor, share):
         self.batch, self.processor = recipe.batch, processor
         drawn = [scenes.sample(5, i) for i in range(64)]
         self.pixels = processor(images=[one.draw(64) for one in drawn], return_tensors="pt").pixel_values
         self.texts = [
-            [(one.caption, CAPTION), *((f"something {thing.colour}", number(thing.colour)) for thing in one.things)]
+            [(one.caption, CAPTION), *((f"something {thing.color}", number(thing.color)) for thing in one.things)]
             for one in drawn
         ]
-        shown = [np.array([BACKGROUND, *(number(thing.colour) for thing in one.things)]) for one in drawn]
+        shown = [np.array([BACKGROUND, *(number(thing.color) for thing in one.things)]) for one in drawn]
         side = self.pixels.shape[-1]
         self.masks = torch.stack(
             [torch.from_numpy(numbers[one.mask(side)]) for numbers, one in zip(shown, drawn, strict=True)]
@@ -193,7 +193,7 @@ class Scenes:
             yield Batch(self.pixels[rows], read.input_ids, read.attention_mask, owner, extras)
 
     def told_apart(self, model):
-        """The share of all things' pixels in which the model says the right one of the picture's colours."""
+        """The share of all things' pixels in which the model says the right one of the picture's colors."""
         right = among = 0
         for row in range(24):
             nouns = list({noun: text for text, noun in self.texts[row] if noun != CAPTION}.items())

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from examples import examples
-from films import film
-from sets import shard, tar
 from sightline import CLIPProcessor, XCLIPProcessor
 from sightline.data import Sample, captions
 from sightline.errors import DataError, UsageError
-from sightline.processing.film import sample as film_frames
+from sightline.processing.video.sampling import sample as video_frames
 from sightline.train.loader import Loader
-from sightline.train.order import Order
+from sightline.train.sampler import Order
+from support.datasets import shard, tar
+from support.examples import examples
+from support.videos import film
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_pixels_and_tokens_are_the_processors(samples, processor):
     assert batch.owner.tolist() == list(range(20))
 
 
-VARIED = {"crop": (0.3, 1.0), "flip": True, "colour": 0.4, "captions": 2}
+VARIED = {"crop": (0.3, 1.0), "flip": True, "color": 0.4, "captions": 2}
 
 
 @pytest.mark.parametrize("options", [{}, VARIED], ids=["as they are", "varied"])
@@ -232,7 +232,7 @@ def test_no_more_than_a_few_batches_are_made_ahead(samples, processor):
         ({"batch": 4, "workers": 0}, "workers=0"),
         ({"batch": 4, "seed": -1}, "seed=-1"),
         ({"batch": 4, "crop": (0.5, 0.2)}, "crop="),
-        ({"batch": 4, "colour": 1.0}, "colour="),
+        ({"batch": 4, "color": 1.0}, "color="),
     ],
 )
 def test_options_that_make_no_sense(samples, processor, options, message):
@@ -253,7 +253,7 @@ def test_films_come_with_as_many_frames_as_the_model_takes(folder, tmp_path, sam
     (batch,) = loader.stream(0, 1)
     assert batch.pixel_values.shape == (3, 4, 3, 16, 16)
     order = [given[number].key for _, number in Order([s.file for s in given], 3, 0).batch(0)]
-    expected = processor(videos=film_frames(path, 4), return_tensors="pt").pixel_values[0]
+    expected = processor(videos=video_frames(path, 4), return_tensors="pt").pixel_values[0]
     for key in ("a", "b"):
         torch.testing.assert_close(batch.pixel_values[order.index(key)], expected, rtol=0, atol=0)
     still = batch.pixel_values[order.index(samples[0].key)]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
 from sightline.errors import UsageError
 from sightline.train.log import Log, Rows, _span
+from support.examples import examples
 
 COLUMNS = ["step", "loss", "scale", "rate", "skipped"]
 

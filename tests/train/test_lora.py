@@ -8,13 +8,13 @@ import pytest
 import torch
 import transformers
 
-from parity.randomise import randomise
 from sightline import CLIPModel, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import Lora, train
 from sightline.train.lora import TARGETS, attach, merged, save_adapter
-from train.runs import recipe, trained
+from support.runs import recipe, trained
+from support.weights import randomise
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -82,11 +82,11 @@ def test_every_target_trains_and_the_frozen_rest_does_not_move(family, towers):
     with torch.no_grad():  # adapters begin as nothing
         torch.testing.assert_close(logits(copy.deepcopy(model).eval(), given), before)
     start = copy.deepcopy(model.state_dict())
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.05)
     for _ in range(2):  # in the first step A has no gradient, as B is nothing
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model.loss(model.meet(model.halves(*given))).backward()
-        optimiser.step()
+        optimizer.step()
     kinds = {tower: set() for tower in towers}
     for name, tensor in model.state_dict().items():  # batch norms' statistics among them
         if ".lora_" in name:
@@ -160,7 +160,7 @@ class Stops:
     """Batches that break off in the middle."""
 
     def __init__(self, recipe, processor, share):
-        from train.runs import Numbers
+        from support.runs import Numbers
 
         self.numbers = Numbers(recipe, processor, share)
 

@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples import examples
 from sightline import CLIPProcessor, scenes
 from sightline.data import Sample
 from sightline.errors import UsageError
 from sightline.train.loader import Loader
 from sightline.train.nouns import CAPTION, TEMPLATES, Nouns, number
+from support.examples import examples
 
 WORDS = ["dog", "hot dog", "cat", "bus", "glass", "café", "T-shirt"]
 

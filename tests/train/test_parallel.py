@@ -13,8 +13,8 @@ from sightline import CLIPModel
 from sightline.errors import UsageError
 from sightline.train import Lora, train
 from sightline.train.parallel import Parallel
-from train import processes, tiny
-from train.processes import STEPS, training
+from support import processes, tiny
+from support.processes import STEPS, training
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +38,7 @@ def two(tmp_path_factory):
     """The folder with what two processes found."""
     folder = tmp_path_factory.mktemp("two")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "train.processes"])
+    context.set_forkserver_preload(["torch", "support.processes"])
     ports = free_ports(10)
     both = [context.Process(target=processes.main, args=(rank, ports, folder)) for rank in range(2)]
     for process in both:

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
-from sets import picture, shard, tar
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.train import Recipe, train
+from support.datasets import picture, shard, tar
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_run_that_was_broken_off_gives_the_same_weights(folder, capsys):
     def run(name):
         recipe = Recipe(
             model=lambda: (CLIPModel(config), processor), data=str(folder / "{0..1}.tar"), epochs=3, batch=8, every=4,
-            warm_up=2, crop=(0.5, 1.0), flip=True, colour=0.2, texts=2, workers=2, evaluate=evaluate,
+            warm_up=2, crop=(0.5, 1.0), flip=True, color=0.2, texts=2, workers=2, evaluate=evaluate,
         )  # fmt: skip
         return train(recipe, folder / name)
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from parity.compare import GRADIENT_FLOOR, GRADIENTS, close
 from sightline.errors import UsageError
 from sightline.models.pairs import Halves
-from sightline.train.objective import Contrastive
+from sightline.train.loss import Contrastive
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
-from train import tiny
+from support import tiny
+from support.parity import GRADIENT_FLOOR, GRADIENTS, close
 
 OWNER = [0, 0, 1, 2, 3, 3, 3, 4, 5]
 

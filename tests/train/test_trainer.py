@@ -15,8 +15,8 @@ import sightline
 from sightline import CLIPModel
 from sightline.errors import CheckpointError, DataError, SightlineError, UsageError
 from sightline.train import Recipe, open_recipe, train
-from sightline.train.objective import Contrastive
-from train.runs import Numbers, model, recipe, trained
+from sightline.train.loss import Contrastive
+from support.runs import Numbers, model, recipe, trained
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,7 +58,7 @@ def work(folder):
 
 def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undisturbed):
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "train.runs", "train.test_trainer"])
+    context.set_forkserver_preload(["torch", "support.runs", "train.test_trainer"])
     moments, killed = Random(5), 0
     while True:
         process = context.Process(target=work, args=(tmp_path / "run",))

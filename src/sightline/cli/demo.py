@@ -11,9 +11,9 @@ import typer
 from sightline.cli.output import bar, one_line, times
 
 if TYPE_CHECKING:
+    from sightline.report.contact_sheet import Section
     from sightline.scenes import Scene
     from sightline.scenes.films import Film
-    from sightline.search.sheet import Section
 
 FOLDER = Path("demo")
 PICTURES, SIDE, SEED = 300, 256, 1
@@ -41,9 +41,9 @@ def command(
     """
     from sightline.encoder import load
     from sightline.index import sync
+    from sightline.report.contact_sheet import Section, cards, picture, write_sheet
     from sightline.scenes import distinct
     from sightline.search import Query, open_index
-    from sightline.search.sheet import Section, cards, picture, write_sheet
 
     gallery, index, example = folder / "pictures", folder / "index", folder / "example.png"
     film, shots = gallery / "film.mp4", _shots()
@@ -114,13 +114,13 @@ def _least(scene: "Scene") -> float:
 
 def _segment(file: Path, scene: "Scene", out: Path) -> "Section":
     """The parts of a picture by words, printed and painted."""
-    from sightline.processing.images import open_image
+    from sightline.processing.image.reading import open_image
+    from sightline.report.contact_sheet import Card, Section, picture
+    from sightline.report.overlay import overlay, save
     from sightline.scenes import BACKGROUNDS
-    from sightline.search.sheet import Card, Section, picture
     from sightline.segment import Segmenter
-    from sightline.segment.picture import overlay, save
 
-    words = [f"{thing.colour} {thing.shape}" for thing in scene.things]
+    words = [f"{thing.color} {thing.shape}" for thing in scene.things]
     words.append(BACKGROUNDS[scene.background].phrase.split(" ", 1)[1])
     _show("segment", str(file), *words, "--model", "mini-groupvit", "--out", str(out))
     found = Segmenter("mini-groupvit")(file, words)

@@ -19,9 +19,9 @@ def command(
       sightline fsck
       sightline fsck --repair
     """
-    from sightline.index.faults import repair as repair_hint
     from sightline.index.fsck import check
     from sightline.index.fsck import repair as keep_whole
+    from sightline.index.lance_errors import repair as repair_hint
 
     folder = index_folder(index)
     problems = keep_whole(folder) if repair else check(folder)

@@ -16,7 +16,7 @@ from sightline.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightline.evaluate.media import Progress as Evaluated
+    from sightline.evaluate.encode import Progress as Evaluated
     from sightline.index import Progress
 
 IndexOption = Annotated[
@@ -96,7 +96,7 @@ def times(item: Any) -> str:
     box = "" if region is None else " at {},{}-{},{}".format(*region.box)
     if item.start is None:
         return box
-    from sightline.search.sheet import clock
+    from sightline.report.contact_sheet import clock
 
     return f" {clock(item.start)}-{clock(ceil(item.end))}{box}"
 
@@ -112,7 +112,7 @@ def bar() -> Iterator[Any]:
     from rich.markup import escape
     from rich.text import Text
 
-    from sightline.search.sheet import clock
+    from sightline.report.contact_sheet import clock
 
     class Rate(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:

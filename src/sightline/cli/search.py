@@ -66,7 +66,7 @@ def command(
     from sightline.search import Query, open_index
 
     if html is not None:
-        from sightline.page import check_place
+        from sightline.report.page import check_place
 
         check_place(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
@@ -83,7 +83,7 @@ def command(
                 "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True
             )
     if html is not None:
-        from sightline.search.sheet import Section, cards, picture, write_sheet
+        from sightline.report.contact_sheet import Section, cards, picture, write_sheet
 
         note = f"{len(found)} of {len(opened):,} pictures and moments" + (f" where {where}" if where else "")
         examples = [picture(file) for file in query.images]

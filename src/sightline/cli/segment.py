@@ -37,7 +37,7 @@ def command(
         typer.Option(
             metavar="NAME_OR_FOLDER",
             help="A GroupViT: on the Hub, in a folder, or mini-groupvit, which knows the "
-            "colours and backgrounds of drawn scenes.",
+            "colors and backgrounds of drawn scenes.",
         ),
     ] = "nvidia/groupvit-gcc-yfcc",
     as_json: JsonOption = False,
@@ -55,7 +55,7 @@ def command(
     """
     check_picture(image)
     if out is not None:
-        from sightline.segment.picture import check_place
+        from sightline.report.overlay import check_place
 
         check_place(out)
         if out.absolute() == image.absolute():
@@ -80,8 +80,8 @@ def command(
         if background is not None:
             typer.echo(f"{rest:6.1%}  (background)")
     if out is not None:
-        from sightline.processing.images import open_image
-        from sightline.segment.picture import label_file, label_map, overlay, save
+        from sightline.processing.image.reading import open_image
+        from sightline.report.overlay import label_file, label_map, overlay, save
 
         save(label_map(found.labels, found.classes), label_file(out), found.classes)
         save(overlay(open_image(image), found.labels, found.classes, found.shares), out, found.classes)

@@ -35,7 +35,7 @@ def command(
     table = Table.open(index_folder(index))
     groups = near_duplicates(table, threshold)
     if html is not None:
-        from sightline.search.sheet import Section, cards, write_sheet
+        from sightline.report.contact_sheet import Section, cards, write_sheet
 
         sections = [Section(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
         write_sheet(html, "Near-duplicates", sections or [Section("No near-duplicates", [])])

@@ -48,7 +48,7 @@ def command(
         ),
     ] = None,
     split: Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.")] = None,
-    pictures: Annotated[
+    image_root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the pictures are, if not beside the captions.")
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="How long to train.", show_default=False)] = None,
@@ -110,12 +110,12 @@ def command(
     from sightline.train import Lora, Recipe, open_recipe, train
 
     given: dict[str, Any] = {
-        "model": model, "text_model": text_model, "data": data, "split": split, "pictures": pictures,
+        "model": model, "text_model": text_model, "data": data, "split": split, "image_root": image_root,
         "steps": steps, "epochs": epochs, "batch": batch, "micro_batch": micro_batch, "rate": rate,
         "warm_up": warm_up, "every": every,
         "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
         "lora": None if lora is None else Lora(rank=lora),
-        "evaluate": None if evaluate is None else Recalled(evaluate, evaluate_split, pictures),
+        "evaluate": None if evaluate is None else Recalled(evaluate, evaluate_split, image_root),
     }  # fmt: skip
     told = {name: value for name, value in given.items() if value is not None}
     if "steps" in told or "epochs" in told:
@@ -146,7 +146,7 @@ class Recalled:
 
     source: list[str]
     split: str | None = None
-    pictures: Path | None = None
+    image_root: Path | None = None
 
     def __post_init__(self) -> None:
         self._captions()  # what is wrong with them is said before the first step
@@ -161,4 +161,4 @@ class Recalled:
         from sightline.data import captions
 
         shards = all(str(source).endswith(".tar") for source in self.source)
-        return captions(self.source, split=self.split, pictures=None if shards else self.pictures)
+        return captions(self.source, split=self.split, image_root=None if shards else self.image_root)

@@ -25,12 +25,12 @@ def command(
       sightline verify mini
       sightline verify openai/clip-vit-base-patch32 --image 000000039769.jpg
     """
-    from sightline.encoder.certificate import certify
+    from sightline.encoder.verify import verify
 
     if image is not None:
         check_picture(image)
     failed = 0
-    for check in certify(model, image):
+    for check in verify(model, image):
         failed += not check.passed
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:<10} {check.found}  (against {check.against})")
     if failed:

@@ -13,14 +13,14 @@ from sightline.data.tables import SUFFIXES, check_split
 from sightline.errors import DataError, UsageError
 
 
-def captions(source: Source, *, split: str | Sequence[str] | None = None, pictures: Source | None = None) -> Captions:
+def captions(source: Source, *, split: str | Sequence[str] | None = None, image_root: Source | None = None) -> Captions:
     """Opens a data set of captions; pictures are not read.
 
     `source`: WebDataset shards ("train-{0000..0005}.tar", a glob, a list, a folder of them); a table (CSV, TSV, JSON
     lines) with a column of files and one or more of captions, or a folder with one; Karpathy's JSON, COCO's captions,
     MSR-VTT's. Several of these at once are one data set, its keys numbered by source. `split`: those of a table or JSON
-    that has them, several as a list or "train+restval"; None takes all. `pictures`: the folder or the shards that files
-    are named in, if not the table's own folder. What is missing is in `left_out` of what is returned. Raises
+    that has them, several as a list or "train+restval"; None takes all. `image_root`: the folder or the shards that
+    files are named in, if not the table's own folder. What is missing is in `left_out` of what is returned. Raises
     `DataError`, `UsageError`.
     """
     name, left_out = name_of(source), LeftOut()
@@ -29,11 +29,11 @@ def captions(source: Source, *, split: str | Sequence[str] | None = None, pictur
     if len(paths) == 1 and paths[0].is_dir():
         paths = in_folder(paths[0])
     if len(paths) > 1 and not all(path.suffix == ".tar" for path in paths):
-        if split is not None or pictures is not None:
+        if split is not None or image_root is not None:
             raise UsageError(f"{name}: splits and folders of pictures are one source's; give it alone")
         return _together(name, paths)
     if all(path.suffix == ".tar" for path in paths):
-        if split is not None or pictures is not None:
+        if split is not None or image_root is not None:
             raise UsageError(f"{name}: shards have no splits and hold their pictures; name the shards that are meant")
         samples = shard_samples(paths, left_out)
     elif paths[0].suffix.lower() in SUFFIXES | {".json"}:
@@ -41,7 +41,7 @@ def captions(source: Source, *, split: str | Sequence[str] | None = None, pictur
         if split is not None:
             check_split(paths[0], split, [entry.split for entry in entries])
             entries = [entry for entry in entries if entry.split in split]
-        samples = _samples(entries, Pictures(paths[0].parent if pictures is None else pictures), left_out)
+        samples = _samples(entries, Pictures(paths[0].parent if image_root is None else image_root), left_out)
     else:
         raise UsageError(f"{name}: give shards (.tar, unpacked), or one table ({', '.join(sorted(SUFFIXES))}) or .json")
     if not samples:

@@ -21,27 +21,27 @@ def labelled(
     *,
     classes: Sequence[str] | None = None,
     split: str | None = None,
-    pictures: Source | None = None,
+    image_root: Source | None = None,
 ) -> Labelled:
     """Opens a data set of classes; pictures are not read.
 
     `source`: a folder with a folder for each class, pictures and films anywhere in it; or a table (CSV, TSV, JSON
     lines) with a column of files and one of classes, or a folder with one. `classes`: their names by number, if they
     are not just those that are there, sorted; a table may have the numbers instead of the names. `split`: of a table
-    with a column "split". `pictures`: the folder or the shards that the table names files in, if not its own folder.
+    with a column "split". `image_root`: the folder or the shards that the table names files in, if not its own folder.
     Raises `DataError`, `UsageError`.
     """
     path, left_out = Path(source).expanduser(), LeftOut()
     folders = [one for one in _inside(path) if one.is_dir()] if path.is_dir() else []
     if len(folders) > 1:
-        if split is not None or pictures is not None:
-            raise UsageError(f"{path}: split and pictures are of tables; this is a folder for each class")
+        if split is not None or image_root is not None:
+            raise UsageError(f"{path}: split and image_root are of tables; this is a folder for each class")
         found = _by_folder(path, folders, left_out)
     else:
         table = in_folder(path)[0] if path.is_dir() else path
         if table.suffix.lower() not in tables.SUFFIXES:
             raise UsageError(f"{path}: give a folder with a folder for each class, or a table (.csv, .tsv, .jsonl)")
-        found = _by_table(table, split, Pictures(table.parent if pictures is None else pictures), left_out)
+        found = _by_table(table, split, Pictures(table.parent if image_root is None else image_root), left_out)
     there = {name for _, _, name in found}
     if classes is None:
         numeric = all(name.isdecimal() for name in there)

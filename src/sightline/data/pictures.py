@@ -26,16 +26,16 @@ class Pictures:
         self.place = name_of(place)
         self._taken: set[Path | Member] = set()
         self._shards: dict[str, Member | None] | None = None
-        self._where = f"not in {self.place} (say where: pictures=, --pictures)"
+        self._where = f"not in {self.place} (say where: image_root=, --image-root)"
         if len(paths) == 1 and paths[0].is_dir():
             self._folder = Path(os.path.abspath(paths[0]))  # noqa: PTH100 (links stay what they are)
-            self._where = f"not in {self._folder} (say where: pictures=, --pictures)"
+            self._where = f"not in {self._folder} (say where: image_root=, --image-root)"
         elif paths and all(path.suffix == ".tar" for path in paths):
             self._shards = _by_name(paths)
         elif any(not path.exists() for path in paths):
-            raise DataError(f"pictures={self.place}: no such folder")
+            raise DataError(f"image_root={self.place}: no such folder")
         else:
-            raise UsageError(f"pictures={self.place}: give the folder or the shards (.tar) that the pictures are in")
+            raise UsageError(f"image_root={self.place}: give the folder or the shards (.tar) that the pictures are in")
 
     def find(self, name: str, left_out: LeftOut) -> Path | Member | None:
         """The file of this name, or None, with the reason in `left_out`."""
@@ -46,7 +46,7 @@ class Pictures:
         else:
             paths = [path + suffix for path in self._paths(name) for suffix in suffixes]
             if not paths:
-                left_out.add(f"outside of {self.place} (say where: pictures=, --pictures)", name)
+                left_out.add(f"outside of {self.place} (say where: image_root=, --image-root)", name)
                 return None
             found = next((Path(path) for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 (never raises)
         if found is None:

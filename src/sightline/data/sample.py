@@ -44,7 +44,7 @@ class Item:
     media: Path | Member
 
     def content(self) -> Path | bytes:
-        """What `open_image` and `film.sample` take. Raises `DataError`."""
+        """What `open_image` and `video.sampling.sample` take. Raises `DataError`."""
         return self.media.read() if isinstance(self.media, Member) else self.media
 
     @property
@@ -63,7 +63,7 @@ class Item:
             raise DataError(f"{self.media}: {error.strerror or error}") from error
 
     @property
-    def is_film(self) -> bool:
+    def is_video(self) -> bool:
         """Going by the suffix."""
         return PurePosixPath(self.media.name).suffix.lower() in VIDEO_SUFFIXES
 

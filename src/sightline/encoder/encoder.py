@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.encoder.films import FRAMES, Film, check_film, film_frames
 from sightline.encoder.hardware import cores, one_core_threads, pick_device, pick_dtype
 from sightline.encoder.pipeline import ahead, batches, ordered_map
 from sightline.encoder.source import Source, Vectors
+from sightline.encoder.videos import FRAMES, Film, check_video, video_frames
 from sightline.errors import ImageError, UsageError
 from sightline.models.pretrained import Segments, Tower
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -114,33 +114,33 @@ class Encoder(Source):
 
         A film is a path or bytes, (path, start, end) in seconds, or its frames: an array (T, H, W, 3) or a list of
         pictures. Of a file `frames` are sampled, one of each equal part. A model for pictures sees a film as the
-        normalised mean of its frames' unit vectors; one for film takes as many frames as its checkpoint says, and
-        `UsageError` says how many if other than so many are given. Raises `FilmError` naming the first film that
+        normalized mean of its frames' unit vectors; one for film takes as many frames as its checkpoint says, and
+        `UsageError` says how many if other than so many are given. Raises `VideoError` naming the first film that
         cannot be read.
         """
         if isinstance(films, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
             raise UsageError("encode_videos takes a list of films, not one")
         given = list(films)
         for film in given:
-            check_film(film, None if self._image.frames == 1 else self._image.frames)
-        return self._rows(given, lambda film: film_frames(film, self.frames, self.size_hint), self._inputs)
+            check_video(film, None if self._image.frames == 1 else self._image.frames)
+        return self._rows(given, lambda film: video_frames(film, self.frames, self.size_hint), self._inputs)
 
     def stream(
         self,
         items: Iterable[T],
         read: Callable[[T], Image.Image | Sequence[Image.Image]],
-        is_film: Callable[[T], bool] = lambda item: False,
+        is_video: Callable[[T], bool] = lambda item: False,
         keep: Callable[[T, Summary], None] | None = None,
     ) -> Generator[tuple[T, Vectors | ImageError]]:
         """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
 
-        `read` gives an item's picture or, where it `is_film`, its `frames` frames; it runs in threads and may raise
+        `read` gives an item's picture or, where it `is_video`, its `frames` frames; it runs in threads and may raise
         `ImageError` or `OSError`. `keep`, for models that have a `summary` or `regions`, gets each item's summary,
         float16 (rows, dim), before its vector comes. `items` are made in a thread of their own, so that it may take
         time to make them, as it does to cut a film. Pictures and films share batches, of which a few are in memory at a
         time. An item's vector is the same, bit for bit, whatever stands beside it.
         """
-        groups = batches(items, self.batch, lambda item: self._inputs if is_film(item) else 1)
+        groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers)) as ready:
             yield from self._stream(ready, read, self.batch, keep)
 
@@ -219,13 +219,13 @@ class Encoder(Source):
         on a batch's shape."""
         whole = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         whole[: len(inputs)] = inputs
-        values = self.profile.normalise(whole.reshape(-1, *inputs.shape[2:]))
+        values = self.profile.normalize(whole.reshape(-1, *inputs.shape[2:]))
         if len(values) > batch:
             values = values.reshape(batch, -1, *values.shape[1:])
         return [found[: len(inputs)] for found in self._run(through, self.dtype, values)]
 
     def segments(self, pixels: NDArray[np.float32]) -> Segments:
-        """Normalised pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
+        """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
         For models that have `regions`."""
         with torch.inference_mode(), self._turn:
             seen = self._image.segments(torch.from_numpy(pixels).to(self.device, self.dtype))

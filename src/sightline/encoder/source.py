@@ -14,8 +14,8 @@ from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
 from sightline.models.config import max_tokens
 from sightline.models.regions import Shape
-from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Ids, Tokenizer
+from sightline.processing.image.profile import PixelProfile
+from sightline.processing.tokenizer import Ids, Tokenizer
 
 Vectors = NDArray[np.float32]
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sightline.errors import IndexFault, IndexMissing, UsageError
-from sightline.index import faults, lock
+from sightline.index import lance_errors, lock
 
 NAME = "items.lance"
 """The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
@@ -44,7 +44,7 @@ def _names(folder: Path) -> list[str]:
 
 def claim(folder: Path) -> None:
     """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
-    with faults.writing(folder):
+    with lance_errors.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = {entry.name for entry in folder.iterdir()} - {NAME, LISTS, lock.NAME}
     if others and not exists(folder):

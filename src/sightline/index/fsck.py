@@ -11,7 +11,7 @@ from typing import Any
 import lance
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
-from sightline.index import faults, lock
+from sightline.index import lance_errors, lock
 from sightline.index.folder import NAME, exists, manifests, missing
 from sightline.index.table import Table
 
@@ -84,10 +84,10 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
         if findings.version is None:
             raise IndexDamaged(f"nothing in {folder} can be read any more: delete it, and index into a new one")
         files = manifests(folder)
-        with faults.writing(folder):
+        with lance_errors.writing(folder):
             for version in findings.manifests:
                 files[version].unlink(missing_ok=True)
-        with faults.reading(folder):  # not `Table.open`: it refuses parts that are about to be dropped
+        with lance_errors.reading(folder):  # not `Table.open`: it refuses parts that are about to be dropped
             table = Table(folder, lance.dataset(str(folder / NAME)))
         table.drop(list(findings.fragments), list(findings.rows))
         left = [Problem("left behind by a writer that was killed or failed", str(file)) for file in table.leftovers()]

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 
 THUMBNAIL = 192
 _DATE, _EXIF = 0x0132, 0x8769  # DateTime, the EXIF directory

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.errors import IndexTooNew, SightlineError
-from sightline.index import faults
+from sightline.index import lance_errors
 from sightline.index.folder import NAME, manifests
 from sightline.index.schema import SUMMARY, ModelRecord
 from sightline.index.table import Table
@@ -135,7 +135,7 @@ def is_path(uri: str) -> bool:
 
 def complain(error: BaseException, files: list[Path]) -> None:
     """Say that something cannot be read: whether it is broken, or kept from us by the system."""
-    if not faults.is_failure(error) and not isinstance(error, SightlineError):
+    if not lance_errors.is_failure(error) and not isinstance(error, SightlineError):
         raise error
     for file in files:
         try:
@@ -146,7 +146,7 @@ def complain(error: BaseException, files: list[Path]) -> None:
         except OSError as denied:
             say("denied", f"{file}: {denied.strerror}")
             return
-    say("broken", faults.reason(error))
+    say("broken", lance_errors.reason(error))
 
 
 def say(*words: object) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.errors import IndexDamaged, UsageError
-from sightline.index.lists import Lists
+from sightline.index.ivf import Lists
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

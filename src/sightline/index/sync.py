@@ -13,7 +13,7 @@ import pyarrow as pa
 from PIL import Image
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
-from sightline.index import lists, lock, walk
+from sightline.index import ivf, lock, walk
 from sightline.index.batch import Batch, Encoded, Summary
 from sightline.index.folder import claim, exists
 from sightline.index.item import Item
@@ -53,7 +53,7 @@ class Encoder(Protocol):
         self,
         items: Iterable[T],
         read: Callable[[T], Image.Image | Sequence[Image.Image]],
-        is_film: Callable[[T], bool],
+        is_video: Callable[[T], bool],
         keep: Callable[[T, Any], None] | None,
         /,
     ) -> Generator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
@@ -115,7 +115,7 @@ def sync(
             _encode(table, plan, encoder, summary, report)
             report(Progress("finishing"))
             table.tidy()
-            lists.refresh(table)
+            ivf.refresh(table)
     return summary
 
 
@@ -217,8 +217,8 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
 
 def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
     for path in paths:
-        if walk.is_film(path):
-            from sightline.index.cut import cut
+        if walk.is_video(path):
+            from sightline.index.video_items import cut
 
             yield from cut(Path(path), encoder.frames, encoder.size_hint)
         else:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
-from sightline.index import condition, faults
+from sightline.index import condition, lance_errors
 from sightline.index.folder import NAME, exists, manifests, missing
 from sightline.index.schema import MOMENTS, SUMMARY, VERSION, VERSION_KEY, ModelRecord, item_schema, version_of
 
@@ -62,7 +62,7 @@ class Table:
         except (KeyError, ValueError, ArithmeticError):
             whole = False
         if not whole:
-            raise IndexDamaged(f"{folder / NAME} lacks what Sightline wrote into it; {faults.repair(folder)}")
+            raise IndexDamaged(f"{folder / NAME} lacks what Sightline wrote into it; {lance_errors.repair(folder)}")
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Table":
@@ -70,7 +70,7 @@ class Table:
         folder = Path(folder).absolute()
         if not exists(folder):
             raise missing(folder)
-        with faults.reading(folder), faults.hushed():
+        with lance_errors.reading(folder), lance_errors.hushed():
             dataset = lance.dataset(str(folder / NAME))
             _ = dataset.schema, dataset.schema_metadata  # Lance may panic there as well
             for fragment in dataset.get_fragments():
@@ -86,7 +86,7 @@ class Table:
     def create(cls, folder: str | os.PathLike[str], model: ModelRecord) -> "Table":
         """A new, empty table in `folder`, in the place of one that may be there."""
         folder = Path(folder).absolute()
-        with faults.writing(folder):
+        with lance_errors.writing(folder):
             dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME), mode="overwrite")
         return cls(folder, dataset)
 
@@ -99,7 +99,7 @@ class Table:
 
     def newest(self) -> "Table":
         """The newest version: this object where it is that, else another one, so that whoever reads here can finish."""
-        with faults.reading(self.folder):
+        with lance_errors.reading(self.folder):
             if self._dataset.latest_version == self._dataset.version:
                 return self
         return Table.open(self.folder)
@@ -179,16 +179,16 @@ class Table:
         condition.check(sql)
         try:
             asked = self._dataset.scanner(columns=["id"], filter=sql)
-            with faults.hushed():  # it is here that Lance panics
+            with lance_errors.hushed():  # it is here that Lance panics
                 asked.explain_plan()
             found = asked.to_table()
         except BaseException as error:
-            if not faults.is_failure(error):
+            if not lance_errors.is_failure(error):
                 raise
             plain = [name for name in self._names if name not in ("thumbnail", "vector", SUMMARY)]
             self.columns(plain)  # a damaged table fails here too, and says so
             raise UsageError(
-                f"the filter {sql!r} is not understood: {faults.reason(error)}. Columns are "
+                f"the filter {sql!r} is not understood: {lance_errors.reason(error)}. Columns are "
                 f"{', '.join(self._names)}; a time is written timestamp '2024-12-31 18:00:00'"
             ) from None
         return np.asarray(found.column("id"), dtype=np.int64)
@@ -196,7 +196,7 @@ class Table:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            with faults.reading(self.folder):
+            with lance_errors.reading(self.folder):
                 yield
         except IndexDamaged as error:
             if self.newest() is not self:
@@ -288,7 +288,7 @@ class Table:
 
     def leftovers(self) -> list[Path]:
         """Files that a killed or failed writer left behind: no version of the table refers to them."""
-        with faults.reading(self.folder):
+        with lance_errors.reading(self.folder):
             known = set(self._dataset.tracked_files().read_all().column("path").to_pylist())
         left = [
             file
@@ -310,5 +310,5 @@ class Table:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         self._places = None
-        with faults.writing(self.folder):
+        with lance_errors.writing(self.folder):
             yield

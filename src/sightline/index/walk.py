@@ -103,7 +103,7 @@ def is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
 
 
-def is_film(name: str) -> bool:
+def is_video(name: str) -> bool:
     """Whether the name's suffix is a film's."""
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 

@@ -107,7 +107,7 @@ FAMILIES = {
         "clip.text.CLIPTextModelWithProjection",
         "clip.vision.CLIPVisionModelWithProjection",
         "clip.processor.CLIPProcessor",
-        "words.TextWords",
+        "numpy_text.NumpyTextTower",
     ),
     "groupvit": Family(
         "groupvit.config.GroupViTConfig",
@@ -127,9 +127,9 @@ FAMILIES = {
         "xclip.config.XCLIPConfig",
         "xclip.model.XCLIPModel",
         "xclip.text.XCLIPTextTower",
-        "xclip.vision.XCLIPFilmTower",
+        "xclip.vision.XCLIPVideoTower",
         "xclip.processor.XCLIPProcessor",
-        "xclip.words.XCLIPWords",
+        "xclip.numpy_text.XCLIPNumpyTextTower",
         "xclip.prompts.XCLIPRescorer",
     ),
 }

@@ -13,10 +13,10 @@ from sightline.checkpoint.names import resolve
 from sightline.errors import ImageError, UsageError
 from sightline.files import read_json, write_json
 from sightline.models.features import BatchFeature, tensors
-from sightline.processing.colour import array_to_bytes, array_to_rgb
-from sightline.processing.images import load_image
-from sightline.processing.pixels import PixelProfile
-from sightline.processing.tokens import Ids, Tokenizer
+from sightline.processing.image.color import array_to_bytes, array_to_rgb
+from sightline.processing.image.profile import PixelProfile
+from sightline.processing.image.reading import load_image
+from sightline.processing.tokenizer import Ids, Tokenizer
 
 Text: TypeAlias = str | list[str] | tuple[str, ...]
 
@@ -152,7 +152,7 @@ class ImageProcessor:
         values = []
         for number, picture in enumerate(_flat(images)):
             try:
-                values.append(profile.normalise(_pixels(picture, profile)[None])[0])
+                values.append(profile.normalize(_pixels(picture, profile)[None])[0])
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"picture {number}", str(error)) from error
         if not return_tensors:

@@ -38,7 +38,7 @@ class BertConfig(BlockConfig, Protocol):
 
 
 class PostNormBlock(Block):
-    """The first transformer's block (Vaswani et al., 2017): each half is added to its input, then normalised."""
+    """The first transformer's block (Vaswani et al., 2017): each half is added to its input, then normalized."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)

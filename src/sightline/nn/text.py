@@ -55,7 +55,7 @@ class TextTransformer(nn.Module):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> TowerOutput:
-        """`input_ids` (B, L) int64 -> all states (B, L, W), normalised, and the pooled one (B, W).
+        """`input_ids` (B, L) int64 -> all states (B, L, W), normalized, and the pooled one (B, W).
 
         `attention_mask` (B, L): 0 for padding. Padding on the right changes nothing before it, as attention is
         causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the

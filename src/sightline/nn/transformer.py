@@ -142,7 +142,7 @@ class BlockConfig(Protocol):
 
 
 class Block(nn.Module):
-    """Attention, then MLP, each on the normalised input and added to it. Its seam is between the two halves."""
+    """Attention, then MLP, each on the normalized input and added to it. Its seam is between the two halves."""
 
     def __init__(self, config: "BlockConfig") -> None:
         super().__init__()

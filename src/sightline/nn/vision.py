@@ -33,7 +33,7 @@ class VisionConfig(BlockConfig, Protocol):
 
 
 class VisionTransformer(nn.Module):
-    """Transformer over patches; the class token's state, normalised, stands for the picture."""
+    """Transformer over patches; the class token's state, normalized, stands for the picture."""
 
     config: VisionConfig
 
@@ -64,7 +64,7 @@ class VisionTransformer(nn.Module):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> TowerOutput:
-        """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalised, and the pooled one (B, W).
+        """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalized, and the pooled one (B, W).
 
         H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (what
         is left of a patch at the edges is not seen). Raises `UsageError` otherwise.

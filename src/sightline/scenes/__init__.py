@@ -2,13 +2,13 @@
 
 from sightline.scenes import films
 from sightline.scenes.films import Film
-from sightline.scenes.kinds import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
+from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
 from sightline.scenes.sampler import distinct, sample, unseen
 from sightline.scenes.scene import Scene, Thing
 
 __all__ = [
     "BACKGROUNDS",
-    "COLOURS",
+    "COLORS",
     "HELD_OUT",
     "LIGHTS",
     "MOTIONS",

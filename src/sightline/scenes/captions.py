@@ -79,8 +79,8 @@ class Speaker:
         return self.rng.choice((word, word, *SYNONYMS.get(word, ()))) if self.free else word
 
     def noun(self, thing: Thing, *parts: str) -> str:
-        """ "red star", with those of "size" and "texture" that are asked for (and of "colour", if any is)."""
-        words = [getattr(thing, part) for part in ("size", "texture", "colour") if part in parts]
+        """ "red star", with those of "size" and "texture" that are asked for (and of "color", if any is)."""
+        words = [getattr(thing, part) for part in ("size", "texture", "color") if part in parts]
         return " ".join(map(self.word, (*words, thing.shape)))
 
     def name(self, thing: Thing, *parts: str) -> str:
@@ -126,11 +126,11 @@ class Speaker:
 
 def describe(scene: Scene) -> tuple[str, ...]:
     """The full description, then eleven more, from rich to a word or two."""
-    everything = ("size", "texture", "colour")
+    everything = ("size", "texture", "color")
     exact = Speaker(Random(scene.grain), free=False)
     rng = Random(scene.grain + 1)
     say = Speaker(rng, free=True)
-    some = [part for part in everything if rng.random() < 0.6] or ["colour"]
+    some = [part for part in everything if rng.random() < 0.6] or ["color"]
     thing, other = rng.choice(scene.things), rng.choice(scene.things)
     count = len(scene.things)
     full = f"{exact.chain(scene, *everything)}, {exact.background(scene)}, {exact.light(scene)}"
@@ -149,20 +149,20 @@ def describe(scene: Scene) -> tuple[str, ...]:
         f"{say.chain(scene, *everything)}, {setting[0]}, {setting[1]}",
         f"{setting[0]}, {setting[1]}: {say.chain(scene, *everything)}",
         say.chain(scene, *everything),
-        say.chain(scene, "colour"),
+        say.chain(scene, "color"),
         f"{say.list(scene, *some)} {say.background(scene)}",
-        say.list(scene, "colour"),
+        say.list(scene, "color"),
         pair,
         say.name(thing, *some),
-        say.name(thing, "colour"),
-        say.noun(other, "colour"),
-        f"{say.name(other, 'colour')} {say.background(scene)}",
+        say.name(thing, "color"),
+        say.noun(other, "color"),
+        f"{say.name(other, 'color')} {say.background(scene)}",
         rng.choice(
             (
                 f"{NUMBERS[count]} {'thing' if count == 1 else 'things'} {setting[0]}",
-                f"something {say.noun(other, 'colour').split()[0]} {say.light(scene)}",
+                f"something {say.noun(other, 'color').split()[0]} {say.light(scene)}",
                 f"{say.name(thing)}",
-                f"a picture of {say.name(thing, 'colour')}",
+                f"a picture of {say.name(thing, 'color')}",
             )
         ),
     )
@@ -170,12 +170,12 @@ def describe(scene: Scene) -> tuple[str, ...]:
 
 def narrate(film: Film) -> tuple[str, ...]:
     """The full description of a film, then eight more, from rich to a few words; each tells the motion."""
-    everything = ("size", "texture", "colour")
+    everything = ("size", "texture", "color")
     scene = film.scene
     exact = Speaker(Random(scene.grain), free=False)
     rng = Random(scene.grain + 1)
     say = Speaker(rng, free=True)
-    some = [part for part in ("texture", "colour") if rng.random() < 0.6] or ["colour"]
+    some = [part for part in ("texture", "color") if rng.random() < 0.6] or ["color"]
     setting = [say.background(scene), say.light(scene)]
     rng.shuffle(setting)
     return (
@@ -183,14 +183,14 @@ def narrate(film: Film) -> tuple[str, ...]:
         f"{say.story(film, *everything)}, {setting[0]}, {setting[1]}",
         f"{setting[0]}, {setting[1]}: {say.story(film, *everything)}",
         say.story(film, *everything),
-        say.story(film, "colour"),
+        say.story(film, "color"),
         f"{say.moving(film, *some)} {say.background(scene)}",
         say.moving(film, *some),
-        say.moving(film, "colour"),
+        say.moving(film, "color"),
         rng.choice(
             (
-                f"something {film.thing.colour} {say.word(MOTIONS[film.motion])}",
-                f"a film of {say.moving(film, 'colour')}",
+                f"something {film.thing.color} {say.word(MOTIONS[film.motion])}",
+                f"a film of {say.moving(film, 'color')}",
                 say.moving(film),
             )
         ),

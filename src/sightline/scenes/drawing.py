@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from sightline.scenes.backdrops import BACKDROPS, Pixels
-from sightline.scenes.kinds import COLOURS, LIGHTS, RGB, Light
+from sightline.scenes.kinds import COLORS, LIGHTS, RGB, Light
 from sightline.scenes.outlines import OUTLINES
 from sightline.scenes.scene import Scene, Thing
 
@@ -135,12 +135,12 @@ def _shadow(mask: Image.Image, light: Light, side: int) -> Pixels:
 
 
 def _body(thing: Thing, mask: Image.Image, light: Light, side: int, patch: Patch) -> Pixels:
-    """The thing's colour under the light: texture, a slope from light to dark, bevelled edges, a dark rim."""
+    """The thing's color under the light: texture, a slope from light to dark, bevelled edges, a dark rim."""
     at = np.arange(patch.side, dtype=np.float32) + 0.5
     x, y = (at[None, :] + patch.left) / side - thing.x, (at[:, None] + patch.top) / side - thing.y
     pattern = _pattern(thing, x, y)[:, :, None]
-    base = np.array(COLOURS[thing.colour], np.float32)
-    ink = np.array(_ink(COLOURS[thing.colour]), np.float32)
+    base = np.array(COLORS[thing.color], np.float32)
+    ink = np.array(_ink(COLORS[thing.color]), np.float32)
     slope = 1 - 0.16 * (x * light.towards[0] + y * light.towards[1]) / thing.radius
     height = np.asarray(mask.filter(ImageFilter.GaussianBlur(BEVEL * side)), dtype=np.float32) / 255
     down, right = np.gradient(height, 1 / (side * BEVEL))
@@ -150,7 +150,7 @@ def _body(thing: Thing, mask: Image.Image, light: Light, side: int, patch: Patch
 
 
 def _pattern(thing: Thing, x: Pixels, y: Pixels) -> Pixels:
-    """1 where the texture's second colour shows, 0 elsewhere; it turns and grows with the thing."""
+    """1 where the texture's second color shows, 0 elsewhere; it turns and grows with the thing."""
     cos, sin = math.cos(thing.angle) / thing.scale, math.sin(thing.angle) / thing.scale
     u, v = x * cos + y * sin, y * cos - x * sin
     if thing.texture == "striped":
@@ -164,9 +164,9 @@ def _pattern(thing: Thing, x: Pixels, y: Pixels) -> Pixels:
     return np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=np.float32)
 
 
-def _ink(colour: RGB) -> RGB:
-    """A texture's second colour: cream on dark colours, a deep shade of themselves on light ones."""
-    red, green, blue = colour
+def _ink(color: RGB) -> RGB:
+    """A texture's second color: cream on dark colors, a deep shade of themselves on light ones."""
+    red, green, blue = color
     if 0.3 * red + 0.59 * green + 0.11 * blue < 0.6:
         return (0.97, 0.95, 0.90)
     return (0.42 * red, 0.36 * green, 0.36 * blue)

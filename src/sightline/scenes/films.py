@@ -13,7 +13,7 @@ from random import Random
 
 from PIL import Image
 
-from sightline.scenes.kinds import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
+from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
 from sightline.scenes.sampler import GAP, MARGIN, TILT
 from sightline.scenes.scene import CLEAR, Scene, Thing, distance, side
 
@@ -106,7 +106,7 @@ class Film:
 
 
 def sample(seed: int, index: int = 0) -> Film:
-    """Film `index` of `seed`: one to three things, none of them a held-out pair of shape and colour."""
+    """Film `index` of `seed`: one to three things, none of them a held-out pair of shape and color."""
     return _film(Random(f"films/{seed}/{index}"), held_out=False)
 
 
@@ -160,21 +160,21 @@ def _film(rng: Random, held_out: bool) -> Film:
 
 
 def _attempt(rng: Random, count: int, held_out: bool, grain: int) -> Scene | None:
-    """One throw of the dice; None where colours are lost on the background or the things don't fit."""
+    """One throw of the dice; None where colors are lost on the background or the things don't fit."""
     background, light = rng.choice(sorted(BACKGROUNDS)), rng.choice(sorted(LIGHTS))
     kinds = [rng.choice([pair for pair in sorted(HELD_OUT) if pair[0] in MOVERS])] if held_out else []
     while len(kinds) < count:
-        kind = rng.choice(SHAPES if kinds else MOVERS), rng.choice(sorted(COLOURS))
+        kind = rng.choice(SHAPES if kinds else MOVERS), rng.choice(sorted(COLORS))
         if kind not in kinds and kind not in HELD_OUT:
             kinds.append(kind)
-    if any(colour in BACKGROUNDS[background].clashes for _, colour in kinds):
+    if any(color in BACKGROUNDS[background].clashes for _, color in kinds):
         return None
-    (shape, colour), *others = kinds
-    mover = Thing(shape, colour, "medium", rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-math.pi, math.pi))
+    (shape, color), *others = kinds
+    mover = Thing(shape, color, "medium", rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-math.pi, math.pi))
     mover = _moved(rng, replace(mover, scale=rng.uniform(*SCALES)), room=TRAVEL[1] / 2)
     things: list[Thing] = []
-    for shape, colour in others:
-        thing = Thing(shape, colour, rng.choice(tuple(SIZES)), rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-TILT, TILT))
+    for shape, color in others:
+        thing = Thing(shape, color, rng.choice(tuple(SIZES)), rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-TILT, TILT))
         places = (_moved(rng, thing) for _ in range(50))
         found = next((place for place in places if _fits(place, mover, things)), None)
         if found is None:

@@ -1,4 +1,4 @@
-"""The words that scenes and films are made of, and what each looks like: colours, sizes, textures, backgrounds..."""
+"""The words that scenes and films are made of, and what each looks like: colors, sizes, textures, backgrounds..."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Background:
-    """A backdrop: how a caption names it, and the colours that would be lost on it."""
+    """A backdrop: how a caption names it, and the colors that would be lost on it."""
 
     phrase: str
     clashes: frozenset[str]
@@ -24,7 +24,7 @@ class Light:
     fall: float
 
 
-COLOURS: dict[str, RGB] = {
+COLORS: dict[str, RGB] = {
     "red": (0.85, 0.13, 0.14),
     "orange": (0.98, 0.51, 0.09),
     "yellow": (1.00, 0.85, 0.18),
@@ -92,7 +92,7 @@ MOTIONS: dict[str, str] = {
     "vanishes": "vanishing",
 }
 
-# Pairs that training never sees: what a model makes of them tells whether it knows shape and colour apart.
+# Pairs that training never sees: what a model makes of them tells whether it knows shape and color apart.
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     {
         ("circle", "purple"),

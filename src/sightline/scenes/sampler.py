@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise, permutations
 from random import Random
 
-from sightline.scenes.kinds import BACKGROUNDS, COLOURS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES
+from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES
 from sightline.scenes.scene import ROOM, Scene, Thing
 
 MARGIN = 0.03
@@ -23,7 +23,7 @@ SOLID = frozenset({"circle", "square", "triangle", "heart", "flower", "house", "
 
 
 def sample(seed: int, index: int = 0) -> Scene:
-    """Scene `index` of `seed`: one to four things, none of them a held-out pair of shape and colour."""
+    """Scene `index` of `seed`: one to four things, none of them a held-out pair of shape and color."""
     return _scene(Random(f"scenes/{seed}/{index}"), ())
 
 
@@ -69,16 +69,16 @@ def _attempt(rng: Random, count: int, wanted: tuple[tuple[str, str], ...], paire
     background, light = rng.choice(sorted(BACKGROUNDS)), rng.choice(sorted(LIGHTS))
     kinds = list(wanted)
     while len(kinds) < count:
-        kind = rng.choice(SHAPES), rng.choice(sorted(COLOURS))
+        kind = rng.choice(SHAPES), rng.choice(sorted(COLORS))
         if kind not in kinds and kind not in HELD_OUT:
             kinds.append(kind)
-    if any(colour in BACKGROUNDS[background].clashes for _, colour in kinds):
+    if any(color in BACKGROUNDS[background].clashes for _, color in kinds):
         return None
     rng.shuffle(kinds)
     sizes = [rng.choice(tuple(SIZES)) for _ in kinds]
     things = [
-        Thing(shape, colour, size, rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-TILT, TILT))
-        for (shape, colour), size in zip(kinds, sizes, strict=True)
+        Thing(shape, color, size, rng.choice(TEXTURES), 0.5, 0.5, rng.uniform(-TILT, TILT))
+        for (shape, color), size in zip(kinds, sizes, strict=True)
     ]
     groups: list[list[Thing]] = [[thing] for thing in things]
     if paired:
@@ -92,7 +92,7 @@ def _attempt(rng: Random, count: int, wanted: tuple[tuple[str, str], ...], paire
 
 def _pair(rng: Random, below: Thing, above: Thing) -> list[Thing] | None:
     """`above` put into or partly over `below`, both around (0, 0); None where that would be hard to see."""
-    if math.dist(COLOURS[below.colour], COLOURS[above.colour]) < 0.45:
+    if math.dist(COLORS[below.color], COLORS[above.color]) < 0.45:
         return None
     if below.shape in ROOM and rng.random() < 0.8:
         return [replace(below, size="large", texture="plain", x=0, y=0), replace(above, size="small", x=0, y=0)]

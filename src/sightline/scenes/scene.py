@@ -21,7 +21,7 @@ class Thing:
     is turned by `angle` radians, clockwise, and `scale` times as large as its size says (in films)."""
 
     shape: str
-    colour: str
+    color: str
     size: str
     texture: str
     x: float

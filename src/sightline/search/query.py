@@ -71,8 +71,8 @@ class Query:
         if texts is not None and self.texts:
             parts.append(_mean(texts[: len(self.texts)]))
         if self.images:
-            films = [image for image in self.images if is_film(image)]
-            pictures = [image for image in self.images if not is_film(image)]
+            films = [image for image in self.images if is_video(image)]
+            pictures = [image for image in self.images if not is_video(image)]
             seen = [encoder.encode_images(pictures)] if pictures else []
             seen += [encoder.encode_videos(films)] if films else []
             parts.append(_mean(np.concatenate(seen)))
@@ -89,7 +89,7 @@ class Query:
         return " + ".join(said) + "".join(f" − “{text}”" for text in self.avoid)
 
 
-def is_film(image: Any) -> bool:
+def is_video(image: Any) -> bool:
     """Whether a picture of a query is a path whose suffix is a film's."""
     return isinstance(image, str | os.PathLike) and os.path.splitext(image)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import ModelMismatch, UsageError
-from sightline.index.lists import Lists
+from sightline.index.ivf import Lists
 from sightline.index.scan import Scan
 from sightline.index.schema import SUMMARY
 from sightline.index.table import Table

@@ -38,7 +38,7 @@ def by_logits(encoder: Encoder, image: Image.Image, texts: Tensor) -> Maps:
     """
     side = encoder.config.vision_config.image_size
     squashed = image.resize((side, side), Resampling(encoder.profile.resample))
-    seen = encoder.segments(encoder.profile.normalise(np.asarray(squashed)[None]))
+    seen = encoder.segments(encoder.profile.normalize(np.asarray(squashed)[None]))
     # The reference multiplies by the scale twice.
     logits = (seen.groups[0] @ texts.T).T @ seen.shares[0].flatten(1) * seen.scale**2
     grid = logits.view(1, len(texts), *seen.shares.shape[-2:])
@@ -61,7 +61,7 @@ def by_windows(encoder: Encoder, image: Image.Image, texts: Tensor, background: 
     places, chances = [], []
     for i in range(0, len(corners), BATCH):
         batch = np.stack([pixels[y : y + high, x : x + wide] for y, x in corners[i : i + BATCH]])
-        seen = encoder.segments(encoder.profile.normalise(batch))
+        seen = encoder.segments(encoder.profile.normalize(batch))
         places += [_one_group_each(shares, high, wide) for shares in seen.shares]
         scale = min(seen.scale, MOST_SCALE)
         chances += [_chances(i, g, texts, scale) for i, g in zip(seen.images, seen.groups, strict=True)]

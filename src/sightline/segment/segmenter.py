@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline.encoder.encoder import Picture, load
 from sightline.errors import UsageError
-from sightline.processing.images import open_image
+from sightline.processing.image.reading import open_image
 from sightline.segment.maps import Maps, by_logits, by_windows, enlarge
 
 DEFAULT_MODEL = "nvidia/groupvit-gcc-yfcc"

@@ -1,4 +1,4 @@
-"""Pictures as they are, or varied: a random part, mirrored, in other colours. Of the size that the model takes."""
+"""Pictures as they are, or varied: a random part, mirrored, in other colors. Of the size that the model takes."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from PIL import Image, ImageEnhance
 from PIL.Image import Resampling
 
 from sightline.errors import UsageError
-from sightline.processing.colour import flatten
-from sightline.processing.pixels import PixelProfile
+from sightline.processing.image.color import flatten
+from sightline.processing.image.profile import PixelProfile
 
 _ASPECTS = (3 / 4, 4 / 3)
 _TRIES = 10
@@ -23,20 +23,20 @@ class Augment:
 
     `crop`: the least and the largest share of the picture's area in a random part of it, with an aspect between 3:4 and
     4:3, resized to the model's size (Szegedy et al., arXiv 1409.4842, section 6). `flip`: every second one mirrored;
-    not for captions that tell left from right. `colour`: brightness, contrast and saturation change by up to this
+    not for captions that tell left from right. `color`: brightness, contrast and saturation change by up to this
     share. Raises `UsageError`.
     """
 
     profile: PixelProfile
     crop: tuple[float, float] | None = None
     flip: bool = False
-    colour: float = 0.0
+    color: float = 0.0
 
     def __post_init__(self) -> None:
         if self.crop is not None and not 0 < self.crop[0] <= self.crop[1] <= 1:
             raise UsageError(f"crop={self.crop}: the least and the largest share of a picture's area, in 0..1")
-        if not 0 <= self.colour < 1:
-            raise UsageError(f"colour={self.colour}: a share of brightness, contrast and saturation, from 0 to below 1")
+        if not 0 <= self.color < 1:
+            raise UsageError(f"color={self.color}: a share of brightness, contrast and saturation, from 0 to below 1")
         if not self.profile.do_resize or (not self.profile.do_center_crop and isinstance(self.profile.size, int)):
             raise UsageError("this model's preprocessing leaves pictures of different sizes, which make no batch")
 
@@ -55,7 +55,7 @@ class Augment:
         """The frames of one film, or one picture, all varied alike -> uint8 (frames, height, width, 3)."""
         part = None if self.crop is None else _part(frames[0].width, frames[0].height, self.crop, rng)
         mirrored = self.flip and rng.random() < 0.5
-        factors = rng.uniform(1 - self.colour, 1 + self.colour, 3) if self.colour else ()
+        factors = rng.uniform(1 - self.color, 1 + self.color, 3) if self.color else ()
         pixels = np.stack([self._one(frame, part, factors) for frame in frames])
         return pixels[:, :, ::-1] if mirrored else pixels
 

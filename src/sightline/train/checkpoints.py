@@ -178,12 +178,12 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None) -> dict[str, Tensor]:
-    """Weights, buffers, the optimiser's moments and the weights' average by name, whole. All processes call it."""
+def pack(model: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average | None = None) -> dict[str, Tensor]:
+    """Weights, buffers, the optimizer's moments and the weights' average by name, whole. All processes call it."""
     state = {f"model.{name}": full(tensor).cpu() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
-        for key, value in optimiser.state.get(parameter, {}).items():
-            state[f"optimiser.{name}.{key}"] = full(torch.as_tensor(value)).cpu()
+        for key, value in optimizer.state.get(parameter, {}).items():
+            state[f"optimizer.{name}.{key}"] = full(torch.as_tensor(value)).cpu()
     if average is not None:
         state |= {f"average.{name}": full(tensor).cpu() for name, tensor in average.tensors.items()}
     return state
@@ -192,7 +192,7 @@ def pack(model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: Aver
 def unpack(
     state: Mapping[str, Tensor],
     model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     average: Average | None = None,
 ) -> None:
     """Puts back what `pack` gave."""
@@ -202,12 +202,12 @@ def unpack(
         average.restore(_under("average.", state))
     parameters = dict(model.named_parameters())
     for name, tensor in state.items():
-        if name.startswith("optimiser."):
-            name, _, key = name.removeprefix("optimiser.").rpartition(".")
+        if name.startswith("optimizer."):
+            name, _, key = name.removeprefix("optimizer.").rpartition(".")
             parameter = parameters[name]
             # The number of steps is a number; the moments are shared as their parameter is.
             moment = tensor.to(parameter.device) if key == "step" else shared_like(tensor, parameter)
-            optimiser.state[parameter][key] = moment
+            optimizer.state[parameter][key] = moment
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ from sightline.models.groupvit.grouping import soft_groups
 from sightline.models.groupvit.model import GroupViTModel
 from sightline.models.pairs import Halves, Met
 from sightline.train.batch import Batch
+from sightline.train.loss import contrastive
 from sightline.train.nouns import CAPTION
-from sightline.train.objective import contrastive
 
 UNKNOWN = -1
 """In a mask: nobody knows what this pixel shows."""

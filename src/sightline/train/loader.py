@@ -16,14 +16,14 @@ from sightline.data import Sample
 from sightline.encoder.pipeline import ordered_map
 from sightline.errors import DataError, ImageError, UsageError
 from sightline.models.processor import Processor
-from sightline.models.xclip.processor import FilmProcessor
-from sightline.processing import film
-from sightline.processing.images import open_image
-from sightline.processing.tokens import Ids
+from sightline.models.xclip.processor import VideoProcessor
+from sightline.processing.image.reading import open_image
+from sightline.processing.tokenizer import Ids
+from sightline.processing.video import sampling
 from sightline.train.augment import Augment
 from sightline.train.batch import Batch
 from sightline.train.nouns import CAPTION, Nouns
-from sightline.train.order import Order
+from sightline.train.sampler import Order
 
 _PIECE = 16
 """Samples that a thread makes at a time: few, so that the threads end together."""
@@ -37,7 +37,7 @@ class Loader:
     The order is `Order`'s; which of its captions a sample has, which part of it is seen and whether mirrored depend on
     the seed, the epoch and the sample's key alone. `batch` is the whole batch's, of which rank `rank` of `world`
     processes gets its share of rows. Each sample comes with `captions` of its captions, all if it has fewer. `crop`,
-    `flip`, `colour`: see `Augment`; without them pixels are exactly as the processor makes them of the whole picture.
+    `flip`, `color`: see `Augment`; without them pixels are exactly as the processor makes them of the whole picture.
     A model for film gets as many frames as its processor says, of a picture so many times the same.
 
     With `nouns` each caption is followed by prompts of nouns in it, and `extras["nouns"]` (T,) holds each text's noun's
@@ -59,7 +59,7 @@ class Loader:
         captions: int = 1,
         crop: tuple[float, float] | None = None,
         flip: bool = False,
-        colour: float = 0.0,
+        color: float = 0.0,
         nouns: Nouns | None = None,
         workers: int | None = None,
         rank: int = 0,
@@ -76,14 +76,14 @@ class Loader:
         if seed < 0:
             raise UsageError(f"seed={seed}: at least 0")
         images = processor.image_processor
-        self._is_film = isinstance(images, FilmProcessor)
-        frames = images.num_frames if isinstance(images, FilmProcessor) else 1
+        self._is_video = isinstance(images, VideoProcessor)
+        frames = images.num_frames if isinstance(images, VideoProcessor) else 1
         if frames is None:
             raise UsageError("no config.json beside this processor says how many frames the model takes")
         self._frames = frames
         self._samples, self._batch, self._seed, self._captions = samples, batch, seed, captions
         self._nouns = nouns
-        self._augment = Augment(images.profile, crop, flip, colour)
+        self._augment = Augment(images.profile, crop, flip, color)
         self._tokenizer = processor.tokenizer.tokenizer
         self._workers = workers or os.cpu_count() or 1
         self._order = Order([sample.file for sample in samples], batch, seed)
@@ -108,7 +108,7 @@ class Loader:
     def _pieces(self, step: int) -> Iterator["_Piece"]:
         chosen = self._order.batch(step)[self._mine]
         shape = (3, *self._augment.size)
-        pixels = np.empty((len(chosen), *((self._frames, *shape) if self._is_film else shape)), np.float32)
+        pixels = np.empty((len(chosen), *((self._frames, *shape) if self._is_video else shape)), np.float32)
         draft = _Draft(step, chosen, pixels)
         for begin in range(0, len(chosen), _PIECE):
             yield _Piece(draft, slice(begin, min(begin + _PIECE, len(chosen))))
@@ -128,8 +128,8 @@ class Loader:
                 reason = f"{sample.media}: {error.reason}" if isinstance(error, ImageError) else str(error)
                 draft.failed[row] = self.unreadable[sample.key] = reason
                 continue
-            values = self._augment.profile.normalise(seen)
-            draft.pixels[row] = values if self._is_film else values[0]
+            values = self._augment.profile.normalize(seen)
+            draft.pixels[row] = values if self._is_video else values[0]
             for caption in chosen:
                 prompts = [] if self._nouns is None else self._nouns.prompts(caption, rng)
                 said += [(row, text, number) for text, number in [(caption, CAPTION), *prompts]]
@@ -137,11 +137,11 @@ class Loader:
             draft.texts.setdefault(row, []).append((ids, noun))
 
     def _open(self, sample: Sample) -> list[Image.Image]:
-        if not sample.is_film:
+        if not sample.is_video:
             return [open_image(sample.content(), short_side=self._augment.short_side)] * self._frames
-        if not self._is_film:
+        if not self._is_video:
             raise ImageError(str(sample.media), "a film, and the model takes pictures")
-        return film.sample(sample.content(), self._frames, short_side=self._augment.short_side)
+        return sampling.sample(sample.content(), self._frames, short_side=self._augment.short_side)
 
     def _finished(self, draft: "_Draft") -> Batch:
         good = [row for row in range(len(draft.chosen)) if row not in draft.failed]

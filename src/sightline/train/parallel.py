@@ -57,7 +57,7 @@ class Parallel:
         return self.rank == 0
 
     def wrap(self, model: PairModel) -> PairModel:
-        """The same model, on its device, ready for `backward`. Once, before there is an optimiser."""
+        """The same model, on its device, ready for `backward`. Once, before there is an optimizer."""
         return model.to(self.device)
 
     def whole(self, model: PairModel) -> PairModel:

@@ -18,7 +18,7 @@ from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
 from sightline.train.lora import Lora
-from sightline.train.objective import Objective
+from sightline.train.loss import Objective
 
 Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
 """A saved checkpoint -> figures by name. Of the first one, higher is better: it tells the best checkpoint."""
@@ -44,7 +44,7 @@ class Recipe:
     """Captions (see `sightline.data.captions`), or a function that makes the batches."""
     split: str | None = None
     """Of data that names splits."""
-    pictures: str | Path | None = None
+    image_root: str | Path | None = None
     """Where the pictures are, if not beside the captions."""
 
     steps: int | None = None
@@ -62,8 +62,8 @@ class Recipe:
     """Smallest and largest share of a picture's area in random crops; None: as the model's files prepare pictures."""
     flip: bool = False
     """Mirror half of the pictures."""
-    colour: float = 0.0
-    """How far brightness, contrast and saturation may move, each by a factor of 1 - colour to 1 + colour."""
+    color: float = 0.0
+    """How far brightness, contrast and saturation may move, each by a factor of 1 - color to 1 + color."""
 
     rate: float = 1e-4
     """The highest learning rate."""

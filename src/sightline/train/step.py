@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sightline.errors import UsageError
 from sightline.models.pairs import Halves, PairModel
 from sightline.train.batch import Batch
-from sightline.train.objective import Contrastive, Objective, share
+from sightline.train.loss import Contrastive, Objective, share
 from sightline.train.parallel import Parallel
 
 

@@ -21,16 +21,16 @@ from sightline.errors import DataError, SightlineError, UsageError
 from sightline.models.pairs import PairModel
 from sightline.nn.transformer import Block
 from sightline.train.batch import Batch, Data
-from sightline.train.card import Story, card
 from sightline.train.checkpoints import Checkpoints, pack, unpack
 from sightline.train.ema import Average
+from sightline.train.freeze import freeze
 from sightline.train.loader import Loader
 from sightline.train.log import Log
 from sightline.train.lora import Adapted, attach
-from sightline.train.objective import Contrastive
-from sightline.train.optimiser import optimiser, rate
+from sightline.train.loss import Contrastive
+from sightline.train.model_card import Story, card
+from sightline.train.optimizer import optimizer, rate
 from sightline.train.parallel import Parallel
-from sightline.train.parts import freeze
 from sightline.train.recipe import Recipe, Share
 from sightline.train.step import backward, freeze_batch_norms
 
@@ -76,7 +76,7 @@ class Trainer:
         self.remark = ""
         self.about_data, self.fingerprint, self.data = self._data()
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
-        self.optimiser = optimiser(self.model, recipe)
+        self.optimizer = optimizer(self.model, recipe)
         smoothing = model.label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
         self.objective = recipe.objective or Contrastive(smoothing)
         self.log: Log | None = None
@@ -107,7 +107,7 @@ class Trainer:
         if callable(recipe.data):
             made = recipe.data(recipe, self.processor, share)
             return str(recipe.settings()["data"]), getattr(made, "fingerprint", None), made
-        found = captions(recipe.data, split=recipe.split, pictures=recipe.pictures)
+        found = captions(recipe.data, split=recipe.split, image_root=recipe.image_root)
         loader = Loader(
             found.samples,
             self.processor,
@@ -116,7 +116,7 @@ class Trainer:
             captions=recipe.texts,
             crop=recipe.crop,
             flip=recipe.flip,
-            colour=recipe.colour,
+            color=recipe.color,
             workers=recipe.workers,
             rank=share.rank,
             world=share.world,
@@ -174,7 +174,7 @@ class Trainer:
         recipe, now = self.recipe, rate(number, self.steps, self.recipe)
         # Processes differ in what they drop, and no step repeats another's choices.
         torch.manual_seed((recipe.seed * (1 << 32) + number) * self.parallel.world + self.parallel.rank)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         done = backward(
             self.model,
             batch,
@@ -192,9 +192,9 @@ class Trainer:
                     f"step {number + 1}: the {name} is {value}; lower the rate (now {now:g}), lengthen the warm-up, or "
                     'try precision="float32". The last checkpoint is whole'
                 )
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = now * group["share"]
-        self.optimiser.step()
+        self.optimizer.step()
         if recipe.scale == "learned":
             self.model.hold_scale(recipe.max_scale)
         if self.average is not None:
@@ -216,12 +216,12 @@ class Trainer:
             return 0
         state, told = self.checkpoints.open(steps[-1])
         self.pictures, self.skipped = told["pictures"], told["skipped"]
-        unpack(state, self.model, self.optimiser, self.average)
+        unpack(state, self.model, self.optimizer, self.average)
         return steps[-1]
 
     def _save(self, step: int) -> None:
         whole = self.parallel.whole(self.model) if self.average is None else self.average.whole()
-        state = pack(self.model, self.optimiser, self.average)
+        state = pack(self.model, self.optimizer, self.average)
         if self.parallel.is_main:
             told = {"pictures": self.pictures, "skipped": self.skipped}
             saved = whole if self.recipe.lora is None else Adapted(whole, self.recipe.lora)

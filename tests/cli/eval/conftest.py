@@ -6,5 +6,5 @@ from evaluate.conftest import drawn, shard  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(autouse=True)
-def colours() -> None:
-    """In place of the encoder that sees colours alone."""
+def colors() -> None:
+    """In place of the encoder that sees colors alone."""

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from evaluate.conftest import png
-from sets import tar
 from sightline import scenes
 from sightline.evaluate import Result
+from support.datasets import tar
 
 
 @pytest.fixture

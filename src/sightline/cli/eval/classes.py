@@ -30,7 +30,7 @@ TemplateOption = Annotated[
 SplitOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of a table that names splits.", show_default=False)
 ]
-PlaceOption = Annotated[
+ImageRootOption = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Where a table's files are, if not beside it.", show_default=False),
 ]
@@ -44,7 +44,7 @@ def evaluate(
     classes: str | None,
     template: list[str] | None,
     split: str | None,
-    pictures: Path | None,
+    image_root: Path | None,
     precision: str,
     json: Path | None,
     html: Path | None,
@@ -54,12 +54,12 @@ def evaluate(
 
     from sightline import evaluate
     from sightline.data import labelled
-    from sightline.evaluate.labels import read_classes, read_templates
-    from sightline.evaluate.media import quiet
+    from sightline.data.classes import read_classes, read_templates
+    from sightline.evaluate.encode import quiet
 
     known = None if classes is None else read_classes(classes)
     templates = read_templates(template or ())
-    opened = labelled(data, split=split, pictures=pictures)
+    opened = labelled(data, split=split, image_root=image_root)
     encoder = open_model(model, precision)
     with bar() as report:
         result: Result = getattr(evaluate, kind)(

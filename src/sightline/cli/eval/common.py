@@ -8,13 +8,13 @@ import typer
 
 from sightline.cli.output import bar, one_line, terminal
 from sightline.errors import HubError, UsageError
-from sightline.evaluate.figures import label, shown
+from sightline.format import label, shown
 
 if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
-    from sightline.evaluate.masks import Masks
+    from sightline.evaluate.segmentation import Masks
 
 ModelArgument = Annotated[
     str,
@@ -40,7 +40,7 @@ CaptionsArgument = Annotated[
     ),
 ]
 SplitOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.", show_default=False)]
-PicturesOption = Annotated[
+ImageRootOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER", help="Where the pictures or films are, if not beside the captions.", show_default=False
@@ -73,8 +73,8 @@ def check_files(json: Path | None, html: Path | None = None) -> None:
     """Of all that is to be written."""
     check_file(json, "result", b"{")
     if html is not None:
-        from sightline.evaluate.plots import check_installed
-        from sightline.page import check_place
+        from sightline.report.page import check_place
+        from sightline.report.plots import check_installed
 
         check_place(html)
         check_installed()
@@ -95,7 +95,7 @@ def on_captions(
     model: str,
     data: list[str],
     split: str | None,
-    pictures: Path | None,
+    image_root: Path | None,
     precision: str,
     json: Path | None,
     html: Path | None,
@@ -105,9 +105,9 @@ def on_captions(
 
     from sightline import evaluate
     from sightline.data import captions
-    from sightline.evaluate.media import quiet
+    from sightline.evaluate.encode import quiet
 
-    opened = captions(data, split=split, pictures=pictures)
+    opened = captions(data, split=split, image_root=image_root)
     encoder = open_model(model, precision)
     with bar() as report:
         result = getattr(evaluate, name)(encoder, opened, report or quiet, settings={"split": split})
@@ -154,7 +154,7 @@ def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
         result.save(json)
         typer.echo(f"result: {one_line(str(json))}", err=True)
     if html is not None:
-        from sightline.evaluate.report import write_report
+        from sightline.report.results import write_report
 
         write_report(html, [result])
         typer.echo(f"report: {one_line(str(html))}", err=True)

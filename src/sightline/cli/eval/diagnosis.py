@@ -3,9 +3,9 @@
 from sightline.cli.eval.common import (
     CaptionsArgument,
     HtmlFile,
+    ImageRootOption,
     JsonFile,
     ModelArgument,
-    PicturesOption,
     PrecisionOption,
     SplitOption,
     on_captions,
@@ -16,7 +16,7 @@ def command(
     model: ModelArgument,
     data: CaptionsArgument,
     split: SplitOption = None,
-    pictures: PicturesOption = None,
+    image_root: ImageRootOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -27,4 +27,4 @@ def command(
     Example:
       sightline eval diagnosis openai/clip-vit-base-patch32 captions.csv --html diagnosis.html
     """
-    on_captions("diagnosis", model, data, split, pictures, precision, json, html)
+    on_captions("diagnosis", model, data, split, image_root, precision, json, html)

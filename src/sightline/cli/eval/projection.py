@@ -8,9 +8,9 @@ import typer
 from sightline.cli.eval.common import (
     CaptionsArgument,
     HtmlFile,
+    ImageRootOption,
     JsonFile,
     ModelArgument,
-    PicturesOption,
     PrecisionOption,
     SplitOption,
     check_files,
@@ -31,10 +31,12 @@ def command(
     train_split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of what the heads are trained on.", show_default=False)
     ] = None,
-    pictures: PicturesOption = None,
-    train_pictures: Annotated[
+    image_root: ImageRootOption = None,
+    train_image_root: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where the pictures to train on are (as --pictures).", show_default=False),
+        typer.Option(
+            metavar="FOLDER", help="Where the pictures to train on are (as --image-root).", show_default=False
+        ),
     ] = None,
     dims: Annotated[
         list[int] | None,
@@ -57,11 +59,11 @@ def command(
 
     from sightline.data import captions
     from sightline.evaluate import projection
-    from sightline.evaluate.dimensions import DIMS
-    from sightline.evaluate.media import quiet
+    from sightline.evaluate.encode import quiet
+    from sightline.evaluate.projection import DIMS
 
-    opened = captions(data, split=split, pictures=pictures)
-    learned = captions(train, split=train_split, pictures=train_pictures or pictures)
+    opened = captions(data, split=split, image_root=image_root)
+    learned = captions(train, split=train_split, image_root=train_image_root or image_root)
     encoder = open_model(model, precision)
     with bar() as report:
         result = projection(

@@ -24,7 +24,7 @@ def command(
     check_files(None, html)
 
     from sightline.evaluate import Result
-    from sightline.evaluate.report import write_report
+    from sightline.report.results import write_report
 
     write_report(html, [Result.open(path) for path in results])
     typer.echo(f"report: {one_line(str(html))}", err=True)

@@ -3,9 +3,9 @@
 from sightline.cli.eval.common import (
     CaptionsArgument,
     HtmlFile,
+    ImageRootOption,
     JsonFile,
     ModelArgument,
-    PicturesOption,
     PrecisionOption,
     SplitOption,
     on_captions,
@@ -16,7 +16,7 @@ def command(
     model: ModelArgument,
     data: CaptionsArgument,
     split: SplitOption = None,
-    pictures: PicturesOption = None,
+    image_root: ImageRootOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -28,8 +28,8 @@ def command(
 
     \b
     Examples:
-      sightline eval retrieval openai/clip-vit-base-patch32 dataset_coco.json --split test --pictures coco/
+      sightline eval retrieval openai/clip-vit-base-patch32 dataset_coco.json --split test --image-root coco/
       sightline eval retrieval mini shards/dev-{0000..0003}.tar --json dev.json
-      sightline eval retrieval microsoft/xclip-base-patch32 msrvtt_test.csv --pictures videos/
+      sightline eval retrieval microsoft/xclip-base-patch32 msrvtt_test.csv --image-root videos/
     """
-    on_captions("retrieval", model, data, split, pictures, precision, json, html)
+    on_captions("retrieval", model, data, split, image_root, precision, json, html)

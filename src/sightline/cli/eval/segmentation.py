@@ -20,7 +20,7 @@ def command(
             metavar="DATA", help='A folder of masks (PNG, numbers of classes), or with a folder "masks" in it.'
         ),
     ],
-    pictures: Annotated[
+    image_root: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
@@ -56,17 +56,17 @@ def command(
 
     \b
     Examples:
-      sightline eval segmentation nvidia/groupvit-gcc-yfcc voc/ --pictures voc/JPEGImages
+      sightline eval segmentation nvidia/groupvit-gcc-yfcc voc/ --image-root voc/JPEGImages
       sightline eval segmentation mini-groupvit scenes/ --background 0 --mode transformers --json scenes.json
     """
     check_files(json, html)
 
     from sightline.evaluate import segmentation
-    from sightline.evaluate.masks import masked
-    from sightline.evaluate.media import quiet
+    from sightline.evaluate.encode import quiet
+    from sightline.evaluate.segmentation import masked
     from sightline.segment import Segmenter
 
-    opened = masked(data, classes=classes, pictures=pictures)
+    opened = masked(data, classes=classes, image_root=image_root)
     try:
         segmenter = Segmenter(model, dtype=precision)
     except HubError as error:

@@ -7,8 +7,8 @@ import typer
 
 from sightline.cli.eval.common import HtmlFile, JsonFile, check_files, write_files, write_table
 from sightline.cli.output import one_line
-from sightline.evaluate.figures import label, shown
-from sightline.evaluate.parts import between
+from sightline.format import label, shown
+from sightline.report.tables import between
 
 
 def command(

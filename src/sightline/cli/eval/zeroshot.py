@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.classes import ClassesOption, PlaceOption, SplitOption, TemplateOption, evaluate
+from sightline.cli.eval.classes import ClassesOption, ImageRootOption, SplitOption, TemplateOption, evaluate
 from sightline.cli.eval.common import HtmlFile, JsonFile, ModelArgument, PrecisionOption
 
 
@@ -22,7 +22,7 @@ def command(
     classes: ClassesOption = None,
     template: TemplateOption = None,
     split: SplitOption = None,
-    pictures: PlaceOption = None,
+    image_root: ImageRootOption = None,
     precision: PrecisionOption = "float32",
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -37,4 +37,4 @@ def command(
       sightline eval zeroshot openai/clip-vit-base-patch32 imagenet/val --classes classes.json#imagenet1k
       sightline eval zeroshot mini pets.csv --template "a photo of a {}, a type of pet." --json pets.json
     """
-    evaluate("zeroshot", model, data, classes, template, split, pictures, precision, json, html)
+    evaluate("zeroshot", model, data, classes, template, split, image_root, precision, json, html)

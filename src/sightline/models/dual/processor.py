@@ -10,7 +10,7 @@ from sightline.files import read_json
 from sightline.models import TOWERS
 from sightline.models.config import max_tokens
 from sightline.models.processor import Processor, TextProcessor
-from sightline.processing.tokens import Tokenizer
+from sightline.processing.tokenizer import Tokenizer
 
 
 class VisionTextDualEncoderProcessor(Processor):

@@ -32,7 +32,7 @@ class GroupViTCrossAttentionLayer(nn.Module):
         self.norm_post = nn.LayerNorm(width, config.layer_norm_eps)
 
     def forward(self, groups: Tensor, tokens: Tensor) -> Tensor:
-        """(B, G, W) and (B, N, W), both normalised -> (B, G, W)."""
+        """(B, G, W) and (B, N, W), both normalized -> (B, G, W)."""
         groups = groups + self.attention(groups, tokens)
         return self.norm_post(groups + self.mlp(self.norm2(groups)))  # type: ignore[no-any-return]
 

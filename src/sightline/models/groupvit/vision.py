@@ -51,9 +51,9 @@ class GroupViTVisionModel(PretrainedModel):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> TowerOutput:
-        """`pixel_values` (B, C, H, W) -> the last stage's groups (B, G, W), normalised, and their mean (B, W).
+        """`pixel_values` (B, C, H, W) -> the last stage's groups (B, G, W), normalized, and their mean (B, W).
 
-        `hidden_states` are the stages' inputs and the last one's output, not normalised; `attentions` the soft
+        `hidden_states` are the stages' inputs and the last one's output, not normalized; `attentions` the soft
         assignments (B, groups, tokens) of those stages that group. H and W are the config's `image_size`; with
         `interpolate_pos_encoding` any size of at least one patch (what is left of a patch at the edges is not seen).
         Raises `UsageError` otherwise.

@@ -15,7 +15,7 @@ from sightline.models.projected import ProjectedTexts
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
-from sightline.models.xclip.vision import XCLIPFilmTower
+from sightline.models.xclip.vision import XCLIPVideoTower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -37,7 +37,7 @@ class XCLIPOutput(Output):
     mit_output: TowerOutput
 
 
-class XCLIPModel(ProjectedTexts, XCLIPFilmTower):
+class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     """The film tower, the text tower and the prompts that the one gives the other."""
 
     parts: ClassVar[tuple[str, ...]] = ("",)

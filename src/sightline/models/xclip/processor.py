@@ -12,11 +12,11 @@ from sightline.errors import UsageError
 from sightline.models.features import BatchFeature, tensors
 from sightline.models.processor import ImageProcessor, Processor, Text
 from sightline.models.xclip.config import XCLIPVisionConfig
-from sightline.processing.film import sample
-from sightline.processing.pixels import PixelProfile
+from sightline.processing.image.profile import PixelProfile
+from sightline.processing.video.sampling import sample
 
 
-class FilmProcessor(ImageProcessor):
+class VideoProcessor(ImageProcessor):
     """A pixel profile for films. `num_frames`: how many frames each must have; None where nobody knows."""
 
     def __init__(self, profile: PixelProfile, num_frames: int | None = None) -> None:
@@ -52,14 +52,14 @@ class XCLIPProcessor(Processor):
     """Text and films to the inputs of an `XCLIPModel`."""
 
     max_positions: ClassVar[int] = 77
-    image_processor: FilmProcessor
+    image_processor: VideoProcessor
 
     @classmethod
-    def images(cls, folder: Path) -> FilmProcessor:
+    def images(cls, folder: Path) -> VideoProcessor:
         """The checkpoint's processing of frames, and how many it wants of a film if there is a config beside it."""
         known = (folder / "config.json").is_file()
         frames = XCLIPVisionConfig.from_folder(folder).num_frames if known else None
-        return FilmProcessor(PixelProfile.from_folder(folder), frames)
+        return VideoProcessor(PixelProfile.from_folder(folder), frames)
 
     @property
     def video_processor(self) -> ImageProcessor:
@@ -68,7 +68,7 @@ class XCLIPProcessor(Processor):
 
     def sample(self, path: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> list[Image.Image]:
         """A film's frames, one of each of as many equal parts (of the time between `start` and `end`, in seconds) as
-        the checkpoint takes. Raises FilmError; UsageError where no config says how many."""
+        the checkpoint takes. Raises VideoError; UsageError where no config says how many."""
         frames = self.image_processor.num_frames
         if frames is None:
             raise UsageError("no config.json beside this processor says how many frames the model takes")
@@ -79,7 +79,7 @@ class XCLIPProcessor(Processor):
     ) -> BatchFeature:
         """Text, films or both to a model's inputs. `videos` and `images` are two names for films, one of which counts.
 
-        Films as `FilmProcessor` takes them; `options` as `Processor`'s. Raises ImageError, UsageError.
+        Films as `VideoProcessor` takes them; `options` as `Processor`'s. Raises ImageError, UsageError.
         """
         if images is not None and videos is not None:
             raise UsageError("videos and images are two names for films: give one of them")
@@ -90,7 +90,7 @@ def _films(given: Any) -> list[Any]:
     """One film or several as a list of films, each a list of pictures or an array of them. Raises UsageError."""
     if _is_picture(given):
         raise UsageError("a picture is no film: give a list of frames, as many as the checkpoint takes")
-    if _is_film(given) and (not isinstance(given, (list, tuple)) or (given and all(map(_is_picture, given)))):
+    if _is_video(given) and (not isinstance(given, (list, tuple)) or (given and all(map(_is_picture, given)))):
         return [given]
     films = list(given) if isinstance(given, (list, tuple)) or len(getattr(given, "shape", ())) == 5 else [given]
     if not films:
@@ -98,7 +98,7 @@ def _films(given: Any) -> list[Any]:
     for film in films:
         if _is_picture(film):
             raise UsageError("a list of films holds a picture: give frames (one film) or lists of frames")
-        if not _is_film(film):
+        if not _is_video(film):
             raise UsageError(f"a film is a list of frames, not {type(film).__name__}")
     return films
 
@@ -107,5 +107,5 @@ def _is_picture(given: Any) -> bool:
     return isinstance(given, (Image.Image, str, os.PathLike)) or len(getattr(given, "shape", ())) in (2, 3)
 
 
-def _is_film(given: Any) -> bool:
+def _is_video(given: Any) -> bool:
     return isinstance(given, (list, tuple)) or len(getattr(given, "shape", ())) == 4

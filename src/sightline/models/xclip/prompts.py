@@ -20,7 +20,7 @@ _NUMBERS = 1 << 23
 
 
 class XCLIPPromptLayer(nn.Module):
-    """Texts look at a film's patches, then an MLP; each on the normalised text and added to it."""
+    """Texts look at a film's patches, then an MLP; each on the normalized text and added to it."""
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()

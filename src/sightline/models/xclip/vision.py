@@ -112,7 +112,7 @@ class XCLIPMultiframeIntegrationTransformer(nn.Module):
         return TowerOutput(x, x.mean(dim=1))
 
 
-class XCLIPFilmTower(Tower):
+class XCLIPVideoTower(Tower):
     """From films to the space that they share with texts, and to what texts are prompted with."""
 
     config_class = XCLIPConfig

@@ -1,0 +1,42 @@
+"""A film cut into items, one for each moment. Apart from `item`: what decodes film is imported when there is one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sightline.errors import ImageError
+from sightline.index.item import THUMBNAIL, Item, hash_file, unchanged
+from sightline.processing.video.sampling import duration, sample
+from sightline.processing.video.shots import moments
+
+
+def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
+    """A film's moments with `count` frames each, as they are decoded: two at a time are in memory.
+
+    There is at least one: a film in which nothing can be seen is one moment, so that it is not decoded again by each
+    run. What goes wrong is the `error` of the last item, and then all of the film is to be left out.
+    """
+    short_side = max(short_side, THUMBNAIL)
+    try:
+        with unchanged(path) as (file, size, mtime):
+            facts = {"size": size, "mtime": mtime, "hash": hash_file(file)}
+            item = None
+            for moment in moments(path, count, short_side):
+                if item is not None:
+                    yield item
+                item = _moment(path, moment.start, moment.end, moment.frames, facts)
+            if item is None:
+                end = duration(path)
+                item = _moment(path, 0.0, end, sample(path, count, 0.0, end, short_side), facts)
+        item.is_last = True
+        yield item
+    except (ImageError, OSError) as error:
+        yield Item(path, error=error)
+    except MemoryError:
+        yield Item(path, error=ImageError(str(path), "not enough memory to read it"))
+
+
+def _moment(path: Path, start: float, end: float, frames: list[Image.Image], facts: dict[str, Any]) -> Item:
+    return Item(path, start=start, end=end, frames=frames, is_last=False, **facts)

@@ -1,0 +1,121 @@
+"""Anything that is a picture to 8-bit RGB: PIL's modes and arrays of all layouts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_STRIP = 1 << 22
+"""Pixels converted at a time: a large picture is never held in three versions at once."""
+
+
+def flatten(picture: Image.Image) -> Image.Image:
+    """To "RGB" as the reference's image processors do: transparency on white, else PIL's `convert("RGB")`.
+
+    An "RGB" picture comes back as it is. Raises ValueError for a mode that PIL can't convert.
+    """
+    if "A" in picture.getbands() or picture.info.get("transparency") is not None:
+        return _by_strips(picture, _on_white)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def to_uint8(picture: Image.Image) -> Image.Image:
+    """A picture with more than 8 bits a channel to mode "L"; any other as it is.
+
+    Integers lose as many low bits as their brightest pixel has above 8, so that 16 bits and 12 bits in a 16-bit file
+    both fill the range. Floats are taken as 0..1 if they lie in it, else stretched from darkest to brightest.
+    """
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    scaled = _floats if picture.mode == "F" else _integers
+    out = np.empty(values.shape, np.uint8)
+    rows = max(_STRIP // picture.width, 1)
+    convert = scaled(values)
+    for top in range(0, picture.height, rows):
+        out[top : top + rows] = convert(values[top : top + rows])
+    return Image.fromarray(out)
+
+
+def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
+    """(H, W), (H, W, C) or (C, H, W) with C of 1, 3 or 4 to (H, W, 3) of the same dtype, as the reference does.
+
+    Of (3, H, 3) the first is taken for the channels. A fourth channel is opacity over white. Raises ValueError.
+    """
+    if array.ndim == 2:
+        array = array[..., None]
+    elif array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
+        raise ValueError(f"an array of shape {array.shape} is no picture: (height, width, 3) or (3, height, width) is")
+    if array.shape[-1] == 1:
+        return np.repeat(array, 3, axis=-1)
+    if array.shape[-1] == 3:
+        return array
+    whole = np.issubdtype(array.dtype, np.integer)
+    white = 255 if whole else 1.0
+    if not whole and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError("floats with an opacity channel must lie between 0 and 1")
+    opacity = array[..., 3:] / white
+    blended = opacity * array[..., :3] + (1 - opacity) * white
+    rgb: NDArray[Any] = (np.round(blended) if whole else blended).astype(array.dtype)
+    return rgb
+
+
+def array_to_bytes(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
+    """Any dtype to uint8, and whether the values were fractions 0..1 (cut to 1/255, as the reference does).
+
+    Whole numbers 0..255, of whatever dtype, are taken as they are. Raises ValueError for other ranges.
+    """
+    if array.dtype == np.uint8:
+        return array, False
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if not 0 <= low <= high <= 255:  # also false for NaN
+        raise ValueError(f"values from {low:g} to {high:g} are no picture: 0 to 255 or 0.0 to 1.0 is")
+    if np.allclose(array, array.astype(np.uint8)):
+        return array.astype(np.uint8), False
+    if high > 1:
+        raise ValueError(f"fractions must lie between 0.0 and 1.0, these reach {high:g}")
+    return (array.astype(np.float64) * 255).astype(np.float32).astype(np.uint8), True
+
+
+def _on_white(strip: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB")
+
+
+def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    width, height = picture.size
+    rows = max(_STRIP // width, 1)
+    if rows >= height:
+        return convert(picture)
+    out = Image.new("RGB", picture.size)
+    for top in range(0, height, rows):
+        out.paste(convert(picture.crop((0, top, width, min(top + rows, height)))), (0, top))
+    return out
+
+
+def _integers(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    shift = max(int(values.max()).bit_length() - 8, 0)
+
+    def convert(strip: NDArray[Any]) -> NDArray[Any]:
+        shifted: NDArray[Any] = strip.clip(0) >> shift
+        return shifted
+
+    return convert
+
+
+def _floats(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    finite = np.isfinite(values)
+    low, high = (float(values.min(where=finite, initial=np.inf)), float(values.max(where=finite, initial=-np.inf)))
+    if 0 <= low <= high <= 1 or not low < high:
+        low, high = 0.0, 1.0
+
+    def convert(strip: NDArray[Any]) -> NDArray[Any]:
+        known = np.nan_to_num(strip.astype(np.float64), nan=low, posinf=high, neginf=low).clip(low, high)
+        stretched: NDArray[Any] = ((known - low) * (255 / (high - low))).round()
+        return stretched
+
+    return convert

@@ -1,0 +1,103 @@
+"""Decoded frames as a player shows them: "RGB", upright, pixels square, transparency laid on white."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from av import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightline.processing.image.color import flatten
+from sightline.processing.image.reading import QUARTERS
+
+_UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273, 8.3
+_TURNS = {
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
+"""By the signs of the display matrix (ISO/IEC 14496-12, 8.2.2): x' = ax + cy, y' = bx + dy."""
+
+_ANGLES = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
+_SHRINKABLE = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
+"""8-bit formats that libswscale reduces as they are, six times as fast as on the way to RGB."""
+
+
+@dataclass(frozen=True)
+class ReducedFrame:
+    """A frame, reduced perhaps, how to set it upright, and its upright (width, height) before all that."""
+
+    frame: VideoFrame
+    turn: Image.Transpose | None
+    full_size: tuple[int, int]
+
+
+class FrameConverter:
+    """Turns frames of one film into pictures; of use to one thread at a time.
+
+    `aspect` is the width of a pixel by its height, `short_side` the side in pixels that a model will resize the short
+    side to: 1.5 times that is kept, None keeps all.
+    """
+
+    def __init__(self, aspect: float, short_side: int | None) -> None:
+        self._aspect, self._short_side = aspect, short_side
+        self._shrink, self._look, self._convert = VideoReformatter(), VideoReformatter(), VideoReformatter()
+
+    def still(self, frame: VideoFrame) -> ReducedFrame:
+        """Reduces: an area average, even sizes (the colors of 4:2:0 have half of them)."""
+        width, height = max(round(frame.width * self._aspect), 1), frame.height
+        # Where nothing is said of the matrix players take BT.709 for HD; libswscale takes BT.601 for everything.
+        if not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
+            frame.colorspace = _BT709
+        turn = _turn(frame)
+        full_size = (height, width) if turn in QUARTERS else (width, height)
+        if any(component.is_alpha for component in frame.format.components):
+            # First of all: the colors of transparent pixels mean nothing and must not be mixed with others'.
+            frame = VideoFrame.from_image(flatten(self._converted(frame, "RGBA")))
+        if self._short_side is not None:
+            scale = math.ceil(self._short_side * 1.5) / min(width, height)
+            if scale < 1:
+                width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
+        if (width, height) != (frame.width, frame.height):
+            kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
+            frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA, threads=1)
+        return ReducedFrame(frame, turn, full_size)
+
+    def picture(self, still: ReducedFrame) -> Image.Image:
+        """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
+        picture = self._converted(still.frame, "RGB")
+        if still.turn is not None:
+            picture = picture.transpose(still.turn)
+        picture.info = {"full_size": still.full_size}
+        return picture
+
+    def _converted(self, frame: VideoFrame, mode: str) -> Image.Image:
+        plane = self._convert.reformat(frame, format={"RGB": "rgb24", "RGBA": "rgba"}[mode], threads=1).planes[0]
+        size = (plane.width, plane.height)
+        return Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1)
+
+    def look(self, still: ReducedFrame) -> NDArray[np.uint8]:
+        """The frame at a glance: (36, 64, 3) averages."""
+        small = self._look.reformat(
+            still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA, threads=1
+        ).to_ndarray()
+        return small.astype(np.uint8, copy=False)
+
+
+def _turn(frame: VideoFrame) -> Image.Transpose | None:
+    try:
+        found = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # PyAV knows no name for something beside the matrix (EXIF): it only tells the angle, then
+        return _ANGLES.get(frame.rotation % 360)
+    if not found:
+        return None
+    matrix = np.frombuffer(found[0], np.int32)[[0, 1, 3, 4]].astype(np.float64)
+    signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
+    return _TURNS.get(tuple(signs.astype(int).tolist()))

@@ -1,0 +1,1 @@
+"""Everything that is looked at: pages, contact sheets, overlays, plots, tables."""

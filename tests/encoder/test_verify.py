@@ -1,0 +1,66 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import sightline
+from sightline import scenes
+from sightline.checkpoint.names import PACKAGED
+from sightline.encoder import verify as certificate
+from sightline.encoder.verify import Check, verify
+
+GOLDEN = json.loads((PACKAGED / "golden.json").read_text())["mini"]
+
+
+def checks(name: str | Path, picture: Path | None = None) -> dict[str, Check]:
+    return {check.what: check for check in verify(name, picture)}
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_mini_equals_the_reference_s_golden_values(copied: bool, tmp_path: Path) -> None:
+    """By name, and as a copy elsewhere, which is known by its weights' hash."""
+    if copied:
+        shutil.copytree(PACKAGED / "mini", tmp_path / "copy")
+    found = checks(tmp_path / "copy" if copied else "mini")
+    assert all(check.passed for check in found.values()), found
+    for what in ("token ids", "pixels", "vectors", "logits"):
+        assert found[what].against == GOLDEN["source"]
+    assert found["weights"].against == found["precision"].against == "itself"
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [("token_ids", "token ids"), ("pixels", "pixels"), ("image_vector", "vectors"), ("logits_per_image", "logits")],
+)
+def test_a_difference_is_found(key: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = json.loads(json.dumps(GOLDEN))
+    row = other[key][0] if isinstance(other[key][0], list) else other[key]
+    row[1] += 1 if key == "token_ids" else 0.01
+    monkeypatch.setattr(certificate, "_golden", lambda name, encoder: other)
+    assert {check.what for check in verify("mini") if not check.passed} == {what}
+
+
+def test_without_golden_values_it_is_held_against_itself(tmp_path: Path) -> None:
+    model = sightline.CLIPModel.from_pretrained("mini", dtype=torch.float32)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.01)
+    model.save_pretrained(tmp_path)
+    sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(tmp_path)
+    found = checks(tmp_path)
+    assert all(check.passed for check in found.values()), found
+    assert {check.against for what, check in found.items() if what != "picture"} == {"itself"}
+    # One weight file among others: the one that is named is certified.
+    (tmp_path / "model.safetensors").rename(tmp_path / "weights.safetensors")
+    assert all(check.passed for check in checks(tmp_path / "weights.safetensors").values())
+
+
+def test_another_picture_is_told_by_its_hash(tmp_path: Path) -> None:
+    scenes.sample(0).draw(64).save(tmp_path / "other.png")
+    found = checks("mini", tmp_path / "other.png")
+    assert "not one that golden values are known for" in found["picture"].found
+    assert found["token ids"].against == GOLDEN["source"]
+    assert found["logits"].against == "itself"
+    assert all(check.passed for check in found.values())

@@ -1,0 +1,1 @@
+"""What the tests of several rooms share: encoders, pictures, videos, data sets, weights; nothing here is a test."""

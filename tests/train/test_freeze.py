@@ -1,0 +1,83 @@
+"""Frozen towers and slower blocks, in all families."""
+
+import pytest
+import torch
+
+from models.test_pairs import MODELS, inputs
+from sightline.errors import UsageError
+from sightline.models import FAMILIES
+from sightline.models.dual.model import VisionTextDualEncoderModel
+from sightline.train.freeze import freeze, shares
+
+BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3), "dual": (5, 3)}  # pictures, texts
+
+
+def opened(family):
+    if family == "dual":
+        return VisionTextDualEncoderModel.from_towers("mini", "mini").train()
+    return FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+@pytest.mark.parametrize("family", BLOCKS)
+def test_a_frozen_tower_has_no_gradient_no_graph_and_no_new_statistics(family, tower):
+    torch.manual_seed(0)
+    model = opened(family)
+    freeze(model, [tower])
+    pixels, ids, mask = inputs(model, 4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    halves = model.halves(pixels.float(), ids, mask)
+    frozen, trained = (halves.pictures, halves.texts) if tower == "image" else (halves.texts, halves.pictures)
+    if (family, tower) == ("xclip", "image") or family == "dual":  # what comes after the towers is trained
+        assert all(tensor.requires_grad for tensor in frozen)
+    else:
+        assert not any(tensor.requires_grad for tensor in frozen)
+    assert all(tensor.requires_grad for tensor in trained)
+    model.loss(model.meet(halves)).backward()
+    own = tuple(name + "." for name in model.towers[tower])
+    for name, parameter in model.named_parameters():
+        if name.startswith(own):
+            assert parameter.grad is None, name
+        elif "pooler" not in name:  # BERT's is in no embedding
+            assert parameter.grad is not None, name
+    changed = {name for name, tensor in model.state_dict().items() if not tensor.equal(before[name])}
+    assert not {name for name in changed if name.startswith(own)}
+    if family == "dual":
+        assert model.visual_projection.weight.grad is not None
+        assert model.text_projection.weight.grad is not None
+    if (family, tower) in {("align", "text"), ("groupvit", "text"), ("groupvit", "image")}:
+        assert changed  # the other side's batch norms
+
+
+def test_what_there_is_no_use_in_freezing():
+    with pytest.raises(UsageError, match="nothing is left to train"):
+        freeze(opened("clip"), ["image", "text"])
+    with pytest.raises(UsageError, match="'sound' is no tower"):
+        freeze(opened("clip"), ["sound"])
+
+
+@pytest.mark.parametrize("family", BLOCKS)
+def test_each_block_has_its_share_of_the_rate(family):
+    model = opened(family)
+    found = shares(model, 0.5)
+    names = [name for name, _ in model.named_parameters()]
+    assert list(found) == names
+    for tower, blocks in zip(("vision_model", "text_model"), BLOCKS[family], strict=True):
+        own = [name for name in names if name.startswith(tower)]
+        assert found[own[-1]] == 1
+        assert found[f"{tower}.position_embedding" if family != "align" else own[0]] == 0.5**blocks
+        order = [found[name] for name in own]
+        assert order == sorted(order)
+        assert set(order) == {0.5**i for i in range(blocks + 1)}
+    assert {found[name] for name in names if not name.startswith(("vision_model", "text_model"))} == {1.0}
+
+
+def test_shares_of_known_parameters():
+    found = shares(opened("groupvit"), 0.8)
+    assert found["vision_model.stages.0.group_token"] == pytest.approx(0.8**3)
+    assert found["vision_model.stages.0.transformer.blocks.0.norm1.weight"] == pytest.approx(0.8**2)
+    assert found["vision_model.stages.0.downsample.assign.q.weight"] == pytest.approx(0.8)
+    assert found["vision_model.stages.1.transformer.blocks.0.mlp.fc1.weight"] == 1
+    assert found["text_model.transformer.blocks.1.attention.qkv.weight"] == pytest.approx(0.8)
+    assert found["logit_scale"] == 1
+    assert set(shares(opened("clip"), 1.0).values()) == {1.0}
