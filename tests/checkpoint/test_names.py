@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.fake_hub import FakeHub
 from sightline.checkpoint.names import PACKAGED, resolve
 from sightline.errors import CheckpointError, HubError
+from support.hub import FakeHub
 
 FILES = {
     "config.json": b'{"model_type": "clip"}',

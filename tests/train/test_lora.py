@@ -13,6 +13,7 @@ from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import Lora, train
 from sightline.train.lora import TARGETS, attach, merged, save_adapter
+from support.models import PACKAGED
 from support.runs import recipe, trained
 from support.weights import randomise
 
@@ -20,7 +21,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import peft
 
-PACKAGED = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
 REFERENCE = {"clip": "CLIPModel", "align": "AlignModel", "groupvit": "GroupViTModel", "xclip": "XCLIPModel"}
 REFERENCE |= {"vision-text-dual-encoder": "VisionTextDualEncoderModel"}
 KINDS = {
@@ -30,14 +30,6 @@ KINDS = {
     "xclip": {"image": {"qkv", "out", "fc1", "fc2", "message_fc"}, "text": {"qkv", "out", "fc1", "fc2"}},
     "vision-text-dual-encoder": {"image": {"qkv", "out", "fc1", "fc2"}, "text": {"qkv", "out", "fc1", "fc2"}},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def at_random(family):
@@ -160,7 +152,7 @@ class Stops:
     """Batches that break off in the middle."""
 
     def __init__(self, recipe, processor, share):
-        from support.runs import Numbers
+                from support.runs import Numbers
 
         self.numbers = Numbers(recipe, processor, share)
 
