@@ -152,7 +152,7 @@ class Stops:
     """Batches that break off in the middle."""
 
     def __init__(self, recipe, processor, share):
-                from support.runs import Numbers
+        from support.runs import Numbers
 
         self.numbers = Numbers(recipe, processor, share)
 
