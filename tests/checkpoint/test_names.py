@@ -1,3 +1,5 @@
+"""What a name opens: a folder, a packaged model, a repository on the Hub."""
+
 import logging
 from collections.abc import Iterator
 from pathlib import Path

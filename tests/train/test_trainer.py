@@ -1,3 +1,5 @@
+"""Whole runs: they learn, stop, are killed, and go on bit for bit."""
+
 import json
 import os
 import resource
