@@ -13,6 +13,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,7 +53,7 @@ def mosaics(files: list[Path], photos: list[Path], scratch: Path) -> Iterator[Pa
     """For each file a JPEG of 4032 x 3024 pixels with that photo and those that follow it, at their own size."""
     for file in files:
         mosaic = Image.new("RGB", (4032, 3024))
-        others = iter(photos[photos.index(file) :] + photos)
+        others = islice(cycle(photos), photos.index(file), None)
         for top in range(0, 3024, 426):
             for left in range(0, 4032, 426):
                 mosaic.paste(Image.open(next(others)).convert("RGB"), (left, top))

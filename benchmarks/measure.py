@@ -27,6 +27,7 @@ def random_clip(folder: Path, mini: bool = False, vocabulary: Path | None = None
     `vocabulary` holds CLIP's `clip-vocab.json` and `clip-merges.txt`, for texts.
     """
     config = config_of(CLIPConfig, mini)
+    config.text_config.max_position_embeddings = 77
     if vocabulary is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("vocab.json", "merges.txt"):

@@ -1,6 +1,6 @@
 """The four families at their public base sizes, beside one another: size, speed, memory; X-CLIP by its frames.
 
-python benchmarks/side_by_side.py [--inputs 16] [--rounds 5] [--mini]
+python benchmarks/side_by_side.py [--inputs 16] [--rounds 5] [--families clip ...] [--frames 16 32] [--mini]
 
 Weights are random, towers are opened as the encoder opens them (bfloat16 where the machine has it), inputs lie ready.
 Speeds are ratios to CLIP's in the same run. Memory is that of a process of its own that opens one tower and embeds: its
@@ -29,7 +29,6 @@ from sightline.files import write_json
 from sightline.models import FAMILIES, family_of
 from sightline.models.pretrained import Tower
 
-FRAMES = (8, 16, 32)
 DTYPE = pick_dtype("auto", torch.device("cpu"))
 
 
@@ -37,6 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--inputs", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--families", nargs="+", choices=MINI, default=list(MINI), help="CLIP is always among them")
+    parser.add_argument("--frames", nargs="*", type=int, default=[16, 32], help="of X-CLIP, beside those of its config")
     parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -45,13 +46,14 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folders = {}
-        for model_type in MINI:
+        families = ["clip", *(model_type for model_type in given.families if model_type != "clip")]
+        for model_type in families:
             config = config_of(model_type, given.mini)
             folders[model_type] = save(Path(name) / model_type, config)
             with torch.device("meta"):
                 model = FAMILIES[model_type].model(config)
             figures[f"{model_type}, million parameters"] = model.num_parameters() / 1e6
-        for frames in FRAMES[1:]:
+        for frames in given.frames:
             config = config_of("xclip", given.mini)
             vision = replace(config.vision_config, num_frames=frames)
             folders[f"xclip, {frames} frames"] = save(
@@ -64,7 +66,7 @@ def main() -> None:
         for key in images:
             figures[f"{key}, an image's (film's) time against CLIP's"] = ratio(taken, key, "clip")
             figures[f"{key}, vectors a second"] = given.inputs / sorted(taken[key])[len(taken[key]) // 2]
-        texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in MINI}
+        texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in families}
         ids = torch.randint(1, 9, (given.inputs, 16))
         work = {key: partial(repeated, embed_words, tower, ids) for key, tower in texts.items()}
         taken = in_turn(work, range(4 * given.rounds + 1))

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+import sightline
 import support.examples  # noqa: F401 (its profiles must be known before one is chosen)
 from support.datasets import tar
 from support.images import as_bytes
@@ -110,3 +112,35 @@ def shard(tmp_path_factory, drawn) -> Path:
             (f"{number:02d}.json", json.dumps(said).encode()),
         ]
     return tar(tmp_path_factory.mktemp("drawn") / "scenes.tar", files)
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """The packaged CLIP."""
+    return sightline.load("mini", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def mini_xclip():
+    """The packaged X-CLIP."""
+    return sightline.load("mini-xclip", dtype="float32")
+
+
+@pytest.fixture
+def make_table(tmp_path):
+    """A table of these vectors, one row each, in an index folder of its own."""
+
+    from sightline.index.schema import ModelRecord
+    from sightline.index.table import Table
+    from support.tables import rows_of
+
+    def make(vectors, **more):
+        vectors = np.asarray(vectors, np.float32).reshape(-1, np.shape(vectors)[-1])
+        folder = tmp_path / f"index-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        table = Table.create(folder, ModelRecord("names", "f00d", vectors.shape[1]))
+        if len(vectors):
+            table.append(rows_of(vectors, **more))
+        return table
+
+    return make

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import warnings
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import transformers
 
 from sightline import CLIPModel, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import Lora, train
@@ -174,6 +176,6 @@ def test_what_is_not_there_is_named(monkeypatch):
     with pytest.raises(UsageError, match="has no module 'head'"):
         attach(model, Lora(also=("head",)))
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(UsageError, match=r'pip install "sightline\[train\]"'):
+    with pytest.raises(UsageError, match=re.escape(install("train"))):
         attach(model, Lora())
     assert set().union(*(kinds for family in KINDS.values() for kinds in family.values())) == set(TARGETS)
