@@ -70,8 +70,8 @@ def _taken(tags: Mapping[str, str], kind: str) -> tuple[Moment | None, str | Non
     for name, source in (
         (f"{_APPLE}creationdate", "quicktime"),
         ("date_recorded", kind),
-        ("date", "quicktime" if kind == "mp4" else kind),
         ("creation_time", kind),
+        ("date", "quicktime" if kind == "mp4" else kind),
     ):
         text = tags.get(name, "")
         moment = parse_date(text)
