@@ -5,7 +5,6 @@ import unicodedata
 
 import pytest
 
-from sightline.processing.metadata import sidecar
 from sightline.processing.metadata.sidecar import find_sidecars
 
 LONG = "PXL_20230101_120000000.PORTRAIT-01.COVER.jpg"
@@ -76,17 +75,20 @@ def test_case_tells_images_apart(tmp_path):
     assert find_sidecars(tmp_path / "A.jpg").xmp.name == "A.jpg.xmp"
 
 
-def test_a_folder_is_listed_once_until_it_changes(tmp_path, monkeypatch):
-    listed = []
-    read = sidecar._list
-    monkeypatch.setattr(sidecar, "_list", lambda folder: listed.append(folder) or read(folder))
-    find_sidecars(tmp_path / "photo.jpg")
-    find_sidecars(tmp_path / "photo.jpg")
-    assert len(listed) == 2, "it may change again without another time of change"
+def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
     os.utime(tmp_path, (10, 10))
-    find_sidecars(tmp_path / "photo.jpg")
-    find_sidecars(tmp_path / "other.jpg")
-    assert len(listed) == 3
+    assert not find_sidecars(tmp_path / "photo.jpg").xmp
     (tmp_path / "photo.jpg.xmp").touch()
+    assert find_sidecars(tmp_path / "photo.jpg").xmp
+    os.utime(tmp_path, (10, 10))
+    assert not find_sidecars(tmp_path / "photo.jpg").xmp, "not listed once"
     os.utime(tmp_path, (20, 20))
+    assert find_sidecars(tmp_path / "photo.jpg").xmp
+
+
+def test_a_folder_that_has_just_changed_is_listed_each_time(tmp_path):
+    assert not find_sidecars(tmp_path / "photo.jpg").xmp
+    times = tmp_path.stat()
+    (tmp_path / "photo.jpg.xmp").touch()
+    os.utime(tmp_path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert find_sidecars(tmp_path / "photo.jpg").xmp

@@ -13,7 +13,7 @@ from sightline.processing.metadata.iptc import find_iptc
 from sightline.processing.metadata.tiff import first_directory
 
 _MAX_PART = 1 << 24
-"""Bytes of a part; a longer one is not read."""
+"""A part with more bytes is not read."""
 
 
 @dataclass

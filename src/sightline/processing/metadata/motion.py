@@ -41,7 +41,7 @@ def _videos(file: BinaryIO, size: int, header: Header, packet: Packet | None) ->
 
 
 def _samsung_videos(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """Samsung's trailer ends in a directory: "SEFH", the fields' offsets back from there, its length and "SEFT"."""
+    """Samsung's trailer ends in a directory: "SEFH", fields with their distances before it, its length, "SEFT"."""
     file.seek(max(size - 8, 0))
     tail = file.read(8)
     if tail[4:] != b"SEFT":

@@ -75,7 +75,7 @@ def _taken(tags: Mapping[str, str], kind: str) -> tuple[Moment | None, str | Non
     ):
         text = tags.get(name, "")
         moment = parse_date(text)
-        # An older iPhone's date has an offset. Other MP4s have the day of a release there, Matroska that of the tags.
+        # An older iPhone's date has an offset. In other MP4s this is the day of a release, in Matroska that of the tags.
         stray = name == "date" and kind != "avi" and (moment is None or moment.offset is None)
         if moment and not stray and (name not in ("date", "creation_time") or not _is_utc(text)):
             return moment, source

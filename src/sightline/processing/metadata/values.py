@@ -95,7 +95,7 @@ def fraction(text: object) -> float | None:
 
 
 def sexagesimal(parts: Sequence[float | str | None]) -> float:
-    """Degrees from degrees, minutes and seconds, of which the later ones may be None."""
+    """Degrees from degrees, minutes and seconds, of which minutes and seconds may be missing or None."""
     degrees, minutes, seconds = (float(part or 0) for part in (*parts, 0, 0, 0)[:3])
     return degrees + minutes / 60 + seconds / 3600
 
