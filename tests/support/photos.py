@@ -1,32 +1,40 @@
 """Images and videos with all kinds of metadata, and what is right for each: `made(folder)`."""
 
 import hashlib
-import io
-import json
 import struct
-import tempfile
-import time
-import zlib
 from dataclasses import replace
-from datetime import datetime
-from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
-import av
-from av import AudioFrame, VideoFrame
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 from pillow_heif import register_heif_opener
 
 from sightline.processing.metadata import Metadata
-from support.videos import shot
+from support.headers import (
+    CHANGED,
+    DESCRIPTION,
+    DIGITIZED,
+    MAKE,
+    MODEL,
+    ORIENTATION,
+    ORIGINAL,
+    alternatives,
+    apple_note,
+    bag,
+    captioned,
+    dated,
+    exif,
+    gps,
+    iptc,
+    jpeg,
+    local,
+    packet,
+    picture,
+    takeout,
+    with_description,
+)
+from support.tagged_videos import film, motion_video, videos
 
-MAKE, MODEL, DESCRIPTION, ORIENTATION, CHANGED, DETAILS, GPS = 0x10F, 0x110, 0x10E, 0x112, 0x132, 0x8769, 0x8825
-ORIGINAL, DIGITIZED = 0x9003, 0x9004
 BURST, PAIR = "9B6E2D5A-3F0C-4E0E-9A65-8F5A2C1B7D10", "1F0B7C0E-58B5-4D8C-B4B0-0A8F6C1D2E3F"
-INSTANT = 1_609_459_200  # 2021-01-01 00:00:00 UTC
 
 
 def made(folder):
@@ -34,125 +42,6 @@ def made(folder):
     folder.mkdir(parents=True, exist_ok=True)
     makers = (exif_dates, exif_fields, texts, xmp_packets, sidecars, takeouts, bursts_and_pairs, formats, videos)
     return [(folder / name, metadata) for make in makers for name, metadata in make(folder).items()]
-
-
-# The parts
-
-
-def picture(name, size=(64, 48)):
-    """An image that no other name has."""
-    return shot(zlib.crc32(name.encode()), size)
-
-
-def exif(main=None, details=None, gps=None):
-    """EXIF by Pillow's writer."""
-    record = Image.Exif()
-    record.update(main or {})
-    record.update({tag: fields for tag, fields in ((DETAILS, details), (GPS, gps)) if fields})
-    return record
-
-
-def gps(latitude, longitude, altitude=None, refs="NE", below=0):
-    """GPS' directory, from (degrees, minutes, seconds)."""
-    directory = {1: refs[0], 2: latitude, 3: refs[1], 4: longitude}
-    return directory | ({} if altitude is None else {5: bytes([below]), 6: altitude})
-
-
-def apple_note(**fields):
-    """Apple's maker note with texts: {tag: text}."""
-    entries = sorted((int(tag[1:]), text.encode() + b"\0") for tag, text in fields.items())
-    note = b"Apple iOS\0\0\1MM" + struct.pack(">H", len(entries))
-    at, values = len(note) + 12 * len(entries) + 4, b""
-    for tag, text in entries:
-        note += struct.pack(">HHII", tag, 2, len(text), at + len(values))
-        values += text
-    return note + bytes(4) + values
-
-
-def packet(body="", attributes="", name=""):
-    """XMP with these elements and attributes."""
-    names = {
-        "aux": "http://ns.adobe.com/exif/1.0/aux/",
-        "dc": "http://purl.org/dc/elements/1.1/",
-        "exif": "http://ns.adobe.com/exif/1.0/",
-        "exifEX": "http://cipa.jp/exif/1.0/",
-        "GCamera": "http://ns.google.com/photos/1.0/camera/",
-        "Container": "http://ns.google.com/photos/1.0/container/",
-        "Item": "http://ns.google.com/photos/1.0/container/item/",
-        "photoshop": "http://ns.adobe.com/photoshop/1.0/",
-        "tiff": "http://ns.adobe.com/tiff/1.0/",
-        "xmp": "http://ns.adobe.com/xap/1.0/",
-    }
-    spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in names.items())
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" {spaces} {attributes}>{body}</rdf:Description></rdf:RDF></x:xmpmeta>'
-        f'{" " * 200}<?xpacket end="w"?>'
-    ).encode()
-
-
-def alternatives(name, **texts):
-    items = "".join(f'<rdf:li xml:lang="{lang.replace("_", "-")}">{text}</rdf:li>' for lang, text in texts.items())
-    return f"<{name}><rdf:Alt>{items}</rdf:Alt></{name}>"
-
-
-def bag(name, *texts):
-    return f"<{name}><rdf:Bag>{''.join(f'<rdf:li>{text}</rdf:li>' for text in texts)}</rdf:Bag></{name}>"
-
-
-def iptc(*fields):
-    """IPTC-IIM of (record, number, bytes)."""
-    return b"".join(struct.pack(">BBBH", 0x1C, record, number, len(raw)) + raw for record, number, raw in fields)
-
-
-def resources(data):
-    """Photoshop's image resources with IPTC, after another resource with a name."""
-    parts = [(0x03ED, b"\4name", b"x" * 15), (0x0404, b"\0", data)]
-    return b"".join(
-        b"8BIM"
-        + struct.pack(">H", code)
-        + (name + b"\0" * (len(name) % 2))
-        + struct.pack(">I", len(raw))
-        + raw
-        + b"\0" * (len(raw) % 2)
-        for code, name, raw in parts
-    )
-
-
-def segment(marker, data):
-    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
-
-
-def jpeg(path, exif=None, xmp=None, iptc=None, after=b""):
-    options = ({"exif": exif} if exif else {}) | ({"xmp": xmp} if xmp else {})
-    out = io.BytesIO()
-    picture(path.name).save(out, "JPEG", **options)
-    data = out.getvalue()
-    if iptc:
-        data = data[:2] + segment(0xED, b"Photoshop 3.0\0" + resources(iptc)) + data[2:]
-    path.write_bytes(data + after)
-
-
-def local(seconds=INSTANT, source="mp4"):
-    """What an instant is on the clocks of this machine's zone."""
-    fields = time.localtime(seconds)
-    return {
-        "taken": datetime(*fields[:6]),
-        "taken_offset": fields.tm_gmtoff // 60,
-        "taken_source": source,
-    }
-
-
-def captioned(text, source, **fields):
-    return Metadata(caption=text, caption_source=source, **fields)
-
-
-def dated(*time, offset=None, source="exif", **fields):
-    return Metadata(taken=datetime(*time), taken_offset=offset, taken_source=source, **fields)
-
-
-# The files
 
 
 def exif_dates(folder):
@@ -264,16 +153,6 @@ def texts(folder):
     }
 
 
-def with_description(raw):
-    """EXIF with a description of these bytes, which Pillow's writer would turn to ASCII."""
-    directory = ImageFileDirectory_v2()
-    directory[DESCRIPTION] = "x" * len(raw)
-    out = io.BytesIO()
-    directory.save(out)
-    head = b"II*\0\x08\0\0\0"
-    return b"Exif\0\0" + (head + out.getvalue().removeprefix(head)).replace(b"x" * len(raw), raw)
-
-
 def xmp_packets(folder):
     elements = (
         alternatives("dc:title", en_US="Bridge", x_default="Brücke")
@@ -347,17 +226,6 @@ def sidecars(folder):
         "darktable.jpg": dated(2001, 1, 1, 1, 1, 1, orientation=1, title="a title", **beside, **place),
         "lightroom.jpg": dated(1999, 9, 9, 9, 9, 9, source="sidecar", **beside, **place),
     }
-
-
-def takeout(path, description="", timestamp=INSTANT, latitude=0.0, longitude=0.0, **fields):
-    content = {
-        "title": "IMG.jpg",
-        "description": description,
-        "photoTakenTime": {"timestamp": str(timestamp), "formatted": "01.01.2021, 00:00:00 UTC"},
-        "geoData": {"latitude": latitude, "longitude": longitude, "altitude": 0.0},
-        **fields,
-    }
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def takeouts(folder):
@@ -483,119 +351,4 @@ def formats(folder):
         "moving.gif": Metadata(frames=3),
         "moving.avif": Metadata(frames=2),
         "xmp.gif": captioned("in XMP", "xmp", frames=3),
-    }
-
-
-def film(path, tags=None, options=None, codec="mpeg4", rate=8, frames=15, audio=None):
-    """A video of moving stripes; `audio`: the codec of a silent track."""
-    if path.suffix == ".mov":
-        options = {"movflags": "use_metadata_tags"}
-    with av.open(str(path), "w", options=options or {}) as container:
-        container.metadata.update(tags or {})
-        video = container.add_stream(codec, rate=rate)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        video.codec_context.time_base = Fraction(1, rate)
-        sound = container.add_stream(audio, rate=48000) if audio else None
-        for number in range(frames):
-            frame = VideoFrame.from_image(picture(f"{path.name}{number // 8}").rotate(180 * (number % 2)))
-            frame.pts = number
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        if sound is not None:
-            for number in range(int(frames / rate * 48000) // 960):
-                silence = AudioFrame(format=sound.format.name, layout="stereo", samples=960)
-                for plane in silence.planes:
-                    plane.update(bytes(plane.buffer_size))
-                silence.sample_rate, silence.pts = 48000, number * 960
-                container.mux(sound.encode(silence))
-            container.mux(sound.encode(None))
-
-
-@cache
-def motion_video():
-    """An MP4 file's bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "motion.mp4")
-        film(path)
-        return path.read_bytes()
-
-
-def videos(folder):
-    measures = {"duration": 1.875, "fps": 8.0, "codec": "mpeg4", "has_audio": False}
-    clock = {"creation_time": "2021-01-01T00:00:00Z"}
-    apple = {
-        "com.apple.quicktime.creationdate": "2021-06-01T12:00:00+0200",
-        "com.apple.quicktime.location.ISO6709": "+52.5200-013.4050+034.000/",
-        "com.apple.quicktime.make": "Apple",
-        "com.apple.quicktime.model": "iPhone 12",
-        "com.apple.quicktime.title": "Holidays",
-        "com.apple.quicktime.description": "At the sea",
-        "com.apple.quicktime.keywords": "sea,gulls",
-    }
-    film(folder / "apple.mov", apple | clock)
-    film(folder / "nothing.mp4")
-    film(folder / "clock.mp4", clock | {"location": "+52.5200-013.4050/", "comment": "https://example.org/v"})
-    film(folder / "zero.mp4", {"creation_time": "1970-01-01T00:00:00Z", "title": "Zero"})
-    film(folder / "day.mp4", {"date": "2013-10-05T10:51:38+0200", "description": "Autumn"} | clock)
-    film(folder / "release.mp4", {"date": "2010-03-05T08:00:00Z"})
-    film(folder / "sound.mp4", audio="aac")
-    film(folder / "h264.mp4", codec="libx264")
-    film(
-        folder / "recorded.mkv",
-        {"DATE_RECORDED": "2019-05-06 07:08:09", "title": "A title", "comment": "By hand"} | clock,
-    )
-    film(folder / "clock.mkv", clock)
-    film(folder / "sound.webm", codec="libvpx-vp9", audio="libopus")
-    film(folder / "recorded.avi", {"date": "2009-08-07 06:05:04", "comment": "On tape"})
-    film(folder / "takeout.mp4", clock)
-    takeout(folder / "takeout.mp4.json", "A film", INSTANT + 86_400 * 200)
-    film(folder / "beside.mp4", clock)
-    (folder / "beside.mp4.xmp").write_bytes(
-        packet(alternatives("dc:title", x_default="Beside"), 'photoshop:DateCreated="2001-02-03T04:05:06-01:00"')
-    )
-    return {
-        "apple.mov": dated(
-            *(2021, 6, 1, 12),
-            offset=120,
-            source="quicktime",
-            latitude=52.52,
-            longitude=-13.405,
-            altitude=34.0,
-            camera_make="Apple",
-            camera_model="iPhone 12",
-            title="Holidays",
-            caption="At the sea",
-            caption_source="mp4",
-            keywords=("sea", "gulls"),
-            **measures,
-        ),
-        "nothing.mp4": Metadata(**measures),
-        "clock.mp4": Metadata(**local(), **measures, latitude=52.52, longitude=-13.405),
-        "zero.mp4": Metadata(title="Zero", **measures),
-        "day.mp4": dated(
-            *(2013, 10, 5, 10, 51, 38),
-            offset=120,
-            source="quicktime",
-            caption="Autumn",
-            caption_source="mp4",
-            **measures,
-        ),
-        "release.mp4": Metadata(**measures),
-        "sound.mp4": Metadata(**measures | {"has_audio": True}),
-        "h264.mp4": Metadata(**measures | {"codec": "h264"}),
-        "recorded.mkv": dated(
-            *(2019, 5, 6, 7, 8, 9),
-            source="matroska",
-            title="A title",
-            caption="By hand",
-            caption_source="matroska",
-            **measures,
-        ),
-        "clock.mkv": Metadata(**local(source="matroska"), **measures),
-        "sound.webm": Metadata(**measures | {"codec": "vp9", "has_audio": True}),
-        "recorded.avi": dated(
-            *(2009, 8, 7, 6, 5, 4), source="avi", caption="On tape", caption_source="avi", **measures
-        ),
-        "takeout.mp4": captioned("A film", "takeout", **local(INSTANT + 86_400 * 200, "takeout"), **measures),
-        "beside.mp4": dated(2001, 2, 3, 4, 5, 6, offset=-60, source="sidecar", title="Beside", **measures),
     }

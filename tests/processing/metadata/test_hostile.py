@@ -18,7 +18,9 @@ from sightline.processing.metadata.tags import read_clock, read_tags
 from sightline.processing.metadata.takeout import read_takeout
 from sightline.processing.metadata.tiff import first_directory
 from sightline.processing.metadata.xmp import MAX_BYTES, Packet, read_xmp
-from support.photos import alternatives, exif, film, made, packet
+from support.headers import alternatives, exif, packet
+from support.photos import made
+from support.tagged_videos import film
 
 HEADS = [b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"RIFF\x20\0\0\0WEBP", b"GIF89a", b"II*\0\x08\0\0\0"]
 HEADS += [b"MM\0+\0\x08\0\0", b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypavis"]
@@ -113,7 +115,7 @@ def test_encodings_of_xmp(encoding):
     assert read_xmp(Packet(declared.encode(encoding))).title == "Brücke"
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda kind: st.lists(kind))
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=5)
 
 
 @given(st.dictionaries(st.sampled_from(["timestamp", "latitude", "longitude", "altitude", "name"]), JSON), JSON)
