@@ -33,7 +33,7 @@ def open_file(path: Path) -> io.BufferedReader:
     Raises ImageError for these, OSError or ValueError for a file that can't be opened.
     """
     try:
-        file = open(path, "rb", opener=_open_without_waiting)  # noqa: PTH123 (`Path.open` takes no opener)
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
     except (IsADirectoryError, PermissionError) as error:
         if path.is_dir():
             raise ImageError(str(path), "a folder, not a file") from error

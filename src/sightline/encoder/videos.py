@@ -52,13 +52,13 @@ def video_frames(given: Film, count: int, short_side: int) -> list[Image.Image]:
     Raises `VideoError` for a film that cannot be read.
     """
     if isinstance(given, str | os.PathLike | bytes):
-        return sampling.sample(given, count, short_side=short_side)
+        return sampling.sample_frames(given, count, short_side=short_side)
     if _is_part(given):
         path, start, end = given
         length = sampling.duration(path)
         if start >= length:
             raise VideoError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
-        return sampling.sample(path, count, start, min(end, length), short_side=short_side)
+        return sampling.sample_frames(path, count, start, min(end, length), short_side=short_side)
     pictures = cast(Sequence[Picture], given)
     most = min(count, len(pictures))
     return [open_image(pictures[(2 * i + 1) * len(pictures) // (2 * most)]) for i in range(most)]

@@ -13,7 +13,7 @@ from sightline.checkpoint.names import resolve
 from sightline.errors import ImageError, UsageError
 from sightline.files import read_json, write_json
 from sightline.models.features import BatchFeature, tensors
-from sightline.processing.image.color import array_to_bytes, array_to_rgb
+from sightline.processing.image.color import array_to_rgb, array_to_uint8
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
 from sightline.processing.tokenizer import Ids, Tokenizer
@@ -298,12 +298,12 @@ def _flat(images: Any) -> Iterator[Any]:
 def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:
     """Resized and cropped, (height, width, 3). Fractions come back as fractions, of whole 255ths once resized."""
     if isinstance(picture, Image.Image):
-        return profile.crop(picture)
+        return profile.resize_and_crop(picture)
     rgb = array_to_rgb(picture)
     if not profile.do_resize:
-        return profile.centre(rgb)
-    levels, fractions = array_to_bytes(rgb)
-    pixels = profile.crop(Image.fromarray(levels))
+        return profile.center_crop(rgb)
+    levels, fractions = array_to_uint8(rgb)
+    pixels = profile.resize_and_crop(Image.fromarray(levels))
     return (pixels * (1 / 255)).astype(np.float32) if fractions else pixels
 
 

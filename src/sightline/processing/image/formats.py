@@ -22,6 +22,7 @@ from PIL import (  # noqa: F401
 )
 from PIL.ImageFile import ImageFile
 
+from sightline.distribution import install
 from sightline.errors import ImageError
 from sightline.processing.image.failures import failure_reason
 
@@ -33,8 +34,8 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     """The picture in `file`, not yet decoded, by its contents, of which `head` are the first 16 bytes.
 
-    `Image.open` isn't used: its limit is on the full size, and it hides the reason of a failure. Raises ImageError, with
-    `name` as the source.
+    `Image.open` isn't used: its limit is on the full size, and it hides the reason of a failure. Raises ImageError
+    with `name` as the source.
     """
     _silence_pillow()
     if _HAS_HEIF:
@@ -52,7 +53,7 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         except Exception as error:
             failure = failure or (error, format_name)
     if not _HAS_HEIF and _is_heif(head):
-        raise ImageError(name, "HEIC needs one more package: pip install sightline[heif]")
+        raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
     if failure:
         raise ImageError(name, failure_reason(*failure)) from failure[0]
     raise ImageError(name, f"not a picture (by its contents none of {', '.join(_FORMATS)})")

@@ -1,7 +1,7 @@
 """Where a video's shot changes."""
 
+from sightline.processing.video.compare import arrangement_distance, color_distance, difference, is_visible
 from sightline.processing.video.frames import Thumbnail
-from sightline.processing.video.thumbnails import arrangement_distance, color_distance, difference, is_visible
 
 _COLORS, _ARRANGEMENT = 0.2, 0.3
 """How far colors and arrangement must be apart for a cut, of 1.

@@ -53,12 +53,12 @@ _TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 class VideoReader:
     """An open video. Times are in ticks of the stream's clock, which `tick` and `seconds` convert.
 
-    `short_side`: the frames are reduced as `FrameConverter` says. `threads` ("AUTO", "SLICE" or "FRAME") and `count` (0:
-    FFmpeg chooses) are the decoder's threads. Attributes: `name`, the source in words; `pixels` of a frame;
-    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the first
-    frame's tick as far as the file says; `zero`, the tick of second 0; `indexed`, whether packets keep their exact
-    times after a jump; `marks_keyframes`, whether decoded frames tell keyframes; `skipping`, whether frames that no
-    other refers to can be left out.
+    `short_side`: the frames are reduced as `FrameConverter` says. `threads` ("AUTO", "SLICE" or "FRAME") and `count`
+    (0: FFmpeg chooses) are the decoder's threads. Attributes: `name`, the source in words; `pixels` of a frame;
+    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the
+    first frame's tick as far as the file says; `zero`, the tick of second 0; `indexed`, whether packets keep their
+    exact times after a jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether
+    frames that no other refers to can be left out.
 
     Raises VideoError if the source can't be opened as a video.
     """
@@ -112,7 +112,7 @@ class VideoReader:
         for stream in streams:
             if stream is not self._stream:
                 stream.discard = Discard.all
-        self.pixels = context.width * context.height
+        self.pixels: int = context.width * context.height
         if self.pixels > MAX_FRAME_PIXELS:
             size, limit = f"{context.width} x {context.height}", f"{MAX_FRAME_PIXELS / 1e6:.0f} million"
             raise VideoError(self.name, f"{size} pixels are too many (at most {limit})")

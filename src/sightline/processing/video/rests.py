@@ -1,17 +1,17 @@
 """Where a video's picture stands still."""
 
+from sightline.processing.video.compare import difference
 from sightline.processing.video.frames import Thumbnail
-from sightline.processing.video.thumbnails import difference
 
 MAX_DRIFT = 3
-"""Levels of 255 by which any 64th of the width may change in a picture that stands still: more than compression does."""
+"""Levels of 255 by which a 64th of the width may change in a picture that stands still: more than compression does."""
 
 
 class RestDetector:
     """Follows a video's frames and knows since when the picture stands still.
 
-    A rest is a time of at least `frozen` ticks in which no frame differs visibly from the first. A single frame alone is
-    a rest only after `longest` ticks: in a video of one frame a second each is on show as long as a short rest.
+    A rest is a time of at least `frozen` ticks in which no frame differs visibly from the first. A single frame is a
+    rest only after `longest` ticks: in a video of one frame a second each frame is on show as long as a short rest.
     """
 
     def __init__(self, frozen: int, longest: int) -> None:
@@ -33,4 +33,3 @@ class RestDetector:
     def is_rest(self, tick: int) -> bool:
         """Whether the picture has stood still for long enough when the next frame comes at `tick`."""
         return tick - self.start >= (self._frozen if self._frames > 1 else self._longest)
-

@@ -11,7 +11,6 @@ import av
 from av import VideoFrame
 from PIL import Image
 
-from sightline.errors import VideoError
 from sightline.processing.video.decoding import UnreliableMarksError, decoder_count
 from sightline.processing.video.keyframes import KeyframeDecoder
 from sightline.processing.video.reader import VideoReader, VideoSource

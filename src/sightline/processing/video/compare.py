@@ -1,4 +1,4 @@
-"""What two thumbnails of a video's frames have in common."""
+"""How much two frames of a video differ, by their thumbnails."""
 
 import numpy as np
 from numpy.typing import NDArray
