@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightline.errors import VideoError
-from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
 from sightline.processing.video import reader, sampling
 from sightline.processing.video.keyframes import KeyframeDecoder
 from sightline.processing.video.sampling import duration, frames_at, sample_frames
@@ -474,6 +475,10 @@ def test_quiet(capfd):
 
 
 def test_suffixes():
+    assert is_video("folder.x/A.MP4")
+    assert is_image(Path("a.b.jpeg"))
+    assert not is_video("a.jpeg")
+    assert not is_image(".png")
     assert {".mp4", ".mkv", ".webm", ".mov", ".avi"} <= VIDEO_SUFFIXES
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in VIDEO_SUFFIXES)
     assert VIDEO_SUFFIXES.isdisjoint(IMAGE_SUFFIXES)
