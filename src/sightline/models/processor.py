@@ -35,14 +35,14 @@ class TextProcessor:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.model_max_length = tokenizer.max_length
-        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.piece(tokenizer.bos_id)
-        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.piece(tokenizer.eos_id)
-        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.piece(tokenizer.pad_id)
-        self.vocab_size = tokenizer.size(added=False)
+        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.token(tokenizer.bos_id)
+        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.token(tokenizer.eos_id)
+        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.token(tokenizer.pad_id)
+        self.vocab_size = tokenizer.vocab_size
 
     def __len__(self) -> int:
         """The number of tokens; `vocab_size` is without those that were added to the trained ones."""
-        return self.tokenizer.size(added=True)
+        return len(self.tokenizer)
 
     def __call__(
         self,
@@ -75,9 +75,9 @@ class TextProcessor:
         cuts = truncation in (True, "longest_first", "only_first") or (
             truncation is None and not pads and max_length is not None
         )
-        rows = self.tokenizer.tokenize(texts)
+        rows = self.tokenizer.token_ids(texts)
         if cuts:
-            rows = [self.tokenizer.cut(row, limit) for row in rows]
+            rows = [self.tokenizer.truncate(row, limit) for row in rows]
         width = (limit if padding == "max_length" else max(map(len, rows), default=0)) if pads else 0
         if return_tensors:
             if len({max(len(row), width) for row in rows}) > 1:
@@ -90,7 +90,7 @@ class TextProcessor:
     @property
     def model_input_names(self) -> list[str]:
         """What a model is given of a text."""
-        return ["input_ids", *["token_type_ids"] * self.tokenizer.typed, "attention_mask"]
+        return ["input_ids", *["token_type_ids"] * self.tokenizer.has_token_types, "attention_mask"]
 
     def _named(self, ids: Ids, mask: Ids) -> dict[str, Ids]:
         named = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": mask}
@@ -98,15 +98,15 @@ class TextProcessor:
 
     def encode(self, text: str) -> list[int]:
         """The ids of one string, start and end among them, however long."""
-        return [int(i) for i in self.tokenizer.tokenize([text])[0]]
+        return [int(i) for i in self.tokenizer.token_ids([text])[0]]
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of one string as the vocabulary has them, without start and end."""
-        return self.tokenizer.pieces(text)
+        return self.tokenizer.tokens(text)
 
     def convert_ids_to_tokens(self, ids: Any) -> str | list[str]:
         """One id's token, or the tokens of a sequence of ids. Raises UsageError for an id that there isn't."""
-        return self.tokenizer.piece(ids) if isinstance(ids, int) else [self.tokenizer.piece(i) for i in _plain(ids)]
+        return self.tokenizer.token(ids) if isinstance(ids, int) else [self.tokenizer.token(i) for i in _plain(ids)]
 
     def get_vocab(self) -> dict[str, int]:
         """Every token's id."""
