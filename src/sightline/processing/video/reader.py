@@ -147,6 +147,7 @@ class VideoReader:
         return max(min(tick, _MAX_TICK), -_MAX_TICK)
 
     def seconds(self, tick: int) -> float:
+        """The time of a tick, as `tick` takes it."""
         return float((tick - self.zero) * self.time_base)
 
     def reduce(self, frame: VideoFrame) -> ReducedFrame:
