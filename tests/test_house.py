@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import sightline
 
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.system
 def test_imports_point_down_only() -> None:
     run = subprocess.run(
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -26,6 +29,7 @@ def test_every_public_name_is_there() -> None:
     assert dir(sightline) == sorted(sightline.__all__)
 
 
+@pytest.mark.system
 def test_importing_is_light() -> None:
     heavy = "torch", "faiss", "lance", "pyarrow", "PIL", "numpy", "transformers"
     code = f"import sys, sightline; print([name for name in {heavy} if name in sys.modules])"
