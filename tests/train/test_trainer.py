@@ -21,6 +21,8 @@ from sightline.train.loss import Contrastive
 from support.runs import Numbers, model, recipe, trained
 from support.weights import same_weights
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
@@ -47,7 +49,6 @@ def work(folder):
     train(recipe(every=2), folder)
 
 
-@pytest.mark.system
 def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undisturbed):
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch", "support.runs", "train.test_trainer"])
