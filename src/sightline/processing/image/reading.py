@@ -148,7 +148,7 @@ def _decoded(
         if not head:
             raise ImageError(name, "empty file")
         with reasons(name, None):
-            picture = _recognise(file, head, name)
+            picture = recognize(file, head, name)
         with reasons(name, picture.format):
             full_size = picture.size
             # At a reduced scale only what is decoded counts, but a hostile file can make the decoder keep coefficients
@@ -165,7 +165,7 @@ def _decoded(
                 yield picture, full_size
 
 
-def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
+def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     """The format by the contents. `Image.open` isn't used: its limit is on the full size, and it hides the reason."""
     _silence_warnings()
     if _HEIF:

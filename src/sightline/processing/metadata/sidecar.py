@@ -86,7 +86,7 @@ def _read_xmp_file(path: Path) -> Metadata:
 
 def _xmp_names(name: str) -> Iterator[str]:
     yield f"{name}.xmp"
-    yield f"{_split(name)[0]}.xmp"
+    yield f"{PurePath(name).stem}.xmp"
 
 
 def _takeout_names(name: str) -> Iterator[str]:
@@ -96,9 +96,9 @@ def _takeout_names(name: str) -> Iterator[str]:
         yield from _cut_names(numbered[1] + (numbered[3] or ""), numbered[2])
     if edited := _EDITED.fullmatch(name):
         yield from _takeout_names(edited[1] + (edited[2] or "") + (edited[3] or ""))
-    stem, suffix = _split(name)
+    stem = PurePath(name).stem
     yield f"{stem}.json"
-    if suffix in VIDEO_SUFFIXES:
+    if PurePath(name).suffix in VIDEO_SUFFIXES:
         for partner in _PARTNERS:
             yield from _cut_names(stem + partner, "")
 
@@ -112,29 +112,19 @@ def _cut_names(name: str, number: str) -> Iterator[str]:
         yield f"{name[:length]}{number}.json"
 
 
-def _split(name: str) -> tuple[str, str]:
-    path = PurePath(name)
-    return path.stem, path.suffix
-
-
 def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _listing(folder: Path) -> dict[str, list[str]]:
     changed = folder.stat().st_mtime_ns
-    if 0 <= time.time_ns() - changed < _SETTLED:
-        return _list(folder)
-    return _list_unchanged(folder, changed)
+    is_settled = not 0 <= time.time_ns() - changed < _SETTLED
+    return (_list if is_settled else _list.__wrapped__)(folder, changed)
 
 
 @lru_cache(maxsize=64)
-def _list_unchanged(folder: Path, changed: int) -> dict[str, list[str]]:
-    return _list(folder)
-
-
-def _list(folder: Path) -> dict[str, list[str]]:
-    """The names of the .xmp and .json files in `folder`, by their keys."""
+def _list(folder: Path, changed: int) -> dict[str, list[str]]:
+    """The names of the .xmp and .json files in `folder`, by their keys. `changed`: the folder's time of change."""
     listing: dict[str, list[str]] = {}
     for name in sorted(os.listdir(folder)):  # noqa: PTH208  names alone, ten times as fast
         if name[-4:].lower() == ".xmp" or name[-5:].lower() == ".json":

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sightline.processing.metadata.dates import Moment, local_moment, parse_date
 from sightline.processing.metadata.record import NOTHING, Metadata
 from sightline.processing.metadata.values import (
-    NOWHERE,
-    Place,
     caption_text,
     clean,
     fraction,
@@ -31,11 +30,7 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
         return next((tags[name] for name in names if tags.get(name, "").strip()), None)
 
     moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
-    where = next(filter(_is_known, map(_place, _locations(tags))), NOWHERE)
-    comment = first("comment", f"{_APPLE}comment")
-    caption = caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary")) or caption_text(
-        None if comment is None or _NO_COMMENT.fullmatch(comment.strip()) else comment
-    )
+    comment = first("comment", f"{_APPLE}comment") or ""
     return Metadata(
         taken=moment and moment.time,
         taken_offset=moment and moment.offset,
@@ -43,14 +38,13 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
         camera_make=name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
         camera_model=name_text(first(f"{_APPLE}model", "com.android.model", "model")),
         lens=name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
-        latitude=where.latitude,
-        longitude=where.longitude,
-        altitude=where.altitude,
+        **next(filter(None, map(_place, _locations(tags))), {}),
         rating=star_rating(fraction(first(f"{_APPLE}rating.user"))),
         keywords=unique(re.split("[,;]", first(f"{_APPLE}keywords", "keywords") or "")),
         title=clean(first(f"{_APPLE}displayname", f"{_APPLE}title", "title")),
-        caption=caption,
-        caption_source=kind if caption else None,
+        caption=caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary"))
+        or (None if _NO_COMMENT.fullmatch(comment.strip()) else caption_text(comment)),
+        caption_source=kind,
         pair_id=clean(first(f"{_APPLE}content.identifier")),
     )
 
@@ -89,10 +83,10 @@ def _locations(tags: Mapping[str, str]) -> Iterator[str]:
     yield from (text for name, text in tags.items() if name.partition("-")[0] == "location")
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> dict[str, Any]:
     match = _POINT.match(text.strip())
     if not match:
-        return NOWHERE
+        return {}
     latitude = _degrees(match[1], match[2], match[3], 2)
     return place(latitude, _degrees(match[4], match[5], match[6], 3), fraction(match[7]))
 
@@ -103,7 +97,3 @@ def _degrees(sign: str, digits: str, rest: str, width: int) -> float:
     parts[-1] += rest
     degrees = sexagesimal(parts)
     return -degrees if sign == "-" else degrees
-
-
-def _is_known(where: Place) -> bool:
-    return where.latitude is not None

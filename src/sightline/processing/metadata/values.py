@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any
 
 MAX_TEXT = 1 << 16
 """Characters of a caption; what follows is cut."""
@@ -23,22 +24,11 @@ _NO_CAPTION = re.compile(
 """What cameras and programs write into every image's description."""
 
 
-class Place(NamedTuple):
-    latitude: float | None
-    longitude: float | None
-    altitude: float | None
-
-
-NOWHERE = Place(None, None, None)
-
-
 def decode(raw: bytes) -> str:
-    """UTF-8, and where the bytes are none, Windows-1252 (ISO 8859-1 with printable characters at 0x80 to 0x9F)."""
+    """UTF-8; bytes that are not UTF-8 are Windows-1252, and where that lacks a character ISO 8859-1."""
     for encoding in ("utf-8", "cp1252"):
-        try:
+        with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
-        except UnicodeDecodeError:
-            pass
     return raw.decode("latin-1")
 
 
@@ -48,11 +38,8 @@ def clean(text: object, limit: int = MAX_NAME) -> str | None:
         return None
     text = text.strip("\0 \t\r\n\ufeff").partition("\0")[0][: limit * 2]
     text = _CONTROLS.sub("", text).strip()[:limit].rstrip()
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # halves of a UTF-16 pair, as JSON can hold
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text or None
+    # JSON can hold halves of UTF-16 pairs, which cannot be stored as UTF-8.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") or None
 
 
 def caption_text(text: object) -> str | None:
@@ -100,13 +87,17 @@ def sexagesimal(parts: Sequence[float | str | None]) -> float:
     return degrees + minutes / 60 + seconds / 3600
 
 
-def place(latitude: float | None, longitude: float | None, altitude: float | None = None) -> Place:
-    """NOWHERE if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown"."""
+def place(latitude: float | None, longitude: float | None, altitude: float | None = None) -> dict[str, Any]:
+    """The fields of a place in `Metadata`.
+
+    None at all if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown".
+    """
     if latitude is None or longitude is None or not (abs(latitude) <= 90 and abs(longitude) <= 180):
-        return NOWHERE
+        return {}
     if latitude == 0 and longitude == 0:
-        return NOWHERE
-    return Place(latitude, longitude, altitude if altitude is not None and -12_000 <= altitude <= 100_000 else None)
+        return {}
+    altitude = altitude if altitude is not None and -12_000 <= altitude <= 100_000 else None
+    return {"latitude": latitude, "longitude": longitude, "altitude": altitude}
 
 
 def star_rating(number: float | None) -> int | None:
