@@ -58,9 +58,14 @@ def local_moment(instant: datetime | None) -> Moment | None:
     return Moment(local.replace(tzinfo=None), round(shift.total_seconds() / 60))
 
 
-def from_timestamp(seconds: float) -> Moment | None:
-    """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them. Raises OverflowError."""
-    return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+def from_timestamp(seconds: float | None) -> Moment | None:
+    """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them."""
+    if seconds is None:
+        return None
+    try:
+        return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+    except OverflowError:
+        return None
 
 
 def _time(match: re.Match[str]) -> datetime | None:

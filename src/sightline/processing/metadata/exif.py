@@ -13,15 +13,15 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 from sightline.processing.metadata.dates import Moment, parse_date
 from sightline.processing.metadata.record import Metadata
 from sightline.processing.metadata.values import (
+    MAX_INTEGER,
     caption_text,
     clean,
     decode,
     name_text,
-    percent_rating,
     place,
     positive,
     sexagesimal,
-    star_rating,
+    stars,
     unique,
     whole,
 )
@@ -33,7 +33,7 @@ _DATES = (
 )
 """Dates with their offsets and fractions of a second; the first that is valid counts."""
 _SENSITIVITIES = (Base.ISOSpeedRatings, Base.ISOSpeed, Base.RecommendedExposureIndex, Base.StandardOutputSensitivity)
-_MAX_RATINGS = 65_535
+_MAX_ISO_RATINGS = 65_535
 """In ISOSpeedRatings this stands for more than its 16 bits can hold."""
 _BELOW = {1, 3}
 """Altitude references: below sea level, below the ellipsoid."""
@@ -49,7 +49,6 @@ def read_exif(exif: Exif) -> Metadata:
     # Cameras of the first years put everything into the main directory.
     fields = ChainMap(exif, _directory(exif, IFD.Exif))
     moment = _taken(fields)
-    rating = star_rating(_number(fields, Base.Rating))
     pair_id, burst_id = _apple(_raw(fields, Base.MakerNote))
     return Metadata(
         taken=moment and moment.time,
@@ -68,7 +67,7 @@ def read_exif(exif: Exif) -> Metadata:
             _altitude(gps),
         ),
         orientation=whole(_number(fields, Base.Orientation), 1, 8),
-        rating=percent_rating(_number(fields, Base.RatingPercent)) if rating is None else rating,
+        rating=stars(_number(fields, Base.Rating), _number(fields, Base.RatingPercent)),
         keywords=unique(_wide(fields, Base.XPKeywords).split(";")),
         title=clean(_wide(fields, Base.XPTitle)),
         caption=caption_text(_text(fields, Base.ImageDescription))
@@ -143,9 +142,8 @@ def _altitude(gps: _Fields) -> float | None:
 
 
 def _iso(fields: _Fields) -> int | None:
-    values = (whole(_number(fields, tag), 1, 1 << 31) for tag in _SENSITIVITIES)
-    valid = [value for value in values if value is not None]
-    return next((value for value in valid if value != _MAX_RATINGS), valid[0] if valid else None)
+    values = [whole(_number(fields, tag), 1, MAX_INTEGER) for tag in _SENSITIVITIES]
+    return next((value for value in values if value not in (None, _MAX_ISO_RATINGS)), values[0])
 
 
 def _apex(value: float | None, power: float) -> float | None:
@@ -158,8 +156,6 @@ def _comment(raw: bytes, endian: str | None) -> str:
     code, raw = raw[:8].rstrip(b"\0 ").upper(), raw[8:]
     if code == b"UNICODE":
         return raw.decode(_utf16(raw, endian), "replace")
-    if code == b"JIS":
-        return raw.decode("iso2022_jp" if b"\x1b" in raw else "shift_jis", "replace")
     text = decode(raw).strip("\0 ")
     return text if code == b"ASCII" or (not code and all(char.isprintable() or char.isspace() for char in text)) else ""
 

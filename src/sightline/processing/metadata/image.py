@@ -19,7 +19,7 @@ from sightline.processing.metadata.exif import read_exif
 from sightline.processing.metadata.motion import motion_id
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.sidecar import with_sidecars
-from sightline.processing.metadata.values import caption_text, clean, decode, unique
+from sightline.processing.metadata.values import MAX_INTEGER, caption_text, clean, decode, unique
 from sightline.processing.metadata.xmp import Packet, read_xmp
 
 _ANIMATED = {"PNG", "WEBP", "GIF", "AVIF"}
@@ -137,6 +137,6 @@ def _read_iptc(picture: ImageFile) -> Metadata:
 
 
 def _count_frames(picture: ImageFile) -> int | None:
-    """The frames of an animation, whose format may claim 2 ** 31 of them; None for a still image."""
+    """The frames of an animation; None for a still image."""
     frames = getattr(picture, "n_frames", 1) if picture.format in _ANIMATED else 1
-    return frames if 1 < frames < 1 << 31 else None
+    return frames if 1 < frames <= MAX_INTEGER else None

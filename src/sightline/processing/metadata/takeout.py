@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sightline.processing.metadata.dates import Moment, from_timestamp
+from sightline.processing.metadata.dates import from_timestamp
 from sightline.processing.metadata.record import NOTHING, Metadata
 from sightline.processing.metadata.values import caption_text, fraction, place, unique
 
@@ -20,7 +20,7 @@ def read_takeout(path: Path) -> Metadata:
         content = json.loads(file.read(_MAX_BYTES))
     if not isinstance(content, dict) or "photoTakenTime" not in content:
         return NOTHING
-    moment = _taken(_object(content, "photoTakenTime"))
+    moment = from_timestamp(fraction(_object(content, "photoTakenTime").get("timestamp")))
     people = content.get("people")
     people = people if isinstance(people, list) else []
     return Metadata(
@@ -37,14 +37,6 @@ def read_takeout(path: Path) -> Metadata:
 def _object(content: dict[str, Any], name: str) -> dict[str, Any]:
     value = content.get(name)
     return value if isinstance(value, dict) else {}
-
-
-def _taken(time: dict[str, Any]) -> Moment | None:
-    seconds = fraction(time.get("timestamp"))
-    try:
-        return None if seconds is None else from_timestamp(seconds)
-    except OverflowError:
-        return None
 
 
 def _place(geo: dict[str, Any]) -> dict[str, Any]:

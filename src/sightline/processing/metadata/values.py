@@ -11,6 +11,7 @@ MAX_TEXT = 1 << 16
 MAX_NAME = 1 << 10
 """Characters of a title, a keyword or a name; what follows is cut."""
 MAX_KEYWORDS = 1000
+MAX_INTEGER = (1 << 31) - 1
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]+")
 _NO_CAPTION = re.compile(
@@ -21,7 +22,7 @@ _NO_CAPTION = re.compile(
     r"|created with (the )?gimp|(oznor|hdrpl|rhdr|cof|edf|dav|mde|nor|ptr|btf|sdr|nfv|hdr|rpt|qrf|fbt|mnf|mtd)+",
     re.IGNORECASE | re.DOTALL,
 )
-"""What cameras and programs write into every image's description."""
+"""What cameras and programs write into every image's description by themselves."""
 
 
 def decode(raw: bytes) -> str:
@@ -43,7 +44,7 @@ def clean(text: object, limit: int = MAX_NAME) -> str | None:
 
 
 def caption_text(text: object) -> str | None:
-    """A person's description of the image; None for the descriptions that cameras write by themselves."""
+    """A person's description of the image; None for what cameras and programs write into every image."""
     caption = clean(text, MAX_TEXT)
     return None if caption is None or _NO_CAPTION.fullmatch(caption) else caption
 
@@ -88,24 +89,22 @@ def sexagesimal(parts: Sequence[float | str | None]) -> float:
 
 
 def place(latitude: float | None, longitude: float | None, altitude: float | None = None) -> dict[str, Any]:
-    """The fields of a place in `Metadata`.
+    """The fields of `Metadata` for a place.
 
-    None at all if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown".
+    Empty if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown".
     """
-    if latitude is None or longitude is None or not (abs(latitude) <= 90 and abs(longitude) <= 180):
+    if latitude is None or longitude is None or latitude == longitude == 0:
         return {}
-    if latitude == 0 and longitude == 0:
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return {}
     altitude = altitude if altitude is not None and -12_000 <= altitude <= 100_000 else None
     return {"latitude": latitude, "longitude": longitude, "altitude": altitude}
 
 
-def star_rating(number: float | None) -> int | None:
-    return whole(number, -1, 5)
-
-
-def percent_rating(percent: float | None) -> int | None:
-    """Stars from Windows' percentage: 1, 25, 50, 75 and 99 stand for 1 to 5 stars."""
+def stars(number: float | None, percent: float | None = None) -> int | None:
+    """A rating; where it is missing, that of Windows' percentage: 1, 25, 50, 75 and 99 stand for 1 to 5 stars."""
+    if number is not None and -1 <= number <= 5:
+        return round(number)
     if percent is None or not 0 <= percent <= 100:
         return None
     return round(percent / 25) + 1 if percent >= 1 else 0

@@ -8,16 +8,16 @@ from xml.etree.ElementTree import Element
 from sightline.processing.metadata.dates import parse_date
 from sightline.processing.metadata.record import Metadata
 from sightline.processing.metadata.values import (
+    MAX_INTEGER,
     caption_text,
     clean,
     decode,
     fraction,
     name_text,
-    percent_rating,
     place,
     positive,
     sexagesimal,
-    star_rating,
+    stars,
     unique,
     whole,
 )
@@ -84,7 +84,6 @@ class Packet:
 def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
     """`source`: what the record names as the source of its date and its caption."""
     moment = next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
-    rating = star_rating(packet.number("xmp:Rating"))
     return Metadata(
         taken=moment and moment.time,
         taken_offset=moment and moment.offset,
@@ -92,13 +91,13 @@ def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
         camera_make=name_text(packet.first("tiff:Make")),
         camera_model=name_text(packet.first("tiff:Model")),
         lens=name_text(packet.first("exifEX:LensModel", "aux:Lens")),
-        iso=whole(packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, 1 << 31),
+        iso=whole(packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, MAX_INTEGER),
         f_number=positive(packet.number("exif:FNumber")),
         exposure=positive(packet.number("exif:ExposureTime")),
         focal_length=positive(packet.number("exif:FocalLength")),
         **_place(packet),
         orientation=whole(packet.number("tiff:Orientation"), 1, 8),
-        rating=percent_rating(packet.number("MicrosoftPhoto:Rating")) if rating is None else rating,
+        rating=stars(packet.number("xmp:Rating"), packet.number("MicrosoftPhoto:Rating")),
         keywords=unique(packet.all("dc:subject")),
         title=clean(packet.first("dc:title")),
         caption=caption_text(packet.first("dc:description", "exif:UserComment", "tiff:ImageDescription")),
