@@ -13,7 +13,8 @@ from PIL.ImageFile import ImageFile
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngStream
 
-from sightline.processing.image.reading import recognize
+from sightline.files import open_file
+from sightline.processing.image.formats import recognize
 from sightline.processing.metadata.dates import parse_date
 from sightline.processing.metadata.exif import read_exif
 from sightline.processing.metadata.motion import motion_id
@@ -34,7 +35,9 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
     """What the header of an image says, and the files beside it: .xmp files, and Google Takeout's .json files.
 
     `data` is the file's content, if the caller has it in memory; otherwise the file is read. Pixels are not decoded.
-    The formats are those that `open_image` reads. Never raises: what cannot be read is None.
+    The formats are those that `open_image` reads. Never raises: what cannot be read is None. Pillow does not give the
+    IPTC of PNG and of Photoshop's resources in TIFF, nor the number of frames of HEIF: they are left out. AVIF's
+    orientation is that of its container.
 
     Of several statements the first counts, in this order: for the date, the place and what the camera says EXIF, XMP,
     IPTC, the .xmp file, Takeout; for what people write (title, caption, keywords, rating) the .xmp file, Takeout,
@@ -42,12 +45,8 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
     video within a motion photo.
     """
     header = NOTHING
-    with suppress(Exception):
-        if data is not None:
-            header = _read(io.BytesIO(data), path)
-        elif path.is_file():  # opening a pipe would wait
-            with path.open("rb") as file:
-                header = _read(file, path)
+    with suppress(Exception), open_file(path) if data is None else io.BytesIO(data) as file:
+        header = _read(file, path)
     return with_sidecars(path, header)
 
 

@@ -14,7 +14,7 @@ from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.takeout import read_takeout
 from sightline.processing.metadata.values import unique
 from sightline.processing.metadata.xmp import MAX_BYTES, Packet, read_xmp
-from sightline.processing.suffixes import VIDEO_SUFFIXES
+from sightline.processing.suffixes import is_video
 
 _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
@@ -80,7 +80,7 @@ def _takeout_names(name: str) -> Iterator[str]:
         yield from _takeout_names(edited[1] + (edited[2] or "") + (edited[3] or ""))
     stem = PurePath(name).stem
     yield f"{stem}.json"
-    if PurePath(name).suffix in VIDEO_SUFFIXES:
+    if is_video(name):
         for partner in _PARTNERS:
             yield from _cut_names(stem + partner, "")
 

@@ -9,6 +9,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from sightline.files import open_file
 from sightline.processing.metadata.dates import Moment, local_moment, parse_date
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.sidecar import with_sidecars
@@ -24,6 +25,7 @@ from sightline.processing.metadata.values import (
     unique,
 )
 from sightline.processing.metadata.xmp import Packet, read_xmp
+from sightline.processing.video.reader import open_container
 
 _KINDS = {"matroska,webm": "matroska", "avi": "avi"}
 """Names of sources, by FFmpeg's names of the containers; all others are "mp4"."""
@@ -43,19 +45,9 @@ def read_video_metadata(path: Path) -> Metadata:
     turned by this machine's zone. For what people write the order is that of `read_image_metadata`.
     """
     header = clock = NOTHING
-    with suppress(Exception):
-        if path.is_file():  # opening a pipe would wait
-            with path.open("rb") as file, _open(file) as container:
-                header, clock = _read(container)
+    with suppress(Exception), open_file(path) as file, open_container(file, export_xmp="1") as container:
+        header, clock = _read(container)
     return with_sidecars(path, header, clock)
-
-
-def _open(file: Any) -> Any:
-    return av.open(file, options={"export_xmp": "1"}, metadata_errors="replace", io_open=_refuse)
-
-
-def _refuse(*_: Any) -> Any:
-    raise PermissionError("a video is one file")
 
 
 def _read(container: Any) -> tuple[Metadata, Metadata]:
