@@ -15,7 +15,7 @@ quick: .venv/ready
 	$(MAKE) --no-print-directory -j2 --output-sync quick-a-m quick-n-z
 
 quick-a-m quick-n-z: quick-%:
-	$(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider tests/[$*]*
+	$(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider $(filter-out %.md,$(wildcard tests/[$*]*))
 
 test: .venv/ready
 	$(BIN)/python -m pytest
