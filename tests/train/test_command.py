@@ -24,8 +24,8 @@ def folder(tmp_path):
 
 def test_a_run_from_options_alone_evaluated_on_a_split(folder, capsys):
     data, out = str(folder / "captions.jsonl"), folder / "run"
-    command = ["train", "--model", "mini", "--data", data, "--split", "train", "--steps", "2", "--batch", "4"]
-    command += ["--every", "1", "--evaluate", data, "--evaluate-split", "test", "--out", str(out)]
+    command = ["train", "--model", "mini", "--data", data, "--split", "train", "--steps", "2", "--batch-size", "4"]
+    command += ["--checkpoint-every", "1", "--evaluate", data, "--evaluate-split", "test", "--out", str(out)]
     assert main(command) == 0
     assert "trained 2 steps" in capsys.readouterr().out
     results = json.loads((out / "results.json").read_text())
@@ -43,15 +43,15 @@ def test_a_run_from_options_alone_evaluated_on_a_split(folder, capsys):
         (["--evaluate", "captions.jsonl", "--evaluate-split", "dev"], "dev"),
         (["--data", "none.csv"], "none.csv"),
         (["--steps", "0"], "steps is 0"),
-        (["--batch", "1"], "batch of one"),
-        (["--batch", "99"], "12 samples"),
+        (["--batch-size", "1"], "batch_size is 1; it must be 2 or more"),
+        (["--batch-size", "99"], "12 samples"),
         (["--model", "nowhere/at-all"], "nowhere"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_step(folder, monkeypatch, capsys, options, message):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    given = {"--model": "mini", "--data": "captions.jsonl", "--steps": "2", "--batch": "4", "--out": "run"}
+    given = {"--model": "mini", "--data": "captions.jsonl", "--steps": "2", "--batch-size": "4", "--out": "run"}
     given |= dict(zip(options[::2], options[1::2], strict=True))
     assert main(["train", *(word for pair in given.items() for word in pair)]) != 0
     assert message in capsys.readouterr().err
@@ -71,7 +71,7 @@ def test_without_data_or_place(capsys):
         ("from sightline.train import Recipe\n\nrecipe = Recipe(stepz=5)", r"r.py, line 3: TypeError: .*stepz"),
         ("import nothing_of_this_name", "line 1: ModuleNotFoundError: .*nothing_of_this_name"),
         ("recipe = (", "SyntaxError"),
-        ("recipe = 5", "recipe is of type int"),
+        ("recipe = 5", "`recipe` is of type int"),
         ("1 / 0", "line 1: ZeroDivisionError"),
     ],
 )

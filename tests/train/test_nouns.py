@@ -75,7 +75,7 @@ def test_the_loader_adds_prompts_to_each_caption_and_draws_the_rest_as_without(t
     processor = CLIPProcessor.from_pretrained("mini")
     known = list(scenes.SHAPES)
     loaders = [
-        Loader(samples, processor, batch=4, seed=3, crop=(0.5, 1.0), nouns=nouns, workers=2)
+        Loader(samples, processor, batch_size=4, seed=3, crop=(0.5, 1.0), nouns=nouns, workers=2)
         for nouns in (None, Nouns(known, count=2))
     ]
     for plain, told in zip(*(loader.stream(0, 4) for loader in loaders), strict=True):

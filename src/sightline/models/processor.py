@@ -124,6 +124,11 @@ class TextProcessor:
 class ImageProcessor:
     """A pixel profile as a function. The profile's settings are its attributes, named as in the checkpoint's file."""
 
+    takes_videos: ClassVar[bool] = False
+    """Whether an input is a video, a list of frames, or a single image."""
+    num_frames: int | None = 1
+    """Frames of an input; None where the checkpoint's files don't say it."""
+
     def __init__(self, profile: PixelProfile) -> None:
         self.profile = profile
 

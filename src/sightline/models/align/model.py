@@ -16,7 +16,7 @@ from sightline.models.align.config import AlignConfig
 from sightline.models.align.layouts import TABLES
 from sightline.models.align.text import AlignTextModel
 from sightline.models.align.vision import AlignVisionModel
-from sightline.models.pairs import Halves, PairModel
+from sightline.models.pairs import PairEmbeddings, PairModel
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -60,16 +60,14 @@ class AlignModel(PairModel):
 
     @property
     def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
         return 1 / self.temperature
 
     @property
     def scale_parameter(self) -> nn.Parameter:
-        """The temperature."""
         return self.temperature
 
-    def hold_scale(self, most: float) -> None:
-        self.temperature.data.clamp_(min=1 / most)
+    def clamp_logit_scale(self, maximum: float) -> None:
+        self.temperature.data.clamp_(min=1 / maximum)
 
     def get_text_features(
         self,
@@ -116,10 +114,11 @@ class AlignModel(PairModel):
         text = self.text_model(
             input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
         )
-        met = self.meet(Halves((vision.pooler_output,), (self.text_projection(text.last_hidden_state[:, 0]),)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return AlignOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+        texts = self.text_projection(text.last_hidden_state[:, 0])
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (texts,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return AlignOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         texts = self.text_projection(self.text_model.first(input_ids, attention_mask))
-        return Halves((self.vision_model.embed(pixel_values),), (texts,))
+        return PairEmbeddings((self.vision_model.embed(pixel_values),), (texts,))

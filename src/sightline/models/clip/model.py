@@ -13,8 +13,7 @@ from sightline.models.clip.config import CLIPConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
-from sightline.models.pairs import Halves
-from sightline.models.projected import ProjectedPictures, ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, ProjectedImages, ProjectedTexts
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -35,7 +34,7 @@ class CLIPOutput(Output):
     vision_model_output: TowerOutput
 
 
-class CLIPModel(ProjectedTexts, ProjectedPictures):
+class CLIPModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = CLIPConfig
@@ -80,10 +79,10 @@ class CLIPModel(ProjectedTexts, ProjectedPictures):
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
         )
         text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
-        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return CLIPOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return CLIPOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
-        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        images = self.visual_projection(self.vision_model.pool(pixel_values))
+        return PairEmbeddings((images,), (self.text_projection(self.text_model.pool(input_ids)),))

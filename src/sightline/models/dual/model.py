@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
-from sightline.models.pairs import Halves
+from sightline.models.pairs import LogitScale, PairEmbeddings, ProjectedImages
 from sightline.models.pretrained import PretrainedModel
-from sightline.models.projected import LogitScale, ProjectedPictures
 from sightline.nn.bert import BertTransformer
 from sightline.nn.outputs import Output, TowerOutput
 
@@ -37,10 +36,10 @@ class VisionTextDualEncoderOutput(Output):
     vision_model_output: TowerOutput
 
 
-class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
+class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
-    # Of towers that never met before the projections are new, and there to be trained.
+    # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
     def __init__(
@@ -135,15 +134,16 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
         options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
         vision: TowerOutput = self.vision_model(pixel_values, **options)
         text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
-        met = self.meet(
-            Halves((self.visual_projection(vision.pooler_output),), (self.text_projection(text.pooler_output),))
+        images, texts = self.visual_projection(vision.pooler_output), self.text_projection(text.pooler_output)
+        pairs = self.match(PairEmbeddings((images,), (texts,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return VisionTextDualEncoderOutput(
+            loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision
         )
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return VisionTextDualEncoderOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
-        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        images = self.visual_projection(self.vision_model.pool(pixel_values))
+        return PairEmbeddings((images,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
 
     def _read(
         self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, types: Tensor | None, options: dict[str, bool]

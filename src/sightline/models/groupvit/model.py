@@ -17,8 +17,7 @@ from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
-from sightline.models.pairs import Halves
-from sightline.models.projected import ProjectedPictures, ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, ProjectedImages, ProjectedTexts
 from sightline.nn.outputs import Output, TowerOutput
 
 
@@ -38,12 +37,12 @@ class GroupViTOutput(Output):
     vision_model_output: TowerOutput
 
 
-class GroupViTModel(ProjectedTexts, ProjectedPictures):
+class GroupViTModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = GroupViTConfig
     tables = TABLES
-    of_the_batch: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
+    batch_modules: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead
 
@@ -91,21 +90,23 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
         text: TowerOutput = self.text_model(
             input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
         )
-        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
         segmentation = None
         if segments:
             groups = _unit(self.visual_projection.of_each(vision.last_hidden_state))
-            segmentation = self._segmentation(groups @ met.text_embeds.t(), vision.attentions, pixel_values.shape)
-        return GroupViTOutput(loss, logits, logits.t(), segmentation, met.text_embeds, met.image_embeds, text, vision)
+            segmentation = self._segmentation(groups @ pairs.text_embeds.t(), vision.attentions, pixel_values.shape)
+        return GroupViTOutput(
+            loss, logits, logits.t(), segmentation, pairs.text_embeds, pairs.image_embeds, text, vision
+        )
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        return Halves((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        return PairEmbeddings((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
 
-    def together(self, halves: Halves) -> Halves:
-        """The projections are here, not in the halves: their batch norm is one of the whole batch."""
-        (pictures,), (texts,) = halves.pictures, halves.texts
-        return Halves((self.visual_projection(pictures),), (self.text_projection(texts),))
+    def project_batch(self, embeddings: PairEmbeddings) -> PairEmbeddings:
+        """Both projections, whose batch norms need the whole batch."""
+        (images,), (texts,) = embeddings.images, embeddings.texts
+        return PairEmbeddings((self.visual_projection(images),), (self.text_projection(texts),))
 
     def _segmentation(self, cosines: Tensor, attentions: tuple[Tensor, ...] | None, shape: torch.Size) -> Tensor:
         """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.models.pairs import Halves, Met
-from sightline.models.projected import ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, ProjectedTexts, Similarities
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
@@ -94,16 +93,18 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         mit = self.integrate(vision.pooler_output)
         text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         plain = self.text_projection(text.pooler_output)
-        met = self.meet(Halves((mit.pooler_output, self.summarise(vision.last_hidden_state)), (plain,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return XCLIPOutput(loss, logits.t(), met.text_embeds, text, vision, logits, met.image_embeds, mit)
+        videos = mit.pooler_output, self.summarise(vision.last_hidden_state)
+        pairs = self.match(PairEmbeddings(videos, (plain,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return XCLIPOutput(loss, logits.t(), pairs.text_embeds, text, vision, logits, pairs.image_embeds, mit)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        """Of films the vectors and the summaries, of texts the vectors before any prompt."""
-        return Halves(self.embed_with_summaries(pixel_values), (self.text_projection(self.text_model.pool(input_ids)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        """Of videos the vectors and the summaries, of texts the vectors before any prompt."""
+        texts = self.text_projection(self.text_model.pool(input_ids))
+        return PairEmbeddings(self.embed_with_summaries(pixel_values), (texts,))
 
-    def compare(self, halves: Halves) -> Met:
-        """Each film prompts all texts; `logits_per_image` are those per film."""
-        (films, summaries), (texts,) = halves.pictures, halves.texts
-        cosines, prompted, films = similarity(texts + self.prompts_generator(texts, summaries), films)
-        return Met(self.scale * cosines, films, prompted)
+    def similarities(self, embeddings: PairEmbeddings) -> Similarities:
+        """Each video prompts all texts; `logits_per_image` are those per video."""
+        (videos, summaries), (texts,) = embeddings.images, embeddings.texts
+        cosines, prompted, videos = similarity(texts + self.prompts_generator(texts, summaries), videos)
+        return Similarities(self.scale * cosines, videos, prompted)

@@ -17,7 +17,9 @@ from sightline.processing.video.sampling import sample
 
 
 class VideoProcessor(ImageProcessor):
-    """A pixel profile for films. `num_frames`: how many frames each must have; None where nobody knows."""
+    """A pixel profile for videos. `num_frames`: how many frames each must have; None for any number."""
+
+    takes_videos: ClassVar[bool] = True
 
     def __init__(self, profile: PixelProfile, num_frames: int | None = None) -> None:
         super().__init__(profile)
