@@ -47,7 +47,7 @@ def main() -> None:
             burn("decode", lambda: [item.end for item in cut(film, model.frames, model.size_hint)])
 
         def compute(turn: int) -> None:
-            burn("model", lambda: list(model.stream(moments, lambda frames: frames, lambda frames: True)))
+            burn("model", lambda: list(model.stream(moments, lambda frames: (frames, None), lambda frames: True)))
 
         taken = in_turn({"whole": whole, "decode": decode, "model": compute}, range(given.rounds + 1))
         assert Table.open(folder / "index-1").count() == len(moments)

@@ -24,12 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from fakes import FakeEncoder
 from index.pictures import contents, draw
+
 from sightline.errors import IndexFault, SightlineError
 from sightline.index import Table, fsck, sync
 from sightline.index.folder import NAME, manifests
 from sightline.search.searcher import Index
+from support.encoders import FakeEncoder
 
 HARMS = ("flip a bit", "flip ten bits", "overwrite bytes", "cut short", "zero", "empty", "take away")
 

@@ -38,11 +38,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import films
-from fakes import FakeEncoder
+
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
 from sightline.index import Table, batch, fsck, to_path
 from sightline.index.folder import manifests
 from sightline.search.searcher import Index
+from support.encoders import FakeEncoder
 
 PROGRAM = [sys.executable, "-c", "import sys; from sightline.cli.main import main; sys.exit(main())"]
 EVERY = 25

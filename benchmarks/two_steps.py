@@ -29,19 +29,19 @@ SEED, RESCORED, K = 20_261_122, 100, 10
 
 def index(folder: Path, model: sightline.Encoder, drawn: list[films.Film]) -> None:
     record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.summary)
-    table, summaries, rows = Table.create(folder, record), {}, []
+    table, rows = Table.create(folder, record), []
     stream = model.stream(
         range(len(drawn)),
-        lambda i: drawn[i].frames(model.frames, model.size_hint),
+        lambda i: (drawn[i].frames(model.frames, model.size_hint), None),
         lambda i: True,
-        lambda i, summary: summaries.update({i: summary.ravel()}),
+        extras=True,
     )
-    for i, vector in stream:
+    for i, _, vector, extras in stream:
         rows.append(
             {
                 "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": films.SECONDS, "size": 1,
                 "mtime": 0, "hash": f"{i:032x}", "width": 224, "height": 224, "moments": 1,
-                "vector": vector.astype(np.float16), "summary": summaries.pop(i),
+                "vector": vector.astype(np.float16), "summary": extras.ravel(),
             }
         )  # fmt: skip
         if len(rows) == 256 or i == len(drawn) - 1:

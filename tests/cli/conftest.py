@@ -14,6 +14,7 @@ from sightline.cli.main import main
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.sampling import sample
+from support.encoders import Encoded
 
 
 class Colors:
@@ -32,7 +33,7 @@ class Colors:
         return np.stack([self._unit(ImageColor.getrgb(text)) for text in texts])
 
     def encode_images(self, images: Any) -> Any:
-        return np.stack([vector for _, vector in self.stream(images, open_image)])
+        return np.stack([one.vector for one in self.stream(images, lambda image: (open_image(image), None))])
 
     def encode_videos(self, films: Any) -> Any:
         return np.stack([self._seen(sample(film, self.frames)) for film in films])
@@ -40,15 +41,15 @@ class Colors:
     def _seen(self, frames: Any) -> Any:
         return self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))
 
-    def stream(self, items: Any, read: Any, *more: Any) -> Any:
+    def stream(self, items: Any, read: Any, *more: Any, **named: Any) -> Any:
         for item in items:
             try:
-                seen = read(item)
-                yield item, self._seen(seen if isinstance(seen, list) else [seen])
+                pixels, facts = read(item)
+                yield Encoded(item, facts, self._seen(pixels if isinstance(pixels, list) else [pixels]), None)
             except ImageError as error:
-                yield item, error
+                yield Encoded(item, None, error, None)
             except OSError as error:
-                yield item, ImageError(str(item), error.strerror or str(error))
+                yield Encoded(item, None, ImageError(str(item), error.strerror or str(error)), None)
 
 
 def fake_encoder() -> Any:

@@ -1,12 +1,12 @@
 """What people type: commands, options, help, errors and exit statuses."""
 
 import sys
-from importlib.metadata import version
 
 import pytest
 import typer
 
 from sightline.cli.main import COMMANDS, app, main
+from sightline.distribution import release
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
@@ -82,7 +82,7 @@ def test_help_and_version(run):
     for ran in (run("--help"), run()):
         assert ran.status == 0
         assert all(f"\n  {command} " in ran.out for command in COMMANDS)
-    assert run("--version").out == f"sightline {version('sightline')}\n"
+    assert run("--version").out == f"sightline {release()}\n"
 
 
 @pytest.mark.parametrize(

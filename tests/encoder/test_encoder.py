@@ -91,7 +91,7 @@ def test_a_broken_neighbour_changes_nothing(dtype: str, pictures: list[Image.Ima
     mixed = [bad, good[0], bad, good[1], good[2], tmp_path / "missing.jpg", good[3], good[4], *[bad] * 70]
 
     def stream(paths: list[Path]) -> list:
-        return list(encoder.stream(paths, open_image))
+        return [(one.item, one.vector) for one in encoder.stream(paths, lambda path: (open_image(path), None))]
 
     alone, among = stream(good), stream(mixed)
     assert [path for path, _ in among] == mixed
@@ -177,9 +177,9 @@ def test_a_long_stream_is_computed_on_all_cores_and_leaves_torch_as_it_was(
     torch.set_num_threads(3)
     try:
         many = pictures * (1 + 6 * encoder.batch // len(pictures))
-        stream = encoder.stream(many, lambda picture: picture)
-        first = next(stream)[1]
-        assert all(np.array_equal(vector, first) for picture, vector in stream if picture is many[0])
+        stream = encoder.stream(many, lambda picture: (picture, None))
+        first = next(stream).vector
+        assert all(np.array_equal(one.vector, first) for one in stream if one.item is many[0])
         assert torch.get_num_threads() == 3
         assert set(seen.values()) == {1}
         assert 1 < len(seen) <= 3

@@ -147,12 +147,13 @@ Item = Path | list[Image.Image] | Image.Image
 
 
 def streamed(encoder: sightline.Encoder, items: list[Item]) -> list[np.ndarray | ImageError]:
-    def read(item: Item) -> Image.Image | list[Image.Image]:
-        return Image.open(item).convert("RGB") if isinstance(item, Path) else item
+    def read(item: Item) -> tuple[Image.Image | list[Image.Image], int]:
+        return (Image.open(item).convert("RGB") if isinstance(item, Path) else item), id(item)
 
-    found = list(encoder.stream(items, read, lambda item: isinstance(item, list)))
-    assert [item for item, _ in found] == items
-    return [vector for _, vector in found]
+    encoded = list(encoder.stream(items, read, lambda item: isinstance(item, list)))
+    assert [one.item for one in encoded] == items
+    assert all(one.facts == (None if isinstance(one.vector, ImageError) else id(one.item)) for one in encoded)
+    return [one.vector for one in encoded]
 
 
 @pytest.mark.parametrize("kind", ["pictures", "films"])
@@ -193,7 +194,7 @@ def test_the_next_films_are_cut_while_the_model_works(pictures: sightline.Encode
             threads.add(threading.current_thread())
             yield [shot(number, (96, 64))] * 8
 
-    stream = pictures.stream(cut(), lambda frames: frames, lambda frames: True)
+    stream = pictures.stream(cut(), lambda frames: (frames, None), lambda frames: True)
     next(stream)
     until = time.monotonic() + 30
     while len(made) < 2 * pictures.batch // 8 and time.monotonic() < until:

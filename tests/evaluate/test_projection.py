@@ -10,9 +10,8 @@ from sightline import scenes
 from sightline.data import captions
 from sightline.encoder import load
 from sightline.errors import UsageError
-from sightline.evaluate import projection as dimensions
 from sightline.evaluate.encode import quiet
-from sightline.evaluate.projection import Pairs, principal_axes, projection, train_heads, turned
+from sightline.evaluate.projection import Pairs, _Twofold, principal_axes, projection, train_heads, turned
 from sightline.models import FAMILIES
 from support.datasets import tar
 
@@ -73,7 +72,7 @@ def test_principal_axes_are_numpys_and_keep_cosines():
 def test_states_are_what_the_projection_takes(name, shard):
     """Each side of the twofold vectors against the whole model's parts."""
     encoder = load(name, dtype="float32")
-    states, own, skipped = dimensions._Twofold(encoder).pairs(captions(shard), quiet)
+    states, own, skipped = _Twofold(encoder).pairs(captions(shard), quiet)
     assert len(skipped) == 1
     samples = [one for one in captions(shard).samples if one.key != "04"]
     np.testing.assert_allclose(own.pictures, encoder.encode_images([one.content() for one in samples]), atol=1e-5)

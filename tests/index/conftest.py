@@ -32,9 +32,9 @@ class WatchedEncoder(FakeEncoder):
         super().__init__(**options)
         self.seen = []
 
-    def stream(self, items, read, *more):
+    def stream(self, items, read, *more, **named):
         def watched(item):
             self.seen.append(item.path.name)
             return read(item)
 
-        return super().stream(items, watched, *more)
+        return super().stream(items, watched, *more, **named)

@@ -26,7 +26,13 @@ def start():
     started = []
 
     def run(index, *paths, delay=0.001):
-        command = [sys.executable, str(HERE.parent / "support" / "indexer.py"), str(index), str(delay), *map(str, paths)]
+        command = [
+            sys.executable,
+            str(HERE.parent / "support" / "indexer.py"),
+            str(index),
+            str(delay),
+            *map(str, paths),
+        ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
@@ -134,7 +140,7 @@ def test_a_disk_that_refuses_to_be_written_keeps_what_it_has(tmp_path):
     for seed in range(1, 150):
         draw(photos / f"{seed}.png", seed)
     script = (
-        "import resource, sys\nfrom fakes import FakeEncoder\nfrom sightline.index import sync\n"
+        "import resource, sys\nfrom support.encoders import FakeEncoder\nfrom sightline.index import sync\n"
         "from sightline.errors import IndexFault\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "try: sync(sys.argv[1], [sys.argv[2]], FakeEncoder())\n"

@@ -23,7 +23,7 @@ from sightline.index import item as item_module
 from sightline.index import table as table_module
 from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
-from support.encoders import FakeEncoder
+from support.encoders import Encoded, FakeEncoder
 from support.images import contents, draw, ids
 
 
@@ -232,12 +232,12 @@ def test_a_changed_file_that_cannot_be_read_any_more_loses_its_row(photos, index
 
 def test_a_file_that_vanishes_in_the_middle_is_skipped(photos, index):
     class Vanishing(FakeEncoder):
-        def stream(self, items, read, *more):
+        def stream(self, items, read, *more, **named):
             def vanish(item):
                 (photos / "5.png").unlink(missing_ok=True)
                 return read(item)
 
-            return super().stream(items, vanish, *more)
+            return super().stream(items, vanish, *more, **named)
 
     summary = sync(index, [photos], Vanishing())
     assert counts(summary) == {"added": 7}
@@ -246,9 +246,10 @@ def test_a_file_that_vanishes_in_the_middle_is_skipped(photos, index):
 
 def test_a_vector_that_is_not_finite_does_not_get_in(photos, index):
     class Broken(FakeEncoder):
-        def stream(self, items, read, *more):
-            for item, vector in super().stream(items, read, *more):
-                yield item, vector * np.float32(np.nan) if item.path.name == "2.png" else vector
+        def stream(self, items, read, *more, **named):
+            for encoded in super().stream(items, read, *more, **named):
+                broken = encoded.vector * np.float32(np.nan)
+                yield encoded._replace(vector=broken) if encoded.item.path.name == "2.png" else encoded
 
     summary = sync(index, [photos], Broken())
     assert counts(summary) == {"added": 7}
@@ -338,12 +339,12 @@ def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
     alive = weakref.WeakSet()
 
     class Counting(FakeEncoder):
-        def stream(self, items, read, *more):
+        def stream(self, items, read, *more, **named):
             for item in items:
                 alive.add(item)
-                picture = read(item)
+                picture, facts = read(item)
                 assert len(alive) <= 4
-                yield item, self._encode(picture)[0]
+                yield Encoded(item, facts, self._encode(picture)[0], None)
 
     assert counts(sync(index, [photos], Counting())) == {"added": 8}
 
@@ -359,8 +360,8 @@ def test_small_commits_are_merged_in_passing(photos, index, encoder, monkeypatch
 
 def test_interrupting_keeps_what_was_done(photos, index):
     class Interrupted(FakeEncoder):
-        def stream(self, items, read, *more):
-            for done, result in enumerate(super().stream(items, read, *more)):
+        def stream(self, items, read, *more, **named):
+            for done, result in enumerate(super().stream(items, read, *more, **named)):
                 if done == 5:
                     raise KeyboardInterrupt
                 yield result
@@ -388,9 +389,9 @@ def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder, 
 
 def test_reasons_do_not_repeat_the_path(photos, index):
     class Refusing(FakeEncoder):
-        def stream(self, items, read, *more):
+        def stream(self, items, read, *more, **named):
             for item in items:
-                yield item, ImageError(str(item.path), "too ugly")
+                yield Encoded(item, None, ImageError(str(item.path), "too ugly"), None)
 
     assert set(reasons(sync(index, [photos], Refusing())).values()) == {"too ugly"}
 
@@ -440,7 +441,7 @@ def test_an_index_without_pictures_binds_no_model(photos, index, encoder):
     """Left by a run whose model turned out to be broken, say: the next one may be another."""
 
     class Broken(FakeEncoder):
-        def stream(self, items, read, *more):
+        def stream(self, items, read, *more, **named):
             raise CheckpointError("not a whole file")
             yield
 

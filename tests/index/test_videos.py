@@ -16,6 +16,7 @@ from sightline.index import Summary, Table, forget, fsck, sync, to_path
 from sightline.index import batch as batch_module
 from sightline.index import video_items as cut_module
 from sightline.index.folder import NAME
+from sightline.index.item import read
 from sightline.index.schema import item_schema
 from sightline.processing.video.shots import Moment
 from support.encoders import FakeEncoder
@@ -206,9 +207,10 @@ def test_a_film_that_breaks_off_leaves_nothing(folder, indexed, encoder, monkeyp
 
 def test_a_moment_without_a_finite_vector_costs_the_film(folder, index):
     class Broken(FakeEncoder):
-        def stream(self, items, read, *more):
-            for item, vector in super().stream(items, read, *more):
-                yield item, vector * np.float32(np.nan) if item.start == 1 and "b.mp4" in str(item.path) else vector
+        def stream(self, items, read, *more, **named):
+            for encoded in super().stream(items, read, *more, **named):
+                is_broken = encoded.item.start == 1 and encoded.item.path.name == "b.mp4"
+                yield encoded._replace(vector=encoded.vector * np.float32(np.nan)) if is_broken else encoded
 
     summary = sync(index, [folder], Broken())
     assert counts(summary) == {"added": 3}
@@ -231,11 +233,11 @@ def test_a_film_that_changes_while_it_is_decoded_is_skipped(folder, index, encod
 class Interrupted(FakeEncoder):
     """Ctrl-C in the middle of a film."""
 
-    def stream(self, items, read, *more):
-        for item, vector in super().stream(items, read, *more):
-            if item.path.name == "c.mkv" and item.is_last:
+    def stream(self, items, read, *more, **named):
+        for encoded in super().stream(items, read, *more, **named):
+            if encoded.item.path.name == "c.mkv" and encoded.item.is_last:
                 raise KeyboardInterrupt
-            yield item, vector
+            yield encoded
 
 
 def test_ctrl_c_in_a_film_keeps_what_was_before_it(folder, index, encoder):
@@ -281,20 +283,21 @@ def test_a_film_of_which_rows_are_lost_is_taken_in_again(folder, indexed, encode
     assert held(indexed) == fresh(folder, indexed)
 
 
-def test_frames_are_let_go_of(folder):
+def test_each_moment_has_its_frames_and_facts(folder):
     items = list(cut_module.cut(folder / "b.mp4", 4, 32))
     assert [item.is_last for item in items] == [False, False, True]
     for item in items:
-        assert len(item.read(32)) == 4
-        assert item.frames == []
+        frames, facts = read(item, 32)
+        assert len(frames) == 4
+        assert (facts.start, facts.end) == (item.start, item.end)
 
 
 def test_frames_keep_enough_for_a_thumbnail(tmp_path):
     film(tmp_path / "a.mp4", [1], size=(640, 480))
     (item,) = cut_module.cut(tmp_path / "a.mp4", 2, 16)
-    item.read(16)
-    assert (item.width, item.height) == (640, 480)
-    assert Image.open(io.BytesIO(item.thumbnail)).size == (192, 144)
+    _, facts = read(item, 16)
+    assert (facts.width, facts.height) == (640, 480)
+    assert Image.open(io.BytesIO(facts.thumbnail)).size == (192, 144)
 
 
 def test_only_two_moments_are_in_memory(tmp_path, monkeypatch):
@@ -341,8 +344,8 @@ def test_an_index_of_the_first_format_becomes_one_of_this(folder, old, encoder, 
 def test_reasons_are_those_of_pictures(tmp_path):
     (item,) = cut_module.cut(tmp_path / "none.mp4", 2, 32)
     with pytest.raises(FileNotFoundError):
-        item.read(32)
+        read(item, 32)
     (tmp_path / "folder.mp4").mkdir()
     (item,) = cut_module.cut(tmp_path / "folder.mp4", 2, 32)
     with pytest.raises((ImageError, OSError)):
-        item.read(32)
+        read(item, 32)

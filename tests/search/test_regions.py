@@ -115,9 +115,9 @@ def test_a_box_holds_its_mask(encoder: Encoder, index: Path) -> None:
 
 def test_a_moment_s_region_is_its_middle_frame_s(encoder: Encoder) -> None:
     frames = [scenes.sample(number).draw(64) for number in range(encoder.frames)]
-    kept: dict[str, np.ndarray] = {}
     items = {"film": frames, "picture": frames[len(frames) // 2]}
-    list(encoder.stream(items, items.__getitem__, lambda name: name == "film", kept.__setitem__))
+    stream = encoder.stream(items, lambda name: (items[name], None), lambda name: name == "film", extras=True)
+    kept = {encoded.item: encoded.extras for encoded in stream}
     vectors, owners = unpack(np.stack([kept["film"], kept["picture"]]), encoder.regions)
     assert vectors.shape == (2, 5, 16)
     assert owners.shape == (2, 8, 8)

@@ -2,6 +2,7 @@
 
 import hashlib
 from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -9,6 +10,15 @@ from PIL import Image
 from sightline.errors import ImageError
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.sampling import sample
+
+
+class Encoded(NamedTuple):
+    """As `sightline.encoder.Encoded`."""
+
+    item: Any
+    facts: Any
+    vector: Any
+    extras: Any
 
 
 class FakeEncoder:
@@ -34,18 +44,19 @@ class FakeEncoder:
     def encode_videos(self, films):
         return np.stack([self._film(sample(film, self.frames)) for film in films])
 
-    def stream(self, items, read, is_video=lambda item: False, keep=None):
+    def stream(self, items, read, is_video=lambda item: False, *, extras=False):
         items = iter(items)
         while chunk := list(islice(items, 16)):
             for item in chunk:
                 try:
-                    seen = read(item)
-                    assert isinstance(seen, list) == is_video(item)
-                    yield item, self._film(seen) if is_video(item) else self._encode(seen)[0]
+                    pixels, facts = read(item)
+                    assert isinstance(pixels, list) == is_video(item)
+                    vector = self._film(pixels) if is_video(item) else self._encode(pixels)[0]
+                    yield Encoded(item, facts, vector, None)
                 except ImageError as error:
-                    yield item, error
+                    yield Encoded(item, None, error, None)
                 except OSError as error:
-                    yield item, ImageError(str(item), error.strerror or str(error))
+                    yield Encoded(item, None, ImageError(str(item), error.strerror or str(error)), None)
 
     def _film(self, frames):
         assert len(frames) == self.frames

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.train.log import Log, Rows, _span
 from support.examples import examples
@@ -132,7 +133,7 @@ def test_without_tensorboard_it_goes_on(tmp_path, monkeypatch, capsys):
     assert len(read(tmp_path)) == 9
     assert not (tmp_path / "events").exists()
     said = [line for line in capsys.readouterr().err.splitlines() if "TensorBoard" in line]
-    assert said == ['no events for TensorBoard, which is not installed: pip install "sightline[train]"']
+    assert said == [f"no events for TensorBoard, which is not installed: {install('train')}"]
 
 
 def test_lines_where_there_is_no_terminal(tmp_path, capsys):

@@ -5,7 +5,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import typer
 
 from sightline.cli.commands import Commands
 from sightline.cli.output import one_line
+from sightline.distribution import clash, release
 from sightline.errors import SightlineError
 
 COMMANDS = ("index", "search", "similar", "segment", "train", "eval", "info", "fsck", "verify", "demo")
@@ -42,7 +42,9 @@ def sightline(
       sightline demo
     """
     if show_version:
-        typer.echo(f"sightline {version('sightline')}")
+        typer.echo(f"sightline {release()}")
+        if warning := clash():
+            typer.echo(warning, err=True)
     elif ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,10 @@ from sightline.models.pretrained import Segments, Tower
 from sightline.processing.image.reading import open_image
 
 T = TypeVar("T")
+F = TypeVar("F")
 R = TypeVar("R")
 Picture = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
-Summary = NDArray[np.float16]
+Extras = NDArray[np.float16]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 ROWS = 800
@@ -46,6 +48,25 @@ def load(
     float32. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
     return Encoder(name_or_folder, device, dtype, revision=revision, local_files_only=local_files_only)
+
+
+class Encoded(NamedTuple, Generic[T, F]):
+    """An item of a stream with what `read` said of it, its unit vector (dim,), or the error for which it has none, and
+    the rows that are kept beside the vector, float16 (rows, dim), where they were asked for."""
+
+    item: T
+    facts: F | None
+    vector: Vectors | ImageError
+    extras: Extras | None
+
+
+@dataclass(frozen=True)
+class _Prepared(Generic[T, F]):
+    """An item's inputs to the tower, (inputs, frames of each, height, width, 3), or the error of reading it."""
+
+    item: T
+    facts: F | None
+    inputs: NDArray[np.uint8] | ImageError
 
 
 class Encoder(Source):
@@ -128,21 +149,23 @@ class Encoder(Source):
     def stream(
         self,
         items: Iterable[T],
-        read: Callable[[T], Image.Image | Sequence[Image.Image]],
+        read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
         is_video: Callable[[T], bool] = lambda item: False,
-        keep: Callable[[T, Summary], None] | None = None,
-    ) -> Generator[tuple[T, Vectors | ImageError]]:
-        """Each item with its unit vector (dim,), in order; or with the `ImageError` for which it has none.
+        *,
+        extras: bool = False,
+    ) -> Generator["Encoded[T, F]"]:
+        """Each item encoded, in order; one that cannot be read comes with its `ImageError` in the vector's place.
 
-        `read` gives an item's picture or, where it `is_video`, its `frames` frames; it runs in threads and may raise
-        `ImageError` or `OSError`. `keep`, for models that have a `summary` or `regions`, gets each item's summary,
-        float16 (rows, dim), before its vector comes. `items` are made in a thread of their own, so that it may take
-        time to make them, as it does to cut a film. Pictures and films share batches, of which a few are in memory at a
-        time. An item's vector is the same, bit for bit, whatever stands beside it.
+        `read` returns an item's picture or, where it `is_video`, its `frames` frames, and facts of any kind about it,
+        which come out beside the vector; it runs in threads and may raise `ImageError` or `OSError`. `extras`: for
+        models that have `rescoring` or `regions`, also the rows that are kept beside the vector. `items` are made in a
+        thread of their own, so that it may take time to make them, as it does to cut a video. Pictures and videos share
+        batches, of which a few are in memory at a time. An item's vector is the same, bit for bit, whatever stands
+        beside it.
         """
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers)) as ready:
-            yield from self._stream(ready, read, self.batch, keep)
+            yield from self._stream(ready, read, self.batch, extras)
 
     @property
     def frames(self) -> int:
@@ -159,60 +182,68 @@ class Encoder(Source):
         vectors = np.empty((len(items), self.dim), np.float32)
         batch = self._share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, read, batch)) as stream:
-            for row, (_, vector) in enumerate(stream):
-                if isinstance(vector, ImageError):
-                    raise vector
-                vectors[row] = vector
+        with closing(self._stream(groups, lambda item: (read(item), None), batch, extras=False)) as stream:
+            for row, encoded in enumerate(stream):
+                if isinstance(encoded.vector, ImageError):
+                    raise encoded.vector
+                vectors[row] = encoded.vector
         return vectors
 
     def _stream(
         self,
         groups: Iterable[list[T]],
-        read: Callable[[T], Image.Image | Sequence[Image.Image]],
+        read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
         batch: int,
-        keep: Callable[[T, Summary], None] | None = None,
-    ) -> Generator[tuple[T, Vectors | ImageError]]:
+        extras: bool,
+    ) -> Generator["Encoded[T, F]"]:
+        def encode(group: list[T]) -> list[Encoded[T, F]]:
+            return self._encode([self._prepare(item, read) for item in group], batch, extras)
+
+        _ = self._image  # opened here, not by each of the workers
+        with closing(self._spread(encode, groups)) as done:
+            for _, group in done:
+                yield from group
+
+    def _prepare(
+        self, item: T, read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]]
+    ) -> "_Prepared[T, F]":
+        """An item's inputs to the tower and its facts, or why it has none."""
+        try:
+            content, facts = read(item)
+            pictures = [content] if isinstance(content, Image.Image) else content
+            pixels = np.stack([self.profile.crop(picture) for picture in pictures])
+        except ImageError as error:
+            return _Prepared(item, None, error)
+        except OSError as error:
+            return _Prepared(item, None, ImageError(str(item), error.strerror or str(error)))
+        except MemoryError:
+            return _Prepared(item, None, ImageError(str(item), "not enough memory to read it"))
+        frames = self._image.frames
+        if len(pixels) == 1:  # a picture is a still video
+            pixels = np.repeat(pixels, frames, axis=0)
+        return _Prepared(item, facts, pixels.reshape(-1, frames, *pixels.shape[1:]))
+
+    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, extras: bool) -> "list[Encoded[T, F]]":
+        """A group of prepared items through the tower."""
         tower: Any = self._image
-        through = tower.embed if keep is None else tower.embed_with_summaries
-
-        def prepare(item: T) -> NDArray[np.uint8] | ImageError:
-            """The inputs that an item gives to the tower, (inputs, frames of one, height, width, 3)."""
-            try:
-                seen = read(item)
-                pictures = [seen] if isinstance(seen, Image.Image) else seen
-                pixels = np.stack([self.profile.crop(picture) for picture in pictures])
-            except ImageError as error:
-                return error
-            except OSError as error:
-                return ImageError(str(item), error.strerror or str(error))
-            except MemoryError:
-                return ImageError(str(item), "not enough memory to read it")
-            if len(pixels) == 1:  # a picture is a still film
-                pixels = np.repeat(pixels, tower.frames, axis=0)
-            return pixels.reshape(-1, tower.frames, *pixels.shape[1:])
-
-        def embed(group: list[T]) -> list[Vectors | ImageError]:
-            prepared = [prepare(item) for item in group]
-            good = [pixels for pixels in prepared if not isinstance(pixels, ImageError)]
-            if not good:
-                return [error for error in prepared if isinstance(error, ImageError)]
-            inputs = np.concatenate(good)
-            cuts = range(0, len(inputs), batch)
-            parts = [self._pixels(through, inputs[cut : cut + batch], batch) for cut in cuts]
-            rows = _unit(np.concatenate([part[0] for part in parts]))
-            vectors = iter(np.split(rows, np.cumsum([len(pixels) for pixels in good])[:-1]))
-            if keep is not None:
-                whole = (item for item, found in zip(group, prepared, strict=True) if not isinstance(found, ImageError))
-                summaries, start = np.concatenate([part[1] for part in parts]), 0
-                for item, pixels in zip(whole, good, strict=True):
-                    keep(item, summaries[start + len(pixels) // 2].astype(np.float16))  # of a moment the middle frame's
-                    start += len(pixels)
-            return [found if isinstance(found, ImageError) else _mean(next(vectors)) for found in prepared]
-
-        with closing(self._spread(embed, groups)) as done:
-            for group, results in done:
-                yield from zip(group, results, strict=True)
+        readable = [one.inputs for one in group if not isinstance(one.inputs, ImageError)]
+        inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
+        through = tower.embed_with_summaries if extras else tower.embed
+        parts = [self._pixels(through, inputs[cut : cut + batch], batch) for cut in range(0, len(inputs), batch)]
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        vectors = _unit(columns[0]) if readable else np.empty(0, np.float32)
+        encoded, start = [], 0
+        for one in group:
+            if isinstance(one.inputs, ImageError):
+                encoded.append(Encoded(one.item, one.facts, one.inputs, None))
+                continue
+            stop = start + len(one.inputs)
+            vector = _mean(vectors[start:stop])
+            middle = start + len(one.inputs) // 2  # of a video that a model for pictures sees, the middle frame's
+            rows = columns[1][middle].astype(np.float16) if extras else None
+            encoded.append(Encoded(one.item, one.facts, vector, rows))
+            start = stop
+        return encoded
 
     def _pixels(self, through: Callable[..., Any], inputs: NDArray[np.uint8], batch: int) -> list[Vectors]:
         """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: torch's sums depend

@@ -75,35 +75,33 @@ def see(encoder: Encoder, samples: Sequence[S], report: Report = quiet) -> Seen[
     good: list[S] = []
     vectors: list[Vectors] = []
     skipped: list[Skipped] = []
-    summaries: dict[str, NDArray[np.float16]] = {}
+    summaries: list[NDArray[np.float16]] = []
 
-    def read(sample: S) -> Image.Image | list[Image.Image]:
+    def read(sample: S) -> tuple[Image.Image | list[Image.Image], None]:
         try:
             content = sample.content()
         except DataError as error:
             raise ImageError(str(sample.media), str(error)) from error
         if sample.is_video:
-            return video_frames(content, encoder.frames, encoder.size_hint)
-        return open_image(content, short_side=encoder.size_hint)
-
-    def keep(sample: S, summary: NDArray[np.float16]) -> None:
-        summaries[sample.key] = summary
+            return video_frames(content, encoder.frames, encoder.size_hint), None
+        return open_image(content, short_side=encoder.size_hint), None
 
     is_rescored = encoder.family.is_rescored
-    stream = encoder.stream(samples, read, lambda sample: sample.is_video, keep if is_rescored else None)
+    stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored)
     with closing(stream):
-        for done, (sample, found) in enumerate(stream, 1):
-            if isinstance(found, ImageError):
-                skipped.append(Skipped(str(sample.media), found.reason))
+        for done, encoded in enumerate(stream, 1):
+            if isinstance(encoded.vector, ImageError):
+                skipped.append(Skipped(str(encoded.item.media), encoded.vector.reason))
             else:
-                good.append(sample)
-                vectors.append(found)
+                good.append(encoded.item)
+                vectors.append(encoded.vector)
+                if encoded.extras is not None:
+                    summaries.append(encoded.extras)
             report(Progress("encoding", done, len(samples), len(skipped)))
     if not good:
         why = f"the first: {skipped[0].source}: {skipped[0].reason}" if skipped else "there are none"
         raise DataError(f"none of {len(samples)} pictures and films can be read; {why}")
-    kept = np.stack([summaries.pop(sample.key) for sample in good]) if is_rescored else None
-    return Seen(good, np.stack(vectors), kept, skipped)
+    return Seen(good, np.stack(vectors), np.stack(summaries) if is_rescored else None, skipped)
 
 
 def about(encoder: Encoder, data: DataSet) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from sightline.distribution import release
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.files import read_json, write_json
 
@@ -39,7 +40,11 @@ def _now() -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: version(name) for name in ("sightline", "torch", "numpy")}
+    return {
+        "python": platform.python_version(),
+        "sightline": release(),
+        **{name: version(name) for name in ("torch", "numpy")},
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

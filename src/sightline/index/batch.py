@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sightline.errors import ImageError, SightlineError
-from sightline.index.item import Item
+from sightline.index.item import Facts
 from sightline.index.plan import Held
 from sightline.index.schema import SUMMARY, item_schema
 from sightline.index.table import Table
@@ -20,9 +21,6 @@ from sightline.index.uri import to_uri
 _BATCH = 256
 _SECONDS = 5.0
 """A batch is committed when it is full or this old: so much is lost at most when a run is killed."""
-
-Encoded = tuple[Item, Any]
-"""An item with its vector or error."""
 
 
 @dataclass
@@ -38,13 +36,24 @@ class Summary:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-class Row(NamedTuple):
-    """A row on its way into the table; `of` so many of its file."""
+class Part(NamedTuple):
+    """A picture, or a moment of a video: its facts, its vector or why it has none, and the rows kept beside it."""
+
+    facts: Facts | None
+    vector: NDArray[np.float32] | SightlineError
+    extras: NDArray[np.float16] | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row on its way into the table; its file has `rows` of them."""
 
     id: int
-    item: Item
-    vector: Any
-    of: int
+    path: Path
+    facts: Facts
+    vector: NDArray[np.float32]
+    extras: NDArray[np.float16] | None
+    rows: int
 
 
 class Batch:
@@ -63,13 +72,12 @@ class Batch:
         self._gone: list[int] = []
         self._since = time.monotonic()
 
-    def add(self, file: Sequence[Encoded]) -> None:
-        """Take in a file: a picture, or all moments of a film."""
-        path, held = file[0][0].path, self._files[os.fspath(file[0][0].path)]
-        vectors = [vector for _, vector in file if not isinstance(vector, SightlineError)]
-        error = next((vector for _, vector in file if isinstance(vector, SightlineError)), None)
-        numbers = [*vectors, *(item.summary for item, _ in file if item.summary is not None)]
-        if error is None and not all(np.isfinite(some).all() for some in numbers):
+    def add(self, path: Path, parts: Sequence[Part]) -> None:
+        """Take in a file: a picture is one part, a video has its moments."""
+        held = self._files[os.fspath(path)]
+        error = next((part.vector for part in parts if isinstance(part.vector, SightlineError)), None)
+        numbers = [array for part in parts for array in (part.vector, part.extras) if isinstance(array, np.ndarray)]
+        if error is None and not all(np.isfinite(array).all() for array in numbers):
             error = ImageError(str(path), "the model gives no finite vector for it")
         if error is not None:
             self._summary.skipped.append((path, error.reason if isinstance(error, ImageError) else str(error)))
@@ -78,14 +86,18 @@ class Batch:
                 self._summary.removed += 1
             return
         old = () if held is None else held.ids
-        ids = [*old[: len(file)], *self._new_ids(len(file) - len(old))]
-        rows = [Row(id, item, vector, len(file)) for id, (item, _), vector in zip(ids, file, vectors, strict=True)]
+        ids = [*old[: len(parts)], *self._new_ids(len(parts) - len(old))]
+        rows = [
+            Row(id, path, part.facts, part.vector, part.extras, len(parts))
+            for id, part in zip(ids, parts, strict=True)
+            if part.facts is not None and not isinstance(part.vector, SightlineError)
+        ]
         if held is None:
             self._new += rows
             self._summary.added += 1
         else:
             self._changed += rows
-            self._gone += old[len(file) :]
+            self._gone += old[len(parts) :]
             self._summary.changed += 1
 
     def _new_ids(self, count: int) -> range:
@@ -118,19 +130,20 @@ class Batch:
 
     def _to_arrow(self, rows: Sequence[Row]) -> pa.Table:
         schema = item_schema(self._table.model)
-        items = [row.item for row in rows]
         vectors = np.concatenate([row.vector for row in rows]).astype(np.float16)
         columns: dict[str, Any] = {
             "id": [row.id for row in rows],
-            "uri": [to_uri(item.path) for item in items],
-            "kind": ["moment" if item.is_moment() else "image" for item in items],
+            "uri": [to_uri(row.path) for row in rows],
+            "kind": ["image" if row.facts.start is None else "moment" for row in rows],
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors), self._table.model.dim),
-            "moments": [row.of if row.item.is_moment() else None for row in rows],
-            "caption": pa.nulls(len(items), schema.field("caption").type),
+            "moments": [None if row.facts.start is None else row.rows for row in rows],
+            "caption": pa.nulls(len(rows), schema.field("caption").type),
         }
-        for name in ("start", "end", "size", "mtime", "hash", "width", "height", "taken", "thumbnail"):
-            columns[name] = [getattr(item, name) for item in items]
+        for name in ("size", "mtime", "hash"):
+            columns[name] = [getattr(row.facts.file, name) for row in rows]
+        for name in ("start", "end", "width", "height", "taken", "thumbnail"):
+            columns[name] = [getattr(row.facts, name) for row in rows]
         if SUMMARY in schema.names:
-            flat = pa.array(np.concatenate([item.summary.ravel() for item in items]))
+            flat = pa.array(np.concatenate([row.extras.ravel() for row in rows if row.extras is not None]))
             columns[SUMMARY] = pa.FixedSizeListArray.from_arrays(flat, schema.field(SUMMARY).type.list_size)
         return pa.table([columns[name] for name in schema.names], schema=schema)

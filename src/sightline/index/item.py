@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.processing.image.reading import open_image
+from sightline.processing.image.thumbnail import thumbnail
 
 THUMBNAIL = 192
 _DATE, _EXIF = 0x0132, 0x8769  # DateTime, the EXIF directory
@@ -23,59 +23,70 @@ _WHOLE = 64 << 20
 """Files up to this many bytes are read at once; larger ones are hashed in pieces and opened from the disk."""
 
 
-@dataclass(eq=False)
-class Item:
-    """A picture or a moment to be indexed. `read` fills in what is known only from the contents.
+@dataclass(frozen=True)
+class FileFacts:
+    """Of the bytes that were read: their number, the file's time in ns, and their hex BLAKE2b-128."""
 
-    A moment comes with its times and its `frames`, which `read` hands out and lets go of. `is_last`: no other item of
-    the same file follows. `error`: why the file, or the rest of it, cannot be had.
+    size: int
+    mtime: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an item from its contents: its file, times in seconds in a video, upright size in pixels, time
+    taken, small JPEG."""
+
+    file: FileFacts
+    start: float | None
+    end: float | None
+    width: int
+    height: int
+    taken: datetime | None
+    thumbnail: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A picture, or a moment of a video, to be indexed.
+
+    A moment comes with its times in seconds, its `frames` and the facts of its file. `is_last`: no other item of the
+    same file follows. `error`: why the file, or the rest of it, cannot be read.
     """
 
     path: Path
-    size: int = 0
-    mtime: int = 0
-    hash: str = ""
-    width: int = 0
-    height: int = 0
-    taken: datetime | None = None
-    thumbnail: bytes = field(default=b"", repr=False)
     start: float | None = None
     end: float | None = None
     frames: list[Image.Image] = field(default_factory=list, repr=False)
-    summary: Any = field(default=None, repr=False)
+    file: FileFacts | None = None
     is_last: bool = True
     error: Exception | None = None
 
     def is_moment(self) -> bool:
-        """Whether it is one of a film's; else it is a picture."""
+        """Whether it is one of a video's; else it is a picture."""
         return self.start is not None
 
-    def read(self, short_side: int) -> Image.Image | list[Image.Image]:
-        """The picture, RGB and upright, or the moment's frames; the facts are those of the bytes that were decoded.
 
-        Raises ImageError if it is no readable picture or film or changed meanwhile, OSError if the file cannot be had.
-        """
-        if self.error is not None:
-            raise self.error
-        if self.is_moment():
-            frames, self.frames = self.frames, []
-            self._show(frames[len(frames) // 2])
-            return frames
-        with unchanged(self.path) as (file, self.size, self.mtime):
-            source = file.read() if self.size <= _WHOLE else b""
-            self.hash = hash_bytes(source) if source else hash_file(file)
-            picture = open_image(source or self.path, short_side=short_side)
-        self.taken = taken(picture)
-        self._show(picture)
-        return picture
+def read(item: Item, short_side: int) -> tuple[Image.Image | list[Image.Image], Facts]:
+    """The picture, RGB and upright, or the moment's frames, and the facts; those of a picture are of the bytes decoded.
 
-    def keep(self, summary: Any) -> None:
-        """Take in what a model says of it beside the vector."""
-        self.summary = summary
+    Raises ImageError if it is no readable picture or video or changed meanwhile, OSError if the file cannot be had.
+    """
+    if item.error is not None:
+        raise item.error
+    if item.file is not None:
+        frames = item.frames
+        return frames, _facts(item, item.file, frames[len(frames) // 2], None)
+    with unchanged(item.path) as (file, size, mtime):
+        source = file.read() if size <= _WHOLE else b""
+        digest = hash_bytes(source) if source else hash_file(file)
+        picture = open_image(source or item.path, short_side=short_side)
+    return picture, _facts(item, FileFacts(size, mtime, digest), picture, taken(picture))
 
-    def _show(self, picture: Image.Image) -> None:
-        self.width, self.height = picture.info["full_size"]
-        self.thumbnail = thumbnail(picture)
+
+def _facts(item: Item, file: FileFacts, picture: Image.Image, taken: datetime | None) -> Facts:
+    width, height = picture.info["full_size"]
+    return Facts(file, item.start, item.end, width, height, taken, thumbnail(picture, THUMBNAIL, 80))
 
 
 @contextmanager
@@ -104,15 +115,6 @@ def hash_bytes(data: bytes) -> str:
 
 def hash_file(file: io.BufferedReader) -> str:
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def thumbnail(picture: Image.Image) -> bytes:
-    """A small JPEG of the picture."""
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=80)
-    return out.getvalue()
 
 
 def taken(picture: Image.Image) -> datetime | None:

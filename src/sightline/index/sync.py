@@ -5,29 +5,40 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import ivf, lock, walk
-from sightline.index.batch import Batch, Encoded, Summary
+from sightline.index.batch import Batch, Part, Summary
 from sightline.index.folder import claim, exists
-from sightline.index.item import Item
+from sightline.index.item import Facts, Item, read
 from sightline.index.plan import Plan, below, compare, files_of
 from sightline.index.schema import ModelRecord
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
 from sightline.models.regions import Shape, packed_rows
 
-T = TypeVar("T")
-
 _AMENDED = 2048
 _AMENDED_BYTES = 64 << 20
 """Rows at a time that get a new name or time, and bytes of their vectors; they are whole rows, thumbnails with them."""
+
+
+class Encoded(Protocol):
+    """What an encoder's stream yields."""
+
+    @property
+    def item(self) -> Item: ...
+    @property
+    def facts(self) -> Facts | None: ...
+    @property
+    def vector(self) -> NDArray[np.float32] | SightlineError: ...
+    @property
+    def extras(self) -> NDArray[np.float16] | None: ...
 
 
 class Encoder(Protocol):
@@ -51,12 +62,13 @@ class Encoder(Protocol):
     def regions(self) -> Shape | None: ...
     def stream(
         self,
-        items: Iterable[T],
-        read: Callable[[T], Image.Image | Sequence[Image.Image]],
-        is_video: Callable[[T], bool],
-        keep: Callable[[T, Any], None] | None,
+        items: Iterable[Item],
+        read: Callable[[Item], tuple[Image.Image | Sequence[Image.Image], Facts]],
+        is_video: Callable[[Item], bool],
         /,
-    ) -> Generator[tuple[T, npt.NDArray[np.float32] | SightlineError]]: ...
+        *,
+        extras: bool,
+    ) -> Generator[Encoded]: ...
 
 
 @dataclass(frozen=True)
@@ -196,16 +208,18 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
         return
     batch = Batch(table, plan.encode, summary)
     items = _items(plan.encode, encoder)  # never all at once: they hold thumbnails and frames
-    done, file = 0, list[Encoded]()
+    done, parts = 0, list[Part]()
     # Closed whatever happens: its threads would go on reading files.
-    keep = Item.keep if table.model.summary else None
-    with closing(encoder.stream(items, lambda item: item.read(encoder.size_hint), Item.is_moment, keep)) as stream:
+    extras = table.model.summary > 0
+    stream = encoder.stream(items, lambda item: read(item, encoder.size_hint), Item.is_moment, extras=extras)
+    with closing(stream):
         try:
-            for item, vector in stream:
-                file.append((item, vector))
+            for encoded in stream:
+                item = encoded.item
+                parts.append(Part(encoded.facts, encoded.vector, encoded.extras))  # without the frames
                 if item.is_last:
-                    batch.add(file)
-                    done, file = done + 1, []
+                    batch.add(item.path, parts)
+                    done, parts = done + 1, []
                 batch.flush_in_time()
                 counts = done, len(plan.encode), summary.added, len(summary.skipped)
                 report(Progress("encoding", *counts, item.path, item.end))

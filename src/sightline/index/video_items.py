@@ -1,13 +1,11 @@
 """A film cut into items, one for each moment. Apart from `item`: what decodes film is imported when there is one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.index.item import THUMBNAIL, Item, hash_file, unchanged
+from sightline.index.item import THUMBNAIL, FileFacts, Item, hash_file, unchanged
 from sightline.processing.video.sampling import duration, sample
 from sightline.processing.video.shots import moments
 
@@ -20,23 +18,18 @@ def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
     """
     short_side = max(short_side, THUMBNAIL)
     try:
-        with unchanged(path) as (file, size, mtime):
-            facts = {"size": size, "mtime": mtime, "hash": hash_file(file)}
+        with unchanged(path) as (opened, size, mtime):
+            file = FileFacts(size, mtime, hash_file(opened))
             item = None
             for moment in moments(path, count, short_side):
                 if item is not None:
                     yield item
-                item = _moment(path, moment.start, moment.end, moment.frames, facts)
+                item = Item(path, moment.start, moment.end, moment.frames, file, is_last=False)
             if item is None:
                 end = duration(path)
-                item = _moment(path, 0.0, end, sample(path, count, 0.0, end, short_side), facts)
-        item.is_last = True
-        yield item
+                item = Item(path, 0.0, end, sample(path, count, 0.0, end, short_side), file)
+        yield replace(item, is_last=True)
     except (ImageError, OSError) as error:
         yield Item(path, error=error)
     except MemoryError:
         yield Item(path, error=ImageError(str(path), "not enough memory to read it"))
-
-
-def _moment(path: Path, start: float, end: float, frames: list[Image.Image], facts: dict[str, Any]) -> Item:
-    return Item(path, start=start, end=end, frames=frames, is_last=False, **facts)

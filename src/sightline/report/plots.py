@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.report.page import escaped
 
@@ -53,7 +54,7 @@ def check_installed() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise UsageError('plots need matplotlib: pip install "sightline[train]"') from error
+        raise UsageError(f"plots need matplotlib: {install('report')}") from error
 
 
 class Plot:

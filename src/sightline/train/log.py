@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.files import write_text
 
@@ -46,7 +47,7 @@ class Log(AbstractContextManager["Log"]):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            self._screen.say('no events for TensorBoard, which is not installed: pip install "sightline[train]"')
+            self._screen.say(f"no events for TensorBoard, which is not installed: {install('train')}")
             return None
         return SummaryWriter(str(folder), purge_step=self.resumed_at + 1)
 

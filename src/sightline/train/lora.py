@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from sightline.checkpoint.rules import write
 from sightline.checkpoint.weights import write_weights
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
 
@@ -166,4 +167,4 @@ def _peft(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError('LoRA needs peft: pip install "sightline[train]"') from error
+        raise UsageError(f"LoRA needs peft: {install('train')}") from error

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sightline.distribution import release
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
@@ -38,7 +38,7 @@ def model_card(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
         _results(summary.results),
         _OPENING.format(model=_name(model), other="transformers"),
         _recipe(recipe),
-        f"Sightline {version('sightline')}, torch {torch.__version__}.\n",
+        f"Sightline {release()}, torch {torch.__version__}.\n",
     ]
     return "\n".join(part for part in parts if part)
 

@@ -7,6 +7,7 @@ import pytest
 
 from evaluate.conftest import png
 from sightline import scenes
+from sightline.distribution import install
 from sightline.evaluate import Result
 from support.datasets import tar
 
@@ -91,4 +92,4 @@ def test_a_page_without_matplotlib_is_refused_at_once(run, shard, tmp_path, monk
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     ran = run("eval", "retrieval", "mini", shard, "--html", tmp_path / "page.html")
     assert (ran.status, ran.out) == (2, "")
-    assert 'pip install "sightline[train]"' in ran.err
+    assert install("report") in ran.err

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 from transformers.image_utils import load_image as their_load_image
 
+from sightline.distribution import install
 from sightline.errors import ImageError
 from sightline.processing.image import reading as images
 from sightline.processing.image.color import flatten
@@ -352,7 +353,7 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(images, "_FORMATS", tuple(kind for kind in images._FORMATS if kind != "HEIF"))
     heic = encoded(scene(), "HEIF")
     for data in (heic, heic[:8] + b"mif1" + heic[12:]):
-        with pytest.raises(ImageError, match=re.escape("pip install sightline[heif]")):
+        with pytest.raises(ImageError, match=re.escape(install("heif"))):
             open_image(data)
     assert same_scene(open_image(encoded(scene(), "AVIF")))
 
@@ -379,7 +380,7 @@ def test_heic_is_looked_at_without_its_package(tmp_path):
                 print(path.name, error.reason)
     """
     run = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
-    needs = "HEIC needs one more package: pip install sightline[heif]"
+    needs = f"HEIC needs one more package: {install('heif')}"
     assert run.stdout.splitlines() == [
         "avif.hif (96, 64)",
         f"heic.heic {needs}",

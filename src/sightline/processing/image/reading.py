@@ -33,6 +33,7 @@ from PIL import (  # noqa: F401
 )
 from PIL.ImageFile import ImageFile
 
+from sightline.distribution import install
 from sightline.errors import ImageError
 from sightline.processing.image.color import array_to_bytes, array_to_rgb, flatten, to_uint8
 from sightline.processing.image.download import download
@@ -182,7 +183,7 @@ def _recognise(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         except Exception as error:
             failure = failure or (error, plugin)
     if not _HEIF and _is_heif(head):
-        raise ImageError(name, "HEIC needs one more package: pip install sightline[heif]")
+        raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
     if failure:
         raise ImageError(name, reason(*failure)) from failure[0]
     known = ", ".join(_FORMATS)
