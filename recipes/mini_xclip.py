@@ -41,7 +41,7 @@ from training import (
 from vocabulary import END, byte_pairs, clip_settings
 
 from sightline import CLIPModel, XCLIPConfig, XCLIPModel, XCLIPProcessor, scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.metrics import ranks, recall_at
 from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
@@ -278,7 +278,7 @@ def evaluate(folder: Path) -> None:
         parts = []
         for first in range(0, len(shown), 100):
             pixels = processor(videos=shown[first : first + 100], return_tensors="pt").pixel_values
-            parts.append(model.embed_with_summaries(pixels))
+            parts.append(model.embed_with_extras(pixels))
         found, summaries = (torch.cat(part) for part in zip(*parts, strict=True))
         return found, summaries
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.names import weight_paths
+from sightline.checkpoint.hub import weight_paths
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json, replacing, write_json

@@ -24,7 +24,7 @@ from sightline import (
     XCLIPConfig,
     XCLIPModel,
 )
-from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
 from sightline.files import read_json

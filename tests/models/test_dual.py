@@ -160,7 +160,7 @@ def test_it_encodes_and_its_processor_is_the_references(pair):
 
 def test_files_of_the_references_processor(roberta, bert, tmp_path):
     """What `transformers` saves, ours opens, and the other way round."""
-    images = transformers.CLIPImageProcessor.from_pretrained(sightline.checkpoint.names.PACKAGED / "mini")
+    images = transformers.CLIPImageProcessor.from_pretrained(sightline.checkpoint.hub.PACKAGED / "mini")
     for text in (roberta, bert):
         folder = tmp_path / text.name
         tokenizer = transformers.AutoTokenizer.from_pretrained(text)

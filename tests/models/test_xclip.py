@@ -199,7 +199,7 @@ def test_another_number_of_frames_is_refused_by_name(model: XCLIPModel, folder: 
         model.get_video_features,
         model.embed,
         tower.embed,
-        tower.embed_with_summaries,
+        tower.embed_with_extras,
         vision,
     ):
         with pytest.raises(UsageError, match=f"a film of {frames} frames, but the model was made for 4"):
@@ -282,7 +282,7 @@ def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
         torch.testing.assert_close(text.embed(ids()), model.get_text_features(ids()).pooler_output, **exact)
         whole = model.get_video_features(pixels).pooler_output
         torch.testing.assert_close(tower.embed(pixels), whole, **exact)
-        torch.testing.assert_close(tower.embed_with_summaries(pixels)[0], whole, **exact)
+        torch.testing.assert_close(tower.embed_with_extras(pixels)[0], whole, **exact)
         assert tower.embed(pixels[:0]).shape == (0, 16)
     assert (tower.frames, text.frames, tower.rows) == (FRAMES, 1, FRAMES * (16 + 1))
 
@@ -296,7 +296,7 @@ def test_the_second_step_gives_the_model_s_scores(folder: Path, numbers: int, mo
     pixels = films(5).double()
     with torch.no_grad():
         expected = model(ids(20), pixels).logits_per_video
-        embeds, summaries = tower.embed_with_summaries(pixels)
+        embeds, summaries = tower.embed_with_extras(pixels)
         texts = text.embed(ids(20))
         unit = torch.nn.functional.normalize(embeds, dim=-1)
         torch.testing.assert_close(rescorer(texts, embeds, summaries), expected, rtol=1e-10, atol=1e-10)

@@ -133,10 +133,10 @@ def test_masks_teach_the_grouping_itself():
     model, batch = model_and_batch()
     similarities = model.match(model.encode(batch.pixel_values, batch.input_ids))
     loss = segmentation(similarities, batch.extras["nouns"], batch.extras["masks"])
-    (through_weights,) = torch.autograd.grad(loss, similarities.weights, retain_graph=True)
+    (through_weights,) = torch.autograd.grad(loss, similarities.shares, retain_graph=True)
     assert through_weights.abs().max() > 0
     keys = model.vision_model.stages[0].downsample.assign.q.weight
-    (gradient,) = torch.autograd.grad(similarities.weights, keys, through_weights)
+    (gradient,) = torch.autograd.grad(similarities.shares, keys, through_weights)
     assert gradient.abs().max() > 0
 
 

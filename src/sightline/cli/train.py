@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sightline.data import Captions
 
 
-class Tower(StrEnum):
+class TowerName(StrEnum):
     """The towers that can be frozen."""
 
     IMAGE = "image"
@@ -131,7 +131,7 @@ def command(
         ),
     ] = None,
     freeze: Annotated[
-        list[Tower] | None,
+        list[TowerName] | None,
         typer.Option(help="Do not train this tower. May be given twice. Default: train both.", show_default=False),
     ] = None,
     lora: Annotated[

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_type_hints
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError
 from sightline.files import read_json, write_json
 
@@ -98,6 +98,16 @@ class PairConfig(Config):
 
     projection_dim: int
 
+    @property
+    def regions(self) -> tuple[int, int, int] | None:
+        """How many regions an image falls into, and the rows and columns of its patches; None: no regions."""
+        return None
+
+    @property
+    def rescoring_rows(self) -> int:
+        """Rows of `projection_dim` numbers that exact scores need beside an item's vector; 0: the vector is enough."""
+        return 0
+
     def __post_init__(self) -> None:
         for name, kind in _towers(type(self)).items():
             value = getattr(self, name)
@@ -135,11 +145,6 @@ class PairConfig(Config):
 def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
     hints = get_type_hints(kind).items()
     return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
-
-
-def max_tokens(text: Any) -> int:
-    """The most tokens that a text may have, by its tower's config: some give places to what is no token."""
-    return int(getattr(text, "max_tokens", text.max_position_embeddings))
 
 
 def check_heads(model_type: str, width: int, heads: int) -> None:

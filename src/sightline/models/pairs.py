@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.loss import contrastive_loss
-from sightline.nn.outputs import TowerOutput
+from sightline.nn.outputs import Output, TowerOutput
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,19 @@ class Similarities:
     text_embeds: Tensor
 
 
+@dataclass
+class PairOutput(Output):
+    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for, the towers' outputs."""
+
+    loss: Tensor | None
+    logits_per_image: Tensor
+    logits_per_text: Tensor
+    text_embeds: Tensor
+    image_embeds: Tensor
+    text_model_output: TowerOutput
+    vision_model_output: TowerOutput
+
+
 class PairModel(PretrainedModel):
     """A whole model, which is trained on pairs of images (or videos) and texts."""
 
@@ -53,6 +66,10 @@ class PairModel(PretrainedModel):
     }
     """The modules that make the embedding of an image (or of a video's frames) and of a text. Freezing a tower freezes
     all of its modules."""
+    hub_task: ClassVar[str] = "zero-shot-image-classification"
+    """The task under which the Hub lists the model."""
+    lora_targets: ClassVar[tuple[str, ...]] = ("qkv", "out", "fc1", "fc2")
+    """Names of the towers' linear maps and dense convolutions that can have a LoRA adapter."""
     batch_modules: ClassVar[tuple[str, ...]] = ()
     """The modules that `project_batch` uses, on all rows of a batch. The others compute each row alone."""
 
@@ -98,6 +115,16 @@ class PairModel(PretrainedModel):
         images = images / images.norm(dim=-1, keepdim=True)
         texts = texts / texts.norm(dim=-1, keepdim=True)
         return Similarities((texts @ images.t() * self.scale).t(), images, texts)
+
+    def check_inputs(self, input_ids: Tensor | None, pixel_values: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Both inputs of `forward`. Raises `UsageError` if one is missing."""
+        if input_ids is None or pixel_values is None:
+            kind = "video" if hasattr(self, "get_video_features") else "image"
+            raise UsageError(
+                f"{type(self).__name__} needs input_ids and pixel_values; for one alone: get_text_features or "
+                f"get_{kind}_features"
+            )
+        return input_ids, pixel_values
 
     def loss(self, similarities: Similarities) -> Tensor:
         """The contrastive loss of B = T pairs. Raises `UsageError` for different numbers of images and texts."""

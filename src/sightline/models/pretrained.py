@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
-from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.rules import Rule, plan, read, some, write
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, UsageError
@@ -149,51 +148,6 @@ class PretrainedModel(nn.Module):
     def num_parameters(self) -> int:
         """How many numbers are trained."""
         return sum(p.numel() for p in self.parameters())
-
-
-@dataclass(frozen=True)
-class Segments:
-    """What a tower that groups pixels sees in B pictures, in float32: unit vectors of each (B, P) and of its groups
-    (B, G, P), the share of each group in each patch (B, G, rows, columns), which add up to 1, and the logits' scale."""
-
-    images: torch.Tensor
-    groups: torch.Tensor
-    shares: torch.Tensor
-    scale: float
-
-
-class Tower(PretrainedModel):
-    """The half of a family's model that maps one kind of input into the space that both share."""
-
-    head: ClassVar[str | None] = None
-    """The layer that `embed` ends in, which projects what the tower pools; None where it ends otherwise."""
-
-    @classmethod
-    def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
-        """The tower of the checkpoint at `path`, ready to embed: neither to be trained nor to be saved."""
-        return cls.from_pretrained(path, dtype=dtype)
-
-    @property
-    def frames(self) -> int:
-        """Pictures in one input: 1, or as many as a tower for film takes."""
-        return 1
-
-    @property
-    def rows(self) -> int:
-        """At most so many rows, tokens that is, does one input add to the products that the tower computes."""
-        raise NotImplementedError
-
-    def embed(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work.
-
-        Inputs are tokens (B, L) with their `mask` (B, L), 0 for padding, pictures (B, C, H, W) or, of a tower with
-        several `frames`, films (B, frames, C, H, W).
-        """
-        raise NotImplementedError
-
-    def segments(self, inputs: torch.Tensor) -> Segments:
-        """Pictures (B, C, H, W) of any size -> their groups. Only families that group pixels have it."""
-        raise NotImplementedError
 
 
 def _refuse(path: Path, what: str, targets: set[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.errors import ImageError, UsageError
 from sightline.files import read_json, write_json
 from sightline.models.features import BatchFeature, tensors

@@ -16,7 +16,7 @@ from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer
 
 
-class BertConfig(BlockConfig, Protocol):
+class BertTransformerConfig(BlockConfig, Protocol):
     """What the tower reads of its config."""
 
     @property
@@ -40,7 +40,7 @@ class BertConfig(BlockConfig, Protocol):
 class PostNormBlock(Block):
     """The first transformer's block (Vaswani et al., 2017): each half is added to its input, then normalized."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__(config)
         self.dropout = config.hidden_dropout_prob
 
@@ -63,9 +63,9 @@ class PostNormBlock(Block):
 class BertTransformer(nn.Module):
     """Transformer over tokens that all see one another; the state at the first one stands for the text."""
 
-    config: BertConfig
+    config: BertTransformerConfig
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, size = config.hidden_size, config.vocab_size

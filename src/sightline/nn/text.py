@@ -15,7 +15,7 @@ from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
-class TextConfig(BlockConfig, Protocol):
+class TextTransformerConfig(BlockConfig, Protocol):
     """What the tower reads of its config."""
 
     @property
@@ -33,9 +33,9 @@ class TextConfig(BlockConfig, Protocol):
 class TextTransformer(nn.Module):
     """Causal transformer over tokens; the state at the end token stands for the text."""
 
-    config: TextConfig
+    config: TextTransformerConfig
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor

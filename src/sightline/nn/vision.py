@@ -15,7 +15,7 @@ from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_gr
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
-class VisionConfig(BlockConfig, Protocol):
+class VisionTransformerConfig(BlockConfig, Protocol):
     """What the tower reads of its config."""
 
     @property
@@ -35,9 +35,9 @@ class VisionConfig(BlockConfig, Protocol):
 class VisionTransformer(nn.Module):
     """Transformer over patches; the class token's state, normalized, stands for the picture."""
 
-    config: VisionConfig
+    config: VisionTransformerConfig
 
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor

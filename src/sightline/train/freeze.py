@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
@@ -33,7 +34,7 @@ def lr_scales(model: PairModel, layer_decay: float) -> dict[str, float]:
     block after it, and embeddings have that of the first (Clark et al., 2020, 3.1). Outside the towers it is 1.
     """
     scales = {name: 1.0 for name, _ in model.named_parameters()}
-    for tower in ("vision_model", "text_model"):
+    for tower in chain.from_iterable(model.towers.values()):
         depths: dict[str, int] = {}  # blocks begun up to and including a parameter's, in the order of computation
         blocks: set[str] = set()
         for name in scales:

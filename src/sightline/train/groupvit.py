@@ -47,7 +47,7 @@ def segmentation(similarities: GroupedSimilarities, nouns: Tensor, masks: Tensor
     `nouns` (T,): the numbers of the texts' nouns; `masks` (B, H, W): those of the pixels' nouns, `UNKNOWN` or
     `BACKGROUND`. All K nouns of the batch are possible answers in every image, each by the mean of its prompts'
     vectors; a pixel of a noun that no text has counts as unknown. The logits are the model's `segmentation_logits`,
-    with the gradient of the groups' weights, and once times the scale, by which the reference multiplies twice.
+    with the gradient of the groups' shares, and once times the scale, by which the reference multiplies twice.
     `background`: the cosine above which a pixel belongs to a noun.
     """
     kinds, kind_of_text = torch.unique(nouns[nouns != CAPTION], return_inverse=True)
@@ -57,7 +57,7 @@ def segmentation(similarities: GroupedSimilarities, nouns: Tensor, masks: Tensor
     prompts = similarities.text_embeds[nouns != CAPTION]
     vectors = prompts.new_zeros(len(kinds), prompts.shape[1])
     vectors = F.normalize(vectors.index_add(0, kind_of_text, prompts), dim=-1)
-    cosines = torch.einsum("bgp,kp,bgyx->bkyx", similarities.groups, vectors, similarities.weights)
+    cosines = torch.einsum("bgp,kp,bgyx->bkyx", similarities.groups, vectors, similarities.shares)
     pixels = F.interpolate(cosines, masks.shape[-2:], mode="bilinear")
     of_background = pixels.new_full((len(pixels), 1, *pixels.shape[2:]), background)
     logits = torch.cat([pixels, of_background], 1) * similarities.scale

@@ -12,9 +12,6 @@ from sightline.distribution import release
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
-# By a config's model_type: what a model hub files it under. Dual encoders and what is to come are as CLIP.
-_TASKS = {"groupvit": "image-segmentation", "xclip": "video-classification"}
-
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -49,7 +46,7 @@ def _front_matter(model: PairModel, recipe: Recipe) -> str:
     kind = model.config.model_type
     about = ModelCardData(
         library_name="sightline",
-        pipeline_tag=_TASKS.get(kind, "zero-shot-image-classification"),
+        pipeline_tag=model.hub_task,
         tags=["sightline", kind, "contrastive"],
         base_model=_hub_name(recipe.model),
     )

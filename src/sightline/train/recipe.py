@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.errors import SightlineError, UsageError
-from sightline.models import family_of
-from sightline.models.dual.model import VisionTextDualEncoderModel
-from sightline.models.dual.processor import VisionTextDualEncoderProcessor
+from sightline.models.families import family_of, from_towers
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
@@ -140,8 +138,7 @@ class Recipe:
             model, processor = self.model()
             return model.float(), processor
         if self.text_model is not None:
-            towers = self.model, self.text_model
-            return VisionTextDualEncoderModel.from_towers(*towers), VisionTextDualEncoderProcessor.from_towers(*towers)
+            return from_towers(self.model, self.text_model)
         path = resolve(self.model)
         family = family_of(path if path.is_dir() else path.parent)
         return family.model.from_pretrained(path, dtype="float32"), family.processor.from_pretrained(path)

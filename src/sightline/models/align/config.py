@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.bert import BertSettings
 from sightline.models.config import Config, PairConfig
+from sightline.models.shared_configs import SharedBertConfig
 
 _STAGES = ("kernel_sizes", "in_channels", "out_channels", "strides", "num_block_repeats", "expand_ratios")
 _MOST = {"kernel_sizes": 31, "strides": 2, "num_block_repeats": 1 << 10}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignTextConfig(BertSettings):
+class AlignTextConfig(SharedBertConfig):
     """The text tower's settings: BERT's."""
 
     model_type: ClassVar[str] = "align_text_model"

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import activation
@@ -160,8 +160,12 @@ class AlignVisionModel(Tower):
         """As of patches of 14 pixels, at most 20 x 20: the first features of two such pictures fill a core's cache."""
         return min(self.config.image_size // 14 + 1, 20) ** 2
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> `forward`'s `pooler_output` (B, P)."""
+    @property
+    def state_dim(self) -> int:
+        return self.config.width
+
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`forward`'s `pooler_output`, which is the embedding."""
         return self(inputs.contiguous(memory_format=torch.channels_last)).pooler_output  # type: ignore[no-any-return]
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models import TOWERS
-from sightline.models.bert import BertSettings
 from sightline.models.config import Config, PairConfig
+from sightline.models.families import TOWERS
+from sightline.models.shared_configs import SharedBertConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class BertConfig(BertSettings):
+class BertConfig(SharedBertConfig):
     """A BERT's settings."""
 
     model_type: ClassVar[str] = "bert"

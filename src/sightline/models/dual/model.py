@@ -5,35 +5,17 @@ Shapes: B pictures, T texts, P projection.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
-from sightline.models.pairs import LogitScale, PairEmbeddings, ProjectedImages
+from sightline.models.pairs import LogitScale, PairEmbeddings, PairOutput, ProjectedImages
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert import BertTransformer
-from sightline.nn.outputs import Output, TowerOutput
-
-
-@dataclass
-class VisionTextDualEncoderOutput(Output):
-    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for.
-
-    The towers' outputs are theirs: pooled, not projected.
-    """
-
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
+from sightline.nn.outputs import TowerOutput
 
 
 class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
@@ -120,26 +102,20 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         token_type_ids: Tensor | None = None,
         output_attentions: bool = False,
         output_hidden_states: bool = False,
-    ) -> VisionTextDualEncoderOutput:
+    ) -> PairOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers';
         `token_type_ids` are for those that have them.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "VisionTextDualEncoderModel needs input_ids and pixel_values; for one alone: get_text_features or "
-                "get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
         vision: TowerOutput = self.vision_model(pixel_values, **options)
         text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
         images, texts = self.visual_projection(vision.pooler_output), self.text_projection(text.pooler_output)
         pairs = self.match(PairEmbeddings((images,), (texts,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
-        return VisionTextDualEncoderOutput(
-            loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision
-        )
+        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         images = self.visual_projection(self.vision_model.pool(pixel_values))

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.files import read_json
-from sightline.models import TOWERS
-from sightline.models.config import max_tokens
+from sightline.models.families import TOWERS
 from sightline.models.processor import Processor, TextProcessor
 from sightline.processing.tokenizer import Tokenizer
 
@@ -27,7 +26,7 @@ class VisionTextDualEncoderProcessor(Processor):
         kind = TOWERS.get(str(text.get("model_type")))
         if kind is None or kind.part != "text_config":
             return super().texts(folder)
-        return TextProcessor(Tokenizer.from_folder(folder, max_tokens(kind.config.from_dict(text))))
+        return TextProcessor(Tokenizer.from_folder(folder, kind.config.from_dict(text).max_tokens))
 
     @classmethod
     def from_towers(cls, image: str | os.PathLike[str], text: str | os.PathLike[str], **where: Any) -> Self:

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.rules import Rule
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
-from sightline.models import TOWERS, model_type
-from sightline.models.config import Config, max_tokens
+from sightline.models.config import Config
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.layouts import table_for, table_of
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.families import TOWERS, model_type
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import ImageTower, TextTower
 from sightline.nn.initial import normal
 
 
@@ -38,11 +39,10 @@ class Pair(PretrainedModel):
         return table_for(self.config.text_config.model_type, self.config.vision_config.model_type)
 
 
-class DualTextTower(Pair, Tower):
-    """The text tower and its projection."""
+class DualTextTower(Pair, TextTower):
+    """The text tower and its projection. Without a mask, a BERT reads padding like words."""
 
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
+    config: VisionTextDualEncoderConfig
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()
@@ -50,37 +50,17 @@ class DualTextTower(Pair, Tower):
         self.text_model: Any = tower(config.text_config)
         self.text_projection = projection(config.text_config, config.projection_dim)
 
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return max_tokens(self.config.text_config)
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> (B, P), not of unit length. Without the `mask` a BERT reads
-        padding like words."""
-        return self.text_projection(self.text_model.pool(inputs, mask))  # type: ignore[no-any-return]
-
-
-class DualImageTower(Pair, Tower):
+class DualImageTower(Pair, ImageTower):
     """The vision tower and its projection."""
 
-    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
-    head: ClassVar[str | None] = "visual_projection"
+    config: VisionTextDualEncoderConfig
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.vision_model: Any = tower(config.vision_config)
         self.visual_projection = projection(config.vision_config, config.projection_dim)
-
-    @property
-    def rows(self) -> int:
-        """Patches, and the class token."""
-        return int(self.vision_model.grid**2 + 1)
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> (B, P), not of unit length."""
-        return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]
 
 
 def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, Any]) -> PretrainedModel:

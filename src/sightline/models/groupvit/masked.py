@@ -16,11 +16,11 @@ from sightline.models.pairs import PairEmbeddings, Similarities
 
 @dataclass(frozen=True)
 class GroupedSimilarities(Similarities):
-    """Also the groups' unit vectors (B, G, P), the weight of each group in each patch (B, G, rows, columns), both with
+    """Also the groups' unit vectors (B, G, P), the share of each group in each patch (B, G, rows, columns), both with
     their gradients, and the logits' scale."""
 
     groups: Tensor
-    weights: Tensor
+    shares: Tensor
     scale: Tensor
 
 
@@ -34,22 +34,22 @@ class MaskedGroupViT(GroupViTModel):
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         out = self.vision_model(pixel_values, output_attentions=True)
         rows, columns = (side // self.config.vision_config.patch_size for side in pixel_values.shape[-2:])
-        weights = soft_groups(out.attentions or (), rows, columns)
-        return PairEmbeddings((out.pooler_output, out.last_hidden_state, weights), (self.text_model.pool(input_ids),))
+        shares = soft_groups(out.attentions or (), rows, columns)
+        return PairEmbeddings((out.pooler_output, out.last_hidden_state, shares), (self.text_model.pool(input_ids),))
 
     def project_batch(self, embeddings: PairEmbeddings) -> PairEmbeddings:
         if len(embeddings.images) == 1:  # from `forward`
             return super().project_batch(embeddings)
-        pooled, groups, weights = embeddings.images
+        pooled, groups, shares = embeddings.images
         (texts,) = embeddings.texts
         # An image and its groups go through one batch norm together, as they will through its means.
         projected = self.visual_projection.of_each(torch.cat([pooled[:, None], groups], 1))
-        return PairEmbeddings((projected[:, 0], projected[:, 1:], weights), (self.text_projection(texts),))
+        return PairEmbeddings((projected[:, 0], projected[:, 1:], shares), (self.text_projection(texts),))
 
     def similarities(self, embeddings: PairEmbeddings) -> Similarities:
         if len(embeddings.images) == 1:
             return super().similarities(embeddings)
-        images, groups, weights = embeddings.images
+        images, groups, shares = embeddings.images
         (texts,) = embeddings.texts
         pairs = self.cosines(images, texts)
         return GroupedSimilarities(
@@ -57,6 +57,6 @@ class MaskedGroupViT(GroupViTModel):
             pairs.image_embeds,
             pairs.text_embeds,
             F.normalize(groups, dim=-1),
-            weights,
+            shares,
             self.scale,
         )

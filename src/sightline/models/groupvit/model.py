@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTConfig
 from sightline.models.groupvit.grouping import soft_groups
 from sightline.models.groupvit.head import ProjectionHead
@@ -42,6 +41,8 @@ class GroupViTModel(ProjectedTexts, ProjectedImages):
 
     config_class = GroupViTConfig
     tables = TABLES
+    hub_task: ClassVar[str] = "image-segmentation"
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "q", "kv")
     batch_modules: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead
@@ -79,10 +80,7 @@ class GroupViTModel(ProjectedTexts, ProjectedImages):
         `segmentation_logits` (None: as the config says), and with them for the attentions. The other arguments are
         the towers'.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "GroupViTModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         segments = self.config.output_segmentation if output_segmentation is None else output_segmentation
         vision: TowerOutput = self.vision_model(
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions or segments

@@ -9,7 +9,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.pairs import PairEmbeddings, ProjectedTexts, Similarities
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
@@ -40,6 +39,8 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     """The film tower, the text tower and the prompts that the one gives the other."""
 
     parts: ClassVar[tuple[str, ...]] = ("",)
+    hub_task: ClassVar[str] = "video-classification"
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "message_fc")
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__(config)
@@ -84,10 +85,7 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         F is the checkpoint's number of frames. The loss takes the i-th text and the i-th film as a pair, so V = T.
         Raises `UsageError` otherwise.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "XCLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_video_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         self._check(pixel_values)
         vision = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
         mit = self.integrate(vision.pooler_output)
@@ -101,7 +99,7 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         """Of videos the vectors and the summaries, of texts the vectors before any prompt."""
         texts = self.text_projection(self.text_model.pool(input_ids))
-        return PairEmbeddings(self.embed_with_summaries(pixel_values), (texts,))
+        return PairEmbeddings(self.embed_with_extras(pixel_values), (texts,))
 
     def similarities(self, embeddings: PairEmbeddings) -> Similarities:
         """Each video prompts all texts; `logits_per_image` are those per video."""

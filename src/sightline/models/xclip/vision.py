@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import Tower
 from sightline.models.xclip.config import XCLIPConfig, XCLIPVisionConfig
 from sightline.models.xclip.layouts import TABLES, VISION_TABLES
 from sightline.nn.attention import SelfAttention
@@ -143,12 +144,12 @@ class XCLIPVideoTower(Tower):
         """Patches and class token of each frame. The messages are in half of a block alone."""
         return self.frames * (self.vision_model.grid**2 + 1)
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, T, C, H, W) -> `get_video_features`'s `pooler_output` (B, P), for less work."""
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`get_video_features`'s `pooler_output`, which is the embedding, for less work."""
         self._check(inputs)
         return self.integrate(self.vision_model.pool(inputs)).pooler_output
 
-    def embed_with_summaries(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+    def embed_with_extras(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """`pixel_values` (B, T, C, H, W) -> `embed`'s vectors (B, P) and the films' summaries (B, L - 1, P).
 
         Both are what `XCLIPRescorer` needs of a film.
