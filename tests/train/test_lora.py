@@ -182,7 +182,7 @@ def test_what_is_not_there_is_named(monkeypatch):
     with pytest.raises(UsageError, match="has no module 'head'"):
         attach(model, Lora(also=("head",)))
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(UsageError, match=r'pip install "sightline\[train\]"'):
+    with pytest.raises(UsageError, match=r'pip install "sightline-search\[train\]"'):
         attach(model, Lora())
 
 

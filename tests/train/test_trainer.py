@@ -123,6 +123,13 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
         train(recipe(), tmp_path / "other")
 
 
+def test_a_damaged_file_of_a_run_is_named(tmp_path):
+    train(recipe(steps=2), tmp_path / "run")
+    (tmp_path / "run/run.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged .*train into another folder"):
+        train(recipe(steps=2), tmp_path / "run")
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     def evaluate(folder):
         with pytest.raises(UsageError, match="another process trains there"):

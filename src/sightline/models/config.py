@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, get_type_hints
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError
-from sightline.files import read_json, write_json
+from sightline.files import read_checkpoint_json, write_json
 
 # What `config.json` files of all ages carry and no model here reads: where the file came from, and the settings of
 # text generation and classification that older releases of `transformers` wrote into every config.
@@ -76,7 +76,7 @@ class Config:
         own, other = folder / "config.json", folder / "open_clip_config.json"
         if not own.exists() and not other.exists():
             raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
-        return cls.from_dict(read_json(other if other.is_file() and not own.exists() else own))
+        return cls.from_dict(read_checkpoint_json(other if other.is_file() and not own.exists() else own))
 
     def to_dict(self) -> dict[str, Any]:
         """What `config.json` holds: plain values, `model_type` among them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.checkpoint.hub import PACKAGED, packaged
 from sightline.errors import CheckpointError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 
 if TYPE_CHECKING:
     from sightline.models.pairs import PairModel
@@ -164,7 +164,7 @@ def model_type(folder: Path) -> str:
         raise CheckpointError(
             f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one"
         )
-    data: dict[str, Any] = read_json(config) if config.exists() else {}
+    data: dict[str, Any] = read_checkpoint_json(config) if config.exists() else {}
     return str(data.get("model_type", "clip"))
 
 

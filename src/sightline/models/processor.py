@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import ImageError, UsageError
-from sightline.files import read_json, write_json
+from sightline.files import read_checkpoint_json, write_json
 from sightline.models.features import BatchFeature, tensors
 from sightline.processing.image.color import array_to_bytes, array_to_rgb
 from sightline.processing.image.profile import PixelProfile
@@ -320,7 +320,7 @@ def _plain(ids: Any) -> list[int]:
 def _positions(folder: Path) -> int | None:
     """The text tower's length as the model's config, of any age, has it."""
     path = folder / "config.json"
-    config = read_json(path) if path.is_file() else {}
+    config = read_checkpoint_json(path) if path.is_file() else {}
     towers = (config.get("text_config_dict"), config.get("text_config"))
     lengths = (tower.get("max_position_embeddings") for tower in towers if isinstance(tower, Mapping))
     return next((length for length in lengths if isinstance(length, int)), None)

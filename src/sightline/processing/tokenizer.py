@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.files import read_json, write_json, write_text
+from sightline.files import read_checkpoint_json, write_json, write_text
 
 Ids = NDArray[np.int64]
 
@@ -190,7 +190,7 @@ def _byte_pairs(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> 
     """Byte-level BPE: CLIP's or, by its words, RoBERTa's."""
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
-    words = read_json(vocabulary)
+    words = read_checkpoint_json(vocabulary)
     tokens, build = (_ROBERTA_TOKENS, _roberta_pipeline) if _is_roberta(words) else (_CLIP_TOKENS, _clip_pipeline)
     named = _named(tokens | dict(settings))
     if missing := {named[f"{which}_token"].content for which in ("bos", "eos")} - words.keys():
@@ -282,9 +282,9 @@ def _add_missing(pipeline: tokenizers.Tokenizer, named: Mapping[str, AddedToken]
 def _read_settings(folder: Path) -> dict[str, Any]:
     """What the tokenizer's side files say of limits and special tokens; nothing of where they once lay."""
     config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
-    found = read_json(config) if config.is_file() else {}
+    found = read_checkpoint_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in found:
-        found |= read_json(tokens)
+        found |= read_checkpoint_json(tokens)
     named = (*_NAMES, *_KEPT, "added_tokens_decoder", "model_max_length", "tokenizer_class")
     return {key: found[key] for key in named if found.get(key) is not None}
 

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, JsonError, UsageError
 from sightline.files import read_json, take_lock, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
@@ -76,7 +76,7 @@ class Checkpoints:
         """
         file = self.folder / "run.json"
         if file.exists():
-            saved = read_json(file)
+            saved = self._read(file)
             if other := sorted(key for key in settings.keys() | saved.keys() if settings.get(key) != saved.get(key)):
                 name = other[0]
                 raise UsageError(
@@ -133,7 +133,7 @@ class Checkpoints:
         training = self.path(step) / "training"
         try:
             return load_file(training / "state.safetensors"), read_json(training / "state.json")
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, JsonError) as error:
             raise CheckpointError(
                 f"{training}: cannot be read ({error}); delete {self.path(step)} to go on from the one before, or "
                 "from the beginning"
@@ -142,7 +142,7 @@ class Checkpoints:
     def results(self) -> dict[int, dict[str, float]]:
         """The figures of evaluations, by step."""
         path = self.folder / "results.json"
-        return {int(step): figures for step, figures in read_json(path).items()} if path.exists() else {}
+        return {int(step): figures for step, figures in self._read(path).items()} if path.exists() else {}
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         """Writes an evaluation's figures. The highest first figure, of equals the earliest, is the best."""
@@ -161,6 +161,14 @@ class Checkpoints:
         for step in self.steps():
             if self.path(step).name not in kept:
                 shutil.rmtree(self.path(step))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            return read_json(path)
+        except (OSError, JsonError) as error:
+            raise CheckpointError(
+                f"{path} is damaged ({error}); put back a copy of the file, or train into another folder"
+            ) from error
 
     def _link(self, name: str, path: Path) -> None:
         new = self.folder / f"{_WRITING}{name}"

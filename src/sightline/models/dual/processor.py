@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from sightline.checkpoint.hub import resolve
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 from sightline.models.families import TOWERS
 from sightline.models.processor import Processor, TextProcessor
 from sightline.processing.tokenizer import Tokenizer
@@ -20,7 +20,7 @@ class VisionTextDualEncoderProcessor(Processor):
     @classmethod
     def texts(cls, folder: Path) -> TextProcessor:
         path = folder / "config.json"
-        data = read_json(path) if path.is_file() else {}
+        data = read_checkpoint_json(path) if path.is_file() else {}
         within = data.get("text_config")
         text = within if isinstance(within, Mapping) else data
         kind = TOWERS.get(str(text.get("model_type")))

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from sightline.errors import CheckpointError, ImageError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 from sightline.processing.image.color import flatten
 from sightline.processing.image.reading import MAX_PIXELS
 from sightline.processing.image.resample import KERNELS, resize_window
@@ -74,16 +74,16 @@ class PixelProfile:
         path, data = nested, None
         try:
             if nested.is_file():
-                data = mapping("image_processor", read_json(nested).get("image_processor")) or None
+                data = mapping("image_processor", read_checkpoint_json(nested).get("image_processor")) or None
             path = nested if data else plain
             if data is None and other.is_file() and not plain.is_file():
-                path, data = other, _from_open_clip(read_json(other))
+                path, data = other, _from_open_clip(read_checkpoint_json(other))
             if data is None and not plain.is_file():
                 raise CheckpointError(
                     f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
                     "processor there too"
                 )
-            return cls.from_dict(read_json(plain) if data is None else data)
+            return cls.from_dict(read_checkpoint_json(plain) if data is None else data)
         except Unfit as error:
             raise CheckpointError(f"{path}: {error}") from None
 
