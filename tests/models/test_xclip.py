@@ -138,9 +138,9 @@ def test_a_processor_is_saved_and_opened_again(folder: Path, tmp_path: Path) -> 
     # No config.json says there how many frames a film has.
     assert again.image_processor.num_frames is None
     assert again(videos=film(7), return_tensors="pt").pixel_values.shape == (1, 7, 3, 32, 32)
-    with pytest.raises(UsageError, match="films of different sizes or numbers of frames"):
+    with pytest.raises(UsageError, match="videos of different sizes or numbers of frames"):
         again(videos=[film(7), film(6)], return_tensors="pt")
-    with pytest.raises(UsageError, match="film 0 has 0 frames, not at least 1"):
+    with pytest.raises(UsageError, match="video 0 has 0 frames, not at least 1"):
         again(videos=[[]])
     with pytest.raises(UsageError, match=r"no config\.json beside this processor"):
         again.sample("film.mp4")
@@ -149,17 +149,17 @@ def test_a_processor_is_saved_and_opened_again(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (film(3), "film 0 has 3 frames, not the 4 of the checkpoint"),
-        ([film(), film(16)], "film 1 has 16 frames, not the 4"),
-        ([], "no films"),
-        ([[]], "film 0 has 0 frames"),
-        ([film(), []], "film 1 has 0 frames"),
-        (film(0), "film 0 has 0 frames"),
-        (Image.new("RGB", (40, 40)), "a picture is no film"),
-        (film()[0], "a picture is no film"),
-        ("photo.jpg", "a picture is no film"),
-        ([film(), Image.new("RGB", (40, 40))], "a list of films holds a picture"),
-        (7, "a film is a list of frames, not int"),
+        (film(3), "video 0 has 3 frames, not the 4 of the checkpoint"),
+        ([film(), film(16)], "video 1 has 16 frames, not the 4"),
+        ([], "no videos"),
+        ([[]], "video 0 has 0 frames"),
+        ([film(), []], "video 1 has 0 frames"),
+        (film(0), "video 0 has 0 frames"),
+        (Image.new("RGB", (40, 40)), "a picture is no video"),
+        (film()[0], "a picture is no video"),
+        ("photo.jpg", "a picture is no video"),
+        ([film(), Image.new("RGB", (40, 40))], "a list of videos holds a picture"),
+        (7, "a video is a list of frames, not int"),
         ([[film()[0], 7, film()[0], film()[0]]], "not int"),
     ],
 )
@@ -167,7 +167,7 @@ def test_what_is_no_film(folder: Path, given: Any, message: str) -> None:
     processor = XCLIPProcessor.from_pretrained(folder)
     with pytest.raises(UsageError, match=message):
         processor(videos=given, return_tensors="pt")
-    with pytest.raises(UsageError, match="two names for films"):
+    with pytest.raises(UsageError, match="mean the same here"):
         processor(videos=film(), images=film())
     with pytest.raises(UsageError, match="XCLIPProcessor needs text"):
         processor()
@@ -224,7 +224,7 @@ def test_frames_hear_of_each_other_and_films_do_not(model: XCLIPModel) -> None:
 def test_wrong_calls(model: XCLIPModel) -> None:
     with pytest.raises(UsageError, match="needs input_ids and pixel_values"):
         model(input_ids=ids())
-    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 pictures or films"):
+    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 images or videos"):
         model(ids(2), films(), return_loss=True)
     with pytest.raises(UsageError, match="pictures of 33 x 32 pixels"):
         model(ids(), torch.zeros(1, FRAMES, 3, 33, 32))

@@ -1,4 +1,4 @@
-"""Text and pictures to a model's inputs, called as `transformers` calls its processors."""
+"""Text and images to a model's inputs, called as `transformers` calls its processors."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -89,7 +89,7 @@ class TextProcessor:
 
     @property
     def model_input_names(self) -> list[str]:
-        """What a model is given of a text."""
+        """The names of a model's text inputs."""
         return ["input_ids", *["token_type_ids"] * self.tokenizer.typed, "attention_mask"]
 
     def _named(self, ids: Ids, mask: Ids) -> dict[str, Ids]:
@@ -105,7 +105,7 @@ class TextProcessor:
         return self.tokenizer.pieces(text)
 
     def convert_ids_to_tokens(self, ids: Any) -> str | list[str]:
-        """One id's token, or the tokens of a sequence of ids. Raises UsageError for an id that there isn't."""
+        """One id's token, or the tokens of a sequence of ids. Raises UsageError for an unknown id."""
         return self.tokenizer.piece(ids) if isinstance(ids, int) else [self.tokenizer.piece(i) for i in _plain(ids)]
 
     def get_vocab(self) -> dict[str, int]:
@@ -170,14 +170,14 @@ class ImageProcessor:
 
 
 class Processor:
-    """A checkpoint's text and image processing together. The base of `CLIPProcessor` and its like."""
+    """A checkpoint's text and image processing together. The base of every family's processor."""
 
     max_positions: ClassVar[int]
-    """The text tower's length where no file names one."""
+    """The longest text in tokens, if no file says it."""
     padding: ClassVar[bool | str] = False
-    """How texts are padded if a call does not say."""
+    """The default of a call's `padding`."""
     max_length: ClassVar[int | None] = None
-    """To which length, or cut to which one, if a call does not say; None: the model's."""
+    """The default of a call's `max_length`; None: the model's."""
 
     def __init__(self, image_processor: ImageProcessor, tokenizer: TextProcessor) -> None:
         self.image_processor = image_processor
@@ -195,7 +195,7 @@ class Processor:
     ) -> Self:
         """Opens a folder, a packaged model or a Hub name; weights are not fetched.
 
-        `use_fast`, which picks among the reference's implementations, changes nothing: there is one here.
+        `use_fast`, which chooses between the reference's implementations, has no effect.
         Raises CheckpointError, UsageError.
         """
         if use_fast not in (None, True, False):
@@ -244,7 +244,7 @@ class Processor:
     ) -> BatchFeature:
         """Text, pictures or both to a model's inputs. Arguments as `tokenizer`'s and `image_processor`'s.
 
-        `padding` and `max_length` that are left out are the class's own.
+        `padding` and `max_length` default to the class's.
 
         Raises ImageError, UsageError (for an argument that neither has, too).
         """
@@ -273,15 +273,15 @@ class Processor:
         return self.tokenizer.batch_decode(ids, skip_special_tokens)
 
 
-def _without_fixed(given: Mapping[str, Any], settings: Iterable[str] = ()) -> dict[str, Any]:
-    """Those of `given` that are among `settings`; the others are checked to be of _FIXED. Raises UsageError."""
+def _without_fixed(options: Mapping[str, Any], settings: Iterable[str] = ()) -> dict[str, Any]:
+    """`options` without those of _FIXED. Raises UsageError for names that are neither in _FIXED nor in `settings`."""
     known = [*_OPTIONS, *_FIXED, *settings]
-    if unknown := given.keys() - set(known):
+    if unknown := options.keys() - set(known):
         raise UsageError(f"{', '.join(sorted(unknown))}: no such argument; there is {', '.join(known)}")
-    for name, value in given.items():
+    for name, value in options.items():
         if name in _FIXED and value not in _FIXED[name]:
             raise UsageError(f"{name}={value!r} is not supported; it is always {_FIXED[name][-1]!r}")
-    return {name: value for name, value in given.items() if name not in _FIXED}
+    return {name: value for name, value in options.items() if name not in _FIXED}
 
 
 def _flat(images: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from sightline.nn.transformer import Block, BlockConfig, Transformer, init_block
 
 
 class TextTransformerConfig(BlockConfig, Protocol):
-    """What the tower reads of its config."""
+    """The settings that `TextTransformer` reads."""
 
     @property
     def vocab_size(self) -> int: ...
@@ -31,7 +31,7 @@ class TextTransformerConfig(BlockConfig, Protocol):
 
 
 class TextTransformer(nn.Module):
-    """Causal transformer over tokens; the state at the end token stands for the text."""
+    """Causal transformer over tokens; the state at the end token is the pooled state."""
 
     config: TextTransformerConfig
 

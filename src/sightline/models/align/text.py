@@ -15,7 +15,7 @@ from sightline.nn.bert import BertTransformer
 
 
 class AlignTextModel(BertTransformer, PretrainedModel):
-    """The tower alone. What BERT's pooler makes of the first state, `pooler_output`, no embedding uses."""
+    """The tower alone. The embedding does not use BERT's `pooler_output`."""
 
     config_class = AlignTextConfig
     tables = TEXT_TABLES
@@ -25,7 +25,7 @@ class AlignTextModel(BertTransformer, PretrainedModel):
 
 
 class AlignTextTower(TextTower):
-    """The text tower and its way into the space that it shares with pictures."""
+    """The text tower and its projection."""
 
     config_class = AlignConfig
     tables = TABLES

@@ -37,7 +37,7 @@ class CLIPVisionConfig(SharedVisionConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CLIPConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "clip"
 

@@ -38,7 +38,7 @@ class CLIPTextModel(TextTransformer, PretrainedModel):
 
 
 class CLIPTextModelWithProjection(TextTower):
-    """The text tower and its way into the space that it shares with pictures."""
+    """The text tower and its projection."""
 
     config_class = CLIPTextConfig
     tables = TABLES

@@ -38,7 +38,7 @@ class CLIPVisionModel(VisionTransformer, PretrainedModel):
 
 
 class CLIPVisionModelWithProjection(ImageTower):
-    """The vision tower and its way into the space that it shares with texts."""
+    """The vision tower and its projection."""
 
     config_class = CLIPVisionConfig
     tables = TABLES

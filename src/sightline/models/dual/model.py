@@ -1,4 +1,4 @@
-"""Two towers of one's choice, one space, trained as CLIP is. Radford et al. (2021), figure 3.
+"""Any two towers, one space, trained as CLIP is. Radford et al. (2021), figure 3.
 
 Shapes: B pictures, T texts, P projection.
 """
@@ -30,7 +30,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """Towers that are not given are new."""
+        """A tower that is left out is new."""
         super().__init__()
         self.config = config
         self.projection_dim = config.projection_dim
@@ -50,7 +50,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         logit_scale_init_value: float = 2.6592,
         **options: Any,
     ) -> Self:
-        """The picture tower of one checkpoint and the text tower of another, with new projections, to be trained.
+        """The image tower of a checkpoint and the text tower of another, with new projections, to be trained.
 
         `image`: a CLIP, or its vision tower alone; `text`: a BERT or RoBERTa, in whatever it was trained, or a CLIP or
         its text tower. Folders, packaged models or Hub names; `options` are `from_pretrained`'s, for both, but that
@@ -58,14 +58,15 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
         """
         options = {"dtype": "float32"} | options
-        vision, words = open_tower(image, "vision_config", options), open_tower(text, "text_config", options)
+        vision_tower = open_tower(image, "vision_config", options)
+        text_tower = open_tower(text, "text_config", options)
         config = VisionTextDualEncoderConfig(
-            text_config=words.config,
-            vision_config=vision.config,
+            text_config=text_tower.config,
+            vision_config=vision_tower.config,
             projection_dim=projection_dim,
             logit_scale_init_value=logit_scale_init_value,
         )
-        return cls(config, vision, words).to(vision.dtype).eval()
+        return cls(config, vision_tower, text_tower).to(vision_tower.dtype).eval()
 
     @classmethod
     def from_vision_text_pretrained(

@@ -1,4 +1,4 @@
-"""The processor of two towers of one's choice."""
+"""The processor of any two towers."""
 
 import os
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ class VisionTextDualEncoderProcessor(Processor):
     def texts(cls, folder: Path) -> TextProcessor:
         path = folder / "config.json"
         data = read_checkpoint_json(path) if path.is_file() else {}
-        within = data.get("text_config")
-        text = within if isinstance(within, Mapping) else data
+        inner = data.get("text_config")
+        text = inner if isinstance(inner, Mapping) else data
         kind = TOWERS.get(str(text.get("model_type")))
         if kind is None or kind.part != "text_config":
             return super().texts(folder)
@@ -30,10 +30,10 @@ class VisionTextDualEncoderProcessor(Processor):
 
     @classmethod
     def from_towers(cls, image: str | os.PathLike[str], text: str | os.PathLike[str], **where: Any) -> Self:
-        """What one checkpoint does with pictures, and another with texts: those of the model's `from_towers`.
+        """The image processing of a checkpoint and the tokenizer of another: those of the model's `from_towers`.
 
         `where`: `resolve`'s arguments. Raises `CheckpointError`.
         """
         folders = (resolve(name, weights=False, **where) for name in (image, text))
-        pictures, words = (path if path.is_dir() else path.parent for path in folders)
-        return cls(cls.images(pictures), cls.texts(words))
+        images, texts = (path if path.is_dir() else path.parent for path in folders)
+        return cls(cls.images(images), cls.texts(texts))

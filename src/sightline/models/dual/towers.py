@@ -24,7 +24,7 @@ from sightline.nn.initial import normal
 
 
 class Pair(PretrainedModel):
-    """What opens a file of two towers: its table depends on what they are."""
+    """The base of all that opens a file of two towers, whose table depends on their kinds."""
 
     config_class = VisionTextDualEncoderConfig
     tables: ClassVar[dict[str, tuple[Rule, ...]]] = {}
@@ -64,19 +64,21 @@ class DualImageTower(Pair, ImageTower):
 
 
 def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, Any]) -> PretrainedModel:
-    """The tower for texts (`part` "text_config") or pictures ("vision_config") of a checkpoint that is one or has one.
+    """The text tower (`part` "text_config") or image tower ("vision_config") of a checkpoint of a tower or of a model.
 
-    `options` are `from_pretrained`'s. Raises `CheckpointError` if there is none of a kind that we have.
+    `options` are `from_pretrained`'s. Raises `CheckpointError` for a checkpoint without a tower of a known kind.
     """
     where = {key: options[key] for key in ("revision", "local_files_only", "cache_dir") if key in options}
     path = resolve(name, weights=False, **where)
     kind = model_type(path if path.is_dir() else path.parent)
     known = {name: tower for name, tower in TOWERS.items() if tower.part == part}
-    own = part.replace("config", "model")  # of the whole model "clip" it is "clip_text_model"
-    found = known.get(kind) or known.get(f"{kind}_{own}")
-    if found is None:
-        raise CheckpointError(f"{name}: model_type {kind!r} has no {own} that can be opened; only {', '.join(known)}")
-    return found.model.from_pretrained(name, **options)
+    suffix = part.replace("config", "model")  # the text tower of a "clip" is a "clip_text_model"
+    tower_kind = known.get(kind) or known.get(f"{kind}_{suffix}")
+    if tower_kind is None:
+        raise CheckpointError(
+            f"{name}: model_type {kind!r} has no {suffix} that can be opened; only {', '.join(known)}"
+        )
+    return tower_kind.model.from_pretrained(name, **options)
 
 
 def tower(config: Config) -> PretrainedModel:
@@ -85,7 +87,7 @@ def tower(config: Config) -> PretrainedModel:
 
 
 def projection(config: Any, dim: int) -> nn.Linear:
-    """A new way from a tower of this config into `dim` numbers."""
+    """A new projection from a tower of this config to `dim` numbers."""
     linear = nn.Linear(config.hidden_size, dim, bias=False)
     normal(linear.weight, config.hidden_size**-0.5)
     return linear

@@ -79,7 +79,7 @@ class GroupViTVisionConfig(SharedVisionConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupViTConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "groupvit"
 

@@ -1,4 +1,4 @@
-"""GroupViT: pictures that fall into groups, and groups that words can name. Xu et al. (2022), figure 2.
+"""GroupViT: images that fall into groups, and groups that words can name. Xu et al. (2022), figure 2.
 
 Shapes: B pictures, T texts, G groups, P projection.
 """
@@ -23,7 +23,7 @@ from sightline.nn.outputs import Output, TowerOutput
 @dataclass
 class GroupViTOutput(Output):
     """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P); the loss and, for each picture, text and pixel,
-    the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are theirs: pooled, not projected.
+    the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are pooled, not projected.
     """
 
     loss: Tensor | None

@@ -25,7 +25,7 @@ class GroupViTTextModel(TextTransformer, PretrainedModel):
 
 
 class GroupViTTextTower(TextTower):
-    """The text tower and its way into the space that it shares with pictures."""
+    """The text tower and its projection."""
 
     config_class = GroupViTConfig
     tables = TABLES

@@ -56,7 +56,7 @@ class GroupViTVisionModel(PretrainedModel):
 
         `hidden_states` are the stages' inputs and the last one's output, not normalized; `attentions` the soft
         assignments (B, groups, tokens) of those stages that group. H and W are the config's `image_size`; with
-        `interpolate_pos_encoding` any size of at least one patch (what is left of a patch at the edges is not seen).
+        `interpolate_pos_encoding` any size of at least one patch (a rest at the edges is cut off).
         Raises `UsageError` otherwise.
         """
         x = self.dropout(self._tokens(pixel_values, interpolate_pos_encoding))
@@ -78,7 +78,7 @@ class GroupViTVisionModel(PretrainedModel):
 
 
 class GroupViTImageTower(Tower):
-    """The vision tower and its way into the space that it shares with texts."""
+    """The vision tower and its projection."""
 
     config_class = GroupViTConfig
     tables = TABLES

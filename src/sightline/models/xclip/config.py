@@ -59,7 +59,7 @@ class XCLIPVisionConfig(SharedVisionConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class XCLIPConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "xclip"
 

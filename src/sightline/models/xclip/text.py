@@ -25,12 +25,12 @@ class XCLIPTextModel(TextTransformer, PretrainedModel):
     config: XCLIPTextConfig
 
     def _end(self, input_ids: Tensor) -> Tensor:
-        # At the highest id, whatever the config says: so the checkpoints were made, and the reference does it too.
+        # At the highest id, whatever the config says: the checkpoints were made so, and the reference does the same.
         return input_ids.argmax(-1)
 
 
 class XCLIPTextTower(TextTower):
-    """The text tower and its way into the space that it shares with films. No film is known: nothing is prompted."""
+    """The text tower and its projection. Without a video, texts have no prompt."""
 
     config_class = XCLIPConfig
     tables = TABLES
