@@ -140,7 +140,7 @@ class Loader:
             return [open_image(sample.content(), short_side=self._augment.short_side)] * self._frames
         if not self._takes_videos:
             raise ImageError(str(sample.media), "a video, and the model takes images")
-        return sampling.sample(sample.content(), self._frames, short_side=self._augment.short_side)
+        return sampling.sample_frames(sample.content(), self._frames, short_side=self._augment.short_side)
 
     def _finished(self, draft: "_Draft") -> Batch:
         rows = [row for row in range(len(draft.samples)) if row not in draft.failed]
