@@ -1,12 +1,17 @@
 """`sightline train` as a person calls it: a run from options, evaluated; what is wrong is said before it starts."""
 
+import dataclasses
+import inspect
 import json
 import re
+from typing import get_args, get_type_hints
 
 import pytest
 
 from sightline import scenes
 from sightline.cli.main import main
+from sightline.cli.train import TowerName, command
+from sightline.train import Lora, Recipe
 
 
 @pytest.fixture
@@ -79,3 +84,28 @@ def test_recipes_that_fail_say_where(tmp_path, capsys, text, message):
     (tmp_path / "r.py").write_text(text)
     assert main(["train", str(tmp_path / "r.py"), "--out", str(tmp_path / "run")]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_options_are_the_recipes_fields_and_offer_its_choices():
+    options = inspect.signature(command).parameters
+    of_the_command_alone = {"recipe", "out", "evaluate_split"}
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    assert options.keys() - fields == of_the_command_alone
+    hints = get_type_hints(command)
+    assert get_args(get_args(hints["precision"])[0]) == get_args(get_type_hints(Recipe)["precision"])
+    assert [tower.value for tower in TowerName] == list(Lora().towers)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "lr", "checkpoint_every", "precision", "seed"])
+def test_the_help_says_the_recipes_defaults(name):
+    (option,) = get_args(inspect.signature(command).parameters[name].annotation)[1:]
+    default = next(field.default for field in dataclasses.fields(Recipe) if field.name == name)
+    assert re.search(r"Default: (.+)\.$", option.help)[1] in (str(default), "0.0001" if default == 1e-4 else "")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--precision", "float16"), ("--freeze", "sound")])
+def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, value):
+    assert main(["train", "--model", "mini", "--data", "x.csv", "--out", "run", option, value]) == 2
+    error = capsys.readouterr().err
+    assert value in error
+    assert "image" in error or "bfloat16" in error

@@ -172,8 +172,9 @@ def command(
 ) -> None:
     """Train a model on captioned images or videos, or go on with a run that was stopped or killed.
 
-    Settings come from a recipe file, from options, or both: options win. Ctrl-C saves and stops; the same command goes
-    on, and gives the weights of a run never stopped. RUN/last and RUN/best are checkpoints like any other.
+    Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
+    Ctrl-C saves and stops; the same command goes on, and gives the weights of a run never stopped. RUN/last and
+    RUN/best are checkpoints like any other.
 
     \b
     Examples:
