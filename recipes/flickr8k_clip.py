@@ -18,7 +18,8 @@ from vocabulary import byte_pairs, clip_settings
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.data import Captions, captions
-from sightline.models.processor import ImageProcessor, TextProcessor
+from sightline.models.image_processor import ImageProcessor
+from sightline.models.text_processor import TextProcessor
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import open_image
 from sightline.processing.tokenizer import Tokenizer

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 from sightline.checkpoint.hub import resolve
 from sightline.files import read_checkpoint_json
 from sightline.models.families import TOWERS
-from sightline.models.processor import Processor, TextProcessor
+from sightline.models.processor import Processor
+from sightline.models.text_processor import TextProcessor
 from sightline.processing.tokenizer import Tokenizer
 
 

@@ -10,7 +10,9 @@ from PIL import Image
 
 from sightline.errors import UsageError
 from sightline.models.features import BatchFeature, tensors
-from sightline.models.processor import ImageProcessor, Processor, Text
+from sightline.models.image_processor import ImageProcessor
+from sightline.models.processor import Processor
+from sightline.models.text_processor import Text
 from sightline.models.xclip.config import XCLIPVisionConfig
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.video.sampling import sample_frames
