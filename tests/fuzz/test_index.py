@@ -11,8 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.conftest import fake_encoder
-from index.test_table import MODEL, rows
 from sightline.cli.main import main
 from sightline.errors import ImageError, IndexFault, SightlineError, UsageError
 from sightline.index import Table, lock, to_path, to_uri, walk
@@ -20,7 +18,9 @@ from sightline.index.item import Item
 from sightline.index.probe import is_path
 from sightline.index.schema import ModelRecord, version_of
 from sightline.search import Query
+from support.encoders import fake_encoder
 from support.examples import examples
+from support.tables import MODEL, rows
 
 
 @pytest.fixture(scope="module")
