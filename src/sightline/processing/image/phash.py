@@ -24,6 +24,6 @@ def perceptual_hash(thumbnail: bytes) -> int:
         grey = np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float64)
     # Rounded: what is flat has zeros here, not the noise of the sums.
     frequencies = np.round(_DCT @ grey @ _DCT.T, 3).reshape(-1)
-    frequencies[0] = 0
-    bits = np.packbits(frequencies > np.median(frequencies[1:]))
-    return int.from_bytes(bits.tobytes(), signed=True)
+    bits = frequencies > np.median(frequencies[1:])
+    bits[0] = False
+    return int.from_bytes(np.packbits(bits).tobytes(), signed=True)

@@ -18,8 +18,8 @@ class Parts:
     exif: bytes = b""
     xmp: bytes = b""
     frames: int = 1
-    video: int | None = None
-    """Where the video of a motion photo begins."""
+    video: tuple[int, int] | None = None
+    """Where the video of a motion photo begins and ends."""
 
 
 def is_heif(head: bytes) -> bool:
@@ -35,7 +35,7 @@ def read_heif(file: BinaryIO) -> Parts:
             elif kind == b"moov":
                 parts.frames = _count_frames(file, start, end)
             elif kind == b"mpvd":
-                parts.video = start
+                parts.video = start, end
     return parts
 
 

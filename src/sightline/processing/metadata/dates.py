@@ -29,9 +29,9 @@ class Moment(NamedTuple):
 def parse_date(text: str | None, offset: str | None = None, fraction: str | None = None) -> Moment | None:
     """The date and time with which `text` begins, whatever follows.
 
-    A date without a time, or with an impossible time, is at 00:00:00. `offset` ("+02:00") and `fraction` (the digits
-    of the second's fraction) are what other fields say of the same moment. None for what is no date, for zero dates,
-    and for dates that cannot be a photograph's: before 1826, or more than a year ahead.
+    A date without a time, or with an impossible time, is at 00:00:00; impossible seconds are 0. `offset` ("+02:00")
+    and `fraction` (the digits of the second's fraction) are what other fields say of the same moment. None for what
+    is no date, for zero dates, and for dates that cannot be a photograph's: before 1826, or more than a year ahead.
     """
     match = text and (_DATE.match(text) or _COMPACT.match(text))
     if not text or not match:
@@ -72,9 +72,12 @@ def _time(match: re.Match[str]) -> datetime | None:
     hour, minute, second = int(match[4] or 0), int(match[5] or 0), int(match[6] or 0)
     if match.re is _DATE and match[8]:
         hour = hour % 12 + 12 * (match[8] in "pP")
-    if hour > 24 or minute > 59 or second > 60 or date.year == 9999:  # 24:05 is five past midnight, the day after
+    if hour > 24 or minute > 59 or date.year == 9999:
         return date
+    if second > 60:
+        return date + timedelta(hours=hour, minutes=minute)
     digits = match[7] if match.re is _DATE else None
+    # By addition, since some cameras write 24:05:00 for five past midnight of the day after, and leap seconds are 60.
     return date + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=_microseconds(digits or ""))
 
 

@@ -167,7 +167,7 @@ def _ascii(directory: Directory, tag: int) -> str:
 
 
 def _apple(details: Directory) -> tuple[str | None, str | None]:
-    """The identifiers of a Live Photo and of a burst, from a directory at byte 14; offsets count from the note's start."""
+    """The identifiers of a Live Photo and a burst, in a directory at byte 14. Offsets count from the note."""
     note = details.raw(_MAKER_NOTE)
     if not note.startswith(_APPLE):
         return None, None

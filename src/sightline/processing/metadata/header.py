@@ -13,7 +13,7 @@ from sightline.processing.metadata.iptc import find_iptc
 from sightline.processing.metadata.tiff import first_directory
 
 _MAX_PART = 1 << 24
-"""Bytes of a part; a longer one is not read."""
+"""A part with more bytes is not read."""
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Header:
     texts: dict[str, str] = field(default_factory=dict)
     """PNG's, by their keywords in lower case."""
     frames: int = 1
-    video: int | None = None
-    """Where the video of a motion photo in HEIF begins."""
+    video: tuple[int, int] | None = None
+    """Where the video of a motion photo in HEIF begins and ends."""
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -89,7 +89,8 @@ def _read_chunk(kind: bytes, chunk: bytes, header: Header) -> None:
     if kind == b"eXIf":
         _set_exif(header, chunk)
     elif kind == b"acTL":
-        header.frames = int.from_bytes(chunk[:4])
+        frames = int.from_bytes(chunk[:4])
+        header.frames = frames if frames < 1 << 31 else 1  # PNG's integers have 31 bits
     else:
         name, _, rest = chunk.partition(b"\0")
         encoding = "latin-1"

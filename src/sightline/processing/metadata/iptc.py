@@ -19,7 +19,7 @@ def read_iptc(data: bytes) -> Metadata:
     is_utf8 = fields.get(_CHARSET, [b""])[0].strip() == _UTF8
 
     def texts(key: tuple[int, int]) -> list[str]:
-        """Where UTF-8 is declared, a text that the field's length limit cut within a character loses that one."""
+        """Where UTF-8 is declared, a text that the field's length limit cut within a character loses that character."""
         return [raw.decode("utf-8", "ignore") if is_utf8 else decode(raw) for raw in fields.get(key, [])]
 
     def first(key: tuple[int, int]) -> str:

@@ -21,27 +21,27 @@ def motion_id(file: BinaryIO, header: Header, packet: Packet | None) -> str | No
     photo is in the file itself, no other row of an index.
     """
     size = file.seek(0, io.SEEK_END)
-    for start in _starts(file, size, header, packet):
-        if 0 < start < size:
+    for start, end in _videos(file, size, header, packet):
+        if 0 < start < end <= size:
             file.seek(start)
-            video = file.read(_HASHED)
+            video = file.read(min(_HASHED, end - start))
             if video[4:8] == b"ftyp":
                 return f"motion:{hashlib.blake2b(video, digest_size=16).hexdigest()}"
     return None
 
 
-def _starts(file: BinaryIO, size: int, header: Header, packet: Packet | None) -> Iterator[int]:
-    """Where the video may begin."""
+def _videos(file: BinaryIO, size: int, header: Header, packet: Packet | None) -> Iterator[tuple[int, int]]:
+    """Where the video may begin and end."""
     if header.video is not None:
         yield header.video
     length = packet.video_length() if packet else None
     if length:
-        yield size - length
-    yield from _samsung_starts(file, size)
+        yield size - length, size
+    yield from _samsung_videos(file, size)
 
 
-def _samsung_starts(file: BinaryIO, size: int) -> Iterator[int]:
-    """Samsung's trailer ends in a directory: "SEFH", the fields' offsets back from there, its length and "SEFT"."""
+def _samsung_videos(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+    """Samsung's trailer ends in a directory: "SEFH", fields with their distances before it, its length, "SEFT"."""
     file.seek(max(size - 8, 0))
     tail = file.read(8)
     if tail[4:] != b"SEFT":
@@ -54,8 +54,8 @@ def _samsung_starts(file: BinaryIO, size: int) -> Iterator[int]:
     directory = file.read(length)
     if directory[:4] != b"SEFH":
         return
-    for _, _, back, _ in struct.iter_unpack("<HHII", directory[12 : 12 + (length - 12) // 12 * 12]):
+    for _, _, back, field_size in struct.iter_unpack("<HHII", directory[12 : 12 + (length - 12) // 12 * 12]):
         file.seek(max(begin - back, 0))
         name = file.read(8 + len(_SAMSUNG))[8:]
         if name == _SAMSUNG:
-            yield begin - back + 8 + len(_SAMSUNG)
+            yield begin - back + len(name) + 8, begin - back + field_size

@@ -30,7 +30,7 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
     def first(*names: str) -> str | None:
         return next((tags[name] for name in names if tags.get(name, "").strip()), None)
 
-    moment, source = _taken(tags, kind)
+    moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
     where = next(filter(_is_known, map(_place, _locations(tags))), NOWHERE)
     comment = first("comment", f"{_APPLE}comment")
     caption = caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary")) or caption_text(
@@ -65,21 +65,18 @@ def read_clock(tags: Mapping[str, str], kind: str) -> Metadata:
     return Metadata(taken=moment.time, taken_offset=moment.offset, taken_source=kind)
 
 
-def _taken(tags: Mapping[str, str], kind: str) -> tuple[Moment | None, str | None]:
-    """The first date that is local time, and its source."""
-    for name, source in (
-        (f"{_APPLE}creationdate", "quicktime"),
-        ("date_recorded", kind),
-        ("date", "quicktime" if kind == "mp4" else kind),
-        ("creation_time", kind),
-    ):
-        text = tags.get(name, "")
-        moment = parse_date(text)
-        # An older iPhone's date has an offset. Other MP4s have the day of a release there, Matroska that of the tags.
-        stray = name == "date" and kind != "avi" and (moment is None or moment.offset is None)
-        if moment and not stray and (name not in ("date", "creation_time") or not _is_utc(text)):
-            return moment, source
-    return None, None
+def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[Moment | None, str]]:
+    """The dates that are local time, each with its source."""
+    yield parse_date(tags.get(f"{_APPLE}creationdate")), "quicktime"
+    yield parse_date(tags.get("date_recorded")), kind
+    if not _is_utc(tags.get("creation_time", "")):
+        yield parse_date(tags.get("creation_time")), kind
+    day = parse_date(tags.get("date"))
+    if kind == "avi":
+        yield day, kind
+    elif day and day.offset is not None and not _is_utc(tags["date"]):
+        # An older iPhone's. In other MP4s this is the day of a release, in Matroska that of the tags.
+        yield day, "quicktime"
 
 
 def _is_utc(text: str) -> bool:

@@ -16,7 +16,7 @@ _MAX_NUMBERS = 16
 
 
 class Directory:
-    """The fields of one directory by their tags. Values are read when they are asked for; a broken one is absent."""
+    """The fields of one directory by their tags. Values are read when they are asked for."""
 
     def __init__(self, file: BinaryIO, order: str, offset: int, big: bool = False) -> None:
         """`order`: "<" or ">", the order of bytes. Offsets count from the beginning of `file`."""

@@ -15,7 +15,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]+")
 _NO_CAPTION = re.compile(
     r"dcim[\\/].*|<.*>|[-*_.\s]+"
     r"|(olympus|minolta|konica minolta|pentax|samsung|<?kodak|polaroid)?\s*(digital (still )?camera|camera pictures)"
-    r"|sony dsc|default|untitled|applemark|exif_jpeg_\w*|jpeg|ascii|user comments?|binary comment|charset=.*"
+    r"|sony dsc|samsung csc|file written by adobe photoshop.*|\{.shape.: .*"
+    r"|default|untitled|applemark|exif_jpeg_\w*|jpeg|ascii|user comments?|binary comment|charset=.*"
     r"|created with (the )?gimp|(oznor|hdrpl|rhdr|cof|edf|dav|mde|nor|ptr|btf|sdr|nfv|hdr|rpt|qrf|fbt|mnf|mtd)+",
     re.IGNORECASE | re.DOTALL,
 )
@@ -94,7 +95,7 @@ def fraction(text: object) -> float | None:
 
 
 def sexagesimal(parts: Sequence[float | str | None]) -> float:
-    """Degrees from degrees, minutes and seconds, of which the later ones may be None."""
+    """Degrees from degrees, minutes and seconds, of which minutes and seconds may be missing or None."""
     degrees, minutes, seconds = (float(part or 0) for part in (*parts, 0, 0, 0)[:3])
     return degrees + minutes / 60 + seconds / 3600
 

@@ -56,11 +56,12 @@ class Packet:
         """Raises ValueError or ElementTree.ParseError for what is no XMP, is too long, or declares entities."""
         self._root = ElementTree.fromstring(_xml(data))
         self._properties: dict[str, list[str]] = {}
-        for description in self._root.iter(f"{_RDF}Description"):
-            for name, text in description.attrib.items():
-                self._properties.setdefault(_short(name), [text])
-            for child in description:
-                self._properties.setdefault(_short(child.tag), _values(child))
+        for rdf in self._root.iter(f"{_RDF}RDF"):
+            for description in rdf.findall(f"{_RDF}Description"):
+                for name, text in description.attrib.items():
+                    self._properties.setdefault(_short(name), [text])
+                for child in description:
+                    self._properties.setdefault(_short(child.tag), _values(child))
 
     def all(self, name: str) -> list[str]:
         return self._properties.get(name, [])
@@ -133,7 +134,7 @@ def _short(name: str) -> str:
 
 
 def _values(element: Element) -> list[str]:
-    """The values of a property: its text, or its list's items, the one in the default language before the others."""
+    """The values of a property: its text, or its list's items, of which that in the default language is the first."""
     items = element.findall(f"*/{_RDF}li")
     items.sort(key=lambda item: item.get(_LANGUAGE) != "x-default")
     texts = [item.text or item.get(f"{_RDF}value") or "" for item in items] or [element.text or ""]
