@@ -18,7 +18,8 @@ from typing import Any
 from measure import in_turn, random_b32, ratio, report
 
 import sightline
-from sightline.index import Table, sync
+from sightline.index import Table
+from sightline.index.sync import sync
 from sightline.index.video_items import cut
 from sightline.processing.video.sampling import duration
 

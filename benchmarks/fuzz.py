@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from index.pictures import contents, draw
 
 from sightline.errors import IndexFault, SightlineError
-from sightline.index import Table, fsck, sync
-from sightline.index.folder import NAME, manifests
+from sightline.index import Table, fsck
+from sightline.index.sync import sync
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
 
@@ -134,7 +135,7 @@ def main() -> None:
         (work / "photos" / "25.png").unlink()
         sync(whole, [work / "photos"], FakeEncoder())
         before = contents(whole)
-        table = whole / NAME
+        table = whole / FIRST_TABLE
         newest = manifests(whole)[max(manifests(whole))]
         others = [path for path in whole.rglob("*") if path.is_file() and path != newest]
         parts = [[newest], [*(table / "_deletions").iterdir()], [*(table / "data").iterdir()], others]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sightline.index.folder import LISTS
+from sightline.index.folder import IVF_FILE
 from support.images import COLORS
 from support.videos import colored
 
@@ -182,7 +182,7 @@ def test_info_says_what_there_is(run, indexed, tmp_path):
     for words in (str(tmp_path / "index"), "pictures     7", "colors", "3 numbers each", "width int32", "taken"):
         assert words in out
     assert "first pass" not in out
-    (tmp_path / "index" / LISTS).touch()
+    (tmp_path / "index" / IVF_FILE).touch()
     assert "first pass" in run("info").out
 
 

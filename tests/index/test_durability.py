@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from sightline.errors import IndexFault
-from sightline.index import Scan, Table, fsck, sync, to_path
+from sightline.index import Scan, Table, fsck, to_path
+from sightline.index.sync import sync
 from support.encoders import FakeEncoder
 from support.images import draw
 from support.tables import contents

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
-from sightline.index import Table, fsck, lock, sync
+from sightline.index import Table, fsck, lock
+from sightline.index.sync import sync
 from sightline.index import batch as batch_module
-from sightline.index.folder import NAME, manifests
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.index.schema import ModelRecord, item_schema
 from support.encoders import FakeEncoder
 from support.images import draw
@@ -48,7 +49,7 @@ def newest(folder):
 
 
 def part(folder, name, which=0):
-    return sorted((folder / NAME / name).iterdir(), key=lambda file: file.stat().st_mtime_ns)[which]
+    return sorted((folder / FIRST_TABLE / name).iterdir(), key=lambda file: file.stat().st_mtime_ns)[which]
 
 
 def truncate(path):
@@ -168,7 +169,7 @@ def test_summaries_that_cannot_be_right_go(tmp_path, regions):
 
 
 def test_leftovers_of_a_killed_writer_are_named_and_swept(damaged):
-    stray = damaged / NAME / "data" / "stray.lance"
+    stray = damaged / FIRST_TABLE / "data" / "stray.lance"
     stray.touch()
     assert [problem.where for problem in fsck.check(damaged)] == [str(stray)]
     with lock.writer(damaged):

@@ -17,11 +17,13 @@ from sightline.errors import (
     ModelMismatch,
     UsageError,
 )
-from sightline.index import Summary, Table, forget, fsck, lock, sync, walk
+from sightline.index import Table, fsck, lock, walk
+from sightline.index.sync import forget, sync
+from sightline.index.sync_report import SyncReport
 from sightline.index import batch as batch_module
 from sightline.index import item as item_module
 from sightline.index import table as table_module
-from sightline.index.folder import NAME, exists
+from sightline.index.folder import FIRST_TABLE, exists
 from sightline.index.schema import ModelRecord
 from support.encoders import Encoded, FakeEncoder
 from support.images import draw
@@ -322,8 +324,8 @@ def test_a_path_that_is_not_there_and_a_folder_that_is_no_index(photos, tmp_path
 
 def test_a_creation_that_was_cut_short_is_no_index_and_in_nobodys_way(photos, index, encoder):
     for part in ("_transactions", "_versions"):
-        (index / NAME / part).mkdir(parents=True)
-    (index / NAME / "_versions" / ".tmp.manifest_1").touch()
+        (index / FIRST_TABLE / part).mkdir(parents=True)
+    (index / FIRST_TABLE / "_versions" / ".tmp.manifest_1").touch()
     assert counts(sync(index, [photos], encoder)) == {"added": 8}
 
 
@@ -404,7 +406,7 @@ def test_the_walk_is_given_strings_that_rows_lead_back_to(photos, indexed):
 
 
 def test_whoever_writes_next_sweeps_up_after_a_killed_run(photos, indexed):
-    stray = indexed / NAME / "data" / "stray.lance"
+    stray = indexed / FIRST_TABLE / "data" / "stray.lance"
     stray.touch()
     (indexed / lock.NAME).write_text('{"pid": 1, "since": "yesterday"}')
     forget(indexed, [photos / "deep"])

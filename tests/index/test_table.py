@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
 from sightline.index import Table
-from sightline.index.folder import NAME, manifests
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.index.schema import ModelRecord
 from support.examples import examples
 from support.tables import MODEL, rows
@@ -39,7 +39,7 @@ def test_the_folder_may_have_any_name_and_be_relative(tmp_path, monkeypatch, nam
     monkeypatch.chdir(tmp_path)
     Table.create(name, MODEL).append(rows([1]))
     opened = Table.open(name)
-    assert (tmp_path / name / NAME).is_dir()
+    assert (tmp_path / name / FIRST_TABLE).is_dir()
     monkeypatch.chdir("/")
     assert opened.rows([1], ["uri"]) == [{"id": 1, "uri": "/photos/1.jpg"}]
     assert opened.newest() is opened
@@ -141,7 +141,7 @@ def test_tidying_merges_small_parts_and_spares_readers(table, monkeypatch):
     reader = Table.open(table.folder)
     large = rows(range(100, 115))
     table.append(large)
-    data = set((table.folder / NAME / "data").iterdir())
+    data = set((table.folder / FIRST_TABLE / "data").iterdir())
     table.tidy()
     assert len(table._dataset.get_fragments()) == 3, "two small parts are not enough"
     table.append(rows([200]))
@@ -149,7 +149,7 @@ def test_tidying_merges_small_parts_and_spares_readers(table, monkeypatch):
     table.append(rows([202]))
     table.tidy()
     assert len(table._dataset.get_fragments()) == 3, "those before and after the large one, and the large one"
-    assert data < set((table.folder / NAME / "data").iterdir()), "nothing that a reader may need is gone"
+    assert data < set((table.folder / FIRST_TABLE / "data").iterdir()), "nothing that a reader may need is gone"
     assert reader.count() == len(reader.vectors()[0]) == 9
     assert sorted(table.vectors()[0]) == [*range(9), *range(100, 115), 200, 201, 202]
 
@@ -195,7 +195,9 @@ def test_a_tag_that_somebody_gave_a_version_is_no_obstacle(table, monkeypatch):
 
 def test_leftovers_are_what_no_version_knows(table):
     assert table.leftovers() == []
-    strays = [table.folder / NAME / name for name in ("data/x.lance", "_deletions/y.arrow", "_versions/z.manifest#1")]
+    strays = [
+        table.folder / FIRST_TABLE / name for name in ("data/x.lance", "_deletions/y.arrow", "_versions/z.manifest#1")
+    ]
     for stray in strays:
         stray.parent.mkdir(exist_ok=True)
         stray.touch()
@@ -227,7 +229,7 @@ def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
 def test_no_index_says_how_to_make_one(tmp_path, missing):
     folder = tmp_path / "index"
     if missing != "folder":
-        (folder / NAME if missing == "files" else folder).mkdir(parents=True)
+        (folder / FIRST_TABLE if missing == "files" else folder).mkdir(parents=True)
     with pytest.raises(IndexMissing, match=f"sightline index PATH --index {folder}"):
         Table.open(folder)
 
@@ -249,7 +251,7 @@ def test_metadata_that_is_not_ours(table, changes, error):
 
 
 def test_damage_is_an_error_that_names_the_way_out(table):
-    for file in (table.folder / NAME / "data").iterdir():
+    for file in (table.folder / FIRST_TABLE / "data").iterdir():
         os.truncate(file, file.stat().st_size // 2)
     damaged = Table.open(table.folder)
     for read in (damaged.vectors, lambda: damaged.rows([1]), lambda: damaged.ids_where("id = 1")):
@@ -280,7 +282,7 @@ def test_a_list_of_removed_rows_that_is_damaged(tmp_path):
     table = Table.create(tmp_path, MODEL)
     table.append(rows(range(200)))
     table.remove(range(3, 6))
-    [file] = (tmp_path / NAME / "_deletions").iterdir()
+    [file] = (tmp_path / FIRST_TABLE / "_deletions").iterdir()
     content = bytearray(file.read_bytes())
     content[-20] ^= 0x40
     file.write_bytes(content)

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.index import Summary, Table, forget, fsck, sync, to_path
+from sightline.index import Table, fsck, to_path
+from sightline.index.sync import forget, sync
+from sightline.index.sync_report import SyncReport
 from sightline.index import batch as batch_module
 from sightline.index import video_items as cut_module
-from sightline.index.folder import NAME
+from sightline.index.folder import FIRST_TABLE
 from sightline.index.item import read
 from sightline.index.schema import item_schema
 from sightline.processing.video.shots import Moment
@@ -70,7 +72,7 @@ def fresh(folder, index):
 
 def are_whole(index):
     """Whether each version of the table holds films whole."""
-    dataset = lance.dataset(str(index / NAME))
+    dataset = lance.dataset(str(index / FIRST_TABLE))
     for version in dataset.versions():
         for rows in held(index, dataset.checkout_version(version["version"])).values():
             assert {row["moments"] for row in rows} in ({None}, {len(rows)})
@@ -318,9 +320,9 @@ def old(folder, index):
     """An index in the first format, of the two pictures."""
     sync(index, [folder / "a.png", folder / "d.png"], FakeEncoder())
     rows = Table.open(index).columns([name for name in item_schema(Table.open(index).model).names if name != "moments"])
-    shutil.rmtree(index / NAME)
+    shutil.rmtree(index / FIRST_TABLE)
     rows = rows.replace_schema_metadata({**rows.schema.metadata, b"sightline.version": b"1"})
-    lance.write_dataset(rows, str(index / NAME))
+    lance.write_dataset(rows, str(index / FIRST_TABLE))
     assert Table.open(index).version == 1
     return index
 
@@ -331,7 +333,7 @@ def test_an_index_of_the_first_format_becomes_one_of_this(folder, old, encoder, 
     assert len(table.rows([0, 1])) == 2
     assert len(table.ids_where("width > 0")) == 2
     if cut:  # an upgrade that was killed half-way
-        lance.dataset(str(old / NAME)).update_schema_metadata({"sightline.version": "2"})
+        lance.dataset(str(old / FIRST_TABLE)).update_schema_metadata({"sightline.version": "2"})
     assert fsck.check(old) == []
     assert forget(old, [folder / "d.png"]) == 1
     assert counts(sync(old, [folder], encoder)) == {"added": 3, "unchanged": 1}

@@ -17,7 +17,7 @@ from sightline.checkpoint.names import PACKAGED
 from sightline.cli.main import main
 from sightline.encoder.encoder import Encoder, load
 from sightline.errors import UsageError
-from sightline.index import sync
+from sightline.index.sync import sync
 from sightline.models.regions import packed_rows, unpack
 from sightline.processing.image.reading import open_image
 from sightline.report.overlay import mark

@@ -12,7 +12,8 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 import sightline
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.errors import UsageError
-from sightline.index import Table, fsck, sync
+from sightline.index import Table, fsck
+from sightline.index.sync import sync
 from sightline.processing.video.shots import moments
 from sightline.search import Query, open_index
 from support.images import image

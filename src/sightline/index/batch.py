@@ -59,7 +59,9 @@ class Batch:
             self._report.removed += 1
 
     def _new_ids(self, count: int) -> range:
-        if count > len(self._ids):  # a video has more moments than ids were set aside: what is left of them stays unused
+        if count > len(
+            self._ids
+        ):  # a video has more moments than ids were set aside: what is left of them stays unused
             more = count + self._table.limits.batch_rows
             first = self._table.reserve(more)
             self._ids = range(first, first + more)

@@ -9,12 +9,12 @@ from pathlib import Path
 import lance
 
 from sightline.index import lance_errors
-from sightline.index.folder import POINTER, manifests, number_of, tables, upgrade_target
+from sightline.index.folder import POINTER, live_table, manifests, number_of, tables, upgrade_target
 from sightline.index.table import Table
 
 
 def tidy(table: Table) -> None:
-    """Merge small fragments when there are many; drop versions, and tables, that no reader can still be using."""
+    """Merge small fragments when there are many, and drop versions that no reader can still be using."""
     limits = table.limits
     fragments = table.dataset.get_fragments()
     large = [f.fragment_id for f in fragments if f.physical_rows - f.num_deletions >= limits.fragment_rows // 2]
@@ -28,8 +28,6 @@ def tidy(table: Table) -> None:
             )
         if outdated := _outdated_versions(table):
             table.dataset.cleanup_old_versions(versions=outdated, error_if_tagged_old_versions=False)
-        for path in _outdated_tables(table):
-            shutil.rmtree(path)
 
 
 def _outdated_versions(table: Table) -> list[int]:
@@ -48,11 +46,15 @@ def _outdated_versions(table: Table) -> list[int]:
     return outdated
 
 
-def _outdated_tables(table: Table) -> list[Path]:
-    """The tables before this one, if it took their place too long ago for them to have readers."""
+def drop_outdated_tables(table: Table) -> None:
+    """Delete the tables whose place this one took, if that is too long ago for them to have readers."""
+    if table.path != live_table(table.folder):
+        return
     earlier = [path for number, path in tables(table.folder).items() if number < number_of(table.path)]
-    switched = (table.folder / POINTER).stat().st_mtime if earlier else 0.0
-    return earlier if time.time() - switched > table.limits.keep.total_seconds() else []
+    with table.writing():
+        for path in earlier:
+            if time.time() - (table.folder / POINTER).stat().st_mtime > table.limits.keep.total_seconds():
+                shutil.rmtree(path)
 
 
 def leftovers(table: Table) -> list[Path]:

@@ -123,14 +123,13 @@ def sync(
         _encode(table, plan, encoder, report, progress)
         progress(Progress("finishing"))
         cleanup.tidy(table)
+        cleanup.drop_outdated_tables(table)
         ivf.refresh(table)
         report.indexed = table.count()
     return report
 
 
-def forget(
-    folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0
-) -> int:
+def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0) -> int:
     """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many files."""
     folder, roots = Path(folder).absolute(), walk.roots_of(paths)
     table = Table.open(folder)
@@ -216,9 +215,7 @@ def _amend(table: Table, plan: Plan) -> None:
         table.remove([id for file in plan.remove for id in file.ids])
 
 
-def _encode(
-    table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport, progress: ProgressCallback
-) -> None:
+def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
     batch = Batch(table, plan.encode, report, encoder.precision)
