@@ -20,7 +20,7 @@ from measure import in_turn, random_b32, ratio, report
 import sightline
 from sightline.index import Table
 from sightline.index.sync import sync
-from sightline.index.video_items import cut
+from sightline.index.video_items import video_items
 from sightline.processing.video.sampling import duration
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = sightline.load(given.model or random_b32(folder / "model"))
-        moments = [item.frames for item in cut(film, model.frames, model.size_hint)]
+        moments = [item.images for item in video_items(film, model.frames, model.size_hint)]
 
         def burn(what: str, work: Any) -> None:
             before = time.process_time()
@@ -45,7 +45,7 @@ def main() -> None:
             burn("whole", lambda: sync(folder / f"index-{turn}", [film], model))
 
         def decode(turn: int) -> None:
-            burn("decode", lambda: [item.end for item in cut(film, model.frames, model.size_hint)])
+            burn("decode", lambda: [item.end for item in video_items(film, model.frames, model.size_hint)])
 
         def compute(turn: int) -> None:
             burn("model", lambda: list(model.stream(moments, lambda frames: (frames, None), lambda frames: True)))

@@ -28,8 +28,8 @@ from index.pictures import contents, draw
 
 from sightline.errors import IndexFault, SightlineError
 from sightline.index import Table, fsck
-from sightline.index.sync import sync
 from sightline.index.folder import FIRST_TABLE, manifests
+from sightline.index.sync import sync
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
 
@@ -136,7 +136,7 @@ def main() -> None:
         sync(whole, [work / "photos"], FakeEncoder())
         before = contents(whole)
         table = whole / FIRST_TABLE
-        newest = manifests(whole)[max(manifests(whole))]
+        newest = manifests(table)[max(manifests(table))]
         others = [path for path in whole.rglob("*") if path.is_file() and path != newest]
         parts = [[newest], [*(table / "_deletions").iterdir()], [*(table / "data").iterdir()], others]
         for number in range(given.inputs):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sightline.index import Table, ivf
-from sightline.index.sync import sync
 from sightline.index.folder import IVF_FILE
 from sightline.index.ivf import Lists, refresh
 from sightline.index.scan import Scan
 from sightline.index.schema import ModelRecord
+from sightline.index.sync import sync
 from support.images import draw
 from support.tables import rows_of
 

@@ -53,8 +53,8 @@ class Item(ABC):
     item of the same file follows."""
 
     path: Path
-    end: float | None = None
-    is_last: bool = True
+    end: float | None
+    is_last: bool
     is_video: ClassVar[bool]
 
     @abstractmethod
@@ -70,7 +70,7 @@ class ImageItem(Item):
     """An image file, opened and decoded when it is read; the facts are those of the bytes that were decoded."""
 
     path: Path
-    is_video = False
+    end, is_last, is_video = None, True, False
 
     def read(self, short_side: int) -> tuple[Image.Image, Facts]:
         with unchanged(self.path) as (file, size, mtime):

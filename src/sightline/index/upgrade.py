@@ -6,7 +6,6 @@ missing. When all rows are there the pointer is switched, in one step; the old t
 using it (see `cleanup`). Needs the writer's lock held throughout.
 """
 
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from sightline.errors import IndexDamaged
 from sightline.index import cleanup
-from sightline.index.folder import UPGRADE, is_table, number_of, switch, tables, upgrade_target
+from sightline.index.folder import UPGRADE, is_table, switch, tables, upgrade_target
 from sightline.index.headers import read_headers
 from sightline.index.notes import flush, read_note, write_note
 from sightline.index.rows import with_column, with_metadata
@@ -92,7 +91,7 @@ def _path_if_unchanged(uri: str, size: int) -> Path | None:
     """The path of a file; None if it is gone or of another size: then it has new contents, and will have a new row."""
     path = to_path(uri)
     try:
-        return path if os.stat(path).st_size == size else None
+        return path if path.stat().st_size == size else None
     except (OSError, ValueError):
         return None
 

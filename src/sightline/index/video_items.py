@@ -37,7 +37,7 @@ class BrokenVideo(Item):
 
     path: Path
     error: Exception
-    is_video = True
+    end, is_last, is_video = None, True, True
 
     def read(self, short_side: int) -> tuple[list[Image.Image], Facts]:
         raise self.error
