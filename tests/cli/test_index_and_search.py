@@ -154,7 +154,7 @@ def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sightline.index.sync", stop)
+    monkeypatch.setattr("sightline.index.sync.sync", stop)
     ran = run("index", indexed)
     assert ran.status == 130
     assert "goes on from there" in ran.err

@@ -133,7 +133,7 @@ def test_what_has_no_regions_says_so(encoder: Encoder, pictures: Path, index: Pa
         open_index(plain, encoder).search("red", regions=True)
     with pytest.raises(UsageError, match="was made without regions"):
         sync(plain, [pictures], encoder, regions=True)
-    with pytest.raises(UsageError, match="sees no regions in pictures; that takes a GroupViT"):
+    with pytest.raises(UsageError, match="sees no regions in images; that takes a GroupViT"):
         sync(tmp_path / "clip", [pictures], load(PACKAGED / "mini", device="cpu"), regions=True)
     assert not (tmp_path / "clip" / "items.lance").exists()
     with pytest.raises(UsageError, match="nothing is kept in it to score again"):

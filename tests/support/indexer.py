@@ -1,6 +1,6 @@
 """`python indexer.py INDEX DELAY PATH ...`: one run of `sync` that can be killed: small commits, frequent merges.
 
-The model takes DELAY seconds for each picture after the first. Says "begun" with the first one. Exit status 3: locked.
+The model takes DELAY seconds for each picture after the first. Says "begun" with the first one, or when it begins to upgrade. Exit status 3: locked.
 """
 
 import sys
@@ -30,7 +30,7 @@ def main(index, delay, *paths):
     begun = []
 
     def tell(progress):
-        if progress.stage == "encoding" and not begun:
+        if progress.stage in ("upgrading", "encoding") and not begun:
             begun.append(progress)
             print("begun", flush=True)
 
