@@ -13,6 +13,7 @@ import sightline
 from sightline.errors import ImageError, UsageError, VideoError
 from sightline.models.pretrained import Tower
 from sightline.processing.video.sampling import frames_at, sample
+from sightline.vectors import unit
 from support.images import image
 from support.videos import film
 
@@ -57,10 +58,6 @@ def films() -> sightline.Encoder:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return film(tmp_path / "film.mp4", [1, 2, 3, 4], size=(96, 64))
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
 def test_a_model_for_pictures_sees_the_mean_of_eight_frames(pictures: sightline.Encoder, path: Path) -> None:

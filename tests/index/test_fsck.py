@@ -1,3 +1,5 @@
+"""Damage to an index: what is found, what is kept, what is repaired."""
+
 import os
 import random
 import re

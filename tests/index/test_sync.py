@@ -1,3 +1,5 @@
+"""`sync`: new, changed, moved and deleted files, and whatever cannot be read."""
+
 import hashlib
 import os
 import shutil

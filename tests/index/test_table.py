@@ -1,3 +1,5 @@
+"""The table on disk: rows, vectors, filters, versions, what other versions and processes do to it."""
+
 import os
 import threading
 import time

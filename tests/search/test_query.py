@@ -1,3 +1,5 @@
+"""Queries as vectors."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Searching an index: nearest of all, with conditions, while it changes."""
+
 import os
 import threading
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Groups of near duplicates."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
