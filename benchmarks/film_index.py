@@ -36,7 +36,7 @@ def main() -> None:
         if given.model is None:
             random_clip(folder / "model")
         model = sightline.load(given.model or folder / "model")
-        moments = [item.images for item in video_items(film, model.frames, model.size_hint)]
+        moments = [item.read(model.size_hint)[0] for item in video_items(film, model.frames, model.size_hint)]
 
         def burn(what: str, work: Any) -> None:
             before = time.process_time()

@@ -199,4 +199,4 @@ def test_exif(tmp_path_factory, exif, tail, kind):
     else:
         assert sorted(picture.size) == sorted((facts.width, facts.height)) == [4, 6]
     with suppress(SightlineError):
-        read(item, 1)
+        item.read(1)

@@ -16,7 +16,7 @@ from sightline.index import video_items as module
 from sightline.index.folder import FIRST_TABLE
 from sightline.index.sync import forget, sync
 from sightline.index.sync_report import SyncReport
-from sightline.processing.video.shots import Moment
+from sightline.processing.video.moments import Moment
 from support.encoders import FakeEncoder
 from support.images import draw, image
 from support.tables import counts, reasons

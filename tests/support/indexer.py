@@ -1,6 +1,7 @@
 """`python indexer.py INDEX DELAY PATH ...`: one run of `sync` that can be killed: small commits, frequent merges.
 
-The model takes DELAY seconds for each picture after the first. Says "begun" with the first one, or when it begins to upgrade. Exit status 3: locked.
+The model takes DELAY seconds for each image after the first. Says "begun" with the first one, or when it begins to
+upgrade. Exit status 3: locked.
 """
 
 import sys

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sightline.index.walk import is_video
 from sightline.processing.metadata import Metadata, read_image_metadata, read_video_metadata
+from sightline.processing.suffixes import is_video
 
 _THREADS = 8
 """Files that are read at a time: waiting for the disk is most of the work."""
@@ -23,4 +23,4 @@ def read_headers(paths: Sequence[Path | None]) -> list[Metadata | None]:
 
 
 def _read(path: Path) -> Metadata:
-    return read_video_metadata(path) if is_video(str(path)) else read_image_metadata(path)
+    return read_video_metadata(path) if is_video(path) else read_image_metadata(path)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sightline.errors import ImageError, IndexFault
+from sightline.files import open_file
 from sightline.index import walk
-from sightline.index.item import hash_file, open_file
+from sightline.index.item import hash_file
 from sightline.index.table import Table
 from sightline.index.uri import to_text
+from sightline.processing.suffixes import is_video
 from sightline.progress import Progress, ProgressCallback
 
 
@@ -143,14 +145,14 @@ def _same_contents(
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
     movers: defaultdict[tuple[str | None, bool], deque[IndexedFile]] = defaultdict(deque)
     for path, file in vanished.items():
-        movers[hashes[file.ids[0]], walk.is_video(path)].append(file)
+        movers[hashes[file.ids[0]], is_video(path)].append(file)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
             progress(Progress("scanning", done, len(doubtful), path=Path(path)))
             indexed = doubtful[path]
             if indexed is not None and hashes[indexed.ids[0]] == hash:
                 yield path, indexed
-            elif indexed is None and (moved := movers[hash, walk.is_video(path)]):
+            elif indexed is None and (moved := movers[hash, is_video(path)]):
                 yield path, moved.popleft()
 
 

@@ -26,6 +26,7 @@ from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
 from sightline.models.regions import Shape
+from sightline.processing.suffixes import is_video
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 
@@ -253,7 +254,7 @@ def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport,
 def _items(paths: Iterable[str], encoder: IndexEncoder) -> Iterator[Item]:
     """One by one, never all at once: videos' items hold frames."""
     for path in paths:
-        if walk.is_video(path):
+        if is_video(path):
             from sightline.index.video_items import video_items
 
             yield from video_items(Path(path), encoder.frames, encoder.size_hint)

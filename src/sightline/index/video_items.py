@@ -9,8 +9,8 @@ from PIL import Image
 from sightline.errors import ImageError
 from sightline.index.item import THUMBNAIL_SIDE, Facts, FileFacts, Item, facts_of, hash_file, unchanged
 from sightline.processing.metadata import Metadata, read_video_metadata
-from sightline.processing.video.sampling import duration, sample
-from sightline.processing.video.shots import moments
+from sightline.processing.video.moments import moments
+from sightline.processing.video.sampling import duration, sample_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def video_items(path: Path, frames: int, short_side: int) -> Iterator[Item]:
                 item = MomentItem(path, moment.start, moment.end, moment.frames, file, metadata)
             if item is None:
                 end = duration(path)
-                item = MomentItem(path, 0.0, end, sample(path, frames, 0.0, end, short_side), file, metadata)
+                item = MomentItem(path, 0.0, end, sample_frames(path, frames, 0.0, end, short_side), file, metadata)
         yield replace(item, is_last=True)
     except (ImageError, OSError) as error:
         yield BrokenVideo(path, error)
