@@ -30,7 +30,7 @@ from PIL import Image
 
 from sightline.processing.video.moments import moments
 from sightline.processing.video.reader import VideoReader
-from sightline.processing.video.sampling import frames_at
+from sightline.processing.video.sampling import frames_at, sample_frames
 from sightline.processing.video.scan import scan_frames
 
 SIZE, RATE = (1280, 720), 30

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sightline.errors import ImageError
 from sightline.processing.image.reading import open_image
+from sightline.processing.suffixes import is_image
 
 
 def main() -> None:

@@ -37,10 +37,12 @@ def upgrade(table: Table, progress: ProgressCallback) -> Table:
     ids, done = (each.columns(["id"]).column("id").to_numpy() for each in (table, target))
     missing = ids[~np.isin(ids, done)]
     step = min(table.limits.upgraded_rows, table.limits.copied(table.model))
+    progress(Progress("upgrading", len(done), len(ids)))
     for start in range(0, len(missing), step):
-        progress(Progress("upgrading", len(done) + start, len(ids)))
-        target.append(_upgraded(table.take(missing[start : start + step])))
+        batch = missing[start : start + step]
+        target.append(_upgraded(table.take(batch)))
         cleanup.tidy(target)
+        progress(Progress("upgrading", len(done) + start + len(batch), len(ids)))
     target.reserve(table.next_id() - target.next_id())
     with table.writing():
         for path in target.path.rglob("*"):
