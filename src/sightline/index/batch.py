@@ -14,13 +14,10 @@ from sightline.index.table import Table
 
 
 class Batch:
-    """The files that wait for the next commit. `files` says what the table holds of each file that is to come;
-    `precision` in which numbers the vectors are computed."""
+    """The files that wait for the next commit. `files` says what the table holds of each file that is to come."""
 
-    def __init__(
-        self, table: Table, files: Mapping[str, IndexedFile | None], report: SyncReport, precision: str
-    ) -> None:
-        self._table, self._files, self._report, self._precision = table, files, report, precision
+    def __init__(self, table: Table, files: Mapping[str, IndexedFile | None], report: SyncReport) -> None:
+        self._table, self._files, self._report = table, files, report
         new = sum(file is None for file in files.values())
         first = table.reserve(new) if new else 0
         self._ids = range(first, first + new)
@@ -85,8 +82,8 @@ class Batch:
         changed, new, gone = self._changed, self._new, self._gone
         self._start()
         if changed:
-            self._table.replace(to_arrow(changed, self._table.model, self._precision), gone)
+            self._table.replace(to_arrow(changed, self._table.model), gone)
         elif gone:
             self._table.remove(gone)
         if new:
-            self._table.append(to_arrow(new, self._table.model, self._precision))
+            self._table.append(to_arrow(new, self._table.model))

@@ -17,11 +17,13 @@ from sightline.processing.metadata import Metadata
 
 
 class Content(NamedTuple):
-    """What a row holds of an image, or of a moment: facts, vector (dim,), and the rows kept beside the vector."""
+    """What a row holds of an image, or of a moment: facts, vector (dim,), the rows kept beside the vector, and the
+    numbers in which the vector was computed."""
 
     facts: Facts
     vector: NDArray[np.float32]
     extras: NDArray[np.float16] | None
+    precision: str
 
     def is_finite(self) -> bool:
         return all(np.isfinite(array).all() for array in (self.vector, self.extras) if array is not None)
@@ -37,7 +39,7 @@ class Row:
     moments: int | None
 
 
-def to_arrow(rows: Sequence[Row], model: ModelRecord, precision: str) -> pa.Table:
+def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
     """Whole rows, in the table's schema."""
     schema = item_schema(model)
     facts = [row.content.facts for row in rows]
@@ -47,7 +49,7 @@ def to_arrow(rows: Sequence[Row], model: ModelRecord, precision: str) -> pa.Tabl
         "kind": ["image" if row.moments is None else "moment" for row in rows],
         "moments": [row.moments for row in rows],
         "added": [datetime.now(UTC)] * len(rows),
-        "precision": [precision] * len(rows),
+        "precision": [row.content.precision for row in rows],
         "vector": _lists([row.content.vector.astype(np.float16) for row in rows]),
     }
     for name in ("start", "end", "width", "height", "thumbnail", "phash"):

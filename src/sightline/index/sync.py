@@ -1,21 +1,17 @@
 """The table brought up to date with folders, in commits small enough that a killed run loses little."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import cleanup, ivf, lock, walk
 from sightline.index.batch import Batch
 from sightline.index.folder import claim, exists
 from sightline.index.headers import read_headers
-from sightline.index.item import Facts, ImageItem, Item
+from sightline.index.index_encoder import IndexEncoder
+from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.plan import Plan, compare, files_below
 from sightline.index.rows import Content, with_column, with_metadata
@@ -25,54 +21,8 @@ from sightline.index.sync_report import SyncReport
 from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
-from sightline.models.regions import Shape
 from sightline.processing.suffixes import is_video
 from sightline.progress import Progress, ProgressCallback, no_progress
-
-
-class Encoded(Protocol):
-    """What an encoder's stream yields."""
-
-    @property
-    def item(self) -> Item: ...
-    @property
-    def facts(self) -> Facts | None: ...
-    @property
-    def vector(self) -> NDArray[np.float32] | SightlineError: ...
-    @property
-    def extras(self) -> NDArray[np.float16] | None: ...
-
-
-class IndexEncoder(Protocol):
-    """The seam between index and encoder: all of `sightline.encoder.Encoder` that `sync` uses."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def revision(self) -> str | None: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def size_hint(self) -> int: ...
-    @property
-    def frames(self) -> int: ...
-    @property
-    def rescoring(self) -> int: ...
-    @property
-    def regions(self) -> Shape | None: ...
-    def stream(
-        self,
-        items: Iterable[Item],
-        read: Callable[[Item], tuple[Image.Image | Sequence[Image.Image], Facts]],
-        is_video: Callable[[Item], bool],
-        /,
-        *,
-        extras: bool,
-    ) -> Generator[Encoded]: ...
 
 
 def sync(
@@ -101,7 +51,8 @@ def sync(
     folder, roots = Path(folder).absolute(), walk.roots_of(paths)
     table = Table.open(folder, limits) if exists(folder) else None
     _check_roots(roots, table)
-    encoder = _encoder(model, table)
+    encoder = _open_encoder(model, table)
+    record = _model_record(encoder, regions)
     claim(folder)
     with lock.writer(folder, wait) as finished:
         progress(Progress("scanning"))
@@ -109,9 +60,9 @@ def sync(
         report = SyncReport(skipped=listing.skipped)
         if exists(folder):
             table = Table.open(folder, limits) if table is None else table.newest()
-            table = _checked(table, encoder, regions)
+            table = _checked(table, record)
         elif listing.files:
-            table = Table.create(folder, _model_record(encoder, regions), limits)
+            table = Table.create(folder, record, limits)
         if table is None:
             return report
         if not finished:
@@ -152,7 +103,7 @@ def _check_roots(roots: Sequence[str], table: Table | None) -> None:
             raise UsageError(f"{root}: no such file or folder")
 
 
-def _encoder(model: IndexEncoder | str | os.PathLike[str] | None, table: Table | None) -> IndexEncoder:
+def _open_encoder(model: IndexEncoder | str | os.PathLike[str] | None, table: Table | None) -> IndexEncoder:
     if model is not None and not isinstance(model, str | os.PathLike):
         return model
     from sightline.encoder import load
@@ -175,27 +126,27 @@ def _model_record(encoder: IndexEncoder, regions: bool) -> ModelRecord:
     )
 
 
-def _checked(table: Table, encoder: IndexEncoder, regions: bool) -> Table:
-    """The table, if the encoder's vectors can go into it. An empty table is made anew for any encoder: it was left by
-    a run whose model turned out to be broken, say."""
-    folder, model = table.folder, _model_record(encoder, regions)
-    if table.model.fingerprint == encoder.fingerprint and (table.model.regions or not regions):
+def _checked(table: Table, record: ModelRecord) -> Table:
+    """The table, if this model's vectors can go into it. An empty table is made anew for any model: it was left by a
+    run whose model turned out to be broken, say."""
+    folder, built = table.folder, table.model
+    if built.fingerprint == record.fingerprint and (built.regions or not record.regions):
         return table
     if not table.count():
-        return Table.create(folder, model, table.limits)
-    if table.model.fingerprint == encoder.fingerprint:
+        return Table.create(folder, record, table.limits)
+    if built.fingerprint == record.fingerprint:
         raise UsageError(
             f"{folder} was made without regions and cannot take them in: index into another folder with --index, or "
             f"delete {folder} first"
         )
-    if table.model.name == encoder.name:
+    if built.name == record.name:
         raise ModelMismatch(
-            f"{folder} was built by {encoder.name} as it was then; its weights, config or preprocessing are others "
+            f"{folder} was built by {record.name} as it was then; its weights, config or preprocessing are others "
             f"now: index into another folder with --index, or delete {folder} first"
         )
     raise ModelMismatch(
-        f"{folder} was built by {table.model.name} ({table.model.fingerprint[:12]}), not by {encoder.name} "
-        f"({encoder.fingerprint[:12]}): use --model {table.model.name}, or another folder with --index"
+        f"{folder} was built by {built.name} ({built.fingerprint[:12]}), not by {record.name} "
+        f"({record.fingerprint[:12]}): use --model {built.name}, or another folder with --index"
     )
 
 
@@ -219,7 +170,7 @@ def _amend(table: Table, plan: Plan) -> None:
 def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
-    batch = Batch(table, plan.encode, report, encoder.precision)
+    batch = Batch(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
     # Closed whatever happens: its threads would go on reading files.
     stream = encoder.stream(
@@ -235,7 +186,7 @@ def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport,
                 if isinstance(encoded.vector, SightlineError):
                     error = encoded.vector
                 elif encoded.facts is not None:
-                    contents.append(Content(encoded.facts, encoded.vector, encoded.extras))
+                    contents.append(Content(encoded.facts, encoded.vector, encoded.extras, encoder.precision))
                 if item.is_last:
                     if error is None:
                         batch.add(item.path, contents)

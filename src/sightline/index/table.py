@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("LANCE_LOG", "critical")  # Lance reads it when imported: no log lines between our own
-
-import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import condition, lance_errors
+from sightline.index.dataset import create_dataset, open_dataset
 from sightline.index.folder import exists, is_table, live_table, missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
@@ -71,15 +69,7 @@ class Table:
                 raise IndexDamaged(f"{folder} lacks its table {path.name}; {lance_errors.repair(folder)}")
             raise missing(folder)
         with lance_errors.reading(folder), lance_errors.hushed():
-            dataset = lance.dataset(str(path))
-            _ = dataset.schema, dataset.schema_metadata  # Lance may panic there as well
-            for fragment in dataset.get_fragments():
-                deletions = fragment.deletion_file()
-                if deletions and deletions.endswith(".arrow"):
-                    # A broken one of these few bytes makes Lance ask for more memory than there is, which ends the
-                    # process; pyarrow raises an error.
-                    with pa.ipc.open_file(str(path / deletions)) as file:
-                        file.read_all()
+            dataset = open_dataset(path)
         return cls(path, dataset, limits)
 
     @classmethod
@@ -90,7 +80,7 @@ class Table:
         folder = Path(folder).absolute()
         path = live_table(folder) if name is None else folder / name
         with lance_errors.writing(folder):
-            dataset = lance.write_dataset(item_schema(model).empty_table(), str(path), mode="overwrite")
+            dataset = create_dataset(path, item_schema(model))
         return cls(path, dataset, limits)
 
     # ---- reading
