@@ -63,7 +63,7 @@ def main() -> None:
                 "a plain loop, 8 frames": lambda _: plain(
                     film, [given.seconds * (i + 0.5) / COUNT for i in range(COUNT)]
                 ),
-                "limit": lambda _: sum(1 for _ in scan_frames(film, None, lambda reel, still: None)),
+                "limit": lambda _: sum(1 for _ in scan_frames(film, None, lambda reader, reduced: None)),
             },
             range(given.rounds + 1),
             lambda outputs: print({name: output for name, output in outputs.items() if name != "limit"}, flush=True),

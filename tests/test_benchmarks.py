@@ -15,6 +15,8 @@ from support.datasets import tar
 from support.images import as_bytes, draw, image
 from support.videos import colored
 
+pytestmark = pytest.mark.system
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # The arguments of each; what begins with "@" is a file or folder of `data`.

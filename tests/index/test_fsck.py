@@ -17,6 +17,8 @@ from support.encoders import FakeEncoder
 from support.images import draw
 from support.tables import MODEL, contents, rows
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory):

@@ -8,6 +8,8 @@ import pytest
 from sightline import scenes
 from sightline.cli.main import main
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -203,6 +203,7 @@ def start():
     return model, CLIPProcessor.from_pretrained("mini-groupvit")
 
 
+@pytest.mark.system
 def test_a_training_with_masks_learns_where_things_are(tmp_path):
     losses = []
 

@@ -92,6 +92,7 @@ def test_every_target_trains_and_the_frozen_rest_does_not_move(family, towers):
     assert kinds == {tower: KINDS[family][tower] for tower in towers}
 
 
+@pytest.mark.system
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks the reference
 @pytest.mark.parametrize("family", KINDS)
 def test_merged_and_in_peft_s_files_it_is_the_adapted_model(family, tmp_path):
@@ -131,6 +132,7 @@ def test_merged_and_in_peft_s_files_it_is_the_adapted_model(family, tmp_path):
     torch.testing.assert_close(b[name], wanted, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.system
 def test_a_run_with_adapters_is_taken_up_bit_for_bit_and_saves_both(tmp_path):
     lora = Lora(rank=2, dropout=0.1, towers=("image",), also=("text_projection",))
     whole = trained(tmp_path / "whole", lora=lora, average=0.9)

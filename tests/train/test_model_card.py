@@ -123,6 +123,7 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     assert sightline.load(outcome.path).dim == 24
 
 
+@pytest.mark.system
 def test_what_was_seen_is_counted_over_stops(tmp_path):
     class Stopped(Exception):
         pass

@@ -67,6 +67,7 @@ def test_a_frozen_tower_comes_out_as_it_went_in(tmp_path, tower):
         assert tensor.equal(start[name]) == name.startswith(frozen), name
 
 
+@pytest.mark.system
 def test_the_average_is_what_is_saved_and_a_stopped_run_goes_on_with_it(tmp_path):
     seen = {}
 

@@ -11,6 +11,8 @@ from sightline.train import Recipe, train
 from support.datasets import shard, tar
 from support.images import as_bytes, image
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def folder(tmp_path, vocabulary):

@@ -21,6 +21,8 @@ from sightline.train.loss import Contrastive
 from support.runs import Numbers, model, recipe, trained
 from support.weights import same_weights
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
