@@ -1,6 +1,6 @@
 """Plots as SVG that stands inside a page and takes its colors from it, by light and by dark. Drawn by matplotlib.
 
-Each function gives the text of one `<svg>` element.
+Each function returns one `<svg>` element.
 """
 
 import io
@@ -8,14 +8,18 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sightline.distribution import install
 from sightline.errors import UsageError
-from sightline.report.page import escaped
+from sightline.report.page import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 WIDE, HIGH = 5.6, 3.3  # inches
 
@@ -58,30 +62,37 @@ def check_installed() -> None:
 
 
 class Plot:
-    """A figure with one pair of axes, `axes`; `svg` is its text."""
+    """A figure with one pair of axes, `axes`."""
 
     def __init__(self, title: str, x: str, y: str) -> None:
         from matplotlib.figure import Figure
 
         self.title, self.figure = title, Figure()
         self.axes = self.figure.add_subplot(title=_plain(title), xlabel=_plain(x), ylabel=_plain(y))
-        self.svg = ""
+        self._svg: Markup | None = None
 
     def _finish(self) -> None:
+        from markupsafe import Markup
+
         buffer = io.StringIO()
         self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        text = buffer.getvalue()
-        text = text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escaped(self.title)}" ', 1)
+        text = buffer.getvalue().partition("<svg ")[2]
         text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.DOTALL)
         text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\b(d|x|y|transform|width|height)="[^"]*"', _shortened, text)
         text = re.sub(r'style="[^"]*"', _of_the_page, text)
-        self.svg = text
+        self._svg = render("plot.html.j2", title=self.title, rest=Markup(text))
+
+    @property
+    def svg(self) -> "Markup":
+        """The element, once the block of `plot` has ended."""
+        assert self._svg is not None
+        return self._svg
 
 
 @contextmanager
 def plot(title: str, x: str, y: str) -> Iterator[Plot]:
-    """For drawing with matplotlib in `plot.axes`; `plot.svg` is there when the block ends."""
+    """For drawing with matplotlib in `plot.axes`; `plot.svg` is ready when the block ends."""
     check_installed()
     import matplotlib
 
@@ -92,6 +103,11 @@ def plot(title: str, x: str, y: str) -> Iterator[Plot]:
         drawn = Plot(title, x, y)
         yield drawn
         drawn._finish()
+
+
+def grid(*plots: "Markup") -> "Markup":
+    """Plots side by side, as one element of a page."""
+    return render("plots.html.j2", plots=plots)
 
 
 def lines(
@@ -106,12 +122,12 @@ def lines(
     percent: bool = False,
     limits: tuple[float, float | None] | None = None,
     ticks: Sequence[int] = (),
-) -> str:
+) -> "Markup":
     """Curves by name, each (x values, y values); `marks` are upright lines with a name, `levels` level ones. `limits`
     of y cut what is beyond, `ticks` name places of x."""
     with plot(title, x, y) as drawn:
         axes = drawn.axes
-        for (name, (at, values)), color in zip(series.items(), _endless(SERIES), strict=False):
+        for (name, (at, values)), color in zip(series.items(), cycle(SERIES), strict=False):
             few = len(np.asarray(at)) < 16
             axes.plot(at, values, color=color, label=_plain(name), marker="o" if few else None, markersize=3.5)
         if log_x:
@@ -136,7 +152,7 @@ def lines(
     return drawn.svg
 
 
-def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> str:
+def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
     """Recall@K over K, of ranks from 1 by direction or by model."""
     series = {}
     for name, of in ranks.items():
@@ -146,7 +162,7 @@ def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> str:
     return lines(title, "K", "recall", series, log_x=True, percent=True)
 
 
-def rank_histogram(title: str, ranks: Mapping[str, ArrayLike]) -> str:
+def rank_histogram(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
     """How many right answers are found at which rank (from 1), ranks in equal ratios."""
     most = max(int(np.max(np.asarray(of))) for of in ranks.values())
     edges = np.unique(np.geomspace(1, most + 1, 25).round())
@@ -162,12 +178,12 @@ def stairs(
     *,
     log_x: bool = False,
     percent_x: bool = False,
-) -> str:
+) -> "Markup":
     """Histograms, one outline for each name: counts by bin, shown as shares. Empty bins at the end are cut."""
     bounds, of = np.asarray(edges, np.float64), {name: np.asarray(values) for name, values in counts.items()}
     last = max((int(np.flatnonzero(values)[-1]) + 1 for values in of.values() if values.any()), default=1)
     with plot(title, x, "share") as drawn:
-        for (name, values), color in zip(of.items(), _endless(SERIES), strict=False):
+        for (name, values), color in zip(of.items(), cycle(SERIES), strict=False):
             shares = values[:last] / max(1, values.sum())
             drawn.axes.stairs(shares, bounds[: last + 1], color=color, label=_plain(name), linewidth=1.4)
             drawn.axes.stairs(shares, bounds[: last + 1], color=color, fill=True, alpha=0.16)
@@ -182,11 +198,11 @@ def stairs(
     return drawn.svg
 
 
-def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple[float, Sequence[float]]]]) -> str:
+def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple[float, Sequence[float]]]]) -> "Markup":
     """For each name a share of each series, with its interval, as bars side by side."""
     with plot(title, "", "") as drawn:
         axes, width = drawn.axes, 0.8 / len(series)
-        for number, ((name, values), color) in enumerate(zip(series.items(), _endless(SERIES), strict=False)):
+        for number, ((name, values), color) in enumerate(zip(series.items(), cycle(SERIES), strict=False)):
             heights = np.array([value for value, _ in values])
             errors = np.abs(np.array([interval for _, interval in values]).T - heights)
             places = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
@@ -204,7 +220,7 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
 
 def reliability_diagram(
     title: str, edges: ArrayLike, confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike
-) -> str:
+) -> "Markup":
     """Accuracy of each bin of confidence beside what it should be: the confidence. Empty bins (NaN) are left out."""
     low, sure, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
     with plot(title, "confidence", "accuracy") as drawn:
@@ -222,7 +238,7 @@ def reliability_diagram(
 
 def bars(
     title: str, x: str, names: Sequence[str], values: ArrayLike, intervals: ArrayLike | None = None, limit: int = 40
-) -> str:
+) -> "Markup":
     """Shares by name, the largest on top, with their intervals (n, 2) if given; of many the highest and the lowest."""
     of = np.asarray(values, np.float64)
     order = [int(i) for i in np.argsort(-of, kind="stable") if not np.isnan(of[i])]
@@ -254,11 +270,6 @@ def _of_the_page(style: re.Match[str]) -> str:
     for name, color in _COLORS.items():
         text = text.replace(color, f"var(--{name})")
     return text
-
-
-def _endless(colors: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from colors
 
 
 def _percent(axis: Any) -> None:
