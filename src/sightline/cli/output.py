@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.errors import UsageError
+from sightline.format import clock
+from sightline.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightline.evaluate.encode import Progress as Evaluated
-    from sightline.index import Progress
+    from sightline.index import Progress as IndexProgress
 
 IndexOption = Annotated[
     Path | None,
@@ -96,23 +97,19 @@ def times(item: Any) -> str:
     box = "" if region is None else " at {},{}-{},{}".format(*region.box)
     if item.start is None:
         return box
-    from sightline.report.contact_sheet import clock
-
     return f" {clock(item.start)}-{clock(ceil(item.end))}{box}"
 
 
 @contextmanager
 def bar() -> Iterator[Any]:
-    """A function for whoever reports progress, drawing on the terminal; None where standard error is none."""
+    """A progress bar, as a callback, on the terminal; a callback without effect if standard error is no terminal."""
     if not sys.stderr.isatty():
-        yield None
+        yield no_progress
         return
     from rich import progress as rich
     from rich.console import Console
     from rich.markup import escape
     from rich.text import Text
-
-    from sightline.report.contact_sheet import clock
 
     class Rate(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:
@@ -129,7 +126,7 @@ def bar() -> Iterator[Any]:
     ) as bar:
         tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
 
-        def report(at: "Progress | Evaluated") -> None:
+        def report(at: "Progress | IndexProgress") -> None:
             skipped = f", {at.skipped:,} skipped" if at.skipped else ""
             if at.stage not in tasks:
                 for task in tasks.values():

@@ -19,7 +19,7 @@ _MOST_FILES = 1_000_000
 
 def source_name(source: PathOrPaths) -> str:
     """The source as it was typed, for messages and results."""
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(map(os.fspath, source))
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(part) for part in source)
 
 
 def resolve_paths(source: PathOrPaths) -> list[Path]:

@@ -24,6 +24,7 @@ class Skipped:
     source: str
     reason: str
 
+
 def _command() -> str:
     """The command line, the program without its folder."""
     program = os.path.basename(sys.argv[0])  # noqa: PTH119 (which takes any name)

@@ -153,6 +153,4 @@ def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Sec
     Raises `UsageError` if the file cannot be written, or would take the place of another kind of file.
     """
     footer = "Sightline contact sheet. A picture opens its file, a film at its moment."
-    write_page(
-        file, "contact_sheet.html.j2", title=title, style="contact_sheet.css", sections=sections, footer=footer
-    )
+    write_page(file, "contact_sheet.html.j2", title=title, style="contact_sheet.css", sections=sections, footer=footer)

@@ -41,9 +41,7 @@ def write_report(file: str | os.PathLike[str], results: Sequence[Result]) -> Non
         Section(label(result.kind).capitalize(), result.model, result.data, _parts(result), _facts(result))
         for result in results
     ]
-    write_page(
-        file, "report.html.j2", title=title, style="report.css", sections=sections, footer="Sightline report."
-    )
+    write_page(file, "report.html.j2", title=title, style="report.css", sections=sections, footer="Sightline report.")
 
 
 def _parts(result: Result) -> Sequence["Markup"]:

@@ -152,7 +152,11 @@ def _compare(result: Result) -> Parts:
     lines = []
     for row in result.details["rows"]:
         line = [label(row["figure"])]
-        for value, interval, sign in (("a", "a_interval", ""), ("b", "b_interval", ""), ("difference", "interval", "+")):
+        for value, interval, sign in (
+            ("a", "a_interval", ""),
+            ("b", "b_interval", ""),
+            ("difference", "interval", "+"),
+        ):
             line += [shown(row["figure"], row[value], sign), between(row["figure"], row[interval], sign)]
         lines.append(line)
     return [table(["", "A", "95%", "B", "95%", "B - A", "95%"], lines)]
