@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import in_turn, random_b32, ratio, report
+from measure import in_turn, random_clip, ratio, report
 
 import sightline
 from sightline.index import Table, sync
@@ -32,7 +32,9 @@ def main() -> None:
     film, burnt = given.film.absolute(), dict[str, list[float]]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = sightline.load(given.model or random_b32(folder / "model"))
+        if given.model is None:
+            random_clip(folder / "model")
+        model = sightline.load(given.model or folder / "model")
         moments = [item.frames for item in cut(film, model.frames, model.size_hint)]
 
         def burn(what: str, work: Any) -> None:

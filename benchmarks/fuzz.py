@@ -21,16 +21,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from index.pictures import contents, draw
 
 from sightline.errors import IndexFault, SightlineError
 from sightline.index import Table, fsck, sync
 from sightline.index.folder import NAME, manifests
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
+from support.images import draw
+from support.tables import contents
 
 HARMS = ("flip a bit", "flip ten bits", "overwrite bytes", "cut short", "zero", "empty", "take away")
 
@@ -163,7 +164,7 @@ def main() -> None:
     Path("fuzz.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def repair(folder: Path, before: dict[Path, dict]) -> str:
+def repair(folder: Path, before: dict[Path, dict[str, Any]]) -> str:
     try:
         fsck.repair(folder)
     except SightlineError as error:

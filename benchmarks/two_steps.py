@@ -37,6 +37,8 @@ def index(folder: Path, model: sightline.Encoder, drawn: list[films.Film]) -> No
         extras=True,
     )
     for i, _, vector, extras in stream:
+        assert isinstance(vector, np.ndarray)
+        assert extras is not None
         rows.append(
             {
                 "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": films.SECONDS, "size": 1,

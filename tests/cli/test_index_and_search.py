@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.conftest import NAMES
 from sightline.index.folder import LISTS
+from support.images import COLORS
 from support.videos import colored
 
 
@@ -28,7 +28,7 @@ def test_words_pictures_and_things_to_avoid(run, indexed):
     both = names(run("search", "red", "--image", indexed / "lime.png").out)
     assert both[0] == "yellow", "red and green make yellow"
     assert names(run("search", "white", "--not", "blue").out)[-1] == "blue"
-    assert len(names(run("search", "red", "-k", "100").out)) == len(NAMES)
+    assert len(names(run("search", "red", "-k", "100").out)) == len(COLORS)
 
 
 def test_plain_output_is_rank_score_path(run, indexed):

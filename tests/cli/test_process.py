@@ -18,11 +18,11 @@ PROGRAM = Path(sys.executable).parent / "sightline"
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
 import sys, time
-from cli.conftest import Colors, fake_encoder
+from support.encoders import ColorEncoder, fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
-unit = Colors._unit
-Colors._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
+encode = ColorEncoder._encode
+ColorEncoder._encode = lambda self, image: time.sleep(0.3) or encode(self, image)
 print("ready", flush=True)
 sys.exit(main())
 """

@@ -1,3 +1,5 @@
+"""Work on threads, in order and in bounded memory."""
+
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor

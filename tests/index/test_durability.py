@@ -15,7 +15,8 @@ import pytest
 from sightline.errors import IndexFault
 from sightline.index import Scan, Table, fsck, sync, to_path
 from support.encoders import FakeEncoder
-from support.images import contents, draw
+from support.images import draw
+from support.tables import contents
 
 HERE = Path(__file__).parent
 

@@ -1,3 +1,5 @@
+"""Damage to an index: what is found, what is kept, what is repaired."""
+
 import os
 import random
 import re
@@ -12,9 +14,8 @@ from sightline.index import batch as batch_module
 from sightline.index.folder import NAME, manifests
 from sightline.index.schema import ModelRecord, item_schema
 from support.encoders import FakeEncoder
-from support.images import contents, draw
-
-from .test_table import MODEL, rows
+from support.images import draw
+from support.tables import MODEL, contents, rows
 
 
 @pytest.fixture(scope="module")

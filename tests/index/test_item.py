@@ -1,3 +1,5 @@
+"""What an index knows of a file: facts, size, time taken."""
+
 import hashlib
 import io
 import os

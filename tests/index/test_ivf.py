@@ -1,3 +1,5 @@
+"""The approximate first pass against exact search."""
+
 from collections import Counter
 
 import numpy as np

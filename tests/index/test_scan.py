@@ -1,3 +1,5 @@
+"""Exact search: every answer against all scores; in threads, in parts, in processes."""
+
 import importlib
 import os
 import subprocess

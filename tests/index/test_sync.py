@@ -1,3 +1,5 @@
+"""`sync`: new, changed, moved and deleted files, and whatever cannot be read."""
+
 import hashlib
 import os
 import shutil
@@ -24,15 +26,8 @@ from sightline.index import table as table_module
 from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
 from support.encoders import Encoded, FakeEncoder
-from support.images import contents, draw, ids
-
-
-def counts(summary):
-    return {name: value for name, value in vars(summary).items() if value and name != "skipped"}
-
-
-def reasons(summary):
-    return {path.name: reason for path, reason in summary.skipped}
+from support.images import draw
+from support.tables import contents, counts, ids, reasons
 
 
 @pytest.fixture

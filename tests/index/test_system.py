@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from sightline.index import Table, fsck
-from support.images import contents, draw
+from support.images import draw
+from support.tables import contents
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them")
 
-# Command lines one after another, with an encoder that needs no weights (its colors are those of tests/cli).
+# Command lines one after another, with an encoder that needs no weights.
 COMMANDS = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
-from cli.conftest import fake_encoder
+from support.encoders import fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
 ran = []

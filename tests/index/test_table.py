@@ -1,3 +1,5 @@
+"""The table on disk: rows, vectors, filters, versions, what other versions and processes do to it."""
+
 import importlib
 import os
 import threading
@@ -5,7 +7,6 @@ import time
 from datetime import timedelta
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,29 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
 from sightline.index import Table
 from sightline.index.folder import NAME, manifests
-from sightline.index.schema import ModelRecord, item_schema
+from sightline.index.schema import ModelRecord
 from support.examples import examples
+from support.tables import MODEL, rows
 
 module = importlib.import_module("sightline.index.table")
-MODEL = ModelRecord("fake", "ab" * 32, 8)
-
-
-def rows(ids, **given):
-    """Whole rows; the vector of row i starts with i."""
-    values = {
-        "uri": [f"/photos/{id}.jpg" for id in ids],
-        "kind": ["image"] * len(ids),
-        "size": [100 + id for id in ids],
-        "mtime": [10**18 + id for id in ids],
-        "hash": [f"{id:032x}" for id in ids],
-        "width": [4] * len(ids),
-        "height": [3] * len(ids),
-        "vector": [[id] + [0] * 7 for id in ids],
-        "id": list(ids),
-        **given,
-    }
-    schema = item_schema(MODEL)
-    return pa.table([values.get(name, [None] * len(ids)) for name in schema.names], schema=schema)
 
 
 @pytest.fixture

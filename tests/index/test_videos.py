@@ -20,10 +20,9 @@ from sightline.index.item import read
 from sightline.index.schema import item_schema
 from sightline.processing.video.shots import Moment
 from support.encoders import FakeEncoder
-from support.images import draw
-from support.videos import film, shot
-
-from .test_sync import counts, reasons
+from support.images import draw, image
+from support.tables import counts, reasons
+from support.videos import film
 
 sync_module = importlib.import_module("sightline.index.sync")
 FACTS = ["uri", "kind", "start", "end", "moments", "hash", "size", "mtime", "width", "height", "vector"]
@@ -90,7 +89,7 @@ def test_a_film_has_a_row_for_each_moment(folder, indexed, encoder):
     for seed, row in zip((11, 12, 13), moments, strict=True):
         assert (row["size"], row["mtime"], row["width"], row["height"]) == (facts.st_size, facts.st_mtime_ns, 64, 48)
         assert row["hash"] == moments[0]["hash"]
-        assert np.array(row["vector"], np.float32) @ encoder._encode(shot(seed))[0] > 0.95
+        assert np.array(row["vector"], np.float32) @ encoder._encode(image(seed))[0] > 0.95
     (picture,) = rows[folder / "a.png"]
     assert (picture["kind"], picture["start"], picture["end"], picture["moments"]) == ("image", None, None, None)
     thumbnails = Table.open(indexed).columns(["thumbnail"], "kind = 'moment'").column("thumbnail").to_pylist()
@@ -307,7 +306,7 @@ def test_only_two_moments_are_in_memory(tmp_path, monkeypatch):
     def many(*_):
         for second in range(100):
             made.append(second)
-            yield Moment(second, second + 1, [shot(second)] * 2)
+            yield Moment(second, second + 1, [image(second)] * 2)
 
     monkeypatch.setattr(cut_module, "moments", many)
     for number, _ in enumerate(cut_module.cut(tmp_path / "a.mp4", 2, 32)):

@@ -1,3 +1,5 @@
+"""Which files of a folder are indexed, and in which order."""
+
 import os
 
 import pytest

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from processing.test_tokenizer import strings
 from sightline.errors import CheckpointError
 from sightline.processing.tokenizer import Tokenizer
+from support.texts import strings
 
 TEXTS = [
     *strings(1500),

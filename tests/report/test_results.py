@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from evaluate.test_table import made
 from sightline.data import captions
 from sightline.errors import UsageError
 from sightline.evaluate import Result, compare, diagnosis, side_by_side, temperature
@@ -18,6 +17,7 @@ from sightline.format import in_order, shown
 from sightline.report import plots
 from sightline.report.results import write_report
 from sightline.report.sections import SHOWN
+from support.results import made
 
 HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 

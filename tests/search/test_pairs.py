@@ -1,3 +1,5 @@
+"""The best of many texts and images against the whole matrix."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

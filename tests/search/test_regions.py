@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segment.conftest import write_checkpoint
 from sightline import scenes
 from sightline.checkpoint.names import PACKAGED
 from sightline.cli.main import main
@@ -23,6 +22,7 @@ from sightline.processing.image.reading import open_image
 from sightline.report.overlay import mark
 from sightline.search import open_index
 from sightline.search.regions import Region
+from support.checkpoints import groupvit_checkpoint
 
 SIZES = [(64, 64), (120, 70), (50, 90), (200, 64), (64, 64), (90, 90)]
 TEXTS = ["a red circle", "a blue square", "stars in the sky"]
@@ -30,7 +30,7 @@ TEXTS = ["a red circle", "a blue square", "stars in the sky"]
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return load(write_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", dtype="float32")
+    return load(groupvit_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from sightline.errors import UsageError
 from sightline.index import Table, fsck, sync
 from sightline.processing.video.shots import moments
 from sightline.search import Query, open_index
-from support.videos import film, shot
+from support.images import image
+from support.videos import film
 from support.weights import randomise
 
 FRAMES, SIDE, PATCH, DIM = 4, 32, 8, 16
@@ -112,10 +113,10 @@ def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.Monkey
 
 def test_a_picture_among_films_is_a_still_film(checkpoint: Path, tmp_path: Path) -> None:
     film(tmp_path / "photos/film.mp4", [1], seconds=0.5)
-    shot(2).save(tmp_path / "photos/picture.png")
+    image(2).save(tmp_path / "photos/picture.png")
     sync(tmp_path / "index", [tmp_path / "photos"], sightline.load(checkpoint, dtype="float32"))
     found = {result.kind: result.score for result in open_index(tmp_path / "index").search(TEXTS[0])}
-    (expected,) = whole_model(checkpoint, [[shot(2)] * FRAMES], TEXTS[0])
+    (expected,) = whole_model(checkpoint, [[image(2)] * FRAMES], TEXTS[0])
     assert found.keys() == {"image", "moment"}
     assert found["image"] == pytest.approx(expected, abs=2e-3)
 

@@ -36,14 +36,6 @@ CONFIG = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def met_of(pictures, texts, scale):
     pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
     return Met(scale * pictures @ texts.t(), pictures, texts)

@@ -7,21 +7,21 @@ import yaml
 from huggingface_hub import ModelCard
 
 import sightline
-from models.test_pairs import MODELS
 from sightline.models import FAMILIES
 from sightline.train import open_recipe, train
 from sightline.train.model_card import Story, card
+from support.models import PACKAGED
 from support.runs import Numbers, recipe
 
 STORY = Story("captions|.csv", "f" * 64, 20, 40, 320, 3, {10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}})
 
 
 def written(family="clip", story=STORY, **changes):
-    opened = FAMILIES[family].model.from_pretrained(MODELS[family])
+    opened = FAMILIES[family].model.from_pretrained(PACKAGED[family])
     return card(opened, recipe(**changes), story)
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", PACKAGED)
 def test_front_matter(family):
     text = written(family, model="openai/clip-vit-base-patch32")
     about = yaml.safe_load(text.split("---\n")[1])

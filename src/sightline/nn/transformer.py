@@ -74,8 +74,9 @@ class Mlp(nn.Module):
         if not torch.is_grad_enabled():
             y = _feed(self.act, *given)[-1]
         else:
-            if torch.is_autocast_enabled(x.device.type):
-                given = [one.to(torch.get_autocast_dtype(x.device.type)) for one in given]
+            device = x.device.type
+            if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):  # "meta" has no autocast
+                given = [one.to(torch.get_autocast_dtype(device)) for one in given]
             y = _Feed.apply(*given, self.act)  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], self.fc2.out_features)
 
