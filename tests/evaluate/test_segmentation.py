@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from sightline import Segmenter, scenes
+from sightline.data.masks import masked
 from sightline.errors import DataError, UsageError
 from sightline.evaluate import compare, segmentation
-from sightline.evaluate.segmentation import masked, measure
+from sightline.evaluate.segmentation import measure
 from sightline.metrics import confusion, iou, mean_iou
 
 CLASSES = ("background", "something red", "something blue", "something green")

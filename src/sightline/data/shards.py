@@ -70,7 +70,7 @@ def _samples(path: Path, left_out: LeftOut) -> Iterator[Sample]:
 
 
 def _captions(shard: Any, note: Member) -> tuple[str, ...]:
-    """The captions in a file of an open shard: JSON's "captions" or "caption", or the whole text; () if it is broken."""
+    """The captions in a file of an open shard: JSON's "captions" or "caption", or the whole text; () if broken."""
     if note.size > _MOST_BYTES:
         return ()
     shard.seek(note.offset)

@@ -81,7 +81,7 @@ def figures_of(samples: Mapping[str, Sequence[Any]]) -> dict[str, float]:
 
 
 def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, Floats]:
-    """The figures, (W,) each, of data sets in which each image, with all its captions, counts `weights` (W, N) times."""
+    """The figures, (W,) each, of data sets in which each image with all its captions counts `weights` (W, N) times."""
     figures: dict[str, Floats] = {}
     directions = {
         "image_to_text": [[rank] for rank in samples["image_to_text"]],

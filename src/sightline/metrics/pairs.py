@@ -23,9 +23,10 @@ _GRID = np.float32(2**26)
 def exact_cosines(images: NDArray[np.float32], texts: NDArray[np.float32]) -> Scores:
     """Unit vectors (N, D) and (T, D) -> their dot products, the same bits in tiles of any shape, on any machine.
 
-    A product's rounding depends on its shape, and a rank counts the scores that are higher by however little. So the numbers are
-    first rounded to multiples of 2^-26 (which moves a cosine by some 1e-8, less than float32's sums do); the products
-    are then multiples of 2^-52, and by Cauchy and Schwarz no partial sum reaches 2: float64 holds each of them exactly.
+    A product's rounding depends on its shape, and a rank counts scores that are higher by however little. So the
+    numbers are first rounded to multiples of 2^-26 (which moves a cosine by some 1e-8, less than float32's sums do);
+    the products are then multiples of 2^-52, and by Cauchy and Schwarz no partial sum reaches 2: float64 holds each of
+    them exactly.
     Raises `ValueError` for vectors that are longer than 1 or not finite.
     """
     for name, rows in (("pictures", images), ("texts", texts)):

@@ -68,7 +68,7 @@ def test_a_table_of_two_models(run, shard, tmp_path):
     [
         (["temperature", "mini", "none.tar"], "none.tar"),
         (["diagnosis", "mini", "SHARD", "--html", "none/page.html"], "no folder"),
-        (["diagnosis", "mini", "SHARD", "--html", "photo.jpg"], "photo.jpg is no page"),
+        (["diagnosis", "mini", "SHARD", "--html", "photo.jpg"], "photo.jpg is no page of ours"),
         (["projection", "mini", "SHARD"], "--train"),
         (["projection", "mini", "SHARD", "--train", "SHARD"], "are also in"),
         (["projection", "mini", "SHARD", "--train", "none.tar"], "none.tar"),

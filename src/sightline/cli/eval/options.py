@@ -63,8 +63,8 @@ TemplateOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEXT|FILE",
-        help='Text with "{}" for the class, or a file with a text on each line; may be repeated, and their mean counts. '
-        'Those of --classes if left out, else "a photo of a {}." for images and "{}" for videos.',
+        help='Text with "{}" for the class, or a file with a text on each line; may be repeated, and their mean '
+        'counts. Those of --classes if left out, else "a photo of a {}." for images and "{}" for videos.',
         show_default=False,
     ),
 ]
