@@ -14,7 +14,6 @@ from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.evaluate import Result, compare, diagnosis, table, temperature
 from sightline.evaluate.projection import PairVectors, _row
-from sightline.format import in_order, shown
 from sightline.report import plots
 from sightline.report.results import write_report
 from sightline.report.sections import SECTIONS
@@ -159,27 +158,6 @@ def test_a_file_that_is_no_page_stays(results, tmp_path):
         with pytest.raises(UsageError, match=r"photo\.jpg is no page|there is no folder|is a folder"):
             write_report(tmp_path / name, results[:1])
     assert (tmp_path / "photo.jpg").read_bytes() == b"\xff\xd8"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "sign", "text"),
-    [
-        ("text_to_image_R@1", 0.0206, "", "2.06%"),
-        ("text_to_image_mean_rank", 219.479, "", "219.5"),
-        ("text_to_image_median_rank", 1130.0, "", "1,130.0"),
-        ("loss", 7.41545, "", "7.415"),
-        ("best_scale_text_to_image_calibration_error", 0.00976, "", "0.98%"),
-        ("mean_recall", -0.01, "+", "-1.00%"),
-        ("text_to_image_mean_rank", 3.0, "+", "+3.0"),
-        ("rank_changes", 0.0, "", "0"),
-    ],
-)
-def test_figures_for_people(name, value, sign, text):
-    assert shown(name, value, sign) == text
-
-
-def test_numbers_are_sorted_by_size():
-    assert in_order(["R@10", "R@5", "mean", "R@1"]) == ["R@1", "R@5", "R@10", "mean"]
 
 
 @pytest.mark.parametrize("number", range(5))

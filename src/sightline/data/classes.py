@@ -114,12 +114,12 @@ def _of_yaml(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{source}: not YAML ({' '.join(str(error).split())})") from error
     for mapping in _mappings(data):
-        if mapping and all(isinstance(key, str) and key.isdecimal() for key in mapping):
+        if mapping and all(key.isdecimal() and isinstance(name, str) for key, name in mapping.items()):
             return [(int(number), name) for number, name in mapping.items()]
     raise UsageError(f"{source}: no mapping of numbers to names in it")
 
 
-def _mappings(data: Any) -> Iterator[dict[Any, Any]]:
+def _mappings(data: Any) -> Iterator[dict[str, Any]]:
     """All mappings in YAML, an outer one before those inside it."""
     if isinstance(data, dict):
         yield data
