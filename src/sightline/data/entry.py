@@ -1,15 +1,11 @@
 """An entry: what a table or a JSON file says of an image or video. All layouts of such files are read into entries."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from pathlib import PurePosixPath
+from typing import Any
 
 from sightline.data.sample import LeftOut
-from sightline.errors import DataError
-
-T = TypeVar("T")
 
 NO_RECORD = "that are no record of the kind"
 """The reason for which a value that is no entry is left out."""
@@ -44,12 +40,3 @@ def captions_by_id(notes: list[Any], id_key: str, left_out: LeftOut) -> dict[str
     for note in json_objects(notes, left_out):
         captions.setdefault(str(note.get(id_key)), []).append(note.get("caption"))
     return captions
-
-
-def select_splits(path: Path, rows: Sequence[T], wanted: Sequence[str], split_of: Callable[[T], str | None]) -> list[T]:
-    """The rows of the splits `wanted`. Raises `DataError` if no row is of one of them."""
-    counts = Counter(map(split_of, rows))
-    if unknown := set(wanted) - counts.keys():
-        known = ", ".join(f"{name} ({count:,})" for name, count in counts.items() if name is not None)
-        raise DataError(f"{path}: no split {' and no '.join(sorted(unknown))}; it has {known or 'none'}")
-    return [row for row in rows if split_of(row) in wanted]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from sightline.data import tables
-from sightline.data.entry import select_splits
 from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
 from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, files_in_folder, source_name, visible_in
 from sightline.data.sample import Labelled, LabelledSample, LeftOut
@@ -99,7 +98,7 @@ def _classes_in_table(path: Path, split: str | None, left_out: LeftOut) -> dict[
     class_column = tables.find_columns(path, rows, tables.CLASS, "classes")[0]
     if split is not None:
         column = tables.split_column(rows)
-        rows = select_splits(path, rows, [split], lambda row: None if column is None else str(row.get(column)))
+        rows = tables.select_splits(path, rows, [split], lambda row: None if column is None else str(row.get(column)))
     classes: dict[str, set[str]] = {}
     for number, row in enumerate(rows, 1):
         name, label = row.get(file_column), row.get(class_column)

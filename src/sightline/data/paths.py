@@ -4,6 +4,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,13 +20,13 @@ _MOST_FILES = 1_000_000
 
 def source_name(source: PathOrPaths) -> str:
     """The source as it was typed, for messages and results."""
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(part) for part in source)
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(path) for path in source)
 
 
 def resolve_paths(source: PathOrPaths) -> list[Path]:
     """The files or folders of a source, each once: braces and wildcards resolved. Raises `DataError`, `UsageError`."""
     if not isinstance(source, str | os.PathLike):
-        return list(dict.fromkeys(path for part in source for path in resolve_paths(part)))
+        return list(dict.fromkeys(chain.from_iterable(map(resolve_paths, source))))
     text = os.path.expanduser(source)  # noqa: PTH111 (which takes a file's name, not what a pattern may be)
     if os.path.lexists(text):
         return [Path(text)]
@@ -46,12 +47,12 @@ def dataset_files(source: PathOrPaths) -> list[Path]:
 
 def files_in_folder(folder: Path) -> list[Path]:
     """The only table in a folder, or else its shards. Raises `DataError`."""
-    files = [path for path in visible_in(folder) if path.is_file()]
-    tables = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES - {".txt"}]
+    paths = [path for path in visible_in(folder) if path.is_file()]
+    tables = [path for path in paths if path.suffix.lower() in TABLE_SUFFIXES - {".txt"}]
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise DataError(f"{folder}: several tables ({names}); name the one that is meant")
-    paths = tables or [path for path in files if path.suffix == ".tar"]
+    paths = tables or [path for path in paths if path.suffix == ".tar"]
     if not paths:
         raise DataError(f"{folder}: no table (.csv, .tsv, .jsonl) and no shards in it; name the file that is meant")
     return paths

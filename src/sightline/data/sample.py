@@ -71,13 +71,6 @@ class LeftOut:
         if len(names) < 3:
             names.append(name if len(name) <= 100 else f"{name[:100]}...")
 
-    def update(self, other: "LeftOut") -> None:
-        """Adds the counts of another source."""
-        for reason, count in other.counts.items():
-            for name in other._names[reason]:
-                self.add(reason, name)
-            self.counts[reason] += count - len(other._names[reason])
-
     def __len__(self) -> int:
         return sum(self.counts.values())
 

@@ -5,15 +5,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sightline.data.entry import Entry, make_entry
 from sightline.data.sample import LeftOut
 from sightline.errors import DataError
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 
 # Names of columns; the first that a table has counts. Compared without case, spaces, "-" and "_".
@@ -83,6 +85,11 @@ def _json_lines(path: Path, text: str, left_out: LeftOut) -> Iterator[Row]:
                 left_out.add("that are no JSON object", f"line {number}")
 
 
+def table_entries(path: Path, left_out: LeftOut) -> Iterator[Entry]:
+    """An entry for each row of a table of captions. Raises `DataError`."""
+    return row_entries(path, read_table(path, left_out), left_out)
+
+
 def row_entries(path: Path, rows: Sequence[Row], left_out: LeftOut) -> Iterator[Entry]:
     """An entry for each row; rows without a file's name go to `left_out`. Raises `DataError` for missing columns."""
     file = find_columns(path, rows, FILE, "files")[0]
@@ -111,6 +118,17 @@ def find_columns(path: Path, rows: Sequence[Row], wanted: Sequence[str], what: s
 def split_column(rows: Sequence[Row]) -> str | None:
     """The column that names each row's split, if the table has one."""
     return next((column for row in rows[:1] for column in row if _plain(column) == "split"), None)
+
+
+def select_splits(
+    path: Path, entries: Sequence[T], wanted: Sequence[str], split_of: Callable[[T], str | None]
+) -> list[T]:
+    """The entries (or rows) of the splits `wanted`. Raises `DataError` if a split has none."""
+    counts = Counter(map(split_of, entries))
+    if unknown := set(wanted) - counts.keys():
+        known = ", ".join(f"{name} ({count:,})" for name, count in counts.items() if name is not None)
+        raise DataError(f"{path}: no split {' and no '.join(sorted(unknown))}; it has {known or 'none'}")
+    return [entry for entry in entries if split_of(entry) in wanted]
 
 
 def _plain(column: str) -> str:

@@ -5,9 +5,9 @@ refused, since nothing in them can be sought.
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sightline.errors import DataError
@@ -51,6 +51,17 @@ def members(path: Path) -> Iterator[Member]:
             yield from _members(path, file)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def members_by_name(paths: Sequence[Path]) -> dict[str, Member | None]:
+    """The files in tars by their names and by the last parts of these; None for a name that several files have."""
+    by_name: dict[str, Member | None] = {}
+    for path in paths:
+        for member in members(path):
+            whole = str(PurePosixPath(member.name))
+            for name in {whole, PurePosixPath(whole).name}:
+                by_name[name] = None if name in by_name else member
+    return by_name
 
 
 def _members(path: Path, file: Any) -> Iterator[Member]:

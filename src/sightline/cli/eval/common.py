@@ -45,7 +45,7 @@ def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
 
     def command(
         model: ModelArgument,
-        data: CaptionsArgument,
+        source: CaptionsArgument,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
         precision: PrecisionOption = "float32",
@@ -56,7 +56,7 @@ def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
 
         from sightline.data import captions
 
-        dataset = captions(data, split=split, image_root=image_root)
+        dataset = captions(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
         with bar() as progress:
             result = evaluate(encoder, dataset, progress, {"split": split})
@@ -71,7 +71,7 @@ def on_classes(evaluate: OnClasses) -> Callable[..., None]:
 
     def command(
         model: ModelArgument,
-        data: ClassesArgument,
+        source: ClassesArgument,
         classes: ClassesOption = None,
         template: TemplateOption = None,
         split: SplitOption = None,
@@ -87,7 +87,7 @@ def on_classes(evaluate: OnClasses) -> Callable[..., None]:
 
         known = None if classes is None else read_classes(classes)
         templates = read_templates(template or ())
-        dataset = labelled(data, split=split, image_root=image_root)
+        dataset = labelled(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
         with bar() as progress:
             result = evaluate(encoder, dataset, known, templates, progress, {"split": split})

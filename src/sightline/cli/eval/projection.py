@@ -21,7 +21,7 @@ from sightline.cli.output import bar
 
 def command(
     model: ModelArgument,
-    data: CaptionsArgument,
+    source: CaptionsArgument,
     train: Annotated[
         list[str],
         typer.Option(metavar="SOURCE", help="Captions to train the heads on; may be repeated.", show_default=False),
@@ -72,7 +72,7 @@ def command(
     from sightline.evaluate import projection
     from sightline.evaluate.projection import DIMS
 
-    dataset = captions(data, split=split, image_root=image_root)
+    dataset = captions(source, split=split, image_root=image_root)
     train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
     encoder = open_model(model, precision)
     with bar() as progress:
