@@ -1,13 +1,17 @@
 # make demo   a gallery, an index, answers: the first three minutes
-# make test   every test, from a clean clone
+# make quick  the unit tests: what to run while working
+# make test   every test, from a clean clone; processes that are killed and parity with transformers among them
 # make check  what CI runs: lint, types, layers, tests
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check lint format clean
+.PHONY: demo quick test check lint format clean
 
 demo: .venv/ready
 	$(BIN)/sightline demo demo
+
+quick: .venv/ready
+	$(BIN)/python -m pytest -m unit --hypothesis-profile=quick
 
 test: .venv/ready
 	$(BIN)/python -m pytest

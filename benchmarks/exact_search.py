@@ -25,7 +25,7 @@ from sightline.index import Scan
 K, CORES = 10, os.cpu_count() or 1
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
     parser.add_argument("dim", nargs="?", type=int, default=512)
@@ -86,7 +86,7 @@ def main() -> None:
             {"rows": arguments.rows, "dim": arguments.dim, "cores": CORES, "wrong": wrong, "results": result}, indent=1
         )
     )
-    sys.exit(bool(wrong))
+    return int(wrong > 0)
 
 
 def units(pool: ThreadPoolExecutor, n: int, dim: int, seed: int) -> np.ndarray:
@@ -121,4 +121,4 @@ def reference(matrix: np.ndarray, queries: np.ndarray, allowed: np.ndarray) -> l
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,13 @@ from support.images import as_bytes
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
+def pytest_collection_modifyitems(items):
+    """What has none of the other marks is a unit test."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("system", "parity", "shared")):
+            item.add_marker(pytest.mark.unit)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of pictures, vocabularies and the checkpoint beside the repository."""

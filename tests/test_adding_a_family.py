@@ -16,6 +16,8 @@ from sightline.checkpoint.names import PACKAGED
 from sightline.index.sync import sync
 from sightline.models import Family
 
+pytestmark = pytest.mark.system
+
 PAGE = Path(__file__).parent.parent / "docs/adding-a-family.md"
 
 

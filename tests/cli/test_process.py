@@ -13,6 +13,8 @@ import pytest
 from sightline.cli import demo
 from sightline.scenes import distinct
 
+pytestmark = pytest.mark.system
+
 PROGRAM = Path(sys.executable).parent / "sightline"
 
 # `sightline` with the encoder of these tests, slowed down.

@@ -18,6 +18,8 @@ from support.encoders import FakeEncoder
 from support.images import draw
 from support.tables import contents
 
+pytestmark = pytest.mark.system
+
 HERE = Path(__file__).parent
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 from sightline.index import Table, to_path
 from support.images import draw
 
+pytestmark = pytest.mark.system
+
 INDEX = """
 import json, resource, sys
 from sightline import load

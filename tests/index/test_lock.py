@@ -9,6 +9,8 @@ import pytest
 from sightline.errors import IndexLocked
 from sightline.index import lock
 
+pytestmark = pytest.mark.system
+
 HOLD = """
 import sys, time
 from pathlib import Path

@@ -14,7 +14,10 @@ from support.images import draw
 from support.tables import contents
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them"),
+]
 
 # Command lines one after another, with an encoder that needs no weights.
 COMMANDS = """

@@ -4,11 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.metrics import exact_cosines, pair_ranks, ranks
 from sightline.vectors import unit
+from support.examples import examples
 
 
 def directions(seed, count, dim):
@@ -35,7 +36,7 @@ def pairs(draw):
     return np.random.default_rng(seed).integers(0, values, (owner[-1] + 1, len(owner))).astype(float), owner
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(pairs(), st.tuples(st.integers(1, 10), st.integers(1, 10)))
 def test_equal_scores_in_tiles_of_any_shape(given_pairs, tile):
     scores, owner = given_pairs

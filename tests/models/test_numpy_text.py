@@ -94,6 +94,7 @@ def test_takes_what_the_encoder_takes(tmp_path: Path) -> None:
         words.encode_text("a red circle")
 
 
+@pytest.mark.system
 def test_a_search_by_words_does_without_torch(tmp_path: Path) -> None:
     """And finds what the encoder in torch would: a real index, in processes of their own."""
     script = """

@@ -303,6 +303,7 @@ def test_a_folder_without_files_is_named(tmp_path):
         CLIPProcessor.from_pretrained(tmp_path)
 
 
+@pytest.mark.system
 def test_processing_needs_no_torch():
     code = (
         "import sys; from sightline.processing import image, tokenizer; from sightline.processing.image import profile;"

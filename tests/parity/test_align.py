@@ -16,6 +16,8 @@ from support.configs.align import random_config, random_inputs
 from support.parity import both_ways, close, compare, compare_gradients, gradients_of
 from support.weights import randomise
 
+pytestmark = pytest.mark.parity
+
 OUTPUTS = ["loss", "logits_per_image", "logits_per_text", "text_embeds", "image_embeds"]
 
 

@@ -12,6 +12,8 @@ from support.configs.clip import random_config, tokens
 from support.parity import both_ways, close, compare, compare_gradients, gradients_of
 from support.weights import randomise
 
+pytestmark = pytest.mark.parity
+
 
 @pytest.mark.parametrize("seed", range(50))
 def test_parity(seed: int, tmp_path: Path) -> None:

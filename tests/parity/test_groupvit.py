@@ -15,6 +15,8 @@ from support.configs.groupvit import inputs_of, random_config
 from support.parity import both_ways, close, compare, compare_gradients, gradients_of
 from support.weights import randomise
 
+pytestmark = pytest.mark.parity
+
 OUTPUTS = ["loss", "logits_per_image", "logits_per_text", "text_embeds", "image_embeds"]
 TOWER = ["last_hidden_state", "pooler_output", "hidden_states"]
 

@@ -20,6 +20,8 @@ from sightline.train.trainer import Trainer
 from support.configs import align, clip, dual, groupvit, xclip
 from support.weights import randomise
 
+pytestmark = pytest.mark.parity
+
 STEPS, RATE, DECAY, BETAS, CLIP = 30, 1e-4, 0.2, (0.9, 0.98), 1.0
 # The bar is 1e-4. They come to 1e-6; what a wrong decay, clip or rate does is above this.
 CLOSE = 1e-5

@@ -17,6 +17,8 @@ from support.configs.xclip import random_config, random_inputs
 from support.parity import both_ways, close, compare, compare_gradients, gradients_of
 from support.weights import randomise
 
+pytestmark = pytest.mark.parity
+
 OUTPUTS = ["loss", "logits_per_video", "logits_per_text", "text_embeds", "video_embeds"]
 TOWER = ["last_hidden_state", "pooler_output"]
 ALL = [*TOWER, "hidden_states", "attentions"]

@@ -10,7 +10,7 @@ from PIL import Image, ImageColor
 
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 from sightline.vectors import unit
 
 
@@ -43,7 +43,7 @@ class FakeEncoder:
         return np.concatenate([np.empty((0, self.dim), np.float32), *(self._encode(open_image(i)) for i in images)])
 
     def encode_videos(self, videos):
-        return np.stack([self._video(sample(video, self.frames)) for video in videos])
+        return np.stack([self._video(sample_frames(video, self.frames)) for video in videos])
 
     def stream(self, items, read, is_video=lambda item: False, *, extras=False):
         for item in items:

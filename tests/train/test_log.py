@@ -74,6 +74,7 @@ def test_cut_anywhere_only_whole_rows_stay(tmp_path_factory, cut, resumed_at):
     assert len(found) == min(whole, resumed_at) + 1
 
 
+@pytest.mark.system
 def test_a_killed_process_leaves_whole_lines(tmp_path):
     code = f"""
 from pathlib import Path
@@ -150,6 +151,7 @@ def test_lines_where_there_is_no_terminal(tmp_path, capsys):
     assert found == "step 1,200: text to image R@1 0.5124, median rank 2"
 
 
+@pytest.mark.system
 def test_a_bar_on_a_terminal(tmp_path):
     code = f"""
 from pathlib import Path

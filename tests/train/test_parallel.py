@@ -16,6 +16,8 @@ from sightline.train.parallel import Parallel
 from support import processes, tiny
 from support.processes import STEPS, training
 
+pytestmark = pytest.mark.system
+
 
 def free_ports(count):
     with ExitStack() as stack:

@@ -47,6 +47,7 @@ def work(folder):
     train(recipe(every=2), folder)
 
 
+@pytest.mark.system
 def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undisturbed):
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch", "support.runs", "train.test_trainer"])

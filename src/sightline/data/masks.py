@@ -13,7 +13,7 @@ from PIL import Image
 from sightline.data.classes import Classes, read_classes
 from sightline.data.sample import LeftOut
 from sightline.errors import DataError, ImageError, UsageError
-from sightline.processing.suffixes import IMAGE_SUFFIXES
+from sightline.processing.suffixes import is_image
 
 UNLABELLED = 255
 """The number of pixels without a class, unless a class has it: that of PASCAL VOC."""
@@ -58,7 +58,7 @@ def masked(
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of pictures")
     others = sorted(set(images.rglob("*")) - set(masks))
-    by_stem = {path.stem: path for path in others if path.suffix.lower() in IMAGE_SUFFIXES}
+    by_stem = {path.stem: path for path in others if is_image(path)}
     samples = []
     for mask in masks:
         if mask.stem in by_stem:

@@ -21,7 +21,7 @@ from sightline.evaluate.matching import (
 from sightline.evaluate.result import Result
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.thumbnail import thumbnail
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 from sightline.progress import ProgressCallback, no_progress
 
 MISTAKES = 12  # that are shown
@@ -131,7 +131,7 @@ def small_images(items: Iterable[Item]) -> dict[str, str]:
     for item in items:
         try:
             content = item.content()
-            (image,) = sample(content, 1) if item.is_video else [open_image(content, short_side=SIDE)]
+            (image,) = sample_frames(content, 1) if item.is_video else [open_image(content, short_side=SIDE)]
         except (SightlineError, OSError):
             continue
         images[item.key] = b64encode(thumbnail(image.convert("RGB"), SIDE, 82)).decode("ascii")

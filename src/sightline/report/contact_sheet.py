@@ -135,11 +135,11 @@ def small_image(source: Any, start: float = 0.0, end: float | None = None) -> by
     """A small JPEG of anything that `open_image` reads, or of the middle of a video; empty if it cannot be read."""
     from sightline.processing.image.reading import open_image
     from sightline.processing.image.thumbnail import thumbnail
-    from sightline.processing.video.sampling import sample
+    from sightline.processing.video.sampling import sample_frames
 
     try:
         if is_video(source):
-            (image,) = sample(source, 1, start, end, short_side=SIDE)
+            (image,) = sample_frames(source, 1, start, end, short_side=SIDE)
         else:
             image = open_image(source, short_side=SIDE)
     except (SightlineError, OSError):
