@@ -111,8 +111,8 @@ def diagnosis(
 
 
 def most_confident(answers: Answers) -> list[int]:
-    """The wrong answers with the highest confidence, at most `MISTAKES`. No image is the right one of two of them, or
-    the predicted one of two."""
+    """The wrong answers with the highest confidence, at most `MISTAKES`. No two of them have the
+    same right image, or the same predicted image."""
     right: set[int] = set()
     predicted: set[int] = set()
     chosen: list[int] = []

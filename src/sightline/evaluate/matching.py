@@ -105,8 +105,8 @@ class HistogramDetails(TypedDict):
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to Q questions: the positions of the `right` candidate and of the `predicted` one, the likeliest;
-    the probabilities of both, `right_confidence` and `confidence`; and the right one's rank, from 0."""
+    """The answers to Q questions: the positions of the `right` candidate and of the `predicted` (likeliest) one;
+    the probabilities of both, `right_confidence` and `confidence`; and the rank of the right candidate, from 0."""
 
     right: NDArray[np.int64]
     predicted: NDArray[np.int64]

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 WIDE, HIGH = 5.6, 3.3  # inches
 
-# What is drawn in one of these becomes the page's color of that name.
+# Each of these colors of a plot becomes the page's color of that name.
 _COLORS = {"ink": "#010203", "soft": "#040506", "line": "#070809", "paper": "#0a0b0c"}
 SERIES = tuple(f"#0000{i:02x}" for i in range(16, 22))
 _COLORS |= {f"series-{i}": color for i, color in enumerate(SERIES)}
 _STYLE = {
-    "svg.fonttype": "none",  # words stay words
+    "svg.fonttype": "none",  # text stays text
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -54,7 +54,7 @@ Lines = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
 def check_installed() -> None:
-    """Raises UsageError where there is no matplotlib."""
+    """Raises `UsageError` if matplotlib is not installed."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -96,9 +96,9 @@ def plot(title: str, x: str, y: str) -> Iterator[Plot]:
     check_installed()
     import matplotlib
 
-    # The salt makes ids the same in each run, and others in each plot of a page.
+    # The salt makes ids equal in each run, and different in each plot of a page.
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}), warnings.catch_warnings():
-        # Words stay words, so it is the browser that must have the letters.
+        # Text stays text in the SVG: the browser's font shows it, whatever matplotlib's font lacks.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         drawn = Plot(title, x, y)
         yield drawn
@@ -163,7 +163,7 @@ def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
 
 
 def rank_histogram(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
-    """How many right answers are found at which rank (from 1), ranks in equal ratios."""
+    """The number of right answers by rank (from 1), ranks in equal ratios."""
     most = max(int(np.max(np.asarray(of))) for of in ranks.values())
     edges = np.unique(np.geomspace(1, most + 1, 25).round())
     counts = {name: np.histogram(of, edges)[0] for name, of in ranks.items()}
@@ -209,8 +209,8 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
             style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
             axes.bar(places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors,
                      error_kw=style)  # fmt: skip
-        told = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
-        axes.set_xticks(range(len(names)), told, size=7.5)
+        ticks = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
+        axes.set_xticks(range(len(names)), ticks, size=7.5)
         axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
         axes.grid(axis="x", visible=False)
         _percent(axes.yaxis)
@@ -221,14 +221,14 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
 def reliability_diagram(
     title: str, edges: ArrayLike, confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike
 ) -> "Markup":
-    """Accuracy of each bin of confidence beside what it should be: the confidence. Empty bins (NaN) are left out."""
-    low, sure, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
+    """Accuracy of each bin of confidence, and the diagonal where both are equal. Empty bins (NaN) are left out."""
+    low, mean, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
     with plot(title, "confidence", "accuracy") as drawn:
         axes, filled = drawn.axes, np.asarray(counts) > 0
         width = np.diff(edges)
         axes.bar(low[filled], right[filled], width[filled], align="edge", color=SERIES[0], alpha=0.35, linewidth=0)
         axes.plot([0, 1], [0, 1], color=_COLORS["soft"], linewidth=1, linestyle=(0, (2, 2)), label="as it should be")
-        axes.plot(sure[filled], right[filled], color=SERIES[0], marker="o", markersize=3.5, label="measured")
+        axes.plot(mean[filled], right[filled], color=SERIES[0], marker="o", markersize=3.5, label="measured")
         axes.set(xlim=(0, 1), ylim=(0, 1))
         _percent(axes.xaxis)
         _percent(axes.yaxis)
@@ -239,7 +239,7 @@ def reliability_diagram(
 def bars(
     title: str, x: str, names: Sequence[str], values: ArrayLike, intervals: ArrayLike | None = None, limit: int = 40
 ) -> "Markup":
-    """Shares by name, the largest on top, with their intervals (n, 2) if given; of many the highest and the lowest."""
+    """Shares by name, the largest on top, with their `intervals` (n, 2); of many the highest and the lowest."""
     of = np.asarray(values, np.float64)
     order = [int(i) for i in np.argsort(-of, kind="stable") if not np.isnan(of[i])]
     if len(order) > limit:
@@ -260,12 +260,12 @@ def bars(
 
 
 def _shortened(attribute: re.Match[str]) -> str:
-    """Without the fractions of a pixel's hundredth, which make pages long."""
+    """The attribute's numbers rounded to hundredths of a pixel: longer ones make pages long."""
     return re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
 
 
 def _of_the_page(style: re.Match[str]) -> str:
-    """With the page's letters and colors."""
+    """The style with the page's font and colors."""
     text = re.sub(r"font-family: [^;\"]*;?", "", style[0])
     for name, color in _COLORS.items():
         text = text.replace(color, f"var(--{name})")
@@ -279,7 +279,7 @@ def _percent(axis: Any) -> None:
 
 
 def _log_x(axes: Any) -> None:
-    """Powers of ten written as people write numbers."""
+    """A logarithmic x axis with plain numbers, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("log")
@@ -288,5 +288,5 @@ def _log_x(axes: Any) -> None:
 
 
 def _plain(text: str) -> str:
-    """No mathematics in a name with dollars, and nothing that a plot's letters cannot show."""
+    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces."""
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
