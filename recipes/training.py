@@ -55,11 +55,11 @@ class Stage:
     """`kinds` of batches in turn, chosen of so many `scenes`."""
 
     steps: int
-    warm_up: int
-    rate: float
+    warmup_steps: int
+    lr: float
     kinds: tuple[str, ...] = ("any", "alike")
     seed: int = SEED
-    batch: int = BATCH
+    batch_size: int = BATCH
     scenes: int = SCENES
 
 
@@ -72,7 +72,7 @@ def arguments(about: str | None, tasks: Iterable[str]) -> argparse.ArgumentParse
     parser.add_argument("task", choices=list(tasks))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=CACHE, help="what was drawn is kept here")
-    for name in ("steps", "batch", "scenes"):
+    for name in ("steps", "batch-size", "scenes"):
         parser.add_argument(f"--{name}", type=int, help="in place of each stage's own number")
     parser.add_argument("--tests", type=int, help="scenes or films that are evaluated, in place of the recipe's number")
     return parser
@@ -80,7 +80,7 @@ def arguments(about: str | None, tasks: Iterable[str]) -> argparse.ArgumentParse
 
 def as_asked(stage: S, given: argparse.Namespace) -> S:
     """The stage with the numbers of the command line."""
-    numbers = {name: getattr(given, name) for name in ("steps", "batch", "scenes")}
+    numbers = {name: getattr(given, name) for name in ("steps", "batch_size", "scenes")}
     return replace(stage, **{name: number for name, number in numbers.items() if number is not None})
 
 
@@ -165,7 +165,7 @@ class Batches:
     """
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
-        self.kinds, self.batch, self.scenes, self.pad = stage.kinds, stage.batch, stage.scenes, pad
+        self.kinds, self.batch, self.scenes, self.pad = stage.kinds, stage.batch_size, stage.scenes, pad
         self.images = pictures(cache, self.scenes)
         described = [scene(i) for i in range(self.scenes)]
         self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
@@ -197,9 +197,9 @@ class Batches:
 # --- training
 
 
-def rate(step: int, stage: Stage) -> float:
+def learning_rate(step: int, stage: Stage) -> float:
     """Warm-up, then half a cosine."""
-    return stage.rate * min(step / stage.warm_up, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
+    return stage.lr * min(step / stage.warmup_steps, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
 
 
 def fit(
@@ -209,7 +209,7 @@ def fit(
     bound: Callable[[], object],
     undecayed: Iterable[nn.Parameter] = (),
 ) -> None:
-    """All steps of a stage. `losses(step)`: what to go down, and figures to be printed, running means of each name.
+    """All steps of a stage. `losses(step)`: the loss, and figures by name, whose running means are printed.
 
     `bound()` is called after each step, to hold a parameter within limits. `undecayed`: parameters beside the model's.
     """
@@ -217,7 +217,7 @@ def fit(
     others = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": DECAY}, {"params": [*others, *undecayed], "weight_decay": 0.0}],
-        lr=stage.rate,
+        lr=stage.lr,
         betas=(0.9, 0.98),
         fused=True,
     )
@@ -225,7 +225,7 @@ def fit(
     means: dict[str, float] = {}
     for step in range(stage.steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, stage)
+            group["lr"] = learning_rate(step, stage)
         loss, figures = losses(step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -238,7 +238,7 @@ def fit(
         if step % 20 == 19:
             spent = time.monotonic() - start
             said = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-            pace, left = (step + 1) * stage.batch / spent, spent / (step + 1) * (stage.steps - step - 1)
+            pace, left = (step + 1) * stage.batch_size / spent, spent / (step + 1) * (stage.steps - step - 1)
             print(f"step {step + 1} of {stage.steps}: {said}; {pace:.0f} pairs/s, {left / 60:.0f} min left", flush=True)
 
 

@@ -235,6 +235,7 @@ def test_similar_films_are_files(run, filmed):
     ]
 
 
+@pytest.mark.system
 def test_fsck_finds_a_sound_index_and_a_damaged_one(run, indexed, tmp_path):
     assert run("fsck") == (0, "sound\n", "")
     data = next((tmp_path / "index").rglob("*.lance/data/*"))

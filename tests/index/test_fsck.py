@@ -17,6 +17,8 @@ from support.encoders import FakeEncoder
 from support.images import draw
 from support.tables import MODEL, contents, rows
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory):
@@ -209,7 +211,6 @@ def test_no_index_and_one_of_a_newer_format(tmp_path, look):
         look(tmp_path)
 
 
-@pytest.mark.system
 def test_a_file_that_ends_the_process_that_reads_it(damaged, monkeypatch):
     """A probe that dies at the first part: that part is blamed, the others are read."""
     script = (

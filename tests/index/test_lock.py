@@ -1,3 +1,5 @@
+"""The lock of a writer: who holds it, how long another waits, what a kill leaves."""
+
 import json
 import subprocess
 import sys

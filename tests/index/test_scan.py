@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sightline.errors import IndexDamaged, UsageError
 from sightline.index.scan import Scan
+from support.examples import examples
 
 module = importlib.import_module("sightline.index.scan")
 product = importlib.import_module("sightline.index.product")
@@ -234,7 +235,6 @@ def test_a_child_of_a_fork_searches_too():
 import os, sys
 import numpy as np
 from sightline.index.scan import Scan
-from support.examples import examples
 rng = np.random.default_rng(0)
 scan = Scan(np.arange(30_000), rng.standard_normal((30_000, 16)).astype(np.float16) / 4)
 queries = rng.standard_normal((8, 16)).astype(np.float32)

@@ -34,6 +34,7 @@ def agree(ours: Tokenizer, reference: RobertaTokenizer, texts: list[str]) -> Non
     assert (ours.pad_id, ours.bos_id, ours.eos_id) == ends
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("whole", [False, True], ids=["vocab.json", "tokenizer.json"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_ids_are_the_references_in_every_layout_and_after_saving(byte_pairs, tmp_path, name, whole):

@@ -106,6 +106,7 @@ def agree(ours, reference, texts):
     assert (ours.pad_id, ours.eos_id) == (reference.pad_token_id, reference.eos_token_id)
 
 
+@pytest.mark.parity
 def test_ids_are_the_references_in_every_layout_and_after_saving(folder, tmp_path_factory):
     texts = (
         TEXTS if (folder / "vocab.json").exists() and not (folder / "tokenizer_config.json").exists() else TEXTS[::7]

@@ -47,6 +47,7 @@ def agree(ours: Tokenizer, reference: BertTokenizer, texts: list[str]) -> None:
     assert [ours.decode(row) for row in ids[::50]] == [reference.decode(row) for row in ids[::50]]
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("whole", [False, True], ids=["vocab.txt", "tokenizer.json"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_ids_are_the_references_in_every_layout_and_after_saving(word_pieces, tmp_path, name, whole):

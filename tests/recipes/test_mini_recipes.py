@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import sightline
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-TINY = ("--steps", "2", "--batch", "8", "--scenes", "320", "--tests", "20")
+TINY = ("--steps", "2", "--batch-size", "8", "--scenes", "320", "--tests", "20")
 
 pytestmark = [
     pytest.mark.system,

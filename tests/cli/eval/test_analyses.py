@@ -12,6 +12,8 @@ from sightline.evaluate import Result
 from support.datasets import tar
 from support.images import as_bytes
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def train(tmp_path):

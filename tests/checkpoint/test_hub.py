@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.checkpoint.names import PACKAGED, resolve
+from sightline.checkpoint.hub import PACKAGED, resolve
 from sightline.errors import CheckpointError, HubError
 from support.hub import FakeHub
 
