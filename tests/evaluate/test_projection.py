@@ -9,9 +9,8 @@ from sightline import scenes
 from sightline.data import captions
 from sightline.encoder import load
 from sightline.errors import UsageError
-from sightline.evaluate.projection import PairVectors, _TwoOutputs, principal_axes, projection, train_heads, turned
+from sightline.evaluate.projection import PairVectors, encode_pairs, principal_axes, projection, train_heads, turned
 from sightline.models import FAMILIES
-from sightline.progress import no_progress
 from sightline.vectors import unit
 from support.datasets import tar
 from support.images import as_bytes
@@ -65,26 +64,34 @@ def test_principal_axes_are_numpys_and_keep_cosines():
     np.testing.assert_allclose(whole.texts @ whole.images.T, pairs.texts @ pairs.images.T, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mini", "mini-align", "mini-groupvit"])
+@pytest.mark.parametrize("name", ["mini", "mini-align", "mini-groupvit", "mini-xclip"])
 def test_states_are_what_the_projection_takes(name, shard):
-    """Each side of the twofold vectors against the whole model's parts."""
+    """States and vectors against the whole model's parts."""
     encoder = load(name, dtype="float32")
-    states, own, skipped = _TwoOutputs(encoder).pairs(captions(shard), no_progress)
+    (states, skipped), (vectors, _) = (
+        encode_pairs(encoder, captions(shard), project=wanted) for wanted in (False, True)
+    )
     assert len(skipped) == 1
-    samples = [one for one in captions(shard).samples if one.key != "04"]
-    np.testing.assert_allclose(own.images, encoder.encode_images([one.content() for one in samples]), atol=1e-5)
-    texts = [text for one in samples for text in one.captions]
-    np.testing.assert_allclose(own.texts, encoder.encode_text(texts), atol=1e-5)
+    samples = [sample for sample in captions(shard).samples if sample.key != "04"]
+    images = encoder.encode_images([sample.content() for sample in samples])
+    np.testing.assert_allclose(vectors.images, images, atol=1e-5)
+    texts = [text for sample in samples for text in sample.captions]
+    np.testing.assert_allclose(vectors.texts, encoder.encode_text(texts), atol=1e-6)
+    assert vectors.owner.tolist() == states.owner.tolist()
     model = FAMILIES[encoder.config.model_type].model.from_pretrained(name, dtype="float32")
     text = encoder.config.text_config.hidden_size
-    vision = encoder.dim if name == "mini-align" else encoder.config.vision_config.hidden_size
+    without_projection = name in ("mini-align", "mini-xclip")
+    vision = encoder.dim if without_projection else encoder.config.vision_config.hidden_size
     assert (states.images.shape[1], states.texts.shape[1]) == (vision, text)
-    if name == "mini":  # without a bias the length of what is projected tells nothing
+    np.testing.assert_allclose(np.linalg.norm(states.images, axis=1), 1, atol=1e-5)
+    if name == "mini":  # without a bias the length of a state changes nothing
         import torch
 
-        projected = model.text_projection(torch.from_numpy(states.texts)).detach().numpy()
-        np.testing.assert_allclose(unit(projected), own.texts, atol=1e-5)
-    assert encoder.dim == own.texts.shape[1], "the encoder that was given is as it was"
+        for head, rows, projected in (
+            (model.text_projection, states.texts, vectors.texts),
+            (model.visual_projection, states.images, vectors.images),
+        ):
+            np.testing.assert_allclose(unit(head(torch.from_numpy(rows)).detach().numpy()), projected, atol=1e-5)
 
 
 def test_result(mini, train, shard):

@@ -6,6 +6,7 @@ Shapes: N images or videos that can be read, T texts, D numbers in a vector.
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -56,10 +57,13 @@ class EncodedData(Generic[S]):
         return EncodedData([self.samples[i] for i in rows], self.vectors[rows], rescoring, [])
 
 
-def encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = no_progress) -> EncodedData[S]:
+def encode(
+    encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = no_progress, *, project: bool = True
+) -> EncodedData[S]:
     """Images and videos as `Encoder.encode_images` and `encode_videos` encode them.
 
-    What cannot be read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
+    With `project=False` the vectors are the tower's pooled states before its projection, of unit length. What cannot be
+    read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
     """
     readable: list[S] = []
     vectors: list[Vectors] = []
@@ -75,8 +79,9 @@ def encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = 
             return video_frames(content, encoder.frames, encoder.size_hint), None
         return open_image(content, short_side=encoder.size_hint), None
 
-    is_rescored = encoder.family.is_rescored
-    with closing(encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored)) as stream:
+    is_rescored = encoder.family.is_rescored and project
+    stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored, project=project)
+    with closing(stream):
         for done, encoded in enumerate(stream, 1):
             if isinstance(encoded.vector, ImageError):
                 skipped.append(Skipped(str(encoded.item.media), encoded.vector.reason))
@@ -92,14 +97,21 @@ def encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = 
     return EncodedData(readable, np.stack(vectors), np.stack(rescoring) if is_rescored else None, skipped)
 
 
-def encode_texts(encoder: Encoder, texts: Sequence[str], progress: ProgressCallback = no_progress) -> Vectors:
-    """Texts as `score_pairs` takes them, (T, D): of unit length, unless the model scores by more than vectors."""
-    encode_text = encoder.embed_text if encoder.family.is_rescored else encoder.encode_text
-    vectors = np.empty((len(texts), encoder.dim), np.float32)
+def encode_texts(
+    encoder: Encoder, texts: Sequence[str], progress: ProgressCallback = no_progress, *, project: bool = True
+) -> Vectors:
+    """Texts as `score_pairs` takes them, (T, D): of unit length, unless the model scores by more than vectors.
+
+    With `project=False` the tower's pooled states before its projection, not of unit length.
+    """
+    encode_text = encoder.encode_text
+    if encoder.family.is_rescored or not project:
+        encode_text = partial(encoder.embed_text, project=project)
+    parts = []
     for start in range(0, len(texts), _TEXTS):
-        vectors[start : start + _TEXTS] = encode_text(texts[start : start + _TEXTS])
+        parts.append(encode_text(texts[start : start + _TEXTS]))
         progress(Progress("reading texts", min(start + _TEXTS, len(texts)), len(texts)))
-    return vectors
+    return np.concatenate(parts)
 
 
 def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> tuple[Scores, tuple[int, int]]:

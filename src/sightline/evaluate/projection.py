@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.data import Captions, Sample
+from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
@@ -27,7 +27,6 @@ from sightline.evaluate.matching import learned_scale
 from sightline.evaluate.result import Result, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
 from sightline.metrics import exact_cosines, pair_ranks
-from sightline.models.tower import Tower
 from sightline.nn.loss import contrastive_loss
 from sightline.progress import ProgressCallback, no_progress
 from sightline.vectors import unit
@@ -73,9 +72,10 @@ def projection(
     `DataError` if nothing can be read.
     """
     _check(train, data, dims)
-    two_outputs = _TwoOutputs(encoder)
-    train_states, train_vectors, train_skipped = two_outputs.pairs(train, progress)
-    states, vectors, skipped = two_outputs.pairs(data, progress)
+    train_states, _ = encode_pairs(encoder, train, progress, project=False)
+    train_vectors, train_skipped = encode_pairs(encoder, train, progress)
+    states, _ = encode_pairs(encoder, data, progress, project=False)
+    vectors, skipped = encode_pairs(encoder, data, progress)
     scale, (axes, shares) = learned_scale(encoder), principal_axes(train_vectors)
     rows = [_row("original", vectors)]
     for dim in sorted(set(dims)):
@@ -114,46 +114,17 @@ def _check(train: Captions, data: Captions, dims: Sequence[int]) -> None:
         )
 
 
-class _TwoOutputs(Encoder):
-    """An encoder whose vectors are two in one: the pooled states of a tower, and beside them what its projection makes
-    of them, each of unit length. A tower without a projection at its end gives its vectors, which are its states."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(encoder.path, encoder.device, encoder.dtype)
-        self._own_dim = self.dim
-        _open_head(self._image)
-        self.dim += _open_head(self._text)
-
-    def pairs(self, data: Captions, progress: ProgressCallback) -> tuple[PairVectors, PairVectors, list[Skipped]]:
-        """Pooled states, the model's own vectors, and what could not be read."""
-        encoded = encode(self, data.samples, progress)
-        samples: list[Sample] = encoded.samples
-        texts = encode_texts(self, list(chain.from_iterable(sample.captions for sample in samples)), progress)
-        owner = np.repeat(np.arange(len(samples)), [len(sample.captions) for sample in samples])
-        dim = self._own_dim
-        vectors = PairVectors(unit(encoded.vectors[:, -dim:]), unit(texts[:, -dim:]), owner)
-        image_states, text_states = (unit(rows[:, : rows.shape[1] - dim or dim]) for rows in (encoded.vectors, texts))
-        return PairVectors(image_states, text_states, owner), vectors, encoded.skipped
-
-
-class _Beside(nn.Module):
-    """A projection that gives what it takes beside what it makes of it."""
-
-    def __init__(self, head: nn.Module) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([F.normalize(x, dim=-1), F.normalize(self.head(x), dim=-1)], dim=-1)
-
-
-def _open_head(tower: Tower) -> int:
-    """Has the tower's last layer give what it takes as well, and says how many numbers these are."""
-    if tower.head is None:
-        return 0
-    head = getattr(tower, tower.head)
-    setattr(tower, tower.head, _Beside(head))
-    return int(next(head.parameters()).shape[1])
+def encode_pairs(
+    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, project: bool = True
+) -> tuple[PairVectors, list[Skipped]]:
+    """Unit vectors of the images and texts that can be read, and the samples that cannot. With `project=False` the
+    towers' pooled states before their projections, of unit length too: the vectors themselves where a tower has none.
+    """
+    encoded = encode(encoder, data.samples, progress, project=project)
+    texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
+    owner = np.repeat(np.arange(len(encoded.samples)), [len(sample.captions) for sample in encoded.samples])
+    of_texts = encode_texts(encoder, texts, progress, project=project)
+    return PairVectors(encoded.vectors, unit(of_texts), owner), encoded.skipped
 
 
 def _row(method: str, pairs: PairVectors) -> dict[str, Any]:
