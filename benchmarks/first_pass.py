@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from sightline.index import ModelRecord, Scan, Table, ivf
-from sightline.index.folder import LISTS
+from sightline.index.folder import IVF_FILE
 from sightline.index.schema import item_schema
 from sightline.vectors import unit
 
@@ -83,7 +83,7 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         begin = time.perf_counter()
         ivf.refresh(table)
         build = time.perf_counter() - begin
-        size = (Path(folder) / LISTS).stat().st_size
+        size = (Path(folder) / IVF_FILE).stat().st_size
         ids, matrix = table.vectors()
         begin = time.perf_counter()
         first = ivf.Lists.of(table, ids, matrix)

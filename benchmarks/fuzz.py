@@ -26,8 +26,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from sightline.errors import IndexFault, SightlineError
-from sightline.index import Table, fsck, sync
-from sightline.index.folder import NAME, manifests
+from sightline.index import Table, fsck
+from sightline.index.folder import FIRST_TABLE, manifests
+from sightline.index.sync import sync
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
 from support.images import draw
@@ -135,8 +136,8 @@ def main() -> None:
         (work / "photos" / "25.png").unlink()
         sync(whole, [work / "photos"], FakeEncoder())
         before = contents(whole)
-        table = whole / NAME
-        newest = manifests(whole)[max(manifests(whole))]
+        table = whole / FIRST_TABLE
+        newest = manifests(table)[max(manifests(table))]
         others = [path for path in whole.rglob("*") if path.is_file() and path != newest]
         parts = [[newest], [*(table / "_deletions").iterdir()], [*(table / "data").iterdir()], others]
         for number in range(given.inputs):

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import sightline
-from sightline.index import Table, sync
+from sightline.index import Table
+from sightline.index.sync import sync
 from sightline.index.uri import to_path
 
 

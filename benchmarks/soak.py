@@ -40,8 +40,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
-from sightline.index import Table, batch, fsck, to_path
-from sightline.index.folder import manifests
+from sightline.index import Limits, Table, fsck, to_path
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
 from support.videos import film
@@ -72,9 +72,8 @@ COLUMNS = ["uri", "start", "end", "moments", "hash", "size", "mtime", "width", "
 def run(index: str, photos: str, wait: str) -> None:
     """One run of `sync` that says on standard output when each phase begins ("+") and ends ("-")."""
     sync: Any = importlib.import_module("sightline.index.sync")
-    table: Any = importlib.import_module("sightline.index.table")
-    batch._BATCH, sync._AMENDED = 12, 8
-    table._SMALL_FRAGMENTS, table._FRAGMENT_ROWS, table._KEEP = 5, 500, timedelta(seconds=2)
+    keep = timedelta(seconds=2)
+    limits = Limits(batch_rows=12, copied_rows=8, small_fragments=5, fragment_rows=500, keep=keep)
 
     def told(phase: str, owner: object, name: str) -> None:
         inner = getattr(owner, name)
@@ -89,17 +88,18 @@ def run(index: str, photos: str, wait: str) -> None:
 
         setattr(owner, name, outer)
 
-    told("scan", sync.walk, "listing")
+    told("scan", sync.walk, "list_files")
     told("compare", sync, "compare")
     told("encode", FakeEncoder, "_encode")
     told("video", FakeEncoder, "_video")
     told("compact", DatasetOptimizer, "compact_files")
     told("clean", lance.LanceDataset, "cleanup_old_versions")
     told("note", sync.lock, "_note")
-    for phase in ("sweep", "reserve", "append", "replace", "remove"):
-        told(phase, table.Table, phase)
+    told("sweep", sync.cleanup, "sweep")
+    for phase in ("reserve", "append", "replace", "remove"):
+        told(phase, Table, phase)
     try:
-        sync.sync(index, [photos], FakeEncoder(), wait=float(wait))
+        sync.sync(index, [photos], FakeEncoder(), wait=float(wait), limits=limits)
     except IndexLocked:
         sys.exit(3)
 
@@ -256,7 +256,7 @@ class Soak:
         """Kill a run in a phase drawn at random; which, or None if it was over before."""
         phase, often = chance.choice(list(PHASES.items()))
         skipped = chance.randrange(often)
-        first = not manifests(self.indexes["sync"])
+        first = not manifests(self.indexes["sync"] / FIRST_TABLE)
         process = self.start("sync")
         second = self.start("sync", wait=120) if chance.random() < 0.1 and not first else None
         stack: list[str] = []
@@ -292,9 +292,9 @@ class Soak:
 
     def kill_command(self, chance: random.Random) -> str | None:
         index = self.indexes["command"]
-        before, began = len(manifests(index)), time.monotonic()
+        before, began = len(manifests(index / FIRST_TABLE)), time.monotonic()
         process = self.start("command")
-        while process.poll() is None and len(manifests(index)) <= before + (before == 0):
+        while process.poll() is None and len(manifests(index / FIRST_TABLE)) <= before + (before == 0):
             time.sleep(0.005)
         waited = time.monotonic() - began
         with suppress(subprocess.TimeoutExpired):

@@ -98,7 +98,7 @@ def test_an_index_that_may_be_read_and_not_written(run, photos, index, denied):
     )  # fmt: skip
     assert found[1].count("\n") == 3
     assert checked == [0, "sound\n", ""]
-    assert "pictures     8" in told[1]
+    assert "images       8" in told[1]
     assert refused == [[1, "", f"sightline: {index} cannot be written: Permission denied\n"]] * 3
     denied(index / "writer.lock", 0o666)
     [(status, _, errors)] = run(["index", photos])

@@ -25,7 +25,7 @@ from sightline import (
 )
 from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError, UsageError
-from sightline.index import sync
+from sightline.index.sync import sync
 from sightline.models.align.text import AlignTextTower
 from sightline.search import open_index
 from support.weights import randomise, same_weights

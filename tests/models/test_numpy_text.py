@@ -102,7 +102,7 @@ import sys
 import numpy as np
 import sightline
 from sightline import scenes
-from sightline.index import sync
+from sightline.index.sync import sync
 folder = sys.argv[1]
 if sys.argv[2] == "make":
     for i in range(12):

@@ -16,7 +16,7 @@ from sightline.checkpoint.hub import PACKAGED
 from sightline.cli.main import main
 from sightline.encoder.encoder import Encoder, load
 from sightline.errors import UsageError
-from sightline.index import sync
+from sightline.index.sync import sync
 from sightline.models.regions import packed_rows, unpack
 from sightline.processing.image.reading import open_image
 from sightline.report.overlay import mark
@@ -133,7 +133,7 @@ def test_what_has_no_regions_says_so(encoder: Encoder, pictures: Path, index: Pa
         open_index(plain, encoder).search("red", regions=True)
     with pytest.raises(UsageError, match="was made without regions"):
         sync(plain, [pictures], encoder, regions=True)
-    with pytest.raises(UsageError, match="sees no regions in pictures; that takes a GroupViT"):
+    with pytest.raises(UsageError, match="sees no regions in images; that takes a GroupViT"):
         sync(tmp_path / "clip", [pictures], load(PACKAGED / "mini", device="cpu"), regions=True)
     assert not (tmp_path / "clip" / "items.lance").exists()
     with pytest.raises(UsageError, match="nothing is kept in it to score again"):

@@ -12,7 +12,8 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 import sightline
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.errors import UsageError
-from sightline.index import Table, fsck, sync
+from sightline.index import Table, fsck
+from sightline.index.sync import sync
 from sightline.processing.video.moments import moments
 from sightline.search import Query, open_index
 from support.images import image
@@ -150,6 +151,6 @@ def test_where_nothing_is_kept_nothing_is_scored_again(make_table, words) -> Non
 
 def test_summaries_are_in_the_table(checkpoint: Path, gallery) -> None:
     table = Table.open(gallery[0])
-    assert (table.model.summary, sightline.load(checkpoint).summary) == ((SIDE // PATCH) ** 2,) * 2
+    assert (table.model.rescoring, sightline.load(checkpoint).rescoring) == ((SIDE // PATCH) ** 2,) * 2
     assert fsck.check(gallery[0]) == []
-    assert sightline.load("mini").summary == 0
+    assert sightline.load("mini").rescoring == 0

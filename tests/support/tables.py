@@ -64,8 +64,9 @@ def rows_of(
 
 
 def contents(folder):
-    """What the index holds, by path: all columns but the id."""
-    rows = Table.open(folder).columns(["uri", "hash", "size", "mtime", "width", "height", "vector"]).to_pylist()
+    """What the index holds, by path: all columns but the id and the time at which the row was added."""
+    names = [name for name in item_schema(Table.open(folder).model).names if name not in ("id", "added")]
+    rows = Table.open(folder).columns(names).to_pylist()
     held = {to_path(row.pop("uri")): row for row in rows}
     assert len(held) == len(rows), "a uri is there twice"
     return held
@@ -77,9 +78,9 @@ def ids(folder):
     return {to_path(row["uri"]): row["id"] for row in rows}
 
 
-def counts(summary):
-    return {name: value for name, value in vars(summary).items() if value and name != "skipped"}
+def counts(report):
+    return {name: value for name, value in vars(report).items() if value and name not in ("skipped", "indexed")}
 
 
-def reasons(summary):
-    return {path.name: reason for path, reason in summary.skipped}
+def reasons(report):
+    return {path.name: reason for path, reason in report.skipped}

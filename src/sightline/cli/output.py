@@ -13,12 +13,11 @@ import typer
 
 from sightline.errors import UsageError
 from sightline.format import clock
-from sightline.progress import Progress, no_progress
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightline.index import Progress as IndexProgress
 
 IndexOption = Annotated[
     Path | None,
@@ -101,8 +100,8 @@ def times(item: Any) -> str:
 
 
 @contextmanager
-def bar() -> Iterator[Any]:
-    """A progress bar, as a callback, on the terminal; a callback without effect if standard error is no terminal."""
+def bar() -> Iterator[ProgressCallback]:
+    """A progress callback that draws on the terminal, if standard error is one."""
     if not sys.stderr.isatty():
         yield no_progress
         return
@@ -126,14 +125,13 @@ def bar() -> Iterator[Any]:
     ) as bar:
         tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
 
-        def report(at: "Progress | IndexProgress") -> None:
+        def report(at: Progress) -> None:
             skipped = f", {at.skipped:,} skipped" if at.skipped else ""
             if at.stage not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
                 tasks[at.stage] = bar.add_task(at.stage, total=at.total)
-            path, second = getattr(at, "path", None), getattr(at, "second", None)
-            film = f", {path.name[:24]} at {clock(second)}" if path and second is not None else ""
+            film = f", {at.path.name[:24]} at {clock(at.second)}" if at.path and at.second is not None else ""
             said = escape(one_line(f"{at.stage}{skipped}{film}"))
             bar.update(tasks[at.stage], description=said, completed=at.done, total=at.total)
 
