@@ -10,12 +10,12 @@ BIN = .venv/bin
 demo: .venv/ready
 	$(BIN)/sightline demo demo
 
-# Two halves at once, one on each of two cores.
+# Two halves at once, each on a core of its own.
 quick: .venv/ready
 	$(MAKE) --no-print-directory -j2 --output-sync quick-a-m quick-n-z
 
 quick-a-m quick-n-z: quick-%:
-	$(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider $(filter-out %.md,$(wildcard tests/[$*]*))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider $(filter-out %.md,$(wildcard tests/[$*]*))
 
 test: .venv/ready
 	$(BIN)/python -m pytest
