@@ -87,7 +87,7 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         size = (Path(folder) / ivf.LISTS).stat().st_size
         ids, matrix = table.vectors()
         begin = time.perf_counter()
-        first = ivf.Lists.of(table, ids, matrix)
+        first = ivf.InvertedLists.of(table, ids, matrix)
         opened = time.perf_counter() - begin
     assert first is not None
     scan = Scan(ids, matrix, lambda: first)

@@ -30,7 +30,7 @@ reference = json.loads((checkpoint / "training.json").read_text())["dev"]
 
 vectors = {}
 for dtype in ("float32", "auto"):
-    encoder = sightline.load(checkpoint, dtype=dtype)
+    encoder = sightline.load(checkpoint, precision=dtype)
     i, t = vectors[dtype] = encoder.encode_images(images), encoder.encode_text(captions)
     i2t, t2i = ranks(i @ t.T, of_image), ranks(t @ i.T, owner)
     found = {f"{way}_R@{k}": 100 * recall_at(r, k) for way, r in (("t2i", t2i), ("i2t", i2t)) for k in (1, 5, 10)}

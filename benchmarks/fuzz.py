@@ -29,7 +29,7 @@ from index.pictures import contents, draw
 from sightline.errors import IndexFault, SightlineError
 from sightline.index import Table, fsck, sync
 from sightline.index.folder import NAME, manifests
-from sightline.search.searcher import Index
+from sightline.search.index import Index
 from support.encoders import FakeEncoder
 
 HARMS = ("flip a bit", "flip ten bits", "overwrite bytes", "cut short", "zero", "empty", "take away")

@@ -17,8 +17,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from encode_images import PRODUCTS
-from encode_images import peer as peer_images
+from encode_images import PRODUCTS, peer as peer_images
 from encode_texts import peer as peer_texts
 from measure import in_turn, product_peak, random_b32, ratio, report, seconds
 
@@ -84,7 +83,7 @@ def one(model: Path, files: list[Path]) -> dict[str, Any]:
     for what, inputs, peer in (("picture", files, peer_images), ("query", texts, lambda *a: peer_texts(*a, True))):
         candidates: dict[str, Callable[[Any], Any]] = {}
         for dtype in ("float32", "bfloat16"):
-            encoder = sightline.load(model, dtype=dtype)
+            encoder = sightline.load(model, precision=dtype)
             encode = encoder.encode_images if what == "picture" else encoder.encode_text
             candidates[f"ours, {dtype}"] = lambda x, encode=encode: encode([x])
             reference = peer(model, getattr(torch, dtype))

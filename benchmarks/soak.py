@@ -42,7 +42,7 @@ import films
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
 from sightline.index import Table, batch, fsck, to_path
 from sightline.index.folder import manifests
-from sightline.search.searcher import Index
+from sightline.search.index import Index
 from support.encoders import FakeEncoder
 
 PROGRAM = [sys.executable, "-c", "import sys; from sightline.cli.main import main; sys.exit(main())"]

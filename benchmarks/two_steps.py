@@ -28,7 +28,7 @@ SEED, RESCORED, K = 20_261_122, 100, 10
 
 
 def index(folder: Path, model: sightline.Encoder, drawn: list[films.Film]) -> None:
-    record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.summary)
+    record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.rescoring)
     table, rows = Table.create(folder, record), []
     stream = model.stream(
         range(len(drawn)),
@@ -77,7 +77,7 @@ def main() -> None:
         taken = in_turn(searches, [0, *chosen], compare)
     everything = {name: ids[1:] for name, ids in found.items()}  # the first was the warm-up
     figures: dict[str, object] = {"model": given.model, "films": given.films, "queries": len(chosen)}
-    figures["summary, bytes a moment"] = 2 * model.summary * model.dim
+    figures["summary, bytes a moment"] = 2 * model.rescoring * model.dim
     for name, ids in everything.items():
         figures[f"{name}: own film first"] = statistics.mean(ids[i][0] == i for i in chosen)
         shared = [len(set(mine) & set(full)) / K for mine, full in zip(ids, everything["all again"], strict=True)]

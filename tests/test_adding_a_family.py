@@ -56,7 +56,7 @@ def test_a_fifth_family_opens_trains_indexes_and_searches(family: Path, tmp_path
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in again.parameters())
 
-    encoder = sightline.load(folder, dtype="float32")
+    encoder = sightline.load(folder, precision="float32")
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for seed in range(3):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+import sightline.encoder
 from sightline.cli.main import main
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
@@ -20,7 +21,7 @@ from support.encoders import Encoded
 class Colors:
     """The contract of the real encoder. A picture is its mean color, a text the color that it names."""
 
-    dim, size_hint, frames, summary, revision, usable = 3, 16, 2, 0, None, True
+    dim, size_hint, frames, rescoring, revision, usable = 3, 16, 2, 0, None, True
 
     def __init__(self, name: str) -> None:
         self.name, self.fingerprint = name, f"fingerprint of {name}"
@@ -61,7 +62,8 @@ def fake_encoder() -> Any:
         return Colors(name)
 
     fake: Any = ModuleType("sightline.encoder")
-    fake.load, fake.Encoder, fake.Words = load, Colors, load
+    fake.load, fake.Encoder, fake.TextEncoder = load, Colors, load
+    fake.__path__ = sightline.encoder.__path__  # the modules in it stay
     return fake
 
 

@@ -42,13 +42,13 @@ class FilmTower(Tower):
 
 @pytest.fixture
 def pictures() -> sightline.Encoder:
-    return sightline.load("mini", dtype="float32")
+    return sightline.load("mini", precision="float32")
 
 
 @pytest.fixture
 def films() -> sightline.Encoder:
     """A model for films of four frames."""
-    encoder = sightline.load("mini", dtype="float32")
+    encoder = sightline.load("mini", precision="float32")
     encoder.__dict__["_image"] = FilmTower(encoder.dim).eval()
     return encoder
 

@@ -39,9 +39,9 @@ def shard(tmp_path_factory: pytest.TempPathFactory, drawn) -> Path:
 
 @pytest.fixture(scope="session")
 def mini():
-    return sightline.load("mini", dtype="float32")
+    return sightline.load("mini", precision="float32")
 
 
 @pytest.fixture(scope="session")
 def mini_xclip():
-    return sightline.load("mini-xclip", dtype="float32")
+    return sightline.load("mini-xclip", precision="float32")

@@ -71,7 +71,7 @@ def test_principal_axes_are_numpys_and_keep_cosines():
 @pytest.mark.parametrize("name", ["mini", "mini-align", "mini-groupvit"])
 def test_states_are_what_the_projection_takes(name, shard):
     """Each side of the twofold vectors against the whole model's parts."""
-    encoder = load(name, dtype="float32")
+    encoder = load(name, precision="float32")
     states, own, skipped = _Twofold(encoder).pairs(captions(shard), quiet)
     assert len(skipped) == 1
     samples = [one for one in captions(shard).samples if one.key != "04"]

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
-from sightline.index import Table, fsck, lock, sync
-from sightline.index import batch as batch_module
+from sightline.index import Table, batch as batch_module, fsck, lock, sync
 from sightline.index.folder import NAME, manifests
 from sightline.index.schema import ModelRecord, item_schema
 from support.encoders import FakeEncoder

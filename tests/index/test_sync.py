@@ -17,10 +17,18 @@ from sightline.errors import (
     ModelMismatch,
     UsageError,
 )
-from sightline.index import Summary, Table, forget, fsck, lock, sync, walk
-from sightline.index import batch as batch_module
-from sightline.index import item as item_module
-from sightline.index import table as table_module
+from sightline.index import (
+    Summary,
+    Table,
+    batch as batch_module,
+    forget,
+    fsck,
+    item as item_module,
+    lock,
+    sync,
+    table as table_module,
+    walk,
+)
 from sightline.index.folder import NAME, exists
 from sightline.index.schema import ModelRecord
 from support.encoders import Encoded, FakeEncoder

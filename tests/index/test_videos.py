@@ -12,9 +12,16 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.index import Summary, Table, forget, fsck, sync, to_path
-from sightline.index import batch as batch_module
-from sightline.index import video_items as cut_module
+from sightline.index import (
+    Summary,
+    Table,
+    batch as batch_module,
+    forget,
+    fsck,
+    sync,
+    to_path,
+    video_items as cut_module,
+)
 from sightline.index.folder import NAME
 from sightline.index.item import read
 from sightline.index.schema import item_schema

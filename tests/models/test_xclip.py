@@ -10,8 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import CLIPTokenizer
-from transformers import XCLIPProcessor as TheirProcessor
+from transformers import CLIPTokenizer, XCLIPProcessor as TheirProcessor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import sightline
@@ -310,7 +309,7 @@ def test_the_second_step_gives_the_model_s_scores(folder: Path, numbers: int, mo
 
 
 def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
-    encoder = sightline.load(folder, dtype="float32", device="cpu")
+    encoder = sightline.load(folder, precision="float32", device="cpu")
     texts = ["a cat", "two dogs run to the left"]
     inputs = XCLIPProcessor.from_pretrained(folder)(text=texts, return_tensors="pt", padding=True)
     with torch.no_grad():

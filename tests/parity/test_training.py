@@ -11,11 +11,13 @@ import transformers
 from torch import Tensor, nn
 
 import sightline
-from parity import test_align as align
-from parity import test_clip as clip
-from parity import test_dual as dual
-from parity import test_groupvit as groupvit
-from parity import test_xclip as xclip
+from parity import (
+    test_align as align,
+    test_clip as clip,
+    test_dual as dual,
+    test_groupvit as groupvit,
+    test_xclip as xclip,
+)
 from sightline.models.groupvit import grouping
 from sightline.models.pairs import PairModel
 from sightline.train.batch import Batch

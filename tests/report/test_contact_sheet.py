@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightline.errors import UsageError
 from sightline.report.contact_sheet import Card, Section, cards, picture, write_sheet
-from sightline.search.searcher import Result
+from sightline.search.index import Result
 from support.videos import colored
 
 

@@ -30,7 +30,7 @@ TEXTS = ["a red circle", "a blue square", "stars in the sky"]
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return load(write_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", dtype="float32")
+    return load(write_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class FakeEncoder:
     revision = None
     size_hint = 32
     frames = 4
-    summary = 0
+    rescoring = 0
 
     def __init__(self, dim=32, name="fake", fingerprint="0" * 64):
         self.dim, self.name, self.fingerprint = dim, name, fingerprint

@@ -19,8 +19,7 @@ def command(
       sightline fsck
       sightline fsck --repair
     """
-    from sightline.index.fsck import check
-    from sightline.index.fsck import repair as keep_whole
+    from sightline.index.fsck import check, repair as keep_whole
     from sightline.index.lance_errors import repair as repair_hint
 
     folder = index_folder(index)

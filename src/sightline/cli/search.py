@@ -1,4 +1,4 @@
-"""`sightline search`: the pictures and moments of films nearest to words, to pictures, to any mix of them."""
+"""`sightline search`: the images and moments of videos nearest to words, to images, to any mix of them."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,38 +20,58 @@ from sightline.errors import UsageError
 
 
 def command(
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Words for what to look for.", show_default=False)
+    ] = None,
     image: Annotated[
         list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="A picture or film to come near to; may be repeated."),
+        typer.Option(
+            "--image",
+            metavar="FILE",
+            help="Look for what resembles this image or video; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     avoid: Annotated[
-        list[str] | None, typer.Option("--not", metavar="TEXT", help="What to keep away from; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--not",
+            metavar="TEXT",
+            help="Words for what the results should not show; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many to find.")] = 10,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Number of results.")] = 10,
     where: Annotated[
         str | None,
-        typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
+        typer.Option(
+            metavar="SQL",
+            help="Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them); "
+            "by default every item may be found.",
+            show_default=False,
+        ),
     ] = None,
     rescore: Annotated[
         str | None,
         typer.Option(
             metavar="N|all",
-            help="With X-CLIP: how many of the nearest are scored exactly, 0 for none; else 100.",
+            help="With X-CLIP, score this many of the nearest items again exactly, or all of them; 0 keeps to the "
+            "cosines. [default: 100]",
             show_default=False,
         ),
     ] = None,
     regions: Annotated[
         bool,
         typer.Option(
-            "--regions", help="Rank pictures by their best region, and tell where it is; see index --regions."
+            "--regions",
+            help="Rank images by their best region and print where it is; needs an index made with `index --regions`.",
         ),
     ] = False,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find the pictures, and the moments in films, nearest to words, to pictures, or to both.
+    """Find the images, and the moments in videos, nearest to words, to images, or to both.
 
     \b
     Examples:
@@ -71,31 +91,31 @@ def command(
         check_place(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
-    # To open a first pass takes longer than one exact search.
-    found = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
+    # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
+    results = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
     if as_json:
         keys = ("rank", "score", "uri", "kind", "start", "end")
-        write_json({key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in found)
+        write_json(
+            {key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in results
+        )
     else:
-        write_found(found, terminal())
-        if not found:
-            typer.echo(
-                "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True
-            )
+        write_found(results, terminal())
+        if not results:
+            typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:
         from sightline.report.contact_sheet import Section, cards, picture, write_sheet
 
-        note = f"{len(found)} of {len(opened):,} pictures and moments" + (f" where {where}" if where else "")
+        note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
         examples = [picture(file) for file in query.images]
-        write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
+        write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 
 
-def _rescore(given: str | None) -> int | Literal["all"] | None:
-    if given == "all":
-        return "all"
-    if given is None:
+def _rescore(count: str | None) -> int | Literal["all"] | None:
+    if count is None:
         return None
-    if not given.isdecimal():
-        raise UsageError(f"--rescore {given}: say how many, or all")
-    return int(given)
+    if count == "all":
+        return "all"
+    if not count.isdecimal():
+        raise UsageError(f"--rescore {count}: say how many, or all")
+    return int(count)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from sightline.data import Item
 from sightline.encoder.encoder import Encoder
+from sightline.encoder.inputs import video_frames
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
-from sightline.encoder.videos import video_frames
 from sightline.errors import DataError, ImageError
 from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
@@ -111,7 +111,7 @@ def about(encoder: Encoder, data: DataSet) -> dict[str, Any]:
         "model_fingerprint": encoder.fingerprint,
         "data": data.name,
         "data_fingerprint": data.fingerprint,
-        "precision": str(encoder.dtype).removeprefix("torch."),
+        "precision": encoder.precision,
     }
 
 

@@ -105,7 +105,7 @@ class _Twofold(Encoder):
     of them, each of unit length. A tower without a projection at its end gives its vectors, which are its states."""
 
     def __init__(self, encoder: Encoder) -> None:
-        super().__init__(encoder.path, encoder.device, encoder.dtype)
+        super().__init__(encoder.path, encoder.device, encoder.precision)
         self._own_dim = self.dim
         _open_head(self._image)
         self.dim += _open_head(self._text)

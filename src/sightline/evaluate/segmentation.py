@@ -22,7 +22,8 @@ from sightline.evaluate.encode import Progress, Report, about, quiet
 from sightline.evaluate.result import Result, Skipped
 from sightline.metrics import confusion
 from sightline.processing.suffixes import IMAGE_SUFFIXES
-from sightline.segment.segmenter import PROMPT, Mode, Segmenter
+from sightline.segment.defaults import PROMPT, Mode
+from sightline.segment.segmenter import Segmenter
 
 Floats = NDArray[np.float64]
 

@@ -57,7 +57,7 @@ class Encoder(Protocol):
     @property
     def frames(self) -> int: ...
     @property
-    def summary(self) -> int: ...
+    def rescoring(self) -> int: ...
     @property
     def regions(self) -> Shape | None: ...
     def stream(
@@ -152,7 +152,7 @@ def _scanning(done: int, total: int, path: Path) -> Progress:
 
 def _table(folder: Path, encoder: Encoder, found: walk.Listing, regions: bool) -> Table | None:
     """The table, made if there is something to put into it."""
-    model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision, encoder.summary)
+    model = ModelRecord(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision, encoder.rescoring)
     if regions:
         shape = encoder.regions
         if shape is None:

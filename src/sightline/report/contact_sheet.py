@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sightline.errors import SightlineError
 from sightline.report.page import data_uri, escaped, write_page
-from sightline.search.query import is_video
+from sightline.search.query import is_video_path
 
 if TYPE_CHECKING:
     from sightline.index.table import Table
@@ -97,7 +97,7 @@ def picture(source: Any, start: float = 0.0, end: float | None = None) -> bytes:
     from sightline.processing.image.reading import open_image
 
     try:
-        if is_video(source):
+        if is_video_path(source):
             from sightline.processing.video.sampling import sample
 
             (image,) = sample(source, 1, start, end, short_side=SIDE)

@@ -7,14 +7,12 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 from sightline.errors import VideoError
 from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from sightline.processing.video import reader
-from sightline.processing.video import sampling as module
+from sightline.processing.video import reader, sampling as module
 from sightline.processing.video.sampling import duration, frames_at, sample
 from support.encoded import decoded, encode, film, numbered
 from support.examples import examples

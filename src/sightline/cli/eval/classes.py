@@ -7,6 +7,7 @@ import typer
 
 from sightline.cli.eval.common import check_files, finish, open_model, write_table
 from sightline.cli.output import bar, one_line
+from sightline.encoder.precision import Precision
 
 if TYPE_CHECKING:
     from sightline.evaluate import Result
@@ -45,7 +46,7 @@ def evaluate(
     template: list[str] | None,
     split: str | None,
     image_root: Path | None,
-    precision: str,
+    precision: Precision,
     json: Path | None,
     html: Path | None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.output import bar, one_line, terminal
+from sightline.encoder.precision import Precision
 from sightline.errors import HubError, UsageError
 from sightline.format import label, shown
 
@@ -21,7 +22,8 @@ ModelArgument = Annotated[
     typer.Argument(metavar="MODEL", help='On the Hub, in a folder, or "mini", the packaged one.', show_default=False),
 ]
 PrecisionOption = Annotated[
-    str, typer.Option(metavar="float32|bfloat16|float16|auto", help="What the model computes in.")
+    Precision,
+    typer.Option(help="Number type that the model computes in; `auto` is bfloat16 where the hardware has it."),
 ]
 JsonFile = Annotated[
     Path | None,
@@ -80,12 +82,12 @@ def check_files(json: Path | None, html: Path | None = None) -> None:
         check_installed()
 
 
-def open_model(name: str, precision: str) -> "Encoder":
+def open_model(name: str, precision: Precision) -> "Encoder":
     """The model, with a hint where it would have to be fetched."""
     from sightline.encoder import load
 
     try:
-        return load(name, dtype=precision)
+        return load(name, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
 
@@ -96,7 +98,7 @@ def on_captions(
     data: list[str],
     split: str | None,
     image_root: Path | None,
-    precision: str,
+    precision: Precision,
     json: Path | None,
     html: Path | None,
 ) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from sightline.errors import IndexMissing, ModelMismatch, UsageError
 from sightline.index import ivf
-from sightline.search.query import Query
-from sightline.search.searcher import Index, default_folder, open_index
+from sightline.search.index import Index, default_folder, open_index
+from sightline.search.query import Query, query_vectors
 from support.tables import DIM, Words, rows_of, unit
 
 
@@ -46,7 +46,8 @@ def test_a_picture_and_a_mix_find_theirs(make_table, words, vectors):
     assert found(index.search(Path("/elsewhere/a.jpg"), k=1)) == [17]
     assert found(index.search(Query(images=("a.jpg",)), k=1)) == [17]
     mixed = Query("dog", "a.jpg", "sea")
-    assert found(index.search(mixed, k=9)) == best(vectors, mixed.vector(words, vectors.astype(np.float16)), 9)
+    (vector,) = query_vectors([mixed], words, vectors.astype(np.float16))
+    assert found(index.search(mixed, k=9)) == best(vectors, vector, 9)
 
 
 def test_conditions_come_before_the_search(make_table, words, vectors):
@@ -146,10 +147,10 @@ def test_the_default_folder(monkeypatch, tmp_path):
 
 
 def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, words, monkeypatch):
-    for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST": 100}.items():
+    for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST_CANDIDATES": 100}.items():
         monkeypatch.setattr(ivf, name, value)
-    asked, near = [], ivf.Lists.near
-    monkeypatch.setattr(ivf.Lists, "near", lambda self, query: asked.append(query) or near(self, query))
+    asked, near = [], ivf.InvertedLists.near
+    monkeypatch.setattr(ivf.InvertedLists, "near", lambda self, query: asked.append(query) or near(self, query))
     vectors = unit(np.random.default_rng(3).normal(size=(600, DIM)))
     table = make_table(vectors)
     ivf.refresh(table)
