@@ -130,6 +130,17 @@ def test_an_encoder_of_ones_own_gives_the_same(checkpoint: Path, gallery) -> Non
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
 
 
+@pytest.mark.parametrize("rescore", [None, 0, 7, "all"])
+def test_many_queries_are_scored_again_as_each_is_alone(gallery, rescore) -> None:
+    index = open_index(gallery[0])
+    queries = [TEXTS[0], Query(tuple(TEXTS[:2])), TEXTS[2], TEXTS[0]]
+    if rescore in (None, 0):  # others keep to cosines
+        queries += [Path(gallery[1][0][0]), Query(TEXTS[0], avoid=TEXTS[1])]
+    for where in (None, "start >= 2"):
+        alone = [index.search(query, 5, where, rescore=rescore) for query in queries]
+        assert index.search_many(queries, 5, where, rescore=rescore) == alone
+
+
 def test_other_queries_keep_to_cosines(gallery) -> None:
     index = open_index(gallery[0])
     path = Path(gallery[1][0][0])

@@ -31,7 +31,7 @@ def check_images(images: Iterable[ImageInput]) -> list[ImageInput]:
     for image in listed:
         if not isinstance(image, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
             raise UsageError(
-                f"a {type(image).__name__} is not an image: give a path, bytes, a PIL image or an array (H, W, 3)"
+                f"type {type(image).__name__} is not an image: give a path, bytes, a PIL image or an array (H, W, 3)"
             )
     return listed
 
@@ -62,9 +62,11 @@ def _check_video(video: VideoInput, frames: int | None) -> None:
             raise UsageError(f"a video from {start} to {end} seconds: the end must come after the start, from 0 on")
         return
     if not isinstance(video, np.ndarray | list | tuple):
-        raise UsageError(f"a {type(video).__name__} is not a video: give a path, bytes, (path, start, end) or frames")
+        raise UsageError(
+            f"type {type(video).__name__} is not a video: give a path, bytes, (path, start, end) or frames"
+        )
     if others := [frame for frame in video if not isinstance(frame, Image.Image | np.ndarray)]:
-        raise UsageError(f"a {type(others[0]).__name__} is not a frame of a video: give PIL images or arrays")
+        raise UsageError(f"type {type(others[0]).__name__} is not a frame of a video: give PIL images or arrays")
     if not len(video):
         raise UsageError("a video without a frame")
     if frames is not None and len(video) != frames:
