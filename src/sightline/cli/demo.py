@@ -12,8 +12,7 @@ from sightline.cli.output import bar, one_line, times
 
 if TYPE_CHECKING:
     from sightline.report.contact_sheet import Section
-    from sightline.scenes import Scene
-    from sightline.scenes.films import Film
+    from sightline.scenes import Scene, SceneVideo
 
 FOLDER = Path("demo")
 PICTURES, SIDE, SEED = 300, 256, 1
@@ -88,24 +87,24 @@ def command(
     typer.echo(END.format(sightline="sightline" if shutil.which("sightline") else sys.argv[0]))
 
 
-def _shots() -> "list[Film]":
+def _shots() -> "list[SceneVideo]":
     """Of four films, each with another background; what moves all the time, so that nothing of it is left out."""
-    from sightline.scenes import films
+    from sightline.scenes import distinct_videos
 
-    shots: dict[str, Film] = {}
-    for film in films.distinct(60, SEED):
+    shots: dict[str, SceneVideo] = {}
+    for film in distinct_videos(60, SEED):
         if film.motion in ("left", "right", "up", "down", "bounces") and len(film.scene.things) > 1:
             shots.setdefault(film.scene.background, film)
     return list(shots.values())[:4]
 
 
-def _film(shots: "list[Film]", file: Path) -> None:
+def _film(shots: "list[SceneVideo]", file: Path) -> None:
     from sightline.files import replacing
-    from sightline.scenes import films
+    from sightline.scenes import write_video
 
     if not file.exists():
         with replacing(file) as temporary:
-            films.write(shots, temporary, SIDE)
+            write_video(shots, temporary, SIDE)
 
 
 def _least(scene: "Scene") -> float:

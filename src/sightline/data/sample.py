@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from sightline.errors import DataError
-from sightline.processing.suffixes import is_video
+from sightline.processing import suffixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Item:
     @property
     def is_video(self) -> bool:
         """Going by the suffix."""
-        return is_video(self.media.name)
+        return suffixes.is_video(self.media.name)
 
 
 @dataclass(frozen=True, slots=True)

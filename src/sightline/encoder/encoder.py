@@ -206,7 +206,7 @@ class Encoder(EncoderSource):
         try:
             content, facts = read(item)
             images = [content] if isinstance(content, Image.Image) else content
-            pixels = np.stack([self.profile.crop(image) for image in images])
+            pixels = np.stack([self.profile.resize_and_crop(image) for image in images])
         except ImageError as error:
             return _Prepared(item, None, error)
         except OSError as error:

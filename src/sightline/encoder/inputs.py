@@ -79,13 +79,13 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     Raises `VideoError` for a video that cannot be read.
     """
     if isinstance(video, str | os.PathLike | bytes):
-        return sampling.sample(video, count, short_side=short_side)
+        return sampling.sample_frames(video, count, short_side=short_side)
     if _is_segment(video):
         path, start, end = video
         length = sampling.duration(path)
         if start >= length:
             raise VideoError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
-        return sampling.sample(path, count, start, min(end, length), short_side=short_side)
+        return sampling.sample_frames(path, count, start, min(end, length), short_side=short_side)
     frames = cast(Sequence[Frame], video)
     count = min(count, len(frames))
     return [open_image(frames[(2 * i + 1) * len(frames) // (2 * count)]) for i in range(count)]

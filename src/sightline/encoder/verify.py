@@ -119,7 +119,7 @@ def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
 
 def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Check:
     profile = encoder.profile
-    values = profile.normalize(profile.crop(image)[None])[0]
+    values = profile.normalize(profile.resize_and_crop(image)[None])[0]
     if golden.get("pixels"):
         # Means over patches depend on every pixel, and are few numbers to store.
         difference = float(np.abs(patch_means(values) - np.array(golden["pixels"])).max())
@@ -128,8 +128,8 @@ def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Che
         )
     buffer = io.BytesIO()
     image.save(buffer, "png")
-    again = profile.crop(open_image(buffer.getvalue()))
-    same = np.array_equal(profile.crop(image), again) and bool(np.isfinite(values).all())
+    again = profile.resize_and_crop(open_image(buffer.getvalue()))
+    same = np.array_equal(profile.resize_and_crop(image), again) and bool(np.isfinite(values).all())
     return Check("pixels", "itself", f"{values.shape[2]} x {values.shape[1]}, the same through a PNG file", same)
 
 
@@ -161,7 +161,7 @@ def _logits(
 ) -> Check:
     model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
     ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(texts), None))
-    pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.crop(image)[None]))
+    pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.resize_and_crop(image)[None]))
     is_rescored = encoder.family.is_rescored
     if is_rescored:  # a video model: the image as a still video
         pixels = pixels.expand(encoder.frames, -1, -1, -1)[None]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sightline.errors import ImageError, IndexFault
+from sightline.files import open_file
 from sightline.index import walk
-from sightline.index.item import hash_file, open_file
+from sightline.index.item import hash_file
 from sightline.index.schema import MOMENTS
 from sightline.index.table import Table
 from sightline.index.uri import to_text
