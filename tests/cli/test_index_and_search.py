@@ -62,7 +62,7 @@ def test_conditions(run, indexed):
     assert names(run("search", "blue", "--where", "width < 26").out) == ["orange", "red"]
     ran = run("search", "blue", "--where", "width > 5000")
     assert (ran.status, ran.out) == (0, "")
-    assert "nothing fulfils the condition" in ran.err
+    assert "no item fulfils the condition" in ran.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
@@ -85,7 +85,7 @@ def test_a_contact_sheet(run, indexed):
     html = Path("sheet.html").read_text(encoding="utf-8")
     assert html.count("<img") == 1 + 3
     assert "“red” + lime.png − “blue”" in html
-    assert "3 of 7 pictures and moments" in html
+    assert "3 of 7 images and moments" in html
 
 
 def test_the_summary_says_what_happened(run, pictures):

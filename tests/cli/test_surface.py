@@ -13,7 +13,7 @@ SURFACE = {
     "index": ["PATH", "--model", "--forget", "--regions", "--index"],
     "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
     "similar": ["--threshold", "--json", "--html", "--index"],
-    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
+    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch", "--micro-batch", "--rate", "--warm-up", "--every", "--precision", "--freeze", "--lora", "--average",
