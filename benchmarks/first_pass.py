@@ -62,7 +62,9 @@ def fill(table: Table, chunks) -> None:
     for chunk in chunks:
         columns = {
             "id": pa.array(np.arange(first, first + len(chunk))),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(chunk.astype(np.float16).reshape(-1)), DIM),
+            "vector": pa.FixedSizeListArray.from_arrays(
+                pa.array(chunk.astype(np.float16).reshape(-1)), table.model.dim
+            ),
         }
         for field in schema:
             if field.name not in columns:
