@@ -53,14 +53,16 @@ def searches(draw):
 
 
 @pytest.mark.parametrize(
-    ("fast", "rows", "most"), [(False, 8192, 4096), (True, 8192, 4096), (True, 32, 4096), (True, 32, 20)]
+    ("fast", "rows", "most", "few"),
+    [(False, 8192, 4096, 0), (True, 8192, 4096, 256), (True, 32, 4096, 0), (True, 32, 20, 20)],
 )
 @settings(deadline=None, max_examples=100)
 @given(search=searches())
-def test_top_is_what_sorting_all_scores_gives(fast, rows, most, search):
+def test_top_is_what_sorting_all_scores_gives(fast, rows, most, few, search):
     """With and without the product of matrices, in one block and in several, also for queries that it leaves."""
     ids, matrix, queries, k, allow = search
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_FEW", few)
         patch.setattr(batch_product, "is_fast", lambda: fast)
         patch.setattr(batch_product, "_ROWS", rows)
         patch.setattr(batch_product, "_MOST_CANDIDATES", most)

@@ -46,7 +46,7 @@ def test_a_picture_and_a_mix_find_theirs(make_table, words, vectors):
     assert found(index.search(Path("/elsewhere/a.jpg"), k=1)) == [17]
     assert found(index.search(Query(images=("a.jpg",)), k=1)) == [17]
     mixed = Query("dog", "a.jpg", "sea")
-    (vector,) = query_vectors([mixed], words, vectors.astype(np.float16))
+    (vector,) = query_vectors([mixed], index.encoder, index.table, vectors.astype(np.float16))
     assert found(index.search(mixed, k=9)) == best(vectors, vector, 9)
 
 

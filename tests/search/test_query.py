@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ EMPTY = np.empty((0, 16), np.float16)
 
 
 def vector_of(query, encoder, sample):
-    return query_vectors([query], encoder, sample)[0]
+    """The query's vector, of a `LazyEncoder` that has this encoder for all queries."""
+    lazy = SimpleNamespace(for_words=lambda table: encoder, for_images=lambda table: encoder)
+    return query_vectors([query], lazy, None, sample)[0]
 
 
 @pytest.mark.parametrize(

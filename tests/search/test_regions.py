@@ -21,7 +21,7 @@ from sightline.index import sync
 from sightline.models.regions import packed_rows, unpack
 from sightline.processing.image.reading import open_image
 from sightline.report.overlay import mark
-from sightline.search import Index, Query, open_index
+from sightline.search import Index, open_index
 from sightline.search.regions import Region, nearest
 from sightline.search.result import Ranked
 
@@ -95,7 +95,7 @@ def test_many_queries_have_the_regions_that_each_has_alone(encoder: Encoder, ind
 
 def nearest_regions(index: Index, vectors: np.ndarray, where: str | None) -> list[Ranked]:
     allow = None if where is None else index.table.ids_where(where)
-    return nearest(index.table, vectors, 4, allow, index.encoder.for_query(Query("red"), index.table).profile)
+    return nearest(vectors, index.table, 4, allow, index.encoder.for_words(index.table).profile)
 
 
 def test_regions_stay_when_the_index_goes_on(encoder: Encoder, pictures: Path, index: Path) -> None:

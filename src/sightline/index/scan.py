@@ -8,9 +8,9 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from typing import Any, TypeVar
 
 import faiss
@@ -24,6 +24,8 @@ Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
 
+_FEW = 256
+"""So many rows are scored in float64 without a shortlist."""
 _MARGIN = 32
 """Rows fetched beyond k, so that a tie or a rounding at the k-th place rarely needs a second pass."""
 _THREAD_BYTES = 64 << 20
@@ -108,60 +110,65 @@ class Scan:
         ids = np.empty((len(queries), k), np.int64)
         if not k:
             return scores, ids
-        lists = None if exact or len(queries) >= _PRODUCT_QUERIES or k > _FIRST_PASS_K else self._lists()
-        answers = self._exact(queries, k, places) if lists is None else self._approximate(queries, k, lists)
-        for row, (its_scores, its_ids) in enumerate(answers):
-            scores[row], ids[row] = its_scores, its_ids
+        rest = []
+        for row, candidates in enumerate(self._exact(queries, k, places) if exact else self._approximate(queries, k)):
+            if candidates is None:
+                rest.append(row)
+            else:
+                scores[[row]], ids[[row]] = self._proven(queries[[row]], k, candidates)
+        scores[rest], ids[rest] = self._proven(queries[rest], k, places)
         return scores, ids
 
-    def _approximate(self, queries: Floats, k: int, lists: InvertedLists) -> Iterator[tuple[Floats, Ids]]:
-        """For each query the best k of the candidates that the lists name; where those are too few, the exact best."""
-        for query in queries:
-            candidates = lists.near(query)
-            if candidates is not None and len(candidates) < min(_FIRST_PASS_K, len(self)):
-                candidates = None
-            yield from self._proven(query[None], k, candidates)
-
-    def _exact(self, queries: Floats, k: int, places: Ids | None) -> Iterator[tuple[Floats, Ids]]:
-        """For each query its exact best k, by a product where that is quicker and can tell the rows apart."""
-        candidates: list[Ids | None] = [None] * len(queries)
+    def _exact(self, queries: Floats, k: int, places: Ids | None) -> list[Ids | None]:
+        """For each query the places of rows among which its best k are; None where only a scan of all can say."""
         if len(queries) >= _PRODUCT_QUERIES and k <= _PRODUCT_K:
             from sightline.index import batch_product  # torch, which a search by text does not need
 
             if batch_product.is_fast():
-                candidates = batch_product.candidates(self._matrix, queries, k, places)
-        scanned = self._proven(queries[[rows is None for rows in candidates]], k, places)
-        for query, rows in zip(queries, candidates, strict=True):
-            yield next(scanned) if rows is None else self._rescore_float64(query, rows, k)
+                return batch_product.candidates(self._matrix, queries, k, places)
+        return [None] * len(queries)
 
-    def _proven(self, queries: Floats, k: int, places: Ids | None) -> Iterator[tuple[Floats, Ids]]:
+    def _approximate(self, queries: Floats, k: int) -> list[Ids | None]:
+        """`_exact`, but for few queries and a small k the places that inverted lists name, if there are lists."""
+        few = len(queries) < _PRODUCT_QUERIES and k <= _FIRST_PASS_K
+        if not few or (lists := self._lists()) is None:
+            return self._exact(queries, k, None)
+        candidates = [lists.near(query) for query in queries]
+        enough = min(_FIRST_PASS_K, len(self))
+        return [None if rows is None or len(rows) < enough else rows for rows in candidates]
+
+    def _proven(self, queries: Floats, k: int, places: Ids | None) -> tuple[Floats, Ids]:
         """For each query its exact best k among these places. FAISS's float32 scores choose a shortlist; where it
         cannot be proven to hold all of the best k (ties at its end), a longer one is fetched."""
         count = len(self) if places is None else len(places)
+        scores = np.empty((len(queries), k), np.float32)
+        ids = np.empty((len(queries), k), np.int64)
+        if count <= _FEW:
+            for row, query in enumerate(queries):
+                scores[row], ids[row] = self._rescore_float64(query, self._rows if places is None else places, k)
+            return scores, ids
         power = np.frexp(np.abs(queries).max(axis=1, keepdims=True))[1]
         scaled = np.ldexp(queries, -power)  # so that float32 suffices for large and for small queries
-        least, chosen = self._shortlist(scaled, min(count, k + _MARGIN), places)
-        for row, query in enumerate(scaled):
-            slack = 2 * self._rounding * float(np.linalg.norm(query))
-            row_least, row_chosen = float(least[row]), chosen[row]
+        slack = 2 * self._rounding * np.linalg.norm(scaled.astype(np.float64), axis=1)
+        least, shortlists = self._shortlist(scaled, min(count, k + _MARGIN), places)
+        for row, query in enumerate(queries):
+            shortlist, bound = shortlists[row], float(least[row])
             while True:
-                scores, ids = self._rescore_float64(queries[row], row_chosen, k)
-                if len(row_chosen) == count:
+                scores[row], ids[row] = self._rescore_float64(query, shortlist, k)
+                if len(shortlist) == count:
                     break
-                if np.float32(np.ldexp(row_least + slack, power[row, 0])) < scores[-1]:
+                if np.float32(np.ldexp(bound + slack[row], power[row, 0])) < scores[row, -1]:
                     break
-                row_least, row_chosen = (
-                    found[0] for found in self._shortlist(query[None], min(count, 4 * len(row_chosen)), places)
-                )
-            yield scores, ids
+                fetch = min(count, 4 * len(shortlist))
+                (bound,), (shortlist,) = self._shortlist(scaled[[row]], fetch, places)
+        return scores, ids
 
     def _shortlist(self, queries: Floats, fetch: int, places: Ids | None) -> tuple[Floats, Ids]:
-        """The places of the best `fetch` rows for each query by FAISS's scores, in no order, and the least of those
-        scores (q,)."""
-        parts = self._threaded(
-            partial(self._partition, queries, fetch, places), len(self) if places is None else len(places)
-        )
-        scores, chosen = (np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True))
+        """For each query the least of the best `fetch` scores of FAISS's (q,), and the places of those rows (q, fetch),
+        in no order."""
+        count = len(self) if places is None else len(places)
+        parts = self._threaded(lambda lo, hi: self._partition(queries, fetch, places, lo, hi), count)
+        scores, chosen = map(np.hstack, zip(*parts, strict=True))
         best = np.argpartition(-scores, fetch - 1, axis=1)[:, :fetch]
         return np.take_along_axis(scores, best, axis=1).min(axis=1), np.take_along_axis(chosen, best, axis=1)
 

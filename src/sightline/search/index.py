@@ -110,7 +110,7 @@ class Index:
 
     def search_many(
         self,
-        queries: Iterable[str | Query | os.PathLike[str] | Any],
+        queries: Iterable[Any],
         k: int = 10,
         where: str | None = None,
         *,
@@ -118,7 +118,7 @@ class Index:
         rescore: int | Literal["all"] | None = None,
         regions: bool = False,
     ) -> list[list[Result]]:
-        """The results of `search` for each query, all from one version of the table, in much less time.
+        """The results of `search` for each of `queries`, from one version of the table, in much less time.
 
         Queries of words are encoded in one batch. Four queries or more are compared with all items in one matrix
         product and always exactly. Raises what `search` raises; one wrong query fails the call.
@@ -127,43 +127,35 @@ class Index:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
         if isinstance(queries, str | bytes | os.PathLike | Query):
             raise UsageError("search_many takes a list of queries, not one query")
-        parsed = [Query.of(query) for query in queries]
+        queries = [Query.of(query) for query in queries]
         table, scan, sample = self._current()
         allow = None if where is None else table.ids_where(where)
-        if not parsed or not len(sample):
-            return [[] for _ in parsed]
+        if not queries or not len(sample):
+            return [[] for _ in queries]
         # These errors come before a model is opened.
-        counts = [candidates(query, table, int(k), rescore) for query in parsed]
+        count = candidates(table, int(k), rescore)
+        if rescore and not all(query.is_words for query in queries):
+            raise UsageError("only a query of words alone can be scored again: leave rescore out")
         if regions and table.model.regions is None:
             raise UsageError(
                 f"{table.folder}: no regions are kept in it; index the images into another folder with a GroupViT: "
                 "sightline index PATH --regions --index DIR --model mini-groupvit"
             )
-        vectors = self._vectors(parsed, table, sample)
+        vectors = query_vectors(queries, self.encoder, table, sample)
         if regions:
             from sightline.search.regions import nearest
 
-            profile = self.encoder.for_query(parsed[0], table).profile
-            return results(table, nearest(table, vectors, int(k), allow, profile))
-        depth = min(max(int(k), *counts), len(scan))
-        scores, ids = scan.top(vectors, depth, allow, exact=exact or max(counts) > CANDIDATES)
-        ranked = [Ranked(scores[row, :k], ids[row, :k]) for row in range(len(parsed))]
-        for row, count in enumerate(counts):
-            if count:
-                texts = self.encoder.for_query(parsed[row], table).embed_text(parsed[row].texts)
-                ranked[row] = rescored(self.encoder.rescorer, texts, table, ids[row, :count], int(k))
+            ranked = nearest(vectors, table, int(k), allow, self.encoder.for_words(table).profile)
+        else:
+            depth = min(max(int(k), count), len(scan))
+            scores, ids = scan.top(vectors, depth, allow, exact=exact or count > CANDIDATES)
+            ranked = [
+                rescored(query, self.encoder, table, ids[row], int(k))
+                if count and query.is_words
+                else Ranked(scores[row, :k], ids[row, :k])
+                for row, query in enumerate(queries)
+            ]
         return results(table, ranked)
-
-    def _vectors(self, queries: list[Query], table: Table, sample: NDArray[np.float16]) -> NDArray[np.float32]:
-        """The queries' unit vectors (q, dim). Queries of words share a batch; an image's vector depends in its last
-        bits on its batch, so that queries with images are encoded one by one."""
-        vectors = np.empty((len(queries), table.model.dim), np.float32)
-        words = [row for row, query in enumerate(queries) if not query.images]
-        for rows in [words, *([row] for row, query in enumerate(queries) if query.images)]:
-            if rows:
-                batch = [queries[row] for row in rows]
-                vectors[rows] = query_vectors(batch, self.encoder.for_query(batch[0], table), sample)
-        return vectors
 
     def _current(self) -> _Snapshot:
         """The newest version of the table."""

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from sightline.errors import ModelMismatch
-from sightline.search.query import Query
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, TextEncoder
@@ -29,11 +28,15 @@ class LazyEncoder:
         else:
             self._given = model
 
-    def for_query(self, query: Query, table: Table) -> Encoder | TextEncoder:
-        """What encodes the query. Raises what `load` raises, and ModelMismatch for a model that did not build the
-        table."""
-        if self._given is None and not query.images and _checked(self._text_encoder, table).usable:
+    def for_words(self, table: Table) -> Encoder | TextEncoder:
+        """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
+        build the table."""
+        if self._given is None and _checked(self._text_encoder, table).usable:
             return self._text_encoder
+        return self.for_images(table)
+
+    def for_images(self, table: Table) -> Encoder:
+        """What encodes queries with images. Raises what `for_words` raises."""
         return _checked(self._encoder, table)
 
     def check(self, table: Table) -> None:

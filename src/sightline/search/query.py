@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from sightline.errors import UsageError
 from sightline.processing.suffixes import is_video
 
 if TYPE_CHECKING:
-    from sightline.encoder import Encoder, TextEncoder
+    from sightline.index.table import Table
+    from sightline.search.lazy_encoder import LazyEncoder
 
 AVOID_WEIGHT = 0.5
 """How strongly the words to avoid are subtracted, in spreads. On captioned photos, for "A but not B": at 0.5 a fifth of
@@ -61,6 +63,11 @@ class Query:
             return query
         return cls(texts=(query,)) if isinstance(query, str) else cls(images=(query,))
 
+    @property
+    def is_words(self) -> bool:
+        """Whether it is words alone."""
+        return not self.images and not self.avoid
+
     def __str__(self) -> str:
         wanted = [f"“{text}”" for text in self.texts]
         wanted += [Path(image).name if isinstance(image, (str, Path)) else "an image" for image in self.images]
@@ -68,40 +75,55 @@ class Query:
 
 
 def query_vectors(
-    queries: Sequence[Query], encoder: Encoder | TextEncoder, sample: NDArray[np.floating[Any]]
+    queries: Sequence[Query], encoder: LazyEncoder, table: Table, sample: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
-    """The queries' unit vectors, float32 (q, dim). All their words are encoded in one batch.
+    """The queries' unit vectors, float32 (q, dim).
 
-    `sample` (n, dim) are vectors of the index, from which the spreads are measured; a query of one part needs none.
-    Raises UsageError when the parts of a query cancel each other out, and what the encoder raises for images and
-    videos that it cannot read.
+    The texts of all queries without images are encoded in one batch. An image's vector depends in its last bits on the
+    batch, so that queries with images are encoded one by one. `sample` (n, dim) are vectors of the table, from which
+    the spreads are measured; a query of one part needs none. Raises UsageError when the parts of a query cancel each
+    other out, what `LazyEncoder` raises, and what the encoder raises for images and videos that it cannot read.
     """
-    texts = [text for query in queries for text in (*query.texts, *query.avoid)]
-    rows = encoder.encode_text(texts) if texts else np.empty((0, 0), np.float32)
-    ends = np.cumsum([len(query.texts) + len(query.avoid) for query in queries])
+    texts = list(chain.from_iterable(query.texts + query.avoid for query in queries if not query.images))
+    encoded = iter(encoder.for_words(table).encode_text(texts) if texts else ())
     return np.stack(
-        [_vector(query, part, encoder, sample) for query, part in zip(queries, np.split(rows, ends[:-1]), strict=True)]
+        [
+            _mixed(query, encoder.for_images(table), sample)
+            if query.images
+            else _combined(query, np.array(list(islice(encoded, len(query.texts + query.avoid)))), None, sample)
+            for query in queries
+        ]
     )
 
 
-def _vector(
-    query: Query, texts: NDArray[np.float32], encoder: Any, sample: NDArray[np.floating[Any]]
+def _mixed(query: Query, encoder: Any, sample: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """The unit vector (dim,) of a query with images."""
+    texts, videos = query.texts + query.avoid, list(filter(is_video_path, query.images))
+    images = list(filterfalse(is_video_path, query.images))
+    vectors = encoder.encode_text(list(texts)) if texts else np.empty((0, 0), np.float32)
+    encoded = [encoder.encode_images(images)] if images else []
+    encoded += [encoder.encode_videos(videos)] if videos else []
+    return _combined(query, vectors, np.concatenate(encoded), sample)
+
+
+def _combined(
+    query: Query,
+    texts: NDArray[np.float32],
+    images: NDArray[np.float32] | None,
+    sample: NDArray[np.floating[Any]],
 ) -> NDArray[np.float32]:
-    """A query's unit vector (dim,); `texts` are the vectors of its texts and of what it avoids."""
+    """The unit vector (dim,) of a query whose `texts` are the vectors of its texts and of what it avoids, and whose
+    `images` are those of its images and videos."""
     parts: list[NDArray[np.float32]] = []
     if query.texts:
         parts.append(_mean(texts[: len(query.texts)]))
-    if query.images:
-        videos = [image for image in query.images if is_video_path(image)]
-        images = [image for image in query.images if not is_video_path(image)]
-        encoded = [encoder.encode_images(images)] if images else []
-        encoded += [encoder.encode_videos(videos)] if videos else []
-        parts.append(_mean(np.concatenate(encoded)))
+    if images is not None:
+        parts.append(_mean(images))
     if query.avoid:
         parts.append(-AVOID_WEIGHT * _mean(texts[len(query.texts) :]))
     if len(parts) > 1:
         wide = np.asarray(sample, dtype=np.float32)
-        parts = [part / _spread(part, wide) for part in parts]
+        parts = [vector / _spread(vector, wide) for vector in parts]
     return _unit(np.sum(parts, axis=0, dtype=np.float32))
 
 
@@ -122,7 +144,7 @@ def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return _unit(vectors.mean(axis=0, dtype=np.float32))
 
 
-def _spread(part: NDArray[np.float32], sample: NDArray[np.float32]) -> np.float32:
-    """The standard deviation of the scores of a part's direction over the sample; 1 for a sample that has none."""
-    spread = np.std(sample @ _unit(part)) if len(sample) > 1 else np.float32(1)
+def _spread(vector: NDArray[np.float32], sample: NDArray[np.float32]) -> np.float32:
+    """The standard deviation of a vector's cosines with the sample; 1 for a sample that has none."""
+    spread = np.std(sample @ _unit(vector)) if len(sample) > 1 else np.float32(1)
     return np.float32(spread if spread > 1e-4 else 1)

@@ -40,37 +40,39 @@ class Region:
 
 
 def nearest(
-    table: Table, vectors: NDArray[np.float32], k: int, allow: NDArray[np.int64] | None, profile: PixelProfile
+    queries: NDArray[np.float32], table: Table, k: int, allow: NDArray[np.int64] | None, profile: PixelProfile
 ) -> list[Ranked]:
     """For each query's vector (q, dim) the k items, or fewer, whose best region is nearest, ties by id, each with that
     region. `allow`: the ids that may be found, None for all. `profile`: the model's, by which it crops images.
 
     Exact: each region of each item is compared; the table's regions are read once, some rows at a time.
     """
-    best = [Ranked(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in vectors]
+    best = [Ranked(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
     for ids, packed in table.summaries():
         if allow is not None:
             kept = np.isin(ids, allow)
             ids, packed = ids[kept], packed[kept]
-        for row, cosines in enumerate(_cosines(table, packed, vectors)):
+        regions, is_shown, _ = _unpack(table, packed)
+        for row, query in enumerate(queries):  # not by one product, whose bits depend on how many queries there are
+            cosines = _cosines(regions, is_shown, query)
             scores = np.concatenate([best[row].scores, cosines.max(axis=1, initial=-np.inf)])
             merged = np.concatenate([best[row].ids, ids])
             first = np.lexsort((merged, -scores))[:k]
             best[row] = Ranked(scores[first], merged[first])
     return [
-        Ranked(scores, ids, _regions(table, ids, vector, profile))
-        for (scores, ids, _), vector in zip(best, vectors, strict=True)
+        Ranked(scores, ids, _regions(table, ids, query, profile))
+        for (scores, ids, _), query in zip(best, queries, strict=True)
     ]
 
 
 def _regions(
-    table: Table, ids: NDArray[np.int64], vector: NDArray[np.float32], profile: PixelProfile
+    table: Table, ids: NDArray[np.int64], query: NDArray[np.float32], profile: PixelProfile
 ) -> Sequence[Region]:
-    """The region of each item that comes nearest to a query's vector."""
+    """The region of each item that comes nearest to a query."""
     regions = []
     for row, packed in zip(table.rows(ids, ["width", "height"]), table.summaries_of(ids), strict=True):
-        number = int(_cosines(table, packed[None], vector[None])[0][0].argmax())
-        mask = unpack(packed[None], _shape(table))[1][0] == number
+        vectors, is_shown, owners = _unpack(table, packed[None])
+        mask = owners[0] == int(_cosines(vectors, is_shown, query)[0].argmax())
         left, top, right, bottom = window = profile.visible_box(row["height"], row["width"])
         down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         high, wide = (bottom - top) / mask.shape[0], (right - left) / mask.shape[1]
@@ -84,16 +86,19 @@ def _regions(
     return regions
 
 
-def _cosines(table: Table, packed: NDArray[np.float16], vectors: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """For each query's vector the cosines (n, regions) of packed regions; minus infinity for a region without patches,
-    which no place of the image belongs to."""
-    regions, owners = unpack(packed, _shape(table))
-    wide = regions.astype(np.float32)
-    has_patches = (owners.reshape(len(owners), -1, 1) == np.arange(regions.shape[1])).any(axis=1)
-    # Query by query: the bits of a product with all of them would depend on how many they are.
-    return [np.where(has_patches, wide @ vector, np.float32(-np.inf)) for vector in vectors]
+def _cosines(
+    regions: NDArray[np.float32], is_shown: NDArray[np.bool_], query: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The cosines (n, regions) of a query with the regions; minus infinity for a region without a patch."""
+    return np.where(is_shown, regions @ query, np.float32(-np.inf))
 
 
-def _shape(table: Table) -> tuple[int, int, int]:
+def _unpack(
+    table: Table, packed: NDArray[np.float16]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Of packed regions: their vectors float32 (n, regions, dim), whether any patch belongs to each (n, regions), and
+    the region of each patch (n, rows, columns)."""
     assert table.model.regions is not None
-    return table.model.regions
+    vectors, owners = unpack(packed, table.model.regions)
+    is_shown = (owners.reshape(len(owners), -1, 1) == np.arange(vectors.shape[1])).any(axis=1)
+    return vectors.astype(np.float32), is_shown, owners

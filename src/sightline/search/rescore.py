@@ -5,7 +5,7 @@ There the cosines of the vectors choose candidates, and the candidates are score
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from sightline.errors import UsageError
 from sightline.index.schema import SUMMARY
 from sightline.index.table import Table
+from sightline.search.lazy_encoder import LazyEncoder
 from sightline.search.query import Query
 from sightline.search.result import Ranked
-
-if TYPE_CHECKING:
-    from sightline.encoder.rescorer import Rescorer
 
 CANDIDATES = 100
 """Candidates of a query unless the caller says how many."""
@@ -25,15 +23,15 @@ BLOCK = 256
 """Candidates whose rows are in memory at a time."""
 
 
-def candidates(query: Query, table: Table, k: int, rescore: int | Literal["all"] | None) -> int:
-    """How many items are scored again for a query, at least k; 0 where cosines are the scores.
+def candidates(table: Table, k: int, rescore: int | Literal["all"] | None) -> int:
+    """How many items are scored again for a query of words, at least k; 0 where cosines are the scores.
 
-    Raises UsageError for a `rescore` that is no count, and for one that the table or the query cannot serve.
+    Raises UsageError for a `rescore` that is neither a count nor "all", and for one above 0 where the table keeps
+    nothing to score again.
     """
     is_rescored = table.model.summary > 0 and table.model.regions is None
-    words_alone = not query.images and not query.avoid
     if rescore is None:
-        return max(k, CANDIDATES) if is_rescored and words_alone else 0
+        return max(k, CANDIDATES) if is_rescored else 0
     if rescore != "all" and (isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0):
         raise UsageError(f'rescore is {rescore!r}: say how many, or "all"')
     if not rescore:
@@ -43,21 +41,20 @@ def candidates(query: Query, table: Table, k: int, rescore: int | Literal["all"]
             f"{table.folder}: nothing is kept in it to score again; only X-CLIP's texts read differently for each "
             "video: leave rescore out"
         )
-    if not words_alone:
-        raise UsageError("only a query of words alone can be scored again: leave rescore out")
     return table.count() if rescore == "all" else max(k, int(rescore))
 
 
 def rescored(
-    rescorer: Rescorer, texts: NDArray[np.float32], table: Table, ids: NDArray[np.int64], k: int, *, block: int = BLOCK
+    query: Query, encoder: LazyEncoder, table: Table, ids: NDArray[np.int64], k: int, *, block: int = BLOCK
 ) -> Ranked:
-    """The k best of these items by exact scores, each the mean over `texts` (t, dim)."""
+    """The k best of these items by exact scores, each the mean over the query's texts."""
+    texts = encoder.for_words(table).embed_text(query.texts)
     ids, dim = np.sort(ids), table.model.dim
     scores = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), block):
         rows = table.take(ids[start : start + block], ["vector", SUMMARY])
         vectors, kept = (rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", SUMMARY))
-        cosines = rescorer.cosines(texts, vectors.reshape(-1, dim), kept.reshape(len(rows), -1, dim))
+        cosines = encoder.rescorer.cosines(texts, vectors.reshape(-1, dim), kept.reshape(len(rows), -1, dim))
         scores[start : start + block] = cosines.mean(axis=1)
     best = np.lexsort((ids, -scores))[:k]
     return Ranked(scores[best], ids[best])

@@ -41,24 +41,24 @@ class Ranked(NamedTuple):
 
 
 def results(table: Table, ranked: Sequence[Ranked]) -> list[list[Result]]:
-    """The results of each query; the table is read once."""
-    rows = table.rows(np.concatenate([query.ids for query in ranked]), ["id", "uri", "kind", "start", "end"])
-    ends = np.cumsum([len(query.ids) for query in ranked])
+    """The results of each query; the table is read once for all."""
+    columns = ["id", "uri", "kind", "start", "end"]
+    items = iter(table.rows(np.concatenate([query.ids for query in ranked]), columns))
     return [
         [
             Result(
                 rank=rank,
                 score=float(score),
-                uri=str(to_path(row["uri"])),
-                kind=row["kind"],
-                start=row["start"],
-                end=row["end"],
-                id=row["id"],
+                uri=str(to_path(item["uri"])),
+                kind=item["kind"],
+                start=item["start"],
+                end=item["end"],
+                id=item["id"],
                 region=region,
             )
-            for rank, (score, row, region) in enumerate(
-                zip(query.scores, rows[end - len(query.ids) : end], query.regions or repeat(None), strict=False), 1
+            for rank, (score, region, item) in enumerate(
+                zip(query.scores, query.regions or repeat(None), items, strict=False), 1
             )
         ]
-        for query, end in zip(ranked, ends, strict=True)
+        for query in ranked
     ]
