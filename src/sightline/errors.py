@@ -17,8 +17,12 @@ class CheckpointError(SightlineError):
     """A checkpoint, its config or its tokenizer cannot be opened as asked."""
 
 
+class JsonError(SightlineError):
+    """A file is not a JSON object. The caller says what kind of file it is and what to do."""
+
+
 class HubError(CheckpointError):
-    """A Hub name cannot be had. `reason`: "offline", "unknown", "gated", "partial" or "corrupt"."""
+    """A Hub name cannot be opened. `reason`: "offline", "unknown", "gated", "partial" or "corrupt"."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)

@@ -19,7 +19,7 @@ from sightline.encoder.precision import Precision
 from sightline.encoder.source import EncoderSource, Vectors
 from sightline.encoder.workers import Workers
 from sightline.errors import ImageError
-from sightline.models.pretrained import Segments, Tower
+from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
 
 T = TypeVar("T")
@@ -221,7 +221,7 @@ class Encoder(EncoderSource):
     def _encode(self, group: "list[_Prepared[T, F]]", batch: int, extras: bool) -> "list[Encoded[T, F]]":
         """A group of prepared items through the tower."""
         tower: Any = self._image
-        forward = tower.embed_with_summaries if extras else tower.embed
+        forward = tower.embed_with_extras if extras else tower.embed
         readable = [prepared.inputs for prepared in group if not isinstance(prepared.inputs, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
         parts = [self._forward(forward, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)]

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
-from sightline.models.config import max_tokens
 from sightline.models.regions import Shape
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Ids, Tokenizer
@@ -58,22 +57,19 @@ class EncoderSource:
     def rescoring(self) -> int:
         """Rows of `dim` numbers that are kept beside each item's vector for exact scores (see `Rescorer`); 0 for a
         model whose cosines are exact."""
-        if not self.family.is_rescored:
-            return 0
-        vision = self.config.vision_config
-        return int((vision.image_size // vision.patch_size) ** 2)
+        return int(self.config.rescoring_rows)
 
     @property
     def regions(self) -> Shape | None:
         """How many regions the model divides an image into, and rows and columns of patches; None for a model that
         divides none."""
-        shape: Shape | None = getattr(self.config, "regions", None)
-        return shape
+        regions: Shape | None = self.config.regions
+        return regions
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=max_tokens(self.config.text_config))
+        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """The token ids of each string, int64 (length,). Raises `CheckpointError` for an id beyond the model's

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.checkpoint.names import weight_paths
+from sightline.checkpoint.hub import weight_paths
 from sightline.encoder.source import EncoderSource, Vectors
 
 
@@ -15,7 +15,7 @@ class TextEncoder(EncoderSource):
 
     @cached_property
     def _tower(self) -> Any:
-        tower = self.family.words
+        tower = self.family.numpy_text
         return None if tower is None else tower.open(self.config, weight_paths(self.path))
 
     @property

@@ -23,7 +23,7 @@ from PIL import Image
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.names import PACKAGED, sha256, weight_paths
+from sightline.checkpoint.hub import PACKAGED, sha256, weight_paths
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load
@@ -190,7 +190,7 @@ def _rescored(encoder: Encoder, pixels: torch.Tensor, texts: list[str]) -> Vecto
     """The cosines (1, t) that a search with rescoring gives."""
     tower: Any = encoder.family.image.from_pretrained(encoder.path, dtype=torch.float32)
     with torch.inference_mode():
-        vectors, rescoring = tower.embed_with_summaries(pixels)
+        vectors, rescoring = tower.embed_with_extras(pixels)
     return Rescorer(encoder).cosines(encoder.embed_text(texts), vectors.numpy(), rescoring.numpy())
 
 
