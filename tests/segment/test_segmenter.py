@@ -180,5 +180,7 @@ def test_odd_pictures(segmenter: Segmenter, tmp_path: Path) -> None:
 
 
 def test_another_family_is_refused() -> None:
-    with pytest.raises(UsageError, match="a clip model does not group pixels; segmentation needs a GroupViT"):
+    with pytest.raises(
+        UsageError, match="a clip model does not group pixels; segmentation needs a model of type groupvit"
+    ):
         Segmenter(PACKAGED / "mini")

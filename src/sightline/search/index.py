@@ -20,6 +20,7 @@ from sightline.errors import UsageError
 from sightline.index.ivf import InvertedLists
 from sightline.index.scan import Scan
 from sightline.index.table import Table
+from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
 from sightline.search.query import Query, query_vectors
 from sightline.search.rescore import CANDIDATES, candidates, rescored
@@ -120,8 +121,9 @@ class Index:
     ) -> list[list[Result]]:
         """The results of `search` for each of `queries`, from one version of the table, in much less time.
 
-        Queries of words are encoded in one batch. Four queries or more are compared with all items in one matrix
-        product and always exactly. Raises what `search` raises; one wrong query fails the call.
+        The texts of queries without images are encoded in one batch (which, with a text tower that needs torch, may
+        change the last bits of their scores). Four queries or more are compared with all items in one matrix product,
+        and always exactly. Raises what `search` raises; one wrong query fails the call.
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
@@ -137,9 +139,10 @@ class Index:
         if rescore and not all(query.is_words for query in queries):
             raise UsageError("only a query of words alone can be scored again: leave rescore out")
         if regions and table.model.regions is None:
+            kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.has_regions)
             raise UsageError(
-                f"{table.folder}: no regions are kept in it; index the images into another folder with a GroupViT: "
-                "sightline index PATH --regions --index DIR --model mini-groupvit"
+                f"{table.folder}: no regions are kept in it; index the images into another folder with a model of type "
+                f"{kinds}: sightline index PATH --regions --index DIR --model mini-groupvit"
             )
         vectors = query_vectors(queries, self.encoder, table, sample)
         if regions:

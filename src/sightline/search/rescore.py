@@ -1,4 +1,4 @@
-"""The second step of a search with a model (X-CLIP) whose texts read differently for each video.
+"""The second step of a search with a model whose texts read differently for each video, such as X-CLIP.
 
 There the cosines of the vectors choose candidates, and the candidates are scored again as the whole model scores them.
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sightline.errors import UsageError
 from sightline.index.schema import SUMMARY
 from sightline.index.table import Table
+from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
 from sightline.search.query import Query
 from sightline.search.result import Ranked
@@ -37,9 +38,10 @@ def candidates(table: Table, k: int, rescore: int | Literal["all"] | None) -> in
     if not rescore:
         return 0
     if not is_rescored:
+        kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.is_rescored)
         raise UsageError(
-            f"{table.folder}: nothing is kept in it to score again; only X-CLIP's texts read differently for each "
-            "video: leave rescore out"
+            f"{table.folder}: nothing is kept in it to score again, which only an index made with a model of type "
+            f"{kinds} keeps: leave rescore out"
         )
     return table.count() if rescore == "all" else max(k, int(rescore))
 

@@ -14,6 +14,7 @@ from sightline.encoder.encoder import load
 from sightline.encoder.inputs import ImageInput
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
+from sightline.models import FAMILIES
 from sightline.processing.image.reading import open_image
 from sightline.segment.defaults import DEFAULT_MODEL, PROMPT, Mode
 from sightline.segment.maps import Maps, by_logits, by_windows, enlarge
@@ -54,9 +55,10 @@ class Segmenter:
     ) -> None:
         self.encoder = load(name_or_folder, device=device, precision=precision, **source)
         if self.encoder.regions is None:
+            kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.has_regions)
             raise UsageError(
                 f"{self.encoder.name}: a {self.encoder.config.model_type} model does not group pixels; segmentation "
-                f"needs a GroupViT, {DEFAULT_MODEL} say, or mini-groupvit"
+                f"needs a model of type {kinds}, {DEFAULT_MODEL} say, or mini-groupvit"
             )
         self._texts: tuple[tuple[tuple[str, ...], str], Tensor] | None = None
 
