@@ -18,7 +18,7 @@ from PIL import Image
 
 from sightline import Segmenter
 from sightline.metrics import confusion, mean_iou
-from sightline.segment.segmenter import PROMPT
+from sightline.segment.defaults import PROMPT
 
 THRESHOLD = 0.95
 SPELLED = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor"}
