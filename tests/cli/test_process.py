@@ -13,16 +13,18 @@ import pytest
 from sightline.cli import demo
 from sightline.scenes import distinct
 
+pytestmark = pytest.mark.system
+
 PROGRAM = Path(sys.executable).parent / "sightline"
 
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
 import sys, time
-from cli.conftest import Colors, fake_encoder
+from support.encoders import ColorEncoder, fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
-unit = Colors._unit
-Colors._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
+encode = ColorEncoder._encode
+ColorEncoder._encode = lambda self, image: time.sleep(0.3) or encode(self, image)
 print("ready", flush=True)
 sys.exit(main())
 """
@@ -66,7 +68,7 @@ def test_ending_at_once_loses_no_output():
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colors"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     with subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -79,7 +81,7 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     assert (process.returncode, out) == (130, "")
     assert err == "stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
-    assert "pictures     7\n" in run("info").out
+    assert "images       7\n" in run("info").out
 
 
 def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):

@@ -1,9 +1,12 @@
+"""The best of many texts and images against the whole matrix."""
+
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.errors import UsageError
 from sightline.search.retrieve import retrieve
+from support.examples import examples
 
 
 def oracle(rows, columns, k):
@@ -13,7 +16,7 @@ def oracle(rows, columns, k):
     return index, np.take_along_axis(scores, index, axis=1)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     n_texts=st.integers(0, 13),
     n_images=st.integers(0, 13),

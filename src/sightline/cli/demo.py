@@ -39,7 +39,7 @@ def command(
       sightline demo
     """
     from sightline.encoder import load
-    from sightline.index import sync
+    from sightline.index.sync import sync
     from sightline.report.contact_sheet import Section, cards, picture, write_sheet
     from sightline.scenes import distinct
     from sightline.search import Query, open_index

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.errors import UsageError
+from sightline.progress import no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sightline.evaluate.encode import Progress as Evaluated
-    from sightline.index import Progress
+    from sightline.progress import Progress
 
 IndexOption = Annotated[
     Path | None,
@@ -103,9 +104,9 @@ def times(item: Any) -> str:
 
 @contextmanager
 def bar() -> Iterator[Any]:
-    """A function for whoever reports progress, drawing on the terminal; None where standard error is none."""
+    """A progress callback that draws on the terminal, if standard error is one."""
     if not sys.stderr.isatty():
-        yield None
+        yield no_progress
         return
     from rich import progress as rich
     from rich.console import Console

@@ -48,7 +48,7 @@ def nearest(
     Exact: each region of each item is compared; the table's regions are read once, some rows at a time.
     """
     best = [Ranked(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
-    for ids, packed in table.summaries():
+    for ids, packed in table.regions():
         if allow is not None:
             kept = np.isin(ids, allow)
             ids, packed = ids[kept], packed[kept]
@@ -70,7 +70,7 @@ def _regions(
 ) -> Sequence[Region]:
     """The region of each item that comes nearest to a query."""
     regions = []
-    for row, packed in zip(table.rows(ids, ["width", "height"]), table.summaries_of(ids), strict=True):
+    for row, packed in zip(table.rows(ids, ["width", "height"]), table.regions_of(ids), strict=True):
         vectors, is_shown, owners = _unpack(table, packed[None])
         mask = owners[0] == int(_cosines(vectors, is_shown, query)[0].argmax())
         left, top, right, bottom = window = profile.visible_box(row["height"], row["width"])

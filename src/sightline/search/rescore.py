@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
-from sightline.index.schema import SUMMARY
 from sightline.index.table import Table
 from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
@@ -30,7 +29,7 @@ def candidates(table: Table, k: int, rescore: int | Literal["all"] | None) -> in
     Raises UsageError for a `rescore` that is neither a count nor "all", and for one above 0 where the table keeps
     nothing to score again.
     """
-    is_rescored = table.model.summary > 0 and table.model.regions is None
+    is_rescored = table.model.rescoring > 0
     if rescore is None:
         return max(k, CANDIDATES) if is_rescored else 0
     if rescore != "all" and (isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0):
@@ -54,8 +53,8 @@ def rescored(
     ids, dim = np.sort(ids), table.model.dim
     scores = np.empty(len(ids), np.float32)
     for start in range(0, len(ids), block):
-        rows = table.take(ids[start : start + block], ["vector", SUMMARY])
-        vectors, kept = (rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", SUMMARY))
+        rows = table.take(ids[start : start + block], ["vector", "rescoring"])
+        vectors, kept = (rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", "rescoring"))
         cosines = encoder.rescorer.cosines(texts, vectors.reshape(-1, dim), kept.reshape(len(rows), -1, dim))
         scores[start : start + block] = cosines.mean(axis=1)
     best = np.lexsort((ids, -scores))[:k]
