@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sightline.index.folder import IVF_FILE
+from support.headers import exif, gps
 from support.images import COLORS
 from support.videos import colored
 
@@ -48,6 +49,24 @@ def test_json_is_one_object_a_line(run, indexed):
         "rank": 1, "score": pytest.approx(1, abs=1e-3), "uri": str(indexed / "blue.png"), "kind": "image",
         "start": None, "end": None,
     }  # fmt: skip
+
+
+def test_places_are_printed_when_asked_for(run, pictures, tmp_path):
+    """Nothing else that a search writes holds them."""
+    Image.new("RGB", (24, 16), "blue").save(
+        pictures / "sea.jpg", exif=exif(gps=gps((52.0, 31.0, 12.0), (13.0, 24.0, 18.0), 34.5))
+    )
+    assert run("index", pictures, "--model", "colors").status == 0
+    ran = run(
+        "search", "blue", "--image", pictures / "sea.jpg", "--json", "--with-place", "--html", tmp_path / "sheet.html"
+    )
+    found = {Path(item["uri"]).name: item for item in objects(ran.out)}
+    place = [found["sea.jpg"][name] for name in ("latitude", "longitude", "altitude")]
+    assert place == pytest.approx([52.52, 13.405, 34.5], abs=1e-6)
+    assert found["red.png"]["latitude"] is None
+    assert "52.52" not in (tmp_path / "sheet.html").read_text()
+    assert not any("latitude" in item for item in objects(run("search", "blue", "--json").out))
+    assert run("search", "blue", "--with-place").status == 2
 
 
 @pytest.mark.parametrize(("given", "said"), [("many", "--rescore many: say how many"), ("all", "leave rescore out")])

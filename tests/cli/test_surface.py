@@ -11,7 +11,10 @@ from sightline.distribution import release
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": ["PATH", "--model", "--forget", "--regions", "--index"],
-    "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
+    "search": [
+        "TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--with-place", "--html",
+        "--index",
+    ],
     "similar": ["--threshold", "--json", "--html", "--index"],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [

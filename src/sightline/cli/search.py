@@ -1,7 +1,8 @@
 """`sightline search`: the images and moments of videos nearest to words, to images, to any mix of them."""
 
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +18,9 @@ from sightline.cli.output import (
     write_json,
 )
 from sightline.errors import UsageError
+
+if TYPE_CHECKING:
+    from sightline.search import Result
 
 
 def command(
@@ -68,6 +72,14 @@ def command(
         ),
     ] = False,
     as_json: JsonOption = False,
+    with_place: Annotated[
+        bool,
+        typer.Option(
+            "--with-place",
+            help="Also print latitude, longitude and altitude of each result with --json; by default places are left "
+            "out of all output.",
+        ),
+    ] = False,
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
@@ -80,9 +92,12 @@ def command(
       sightline search "a goal" --where "kind = 'moment'"
       sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
     """
+    if with_place and not as_json:
+        raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
     for file in image or ():
         check_picture(file)
 
+    from sightline.index import PLACE_COLUMNS
     from sightline.search import Query, open_index
 
     if html is not None:
@@ -94,10 +109,8 @@ def command(
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
     results = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
     if as_json:
-        keys = ("rank", "score", "uri", "kind", "start", "end")
-        write_json(
-            {key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in results
-        )
+        places = opened.table.rows([result.id for result in results], PLACE_COLUMNS) if with_place else []
+        write_json(_line(result, place) for result, place in zip_longest(results, places))
     else:
         write_found(results, terminal())
         if not results:
@@ -109,6 +122,13 @@ def command(
         examples = [picture(file) for file in query.images]
         write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
+
+
+def _line(result: "Result", place: dict[str, Any] | None) -> dict[str, Any]:
+    """A result as JSON shows it; `place`: its latitude, longitude and altitude, if they are to be shown."""
+    keys = ("rank", "score", "uri", "kind", "start", "end")
+    box = {} if result.region is None else {"box": result.region.box}
+    return {key: getattr(result, key) for key in keys} | box | {k: v for k, v in (place or {}).items() if k != "id"}
 
 
 def _rescore(count: str | None) -> int | Literal["all"] | None:
