@@ -43,21 +43,21 @@ class Ranked(NamedTuple):
 def results(table: Table, ranked: Sequence[Ranked]) -> list[list[Result]]:
     """The results of each query; the table is read once for all."""
     columns = ["id", "uri", "kind", "start", "end"]
-    items = iter(table.rows(np.concatenate([query.ids for query in ranked]), columns))
+    rows = iter(table.rows(np.concatenate([query.ids for query in ranked]), columns))
     return [
         [
             Result(
                 rank=rank,
                 score=float(score),
-                uri=str(to_path(item["uri"])),
-                kind=item["kind"],
-                start=item["start"],
-                end=item["end"],
-                id=item["id"],
+                uri=str(to_path(row["uri"])),
+                kind=row["kind"],
+                start=row["start"],
+                end=row["end"],
+                id=row["id"],
                 region=region,
             )
-            for rank, (score, region, item) in enumerate(
-                zip(query.scores, query.regions or repeat(None), items, strict=False), 1
+            for rank, (score, region, row) in enumerate(
+                zip(query.scores, query.regions or repeat(None), rows, strict=False), 1
             )
         ]
         for query in ranked
