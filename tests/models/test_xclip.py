@@ -318,11 +318,11 @@ def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
     assert encoder.family.rescorer is XCLIPRescorer
 
 
-def test_it_is_certified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_verified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture as a still film; the model's logits are those of a search in two steps."""
     found = {check.what: check for check in verify(folder, None)}
     assert all(check.passed for check in found.values() if check.what != "precision"), found
-    assert "times the second step's cosines" in found["logits"].found
+    assert "times the rescorer's cosines" in found["logits"].result
     short = XCLIPPromptGenerator.short
     monkeypatch.setattr(XCLIPPromptGenerator, "short", lambda *given: 1.01 * short(*given))
     assert not {check.what: check for check in verify(folder, None)}["logits"].passed
