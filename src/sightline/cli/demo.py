@@ -40,7 +40,7 @@ def command(
     """
     from sightline.encoder import load
     from sightline.index.sync import sync
-    from sightline.report.contact_sheet import Section, cards, picture, write_sheet
+    from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
     from sightline.scenes import distinct
     from sightline.search import Query, open_index
 
@@ -77,7 +77,9 @@ def command(
             caption = scenes[name].caption if name in scenes else ""
             typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}{times(result)}  {caption}")
         typer.echo()
-        sections.append(Section(str(query), cards(opened.table, found), examples=[picture(f) for f in query.images]))
+        sections.append(
+            Section(str(query), cards(opened.table, found), examples=[small_image(f) for f in query.images])
+        )
     # The scene whose smallest thing is the largest.
     largest = max((name for name in scenes if len(scenes[name].things) > 1), key=lambda name: _least(scenes[name]))
     sections.append(_segment(gallery / largest, scenes[largest], folder / "segmented.png"))
@@ -114,8 +116,8 @@ def _least(scene: "Scene") -> float:
 def _segment(file: Path, scene: "Scene", out: Path) -> "Section":
     """The parts of a picture by words, printed and painted."""
     from sightline.processing.image.reading import open_image
-    from sightline.report.contact_sheet import Card, Section, picture
-    from sightline.report.overlay import overlay, save
+    from sightline.report.contact_sheet import Card, Section, small_image
+    from sightline.report.overlay import overlay, save_png
     from sightline.scenes import BACKGROUNDS
     from sightline.segment import Segmenter
 
@@ -126,9 +128,9 @@ def _segment(file: Path, scene: "Scene", out: Path) -> "Section":
     for name, share in zip(found.classes, found.shares.tolist(), strict=True):
         typer.echo(f"{share:6.1%}  {one_line(name)}")
     typer.echo()
-    save(overlay(open_image(file), found.labels, found.classes, found.shares), out, found.classes)
-    shown = Card(str(out.absolute()), float(found.shares.sum()), picture(out))
-    return Section(f"Which part is which: {', '.join(words)}", [shown], examples=[picture(file)])
+    save_png(overlay(open_image(file), found.labels, found.classes, found.shares), out, found.classes)
+    shown = Card(str(out.absolute()), float(found.shares.sum()), small_image(out))
+    return Section(f"Which part is which: {', '.join(words)}", [shown], examples=[small_image(file)])
 
 
 def _show(*words: str) -> None:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.errors import UsageError
-from sightline.progress import no_progress
+from sightline.format import clock
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sightline.evaluate.encode import Progress as Evaluated
-    from sightline.progress import Progress
 
 IndexOption = Annotated[
     Path | None,
@@ -97,13 +96,11 @@ def times(item: Any) -> str:
     box = "" if region is None else " at {},{}-{},{}".format(*region.box)
     if item.start is None:
         return box
-    from sightline.report.contact_sheet import clock
-
     return f" {clock(item.start)}-{clock(ceil(item.end))}{box}"
 
 
 @contextmanager
-def bar() -> Iterator[Any]:
+def bar() -> Iterator[ProgressCallback]:
     """A progress callback that draws on the terminal, if standard error is one."""
     if not sys.stderr.isatty():
         yield no_progress
@@ -112,8 +109,6 @@ def bar() -> Iterator[Any]:
     from rich.console import Console
     from rich.markup import escape
     from rich.text import Text
-
-    from sightline.report.contact_sheet import clock
 
     class Rate(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:
@@ -130,14 +125,13 @@ def bar() -> Iterator[Any]:
     ) as bar:
         tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
 
-        def report(at: "Progress | Evaluated") -> None:
+        def report(at: Progress) -> None:
             skipped = f", {at.skipped:,} skipped" if at.skipped else ""
             if at.stage not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
                 tasks[at.stage] = bar.add_task(at.stage, total=at.total)
-            path, second = getattr(at, "path", None), getattr(at, "second", None)
-            film = f", {path.name[:24]} at {clock(second)}" if path and second is not None else ""
+            film = f", {at.path.name[:24]} at {clock(at.second)}" if at.path and at.second is not None else ""
             said = escape(one_line(f"{at.stage}{skipped}{film}"))
             bar.update(tasks[at.stage], description=said, completed=at.done, total=at.total)
 

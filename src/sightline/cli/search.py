@@ -101,9 +101,9 @@ def command(
     from sightline.search import Query, open_index
 
     if html is not None:
-        from sightline.report.page import check_place
+        from sightline.report.page import check_page
 
-        check_place(html)
+        check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
@@ -116,10 +116,10 @@ def command(
         if not results:
             typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, picture, write_sheet
+        from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
 
         note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
-        examples = [picture(file) for file in query.images]
+        examples = [small_image(file) for file in query.images]
         write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 

@@ -8,7 +8,8 @@ import typer
 from sightline.cli.output import JsonOption, check_picture, one_line, write_json
 from sightline.encoder.precision import Precision
 from sightline.errors import HubError, UsageError
-from sightline.segment.defaults import DEFAULT_MODEL, PROMPT, Mode
+from sightline.segment.defaults import DEFAULT_MODEL, Mode
+from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
@@ -44,7 +45,7 @@ def command(
     ] = None,
     prompt: Annotated[
         str, typer.Option(metavar="TEXT", help="Sentence that the model reads for a word, which takes the place of {}.")
-    ] = PROMPT,
+    ] = IMAGE_TEMPLATE,
     model: Annotated[
         str,
         typer.Option(
@@ -75,9 +76,9 @@ def command(
     """
     check_picture(image)
     if out is not None:
-        from sightline.report.overlay import check_place
+        from sightline.report.overlay import check_overlay
 
-        check_place(out)
+        check_overlay(out)
         if out.absolute() == image.absolute():
             raise UsageError(f"{out} is the image itself: choose another name")
 
@@ -101,9 +102,9 @@ def command(
             typer.echo(f"{rest:6.1%}  (background)")
     if out is not None:
         from sightline.processing.image.reading import open_image
-        from sightline.report.overlay import label_file, label_map, overlay, save
+        from sightline.report.overlay import label_file, label_map, overlay, save_png
 
         labels, classes = segmentation.labels, segmentation.classes
-        save(label_map(labels, classes), label_file(out), classes)
-        save(overlay(open_image(image), labels, classes, segmentation.shares), out, classes)
+        save_png(label_map(labels, classes), label_file(out), classes)
+        save_png(overlay(open_image(image), labels, classes, segmentation.shares), out, classes)
         typer.echo(f"image: {one_line(str(out))}, labels: {one_line(str(label_file(out)))}", err=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -99,15 +99,19 @@ class Encoder(EncoderSource):
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
         return _unit(self.embed_text(texts))
 
-    def embed_text(self, texts: Sequence[str]) -> Vectors:
-        """n strings -> float32 (n, dim), before `encode_text` scales the rows to unit length: what `Rescorer` takes."""
+    def embed_text(self, texts: Sequence[str], *, project: bool = True) -> Vectors:
+        """n strings -> float32 (n, dim), before `encode_text` scales the rows to unit length: what `Rescorer` takes.
+
+        With `project=False` the tower's pooled states before its projection, (n, state_dim).
+        """
         tokens = self.tokens(texts)
-        vectors = np.empty((len(tokens), self.dim), np.float32)
         tower = self._text  # opened once here, before the threads use it
+        forward = tower.embed if project else partial(tower.embed, project=False)
+        vectors = np.empty((len(tokens), self.dim if project else tower.state_dim), np.float32)
 
         def embed(rows: list[int]) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._workers.run(tower.embed, torch.int64, ids, mask)[0]
+            return self._workers.run(forward, torch.int64, ids, mask)[0]
 
         # Texts of about one length share a batch: padding to the longest of all texts would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
@@ -148,19 +152,25 @@ class Encoder(EncoderSource):
         is_video: Callable[[T], bool] = lambda item: False,
         *,
         extras: bool = False,
+        project: bool = True,
     ) -> Generator["Encoded[T, F]"]:
         """Each item encoded, in order; an item that cannot be read comes with its `ImageError` in the vector's place.
 
         `read` returns an item's image, or the `frames` frames of an item that `is_video`, and facts of any kind about
         it, which are yielded beside the vector; it runs in threads and may raise `ImageError` or `OSError`. `extras`:
-        for models that have `rescoring` or `regions`, also yield the rows that are kept beside the vector. `items` are
-        made in a separate thread, so that it may take time to make them, as it does to cut a video. Images and videos
-        share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit, whatever
-        stands beside it.
+        for models that have `rescoring` or `regions`, also yield the rows that are kept beside the vector. With
+        `project=False` the vector is the tower's pooled state before its projection, (state_dim,), of unit length.
+        `items` are made in a separate thread, so that it may take time to make them, as it does to cut a video. Images
+        and videos share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit,
+        whatever stands beside it.
         """
+        tower = self._image  # opened once here, before the threads use it
+        forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
+        if extras:
+            forward = tower.embed_with_extras
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers.count)) as ready:
-            yield from self._stream(ready, read, self.batch, extras)
+            yield from self._stream(ready, read, self.batch, forward)
 
     @property
     def frames(self) -> int:
@@ -177,7 +187,7 @@ class Encoder(EncoderSource):
         vectors = np.empty((len(items), self.dim), np.float32)
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, lambda item: (read(item), None), batch, extras=False)) as stream:
+        with closing(self._stream(groups, lambda item: (read(item), None), batch, self._image.embed)) as stream:
             for row, encoded in enumerate(stream):
                 if isinstance(encoded.vector, ImageError):
                     raise encoded.vector
@@ -189,12 +199,11 @@ class Encoder(EncoderSource):
         groups: Iterable[list[T]],
         read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
         batch: int,
-        extras: bool,
+        forward: Callable[..., Any],
     ) -> Generator["Encoded[T, F]"]:
         def encode(group: list[T]) -> list[Encoded[T, F]]:
-            return self._encode([self._prepare(item, read) for item in group], batch, extras)
+            return self._encode([self._prepare(item, read) for item in group], batch, forward)
 
-        _ = self._image  # opened once here, before the threads use it
         with closing(self._workers.map(encode, groups)) as done:
             for _, encoded in done:
                 yield from encoded
@@ -218,10 +227,8 @@ class Encoder(EncoderSource):
             pixels = np.repeat(pixels, frames, axis=0)
         return _Prepared(item, facts, pixels.reshape(-1, frames, *pixels.shape[1:]))
 
-    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, extras: bool) -> "list[Encoded[T, F]]":
-        """A group of prepared items through the tower."""
-        tower: Any = self._image
-        forward = tower.embed_with_extras if extras else tower.embed
+    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, forward: Callable[..., Any]) -> "list[Encoded[T, F]]":
+        """A group of prepared items through the tower; `forward` returns vectors, or vectors and extras."""
         readable = [prepared.inputs for prepared in group if not isinstance(prepared.inputs, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
         parts = [self._forward(forward, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)]
@@ -234,7 +241,7 @@ class Encoder(EncoderSource):
                 continue
             stop = start + len(prepared.inputs)
             middle = start + len(prepared.inputs) // 2  # of a video that an image model sees, the middle frame
-            rows = outputs[1][middle].astype(np.float16) if extras else None
+            rows = outputs[1][middle].astype(np.float16) if len(outputs) > 1 else None
             encoded.append(Encoded(prepared.item, prepared.facts, _mean(vectors[start:stop]), rows))
             start = stop
         return encoded

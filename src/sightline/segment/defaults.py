@@ -3,6 +3,5 @@
 from typing import Literal
 
 DEFAULT_MODEL = "nvidia/groupvit-gcc-yfcc"
-PROMPT = "a photo of a {}."
 Mode = Literal["paper", "transformers"]
 """ "paper": the protocol of Xu et al. (2022), section 4.1; "transformers": the reference's `segmentation_logits`."""

@@ -16,8 +16,9 @@ from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.processing.image.reading import open_image
-from sightline.segment.defaults import DEFAULT_MODEL, PROMPT, Mode
+from sightline.segment.defaults import DEFAULT_MODEL, Mode
 from sightline.segment.maps import Maps, by_logits, by_windows, enlarge
+from sightline.templates import IMAGE_TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Segmenter:
         *,
         mode: Mode = "paper",
         background: float | None = None,
-        prompt: str = PROMPT,
+        prompt: str = IMAGE_TEMPLATE,
     ) -> Segmentation:
         """Labels each pixel of an image (path, bytes, PIL, array (H, W, 3)) with the class that fits it best.
 
