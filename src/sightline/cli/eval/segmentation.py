@@ -80,7 +80,7 @@ def command(
 
     dataset = masked(data, classes=classes, image_root=image_root)
     try:
-        segmenter = Segmenter(model, dtype=precision)
+        segmenter = Segmenter(model, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
     with bar() as progress:
