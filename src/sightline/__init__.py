@@ -6,6 +6,8 @@ Public names are imported when first used, so that `import sightline` is quick a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sightline.distribution import VERSION as __version__
+
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, load
     from sightline.errors import SightlineError
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from sightline.processing.image.reading import load_image
     from sightline.search import Query, Result, open_index, retrieve
     from sightline.segment import Segmentation, Segmenter
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "AlignConfig": "models.align.config",

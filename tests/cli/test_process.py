@@ -32,7 +32,8 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     """Nor does the help of a command import what computes."""
     code = (
         "import json, sys\n"
-        "from sightline.cli.main import COMMANDS, main\n"
+        "from sightline.cli.main import main\n"
+        "from sightline.cli.program import COMMANDS\n"
         "for command in COMMANDS: assert main([command, '--help']) == 0\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
@@ -84,7 +85,7 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
 
 def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
     """The packaged model, in processes of its own, on a small gallery: a caption finds its scene."""
-    code = "import sys; from sightline.cli import demo, main; demo.PICTURES = 24; sys.exit(main.main(['demo']))"
+    code = "from pathlib import Path; from sightline.cli.demo import tour; tour(Path('demo'), 24)"
     options = {"cwd": tmp_path, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}, "text": True, "timeout": 300}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, **options)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -5,8 +5,9 @@ import sys
 import pytest
 import typer
 
-from sightline.cli.main import COMMANDS, app, main
-from sightline.distribution import release
+from sightline.cli.main import main
+from sightline.cli.program import COMMANDS, app
+from sightline.distribution import VERSION
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
@@ -58,7 +59,12 @@ def test_the_surface_is_frozen():
     inner = evaluations.make_context("eval", ["compare"])
     found = surface(evaluations, inner, evaluations.list_commands(inner))
     assert found == {name: [*options, "--debug"] for name, options in EVALUATIONS.items()}
-    assert [option for p in group.params for option in p.opts] == ["--version", "--debug"]
+    assert [option for p in group.params for option in p.opts] == [
+        "--version",
+        "--debug",
+        "--install-completion",
+        "--show-completion",
+    ]
 
 
 def surface(group, context, names):
@@ -82,7 +88,7 @@ def test_help_and_version(run):
     for ran in (run("--help"), run()):
         assert ran.status == 0
         assert all(f"\n  {command} " in ran.out for command in COMMANDS)
-    assert run("--version").out == f"sightline {release()}\n"
+    assert run("--version").out == f"sightline {VERSION}\n"
 
 
 @pytest.mark.parametrize(

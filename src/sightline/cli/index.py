@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, bar, index_folder, one_line
+from sightline.cli.output import IndexOption, index_folder, one_line, progress_bar
 from sightline.errors import HubError, IndexFault, IndexMissing, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def command(
 
     encoder = _encoder(folder, model)
     try:
-        with bar() as progress:
+        with progress_bar() as progress:
             summary = sync(folder, paths, encoder, progress, regions=regions)
     except KeyboardInterrupt:
         typer.echo("stopped; what was done is kept, and the same command goes on from there", err=True)

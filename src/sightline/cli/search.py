@@ -9,12 +9,12 @@ from sightline.cli.output import (
     HtmlOption,
     IndexOption,
     JsonOption,
-    check_picture,
+    check_image,
     index_folder,
     one_line,
     terminal,
-    write_found,
     write_json,
+    write_results,
 )
 from sightline.errors import UsageError
 
@@ -61,7 +61,7 @@ def command(
       sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
     """
     for file in image or ():
-        check_picture(file)
+        check_image(file)
 
     from sightline.search import Query, open_index
 
@@ -77,7 +77,7 @@ def command(
         keys = ("rank", "score", "uri", "kind", "start", "end")
         write_json({key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in found)
     else:
-        write_found(found, terminal())
+        write_results(found, terminal())
         if not found:
             typer.echo(
                 "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True

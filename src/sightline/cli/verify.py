@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import check_picture
+from sightline.cli.output import check_image
 from sightline.errors import CheckpointError
 
 
@@ -28,7 +28,7 @@ def command(
     from sightline.encoder.verify import verify
 
     if image is not None:
-        check_picture(image)
+        check_image(image)
     failed = 0
     for check in verify(model, image):
         failed += not check.passed

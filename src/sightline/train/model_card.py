@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sightline.distribution import release
+from sightline.distribution import VERSION
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
@@ -38,7 +38,7 @@ def card(model: PairModel, recipe: Recipe, story: Story) -> str:
         _results(story.results),
         _OPENING.format(model=_name(model), other="transformers"),
         _recipe(recipe),
-        f"Sightline {release()}, torch {torch.__version__}.\n",
+        f"Sightline {VERSION}, torch {torch.__version__}.\n",
     ]
     return "\n".join(part for part in parts if part)
 

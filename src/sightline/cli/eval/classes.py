@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.cli.eval.common import check_files, finish, open_model, write_table
-from sightline.cli.output import bar, one_line
+from sightline.cli.output import one_line, progress_bar
 
 if TYPE_CHECKING:
     from sightline.evaluate import Result
@@ -61,7 +61,7 @@ def evaluate(
     templates = read_templates(template or ())
     opened = labelled(data, split=split, image_root=image_root)
     encoder = open_model(model, precision)
-    with bar() as report:
+    with progress_bar() as report:
         result: Result = getattr(evaluate, kind)(
             encoder, opened, known, templates, report or quiet, settings={"split": split}
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import bar, one_line, terminal
+from sightline.cli.output import one_line, progress_bar, terminal
 from sightline.errors import HubError, UsageError
 from sightline.format import label, shown
 
@@ -109,7 +109,7 @@ def on_captions(
 
     opened = captions(data, split=split, image_root=image_root)
     encoder = open_model(model, precision)
-    with bar() as report:
+    with progress_bar() as report:
         result = getattr(evaluate, name)(encoder, opened, report or quiet, settings={"split": split})
     finish(result, opened, json, html)
 

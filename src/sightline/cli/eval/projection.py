@@ -17,7 +17,7 @@ from sightline.cli.eval.common import (
     finish,
     open_model,
 )
-from sightline.cli.output import bar
+from sightline.cli.output import progress_bar
 
 
 def command(
@@ -65,7 +65,7 @@ def command(
     opened = captions(data, split=split, image_root=image_root)
     learned = captions(train, split=train_split, image_root=train_image_root or image_root)
     encoder = open_model(model, precision)
-    with bar() as report:
+    with progress_bar() as report:
         result = projection(
             encoder, learned, opened, report or quiet, dims=dims or DIMS, seed=seed, settings={"split": split}
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightline.cli.eval.common import HtmlFile, JsonFile, PrecisionOption, check_files, finish, write_table
-from sightline.cli.output import bar
+from sightline.cli.output import progress_bar
 from sightline.errors import HubError
 
 
@@ -71,7 +71,7 @@ def command(
         segmenter = Segmenter(model, dtype=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
-    with bar() as report:
+    with progress_bar() as report:
         result = segmentation(segmenter, opened, report or quiet, mode=mode, background=background, prompt=prompt)
     finish(result, opened, json, html)
     lines = sorted(result.details["classes"].items(), key=lambda line: -line[1])
