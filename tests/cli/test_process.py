@@ -78,7 +78,7 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "stopped; what was done is kept, and the same command goes on from there\n"
+    assert err == "sightline: stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
     assert "pictures     7\n" in run("info").out
 

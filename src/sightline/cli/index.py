@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli.output import IndexOption, index_folder, one_line, progress_bar
-from sightline.errors import HubError, IndexFault, IndexMissing, UsageError
+from sightline.errors import HubError, IndexFault, IndexMissing, Stopped, UsageError
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder
@@ -68,8 +68,7 @@ def command(
         with progress_bar() as progress:
             summary = sync(folder, paths, encoder, progress, regions=regions)
     except KeyboardInterrupt:
-        typer.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
+        raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _report(summary)
 
     table = _table(folder)

@@ -4,11 +4,13 @@ The libraries are imported within the functions, so that Ctrl-C during their imp
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from sightline.errors import SightlineError, Stopped
@@ -25,11 +27,24 @@ def run() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the calling process closed it
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the rest of the process)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the calling process ignores Ctrl-C
+        signal.signal(signal.SIGINT, _interrupt)
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reading process has ended
             stream.flush()
     os._exit(status)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """Ctrl-C. During an import the process ends at once: some libraries swallow a KeyboardInterrupt there."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            with suppress(OSError):
+                os.write(2, b"sightline: stopped\n")
+            os._exit(Stopped.exit_code)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.cli.output import one_line
-from sightline.errors import UsageError
+from sightline.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
     from sightline.data import Captions
@@ -131,13 +131,11 @@ def command(
             raise UsageError("say where the run is to live: --out FOLDER")
         out = Path(recipe.stem)
     outcome = train(made, out)
-    if not outcome.is_main:
-        return
-    where = one_line(str(outcome.path))
     if outcome.stopped:
-        typer.echo(f"stopped after step {outcome.step} of {outcome.steps}; the same command goes on from {where}")
-    else:
-        typer.echo(f"trained {outcome.steps} steps; the model: {where}")
+        at = f"step {outcome.step} of {outcome.steps}"
+        raise Stopped(f"stopped after {at}; the same command goes on from {outcome.path}")
+    if outcome.is_main:
+        typer.echo(f"trained {outcome.steps} steps; the model: {one_line(str(outcome.path))}")
 
 
 @dataclass(frozen=True)
