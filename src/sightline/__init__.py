@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sightline.distribution import VERSION as __version__
+from sightline.distribution import clash
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, load
@@ -141,7 +142,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sightline' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"sightline.{_HOMES[name]}"), name)
+    try:
+        value = globals()[name] = getattr(import_module(f"sightline.{_HOMES[name]}"), name)
+    except ImportError as error:
+        if reason := clash():
+            error.add_note(reason)
+        raise
     return value
 
 
