@@ -30,21 +30,25 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def parse(line: str) -> None:
-    """Read `sightline ...` as the program would, without running it. Raises what the parser raises."""
+    """Read `sightline ...` as the program would, and run nothing. Raises what the parser raises.
+
+    Options of a group (--version, --install-completion) act while they are read: they are only looked up.
+    """
     words = shlex.split(line, comments=True)
     assert words.pop(0) == "sightline", line
     command: Any = program()
     name = "sightline"
-    try:
-        while isinstance(command, Commands):
-            context = command.make_context(name, list(words))
-            if not words or words[0].startswith("-"):
-                return
-            name = words.pop(0)
-            command = command.get_command(context, name)
+    while isinstance(command, Commands):
+        if not words:
+            return
+        if words[0].startswith("-"):
+            assert words[0] in ("--help", *(option for param in command.params for option in param.opts)), line
+            return
+        context = command.make_context(name, [words[0]])
+        name = words.pop(0)
+        command = command.get_command(context, name)
+    if "--help" not in words:
         command.make_context(name, words)
-    except typer.Exit:  # --help
-        return
 
 
 def lines_of(text: str) -> list[str]:
