@@ -1,0 +1,98 @@
+"""Dates in the forms that cameras and programs write."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+_DATE = re.compile(
+    r"""\s*(\d{4})\s*[:/.-]\s*(\d{1,2})\s*[:/.-]\s*(\d{1,2})(?!\d)
+    (?:[T\s_]+(\d{1,2})\s*:\s*(\d{1,2})(?:\s*:\s*(\d{1,2})(?:[.,](\d+))?)?(?:\s*([AP])\.?M\b)?)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_COMPACT = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?)?(?!\d)", re.IGNORECASE)
+_OFFSET = re.compile(r"\s*(?:(Z|UTC|GMT)\b|([+-])\s*(\d{1,2}):?(\d{2})?(?!\d))", re.IGNORECASE)
+
+_EARLIEST = 1826
+"""The year of the first photograph that is kept."""
+_UNSET = {datetime(1904, 1, 1), datetime(1970, 1, 1)}
+"""Zero, on the clocks of QuickTime and of Unix."""
+_MAX_OFFSET = 14 * 60
+
+
+class Moment(NamedTuple):
+    """A local wall-clock time, and how many minutes its zone is east of UTC, if that is known."""
+
+    time: datetime
+    offset: int | None
+
+
+def parse_date(text: str | None, offset: str | None = None, fraction: str | None = None) -> Moment | None:
+    """The date and time with which `text` begins, whatever follows.
+
+    A date without a time, or with an impossible time, is at 00:00:00; impossible seconds are 0. `offset` ("+02:00")
+    and `fraction` (the digits of the second's fraction) are what other fields say of the same moment. None for what
+    is no date, for zero dates, and for dates that cannot be a photograph's: before 1826, or more than a year ahead.
+    """
+    match = text and (_DATE.match(text) or _COMPACT.match(text))
+    if not text or not match:
+        return None
+    time = _time(match)
+    if time is None:
+        return None
+    if fraction and fraction.strip().isdecimal():
+        time = time.replace(microsecond=_microseconds(fraction.strip()))
+    minutes = _offset(text[match.end() :]) if match[4] else None
+    if minutes is None:
+        minutes = _offset(offset or "")
+    if not _plausible(time) or (minutes and not _plausible(time - timedelta(minutes=minutes))):
+        return None
+    return Moment(time, minutes)
+
+
+def local_moment(instant: datetime | None) -> Moment | None:
+    """An instant, as the clocks of this machine's zone showed it. `instant` without a zone is in UTC."""
+    if instant is None or not _plausible(instant.replace(tzinfo=None)):
+        return None
+    local = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone()
+    shift = local.utcoffset() or timedelta()
+    return Moment(local.replace(tzinfo=None), round(shift.total_seconds() / 60))
+
+
+def from_timestamp(seconds: float) -> Moment | None:
+    """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them. Raises OverflowError."""
+    return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+
+
+def _time(match: re.Match[str]) -> datetime | None:
+    year, month, day = int(match[1]), int(match[2]), int(match[3])
+    try:
+        date = datetime(year, month, day)
+    except ValueError:
+        return None
+    hour, minute, second = int(match[4] or 0), int(match[5] or 0), int(match[6] or 0)
+    if match.re is _DATE and match[8]:
+        hour = hour % 12 + 12 * (match[8] in "pP")
+    if hour > 24 or minute > 59 or date.year == 9999:
+        return date
+    if second > 60:
+        return date + timedelta(hours=hour, minutes=minute)
+    digits = match[7] if match.re is _DATE else None
+    # By addition, since some cameras write 24:05:00 for five past midnight of the day after, and leap seconds are 60.
+    return date + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=_microseconds(digits or ""))
+
+
+def _microseconds(digits: str) -> int:
+    return int(f"{digits[:6]:0<6}")
+
+
+def _offset(text: str) -> int | None:
+    match = _OFFSET.match(text)
+    if not match:
+        return None
+    minutes = int(match[3] or 0) * 60 + int(match[4] or 0)
+    return None if minutes > _MAX_OFFSET else -minutes if match[2] == "-" else minutes
+
+
+def _plausible(time: datetime) -> bool:
+    latest = datetime.now() + timedelta(days=366)
+    return time.year >= _EARLIEST and time <= latest and time not in _UNSET

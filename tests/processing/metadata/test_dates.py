@@ -1,0 +1,97 @@
+"""Dates in the forms that cameras and programs write."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline.processing.metadata.dates import Moment, from_timestamp, local_moment, parse_date
+
+WHOLE = (2025, 1, 14, 18, 31, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "offset"),
+    [
+        ("2025:01:14 18:31:30", WHOLE, None),
+        ("2025:01:14 18:31:30\0", WHOLE, None),
+        ("2025:01:14 18:31:30+0000", WHOLE, 0),
+        ("2025:01:14 18:31:30.27-05:30", (*WHOLE, 270_000), -330),
+        ("2025:01:14 18:31:30 +02:00", WHOLE, 120),
+        ("2025-01-14 18:31:30", WHOLE, None),
+        ("2025-01-14T18:31:30", WHOLE, None),
+        ("2025-01-14T18:31:30Z", WHOLE, 0),
+        ("2025-01-14T18:31:30.1234567Z", (*WHOLE, 123_456), 0),
+        ("2025/01/14 18:31:30", WHOLE, None),
+        ("2025.01.14 18:31:30 UTC", WHOLE, 0),
+        ("2025:01:14 6:31:30 PM", WHOLE, None),
+        ("2025:01:14 12:05 am", (2025, 1, 14, 0, 5), None),
+        ("2025: 1:14 18:31:30", WHOLE, None),
+        ("٢٠٢٥:٠١:١٤ ١٨:٣١:٣٠", WHOLE, None),  # a phone that is set to Arabic
+        ("20250114T183130+02", WHOLE, 120),
+        ("20250114", WHOLE[:3], None),
+        ("2025:01:14 18:31", WHOLE[:5], None),
+        ("2025:01:14 18:31:70", WHOLE[:5], None),
+        ("2025:01:14", WHOLE[:3], None),
+        ("2025:01:14   :  :  ", WHOLE[:3], None),
+        ("2025:01:14 99:99:99", WHOLE[:3], None),
+        ("2016:01:01 24:05:00", (2016, 1, 2, 0, 5), None),
+        ("2016:12:31 23:59:60", (2017, 1, 1), None),
+        ("2025:01:14 18:31:30+99:00", WHOLE, None),
+    ],
+)
+def test_forms(text, moment, offset):
+    assert parse_date(text) == Moment(datetime(*moment), offset)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", None, "    :  :     :  :  ", "0000:00:00 00:00:00", "0000-00-00T00:00:00Z", "now", "14.01.2025", "2025"),
+        *("2025:02:30 10:00:00", "1904:01:01 00:00:00", "1970:01:01 00:00:00", "1970-01-01T02:00:00+02:00"),
+        *("1825:01:01 00:00:00", "9999:12:31 23:59:59", "2567:01:01 00:00:00", "12025:01:14 00:00:00"),
+    ],
+)
+def test_no_dates(text):
+    assert parse_date(text) is None
+
+
+def test_a_year_ahead_is_the_limit():
+    ahead = datetime.now() + timedelta(days=300)
+    assert parse_date(ahead.isoformat())
+    assert parse_date((ahead + timedelta(days=100)).isoformat()) is None
+
+
+def test_other_fields_add_their_part():
+    assert parse_date("2025:01:14 18:31:30", "+01:00", "5 ") == Moment(datetime(*WHOLE, 500_000), 60)
+    assert parse_date("2025:01:14 18:31:30-03:00", "+01:00", "x") == Moment(datetime(*WHOLE), -180)
+
+
+@pytest.fixture
+def new_york(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone can only be set on Unix")
+@pytest.mark.usefixtures("new_york")
+def test_utc_is_turned_by_the_zone_of_that_day():
+    assert local_moment(datetime(2021, 1, 1, tzinfo=UTC)) == Moment(datetime(2020, 12, 31, 19), -300)
+    assert local_moment(datetime(2021, 7, 1)) == Moment(datetime(2021, 6, 30, 20), -240)
+    assert from_timestamp(1_609_459_200.5) == Moment(datetime(2020, 12, 31, 19, 0, 0, 500_000), -300)
+
+
+@pytest.mark.parametrize("seconds", [0, -2_082_844_800, -1e10, 1e11])
+def test_no_instants(seconds):
+    assert from_timestamp(seconds) is None
+
+
+@given(st.text() | st.from_regex(r"[0-9: TZ+./-]{0,40}"), st.text(max_size=8), st.text(max_size=8))
+def test_any_text_is_a_date_or_none(text, offset, fraction):
+    moment = parse_date(text, offset, fraction)
+    assert moment is None or 1826 <= moment.time.year <= datetime.now().year + 2
