@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from sightline.cli import demo
 from sightline.scenes import distinct
 
 PROGRAM = Path(sys.executable).parent / "sightline"
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and redirections of POSIX")
 
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
@@ -51,10 +54,10 @@ def test_a_closed_pipe_is_quiet():
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
+@posix
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
 def test_a_stream_that_is_closed_from_the_start_is_no_error(closed):
-    ran = subprocess.run(["bash", "-c", f"{PROGRAM} --version {closed}"], text=True, capture_output=True, timeout=300)
+    ran = subprocess.run(["bash", "-c", f"{PROGRAM} --help {closed}"], text=True, capture_output=True, timeout=300)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -64,10 +67,11 @@ def test_ending_at_once_loses_no_output():
     assert (ran.returncode, ran.stdout, ran.stderr) == (3, "said" * 9999 + "\n", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@posix
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colors"]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -81,6 +85,66 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     assert err == "sightline: stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
     assert "pictures     7\n" in run("info").out
+
+
+# `sightline`, interrupted while a module of that name is imported by code that swallows every exception.
+INTERRUPTED = """
+import importlib.abc, os, signal, sys
+interrupted = sys.argv.pop(1)
+class Interrupter(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == interrupted:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Interrupter())
+from sightline.cli.main import run
+run()
+"""
+
+
+@posix
+@pytest.mark.parametrize("module", ["typer", "sightline.cli.search", "numpy", "lance"])
+def test_ctrl_c_during_an_import_ends_at_once(module, tmp_path):
+    (tmp_path / "items.lance").mkdir()
+    command = [sys.executable, "-c", INTERRUPTED, module, "search", "red", "--index", tmp_path]
+    ran = subprocess.run(command, text=True, capture_output=True, timeout=300)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "sightline: stopped\n")
+
+
+@posix
+def test_a_training_run_that_was_stopped_is_saved(tmp_path):
+    lines = []
+    for number, scene in enumerate(distinct(8, 2)):
+        scene.draw(64).save(tmp_path / f"{number}.png")
+        lines.append(json.dumps({"file": f"{number}.png", "caption": scene.caption}))
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    command = [
+        PROGRAM,
+        *[
+            "train",
+            "--model",
+            "mini",
+            "--data",
+            "captions.jsonl",
+            "--batch-size",
+            "4",
+            "--steps",
+            "100000",
+            "--out",
+            "run",
+        ],
+    ]
+    with subprocess.Popen(command, text=True, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("step 1 of 100,000")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    stopped = re.search(r"^sightline: stopped after step \d+ of 100000; the same command goes on from (.*)$", err, re.M)
+    assert err.endswith(stopped[0] + "\n")
+    assert (tmp_path / stopped[1] / "model.safetensors").exists()
 
 
 def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):

@@ -174,12 +174,13 @@ def test_names_cannot_write_to_the_terminal(run):
     assert r"a\nb\x1b[31m\u202egpj.exe" in ran.err
 
 
-def test_ctrl_c_is_no_traceback(run, monkeypatch):
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS)])
+def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sightline.cli.info.command", command)
-    assert run("info") == (130, "", "sightline: stopped\n")
+    monkeypatch.setattr(f"sightline.cli.{name}.command", command)
+    assert run(*name.split(".")) == (130, "", "sightline: stopped\n")
 
 
 def test_main_takes_the_programs_own_arguments(monkeypatch, capsys):

@@ -110,11 +110,12 @@ def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
     if isinstance(error, TyperException):
         return _usage(error, args), error.exit_code
 
-    from sightline.distribution import clash
+    hint = "run again with --debug for the traceback"
+    if isinstance(error, (ImportError, AttributeError)):
+        from sightline.distribution import clash
 
-    # Files of another project in place of ours are what most often breaks a command in an unforeseen way.
-    reason = clash() or "run again with --debug for the traceback"
-    return f"{_unexpected(error)}; {reason}", 1
+        hint = clash() or hint
+    return f"{_unexpected(error)}; {hint}", 1
 
 
 def _usage(error: "TyperException", args: list[str]) -> str:
