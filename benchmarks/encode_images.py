@@ -86,7 +86,8 @@ def measure(model: Path, sets: list[list[Path]]) -> dict[str, Any]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
 
         def prepare() -> None:
-            list(pool.map(lambda file: profile.crop(open_image(file, short_side=profile.size_hint)), sets[-1]))
+            side = profile.size_hint
+            list(pool.map(lambda file: profile.resize_and_crop(open_image(file, short_side=side)), sets[-1]))
 
         rows["limit, decoding and resizing: pictures a second"] = size / median(seconds(prepare) for _ in range(5))
     peak = product_peak(SHAPES, torch.bfloat16)

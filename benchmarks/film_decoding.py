@@ -28,10 +28,10 @@ import numpy as np
 from measure import in_turn, ratio, report
 from PIL import Image
 
+from sightline.processing.video.moments import moments
 from sightline.processing.video.reader import VideoReader
-from sightline.processing.video.sampling import frames_at, sample
+from sightline.processing.video.sampling import frames_at, sample_frames
 from sightline.processing.video.scan import scan_frames
-from sightline.processing.video.shots import moments
 
 SIZE, RATE, SECONDS = (1280, 720), 30, 60
 COUNT, SIDE = 8, 224
@@ -58,9 +58,9 @@ def main() -> None:
                 "a plain loop": lambda _: plain(film, times),
                 "the best loop, no threads": lambda _: best(film, times, "NONE"),
                 "the best loop, threads": lambda _: best(film, times, "FRAME"),
-                "8 frames of the film": lambda _: len(sample(film, COUNT, short_side=SIDE)),
+                "8 frames of the film": lambda _: len(sample_frames(film, COUNT, short_side=SIDE)),
                 "a plain loop, 8 frames": lambda _: plain(film, [SECONDS * (i + 0.5) / COUNT for i in range(COUNT)]),
-                "limit": lambda _: sum(1 for _ in scan_frames(film, None, lambda reel, still: None)),
+                "limit": lambda _: sum(1 for _ in scan_frames(film, None, lambda reader, reduced: None)),
             },
             range(given.rounds + 1),
             lambda outputs: print({name: output for name, output in outputs.items() if name != "limit"}, flush=True),
@@ -108,10 +108,10 @@ def every(film: Path) -> int:
 def best(film: Path, times: list[float], threads: str) -> int:
     wanted = {int(time * RATE) for time in times}
     pictures = []
-    with VideoReader(film, SIDE, threads=threads) as reel:
-        for i, (_, frame) in enumerate(reel.frames()):
+    with VideoReader(film, SIDE, threads=threads) as reader:
+        for i, (_, frame) in enumerate(reader.frames()):
             if i in wanted:
-                pictures.append(reel.picture(reel.still(frame)))
+                pictures.append(reader.to_image(reader.reduce(frame)))
     return len(pictures)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sightline.errors import ImageError
 from sightline.processing.image.reading import open_image
-from sightline.processing.suffixes import IMAGE_SUFFIXES
+from sightline.processing.suffixes import is_image
 
 folder = Path(sys.argv[1])
 short_side = int(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -38,7 +38,7 @@ for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         said = error.reason
     slowest = max(slowest, (time.perf_counter() - began, path))
     more = f", {peak() - before:.0f} MB more than any before" if peak() - before > 20 else ""
-    other = "" if path.suffix.lower() in IMAGE_SUFFIXES else ", not indexed by its suffix"
+    other = "" if is_image(path) else ", not indexed by its suffix"
     print(f"{path.relative_to(folder)}: {said}{other}{more}")
 print(f"\n{decoded} decoded, {reasons.total()} not:")
 for reason, count in reasons.most_common():

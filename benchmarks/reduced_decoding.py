@@ -31,8 +31,8 @@ def main() -> None:
         files = list(mosaics(photos[: given.mosaics], photos, Path(scratch)))
         taken = in_turn(
             {
-                "reduced": lambda file: encoder.profile.crop(open_image(file, short_side=encoder.size_hint)),
-                "whole": lambda file: encoder.profile.crop(open_image(file)),
+                "reduced": lambda file: encoder.profile.resize_and_crop(open_image(file, short_side=encoder.size_hint)),
+                "whole": lambda file: encoder.profile.resize_and_crop(open_image(file)),
             },
             files[:24],
         )

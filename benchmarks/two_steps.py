@@ -19,15 +19,16 @@ import pyarrow as pa
 from measure import in_turn, ratio, report
 
 import sightline
+from sightline import scenes
 from sightline.index import ModelRecord, Table
 from sightline.index.schema import item_schema
-from sightline.scenes import films
+from sightline.scenes.videos import SECONDS
 from sightline.search import open_index
 
 SEED, RESCORED, K = 20_261_122, 100, 10
 
 
-def index(folder: Path, model: sightline.Encoder, drawn: list[films.Film]) -> None:
+def index(folder: Path, model: sightline.Encoder, drawn: list[scenes.SceneVideo]) -> None:
     record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.summary)
     table, rows = Table.create(folder, record), []
     stream = model.stream(
@@ -39,7 +40,7 @@ def index(folder: Path, model: sightline.Encoder, drawn: list[films.Film]) -> No
     for i, _, vector, extras in stream:
         rows.append(
             {
-                "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": films.SECONDS, "size": 1,
+                "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": SECONDS, "size": 1,
                 "mtime": 0, "hash": f"{i:032x}", "width": 224, "height": 224, "moments": 1,
                 "vector": vector.astype(np.float16), "summary": extras.ravel(),
             }
@@ -56,7 +57,7 @@ def main() -> None:
     arguments.add_argument("--queries", type=int, default=1000)
     given = arguments.parse_args()
     model = sightline.load(given.model)
-    drawn = films.distinct(given.films, SEED)
+    drawn = scenes.distinct_videos(given.films, SEED)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         index(Path(folder), model, drawn)

@@ -45,7 +45,7 @@ from sightline.checkpoint.names import PACKAGED
 from sightline.metrics import ranks, recall_at
 from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
-from sightline.scenes import MOTIONS, films
+from sightline.scenes import MOTIONS, distinct_videos, sample_video
 
 FILMS = 3_000
 FRAMES = 8
@@ -76,8 +76,8 @@ STAGES = {
 # --- data
 
 
-def film(index: int) -> scenes.Film:
-    return films.sample(SEED, index)
+def film(index: int) -> scenes.SceneVideo:
+    return sample_video(SEED, index)
 
 
 def in_every_way(index: int) -> np.ndarray:
@@ -93,7 +93,7 @@ def layout(things: Sequence[scenes.Thing]) -> tuple[float, ...]:
     return tuple(map(sum, zip(*parts, strict=True))) if parts else (0.0,) * 4
 
 
-def over_time(one: scenes.Film) -> list[tuple[scenes.Thing, ...]]:
+def over_time(one: scenes.SceneVideo) -> list[tuple[scenes.Thing, ...]]:
     """What is in each frame."""
     moving = [one.at((i + 0.5) / FRAMES) for i in range(FRAMES)]
     return [(*one.scene.things[:-1], thing) if thing else one.scene.things[:-1] for thing in moving]
@@ -265,7 +265,7 @@ def train(folder: Path, name: str, cache: Path) -> None:
 
 @torch.inference_mode()
 def evaluate(folder: Path) -> None:
-    tests = films.distinct(1_000, seed=1)
+    tests = distinct_videos(1_000, seed=1)
     model = XCLIPModel.from_pretrained(folder, dtype="float32").eval()
     rescorer = XCLIPRescorer.from_pretrained(folder, dtype="float32").eval()
     processor = XCLIPProcessor.from_pretrained(folder)

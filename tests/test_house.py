@@ -1,7 +1,9 @@
 """The house as a whole: what it shows, what it imports, what its files say."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import sightline
@@ -34,3 +36,66 @@ def test_the_package_never_imports_the_reference() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         for line in path.read_text().splitlines():
             assert not line.lstrip().startswith(("import transformers", "from transformers")), path
+
+
+def test_no_circle_of_imports() -> None:
+    """Imports inside functions count; imports for type checkers alone don't."""
+    files = {module_name(path): path for path in (ROOT / "src").rglob("*.py")}
+    assert len(files) > 100
+    assert circles({name: imported_modules(path, set(files)) for name, path in files.items()}) == []
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """The modules of the package that a file imports, anywhere in it.
+
+    `from package import name` imports `package.name` if that is a module, else `package`.
+    """
+    found = set()
+    for node in runtime_nodes(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}"
+                found.add(module if module in modules else str(node.module))
+    return found & modules
+
+
+def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below this one but the bodies of `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from runtime_nodes(child)
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """A walk along the imports for each circle, from a module back to it; modules of a circle are in no other walk."""
+    found = []
+    left = dict(imports)
+    while left := without_free_modules(left):
+        walk = [min(left)]
+        while walk.count(walk[-1]) == 1:
+            walk.append(min(left[walk[-1]] & left.keys()))
+        circle = walk[walk.index(walk[-1]) :]
+        found.append(circle)
+        left = {name: needs for name, needs in left.items() if name not in circle}
+    return found
+
+
+def without_free_modules(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The modules that lie on a circle or import, directly or not, a module that does."""
+    while free := {name for name, needs in imports.items() if not needs & imports.keys()}:
+        imports = {name: needs for name, needs in imports.items() if name not in free}
+    return imports
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c", "b"]]

@@ -1,7 +1,9 @@
 """Small files read with care, and files written whole or not at all."""
 
+import io
 import json
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, ImageError
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -23,6 +25,27 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise CheckpointError(f"{path}: holds {type(data).__name__}, expected an object")
     return data
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """A regular file, opened to read. A folder, pipe or device is refused at once, never waited for.
+
+    Raises ImageError for these, OSError or ValueError for a file that can't be opened.
+    """
+    try:
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    except (IsADirectoryError, PermissionError) as error:
+        if path.is_dir():
+            raise ImageError(str(path), "a folder, not a file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ImageError(str(path), "not a file but a pipe or device")
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from sightline.cli.main import main
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 from support.encoders import Encoded
 
 
@@ -36,7 +36,7 @@ class Colors:
         return np.stack([one.vector for one in self.stream(images, lambda image: (open_image(image), None))])
 
     def encode_videos(self, films: Any) -> Any:
-        return np.stack([self._seen(sample(film, self.frames)) for film in films])
+        return np.stack([self._seen(sample_frames(film, self.frames)) for film in films])
 
     def _seen(self, frames: Any) -> Any:
         return self._unit(np.mean([np.asarray(frame).mean(axis=(0, 1)) for frame in frames], axis=0))

@@ -12,7 +12,7 @@ from PIL import Image
 import sightline
 from sightline.errors import ImageError, UsageError, VideoError
 from sightline.models.pretrained import Tower
-from sightline.processing.video.sampling import frames_at, sample
+from sightline.processing.video.sampling import frames_at, sample_frames
 from support.videos import film, shot
 
 T = 4
@@ -64,7 +64,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 def test_a_model_for_pictures_sees_the_mean_of_eight_frames(pictures: sightline.Encoder, path: Path) -> None:
     (vector,) = pictures.encode_videos([path])
-    frames = sample(path, 8, short_side=pictures.size_hint)
+    frames = sample_frames(path, 8, short_side=pictures.size_hint)
     np.testing.assert_allclose(vector, unit(pictures.encode_images(frames).mean(axis=0)), atol=1e-6)
     assert pictures.frames == 8
     assert vector.dtype == np.float32
@@ -72,7 +72,7 @@ def test_a_model_for_pictures_sees_the_mean_of_eight_frames(pictures: sightline.
 
 
 def test_every_kind_of_film(pictures: sightline.Encoder, path: Path) -> None:
-    frames = sample(path, 8, short_side=pictures.size_hint)
+    frames = sample_frames(path, 8, short_side=pictures.size_hint)
     array = np.stack([np.asarray(frame) for frame in frames])
     given = [path, str(path), path.read_bytes(), (path, 0.0, 4.0), (str(path), 0, 4), frames, array, list(array)]
     vectors = pictures.encode_videos(given)
@@ -93,10 +93,10 @@ def test_frames_that_are_given_are_sampled_evenly(pictures: sightline.Encoder) -
 
 def test_a_model_for_film_takes_its_own_count(films: sightline.Encoder, path: Path) -> None:
     assert films.frames == T
-    vectors = films.encode_videos([path, sample(path, T), (path, 0, 2)])
+    vectors = films.encode_videos([path, sample_frames(path, T), (path, 0, 2)])
     assert vectors.shape == (3, films.dim)
     assert vectors[0] @ vectors[1] > 0.999
-    backwards = films.encode_videos([sample(path, T)[::-1]])
+    backwards = films.encode_videos([sample_frames(path, T)[::-1]])
     assert (backwards @ vectors[0]).item() < 0.99, "their order counts"
     for count in (1, 3, 8):
         for frames in ([shot(1)] * count, np.zeros((count, 32, 32, 3), np.uint8)):

@@ -88,7 +88,7 @@ def test_xclip_scores_by_the_whole_model(mini_xclip, shard):
     images, said = pictures(shard)
     model = XCLIPModel.from_pretrained(mini_xclip.path, dtype=torch.float32)
     profile = mini_xclip.profile
-    stills = [profile.normalize(np.stack([profile.crop(image)] * mini_xclip.frames)) for image in images]
+    stills = [profile.normalize(np.stack([profile.resize_and_crop(image)] * mini_xclip.frames)) for image in images]
     ids, mask = mini_xclip.tokenizer.pad(mini_xclip.tokens(flat(said)), None)
     with torch.inference_mode():
         out = model(torch.from_numpy(ids), torch.from_numpy(np.stack(stills)), torch.from_numpy(mask))

@@ -96,7 +96,7 @@ def test_films_by_the_whole_model(mini_xclip, clips):
 
     profile = mini_xclip.profile
     frames = [video_frames(one, mini_xclip.frames, mini_xclip.size_hint) for one in films]
-    pixels = np.stack([profile.normalize(np.stack([profile.crop(one) for one in each])) for each in frames])
+    pixels = np.stack([profile.normalize(np.stack([profile.resize_and_crop(one) for one in each])) for each in frames])
     texts = ["going down", "something going down", "going up", "something going up"]
     model = XCLIPModel.from_pretrained(mini_xclip.path, dtype=torch.float32)
     ids, mask = mini_xclip.tokenizer.pad(mini_xclip.tokens(texts), None)

@@ -18,7 +18,7 @@ from sightline.index import video_items as cut_module
 from sightline.index.folder import NAME
 from sightline.index.item import read
 from sightline.index.schema import item_schema
-from sightline.processing.video.shots import Moment
+from sightline.processing.video.moments import Moment
 from support.encoders import FakeEncoder
 from support.images import draw
 from support.videos import film, shot

@@ -133,7 +133,7 @@ def reference(vocabulary):
 
 
 def agree(ours, reference, texts):
-    assert [ids.tolist() for ids in ours.tokenize(texts)] == reference(texts).input_ids
+    assert [ids.tolist() for ids in ours.token_ids(texts)] == reference(texts).input_ids
     expected = reference(texts, truncation=True, max_length=77, padding=True, return_tensors="np")
     ids, mask = ours.pad(ours.encode(texts))
     np.testing.assert_array_equal(ids, expected.input_ids)
@@ -166,7 +166,7 @@ def test_ids_are_the_references_with_clips_own_vocabulary(shared, tmp_path):
 @given(texts=st.lists(st.text(max_size=40), max_size=4))
 def test_any_text(tokenizer, reference, texts):
     for text in texts:
-        ids = tokenizer.tokenize([text])[0].tolist()
+        ids = tokenizer.token_ids([text])[0].tolist()
         assert ids == reference(text).input_ids
         for skip in (False, True):
             assert tokenizer.decode(ids, skip) == reference.decode(ids, skip_special_tokens=skip)
@@ -176,7 +176,7 @@ def test_any_text(tokenizer, reference, texts):
 @given(length=st.integers(0, 200), limit=st.integers(2, 100))
 def test_a_cut_text_ends_with_its_end_token(tokenizer, length, limit):
     ids = np.r_[1, np.full(length, 5), tokenizer.eos_id]
-    cut = tokenizer.cut(ids, limit)
+    cut = tokenizer.truncate(ids, limit)
     assert len(cut) == min(len(ids), limit)
     assert cut[-1] == tokenizer.eos_id
     assert (cut[:-1] == ids[: len(cut) - 1]).all()
@@ -219,7 +219,7 @@ def test_a_limit_and_padding_in_tokenizer_json_are_read_and_not_applied(vocabula
     text = "a photo of a red cat " * 10
     assert ours.max_length == 20
     assert ours.pad_id == CLIPTokenizer.from_pretrained(tmp_path).pad_token_id
-    assert ours.tokenize([text])[0].tolist() == tokenizer.tokenize([text])[0].tolist()
+    assert ours.token_ids([text])[0].tolist() == tokenizer.token_ids([text])[0].tolist()
 
 
 def test_half_a_surrogate_pair_is_a_question_mark(tokenizer):

@@ -36,12 +36,12 @@ SETTINGS = {
 
 
 def agree(ours: Tokenizer, reference: BertTokenizer, texts: list[str]) -> None:
-    assert [ids.tolist() for ids in ours.tokenize(texts)] == reference(texts).input_ids
+    assert [ids.tolist() for ids in ours.token_ids(texts)] == reference(texts).input_ids
     expected = reference(texts, truncation=True, max_length=ours.max_length, padding=True, return_tensors="np")
     ids, mask = ours.pad(ours.encode(texts))
     np.testing.assert_array_equal(ids, expected.input_ids)
     np.testing.assert_array_equal(mask, expected.attention_mask)
-    assert ours.typed == ("token_type_ids" in expected)
+    assert ours.has_token_types == ("token_type_ids" in expected)
     ends = (reference.pad_token_id, reference.cls_token_id, reference.sep_token_id)
     assert (ours.pad_id, ours.bos_id, ours.eos_id) == ends
     assert [ours.decode(row) for row in ids[::50]] == [reference.decode(row) for row in ids[::50]]

@@ -56,6 +56,6 @@ def test_both_files_hold_the_same_vocabulary() -> None:
 
 def test_every_word_of_the_scenes_is_one_token() -> None:
     tokenizer = Tokenizer.from_folder(FOLDER)
-    pieces = {piece for i in range(200) for text in scenes.unseen(i).captions for piece in tokenizer.pieces(text)}
+    pieces = {piece for i in range(200) for text in scenes.unseen(i).captions for piece in tokenizer.tokens(text)}
     assert "[UNK]" not in pieces
     assert {piece for piece in pieces if piece.startswith("##")} == set()

@@ -13,7 +13,7 @@ from sightline import XCLIPModel, XCLIPProcessor, scenes
 from sightline.scenes import MOTIONS
 
 FOLDER = Path(sightline.__file__).parent / "pretrained" / "mini-xclip"
-FILMS = scenes.films.distinct(80, seed=3)
+FILMS = scenes.distinct_videos(80, seed=3)
 
 
 @pytest.fixture(scope="module")

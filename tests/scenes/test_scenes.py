@@ -15,7 +15,7 @@ from sightline import scenes
 from sightline.scenes import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES, Scene
 from sightline.scenes.captions import RELATIONS
 from sightline.scenes.drawing import silhouette
-from sightline.scenes.scene import distance
+from sightline.scenes.layout import distance
 
 SEEDS = st.integers(0, 2**31)
 MANY = [scenes.sample(11, i) for i in range(1500)]

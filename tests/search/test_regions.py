@@ -53,7 +53,7 @@ def test_items_are_ranked_by_their_best_region(encoder: Encoder, pictures: Path,
     for text, query in zip(TEXTS, encoder.encode_text(TEXTS), strict=True):
         want = {}
         for file in pictures.iterdir():
-            pixels = encoder.profile.crop(open_image(file))
+            pixels = encoder.profile.resize_and_crop(open_image(file))
             seen = encoder.segments(encoder.profile.normalize(pixels[None]))
             owners = seen.shares[0].argmax(0).numpy()
             cosines = {g: float(seen.groups[0, g].numpy() @ query) for g in np.unique(owners)}
@@ -87,11 +87,11 @@ def test_regions_stay_when_the_index_goes_on(encoder: Encoder, pictures: Path, i
 
 
 def test_boxes_are_in_the_picture_s_pixels(encoder: Encoder) -> None:
-    assert encoder.profile.seen(100, 200) == (50, 0, 150, 100)
-    assert encoder.profile.seen(64, 64) == (0, 0, 64, 64)
+    assert encoder.profile.visible_box(100, 200) == (50, 0, 150, 100)
+    assert encoder.profile.visible_box(64, 64) == (0, 0, 64, 64)
     mask = np.zeros((8, 8), bool)
     mask[2:4, 1:7] = True
-    region = Region((0, 0, 0, 0), mask, encoder.profile.seen(100, 200))
+    region = Region((0, 0, 0, 0), mask, encoder.profile.visible_box(100, 200))
     drawn = region.mask_of((200, 100), (100, 50))
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     assert (rows[0], rows[-1] + 1) == (12, 25)  # 2/8 to 4/8 of 50, to whole pixels

@@ -13,7 +13,7 @@ import sightline
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.errors import UsageError
 from sightline.index import Table, fsck, sync
-from sightline.processing.video.shots import moments
+from sightline.processing.video.moments import moments
 from sightline.search import Query, open_index
 from support.videos import film, shot
 from support.weights import randomise
@@ -61,7 +61,7 @@ def whole_model(checkpoint: Path, films: list[list[Image.Image]], text: str) -> 
     """The cosines that the model itself gives, film and text together."""
     encoder = sightline.load(checkpoint, dtype="float32")
     profile = encoder.profile
-    pixels = [profile.normalize(np.stack([profile.crop(frame) for frame in frames])) for frames in films]
+    pixels = [profile.normalize(np.stack([profile.resize_and_crop(frame) for frame in frames])) for frames in films]
     model = XCLIPModel.from_pretrained(checkpoint, dtype=torch.float32)
     ids, mask = encoder.tokenizer.pad(encoder.tokenizer.encode([text]), None)
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.processing.image.reading import open_image
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 
 
 class Encoded(NamedTuple):
@@ -42,7 +42,7 @@ class FakeEncoder:
         return np.concatenate([np.empty((0, self.dim), np.float32), *(self._encode(open_image(i)) for i in images)])
 
     def encode_videos(self, films):
-        return np.stack([self._film(sample(film, self.frames)) for film in films])
+        return np.stack([self._film(sample_frames(film, self.frames)) for film in films])
 
     def stream(self, items, read, is_video=lambda item: False, *, extras=False):
         items = iter(items)

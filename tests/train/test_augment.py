@@ -30,14 +30,14 @@ def slope(width, height):
 def test_unless_asked_for_nothing_changes():
     rng = np.random.default_rng(0)
     for profile in (PROFILE, SQUASHED):
-        np.testing.assert_array_equal(Augment(profile)([noise()], rng), profile.crop(noise())[None])
+        np.testing.assert_array_equal(Augment(profile)([noise()], rng), profile.resize_and_crop(noise())[None])
     assert rng.random() == np.random.default_rng(0).random()
     assert Augment(PROFILE).short_side is None
 
 
 def test_every_second_picture_is_mirrored():
     rng = np.random.default_rng(0)
-    plain, flip = PROFILE.crop(noise()), Augment(PROFILE, flip=True)
+    plain, flip = PROFILE.resize_and_crop(noise()), Augment(PROFILE, flip=True)
     count = 0
     for _ in range(200):
         (seen,) = flip([noise()], rng)
@@ -87,7 +87,7 @@ def test_colors_change_by_no_more_than_asked_for():
     assert 65 < min(means) < 80
     assert 120 < max(means) < 135
     (colourful,) = Augment(PROFILE, color=0.3)([noise()], rng)
-    assert not np.array_equal(colourful, PROFILE.crop(noise()))
+    assert not np.array_equal(colourful, PROFILE.resize_and_crop(noise()))
 
 
 def test_all_frames_of_a_film_change_alike():

@@ -18,7 +18,7 @@ from PIL import Image
 from sightline import CLIPProcessor, XCLIPProcessor
 from sightline.data import Sample, captions
 from sightline.errors import DataError, UsageError
-from sightline.processing.video.sampling import sample as video_frames
+from sightline.processing.video.sampling import sample_frames
 from sightline.train.loader import Loader
 from sightline.train.sampler import Order
 from support.datasets import shard, tar
@@ -253,7 +253,7 @@ def test_films_come_with_as_many_frames_as_the_model_takes(folder, tmp_path, sam
     (batch,) = loader.stream(0, 1)
     assert batch.pixel_values.shape == (3, 4, 3, 16, 16)
     order = [given[number].key for _, number in Order([s.file for s in given], 3, 0).batch(0)]
-    expected = processor(videos=video_frames(path, 4), return_tensors="pt").pixel_values[0]
+    expected = processor(videos=sample_frames(path, 4), return_tensors="pt").pixel_values[0]
     for key in ("a", "b"):
         torch.testing.assert_close(batch.pixel_values[order.index(key)], expected, rtol=0, atol=0)
     still = batch.pixel_values[order.index(samples[0].key)]

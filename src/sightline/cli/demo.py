@@ -13,8 +13,7 @@ from sightline.cli.output import one_line, place, progress_bar
 
 if TYPE_CHECKING:
     from sightline.report.contact_sheet import Section
-    from sightline.scenes import Scene
-    from sightline.scenes.films import Film
+    from sightline.scenes import Scene, SceneVideo
     from sightline.search import Index, Query
 
 IMAGES, SIDE, SEED = 300, 256, 1
@@ -70,7 +69,7 @@ class Gallery:
     folder: Path
     scenes: "dict[str, Scene]"
     """By file name in `images`."""
-    shots: "list[Film]"
+    shots: "list[SceneVideo]"
     example: "Scene"
 
     @classmethod
@@ -92,7 +91,7 @@ class Gallery:
     def draw(self) -> None:
         """Writes the files that are missing."""
         from sightline.files import replacing
-        from sightline.scenes import films
+        from sightline.scenes import write_video
 
         scenes = {self.images / name: scene for name, scene in self.scenes.items()} | {self.example_file: self.example}
         missing = {file: scene for file, scene in scenes.items() if not file.exists()}
@@ -105,17 +104,17 @@ class Gallery:
         video = self.images / "film.mp4"
         if not video.exists():
             with replacing(video) as temporary:
-                films.write(self.shots, temporary, SIDE)
+                write_video(self.shots, temporary, SIDE)
 
 
-def _shots() -> "list[Film]":
-    """Four films with different backgrounds in which something moves all the time, so that none is left out."""
-    from sightline.scenes import films
+def _shots() -> "list[SceneVideo]":
+    """Four videos with different backgrounds in which something moves all the time, so that none is left out."""
+    from sightline.scenes import distinct_videos
 
-    shots: dict[str, Film] = {}
-    for film in films.distinct(60, SEED):
-        if film.motion in ("left", "right", "up", "down", "bounces") and len(film.scene.things) > 1:
-            shots.setdefault(film.scene.background, film)
+    shots: dict[str, SceneVideo] = {}
+    for video in distinct_videos(60, SEED):
+        if video.motion in ("left", "right", "up", "down", "bounces") and len(video.scene.things) > 1:
+            shots.setdefault(video.scene.background, video)
     return list(shots.values())[:4]
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sightline.errors import DataError
-from sightline.processing.suffixes import VIDEO_SUFFIXES
+from sightline.processing import suffixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Item:
     @property
     def is_video(self) -> bool:
         """Going by the suffix."""
-        return PurePosixPath(self.media.name).suffix.lower() in VIDEO_SUFFIXES
+        return suffixes.is_video(self.media.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class Encoder(Source):
         try:
             content, facts = read(item)
             pictures = [content] if isinstance(content, Image.Image) else content
-            pixels = np.stack([self.profile.crop(picture) for picture in pictures])
+            pixels = np.stack([self.profile.resize_and_crop(picture) for picture in pictures])
         except ImageError as error:
             return _Prepared(item, None, error)
         except OSError as error:

@@ -115,7 +115,7 @@ def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
 
 def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Check:
     profile = encoder.profile
-    values = profile.normalize(profile.crop(image)[None])[0]
+    values = profile.normalize(profile.resize_and_crop(image)[None])[0]
     if golden.get("pixels"):
         # Sums over patches of the picture pin every pixel down without storing them all.
         difference = float(np.abs(patch_means(values) - np.array(golden["pixels"])).max())
@@ -124,8 +124,8 @@ def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Che
         )
     buffer = io.BytesIO()
     image.save(buffer, "png")
-    again = profile.crop(open_image(buffer.getvalue()))
-    same = np.array_equal(profile.crop(image), again) and bool(np.isfinite(values).all())
+    again = profile.resize_and_crop(open_image(buffer.getvalue()))
+    same = np.array_equal(profile.resize_and_crop(image), again) and bool(np.isfinite(values).all())
     return Check("pixels", "itself", f"{values.shape[2]} x {values.shape[1]}, the same through a PNG file", same)
 
 
@@ -152,7 +152,7 @@ def _logits(
 ) -> Check:
     model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
     ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(words), None))
-    pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.crop(image)[None]))
+    pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.resize_and_crop(image)[None]))
     film = encoder.family.rescorer is not None
     if film:  # of the picture, still
         pixels = pixels.expand(encoder.frames, -1, -1, -1)[None]

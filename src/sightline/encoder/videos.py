@@ -10,7 +10,7 @@ from PIL import Image
 
 from sightline.errors import UsageError, VideoError
 from sightline.processing.image.reading import open_image
-from sightline.processing.suffixes import IMAGE_SUFFIXES
+from sightline.processing.suffixes import is_image
 from sightline.processing.video import sampling
 
 Picture = Image.Image | NDArray[Any]
@@ -26,7 +26,7 @@ def check_video(given: Film, wanted: int | None) -> None:
     if isinstance(given, Image.Image) or (isinstance(given, np.ndarray) and given.ndim != 4):
         raise UsageError("a picture is no film: give frames (T, H, W, 3), a list of pictures, or use encode_images")
     if isinstance(given, str | os.PathLike):
-        if os.path.splitext(given)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
+        if is_image(given):
             raise UsageError(f"{os.fspath(given)} is a picture, no film: use encode_images")
         return
     if isinstance(given, bytes):
@@ -52,13 +52,13 @@ def video_frames(given: Film, count: int, short_side: int) -> list[Image.Image]:
     Raises `VideoError` for a film that cannot be read.
     """
     if isinstance(given, str | os.PathLike | bytes):
-        return sampling.sample(given, count, short_side=short_side)
+        return sampling.sample_frames(given, count, short_side=short_side)
     if _is_part(given):
         path, start, end = given
         length = sampling.duration(path)
         if start >= length:
             raise VideoError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
-        return sampling.sample(path, count, start, min(end, length), short_side=short_side)
+        return sampling.sample_frames(path, count, start, min(end, length), short_side=short_side)
     pictures = cast(Sequence[Picture], given)
     most = min(count, len(pictures))
     return [open_image(pictures[(2 * i + 1) * len(pictures) // (2 * most)]) for i in range(most)]

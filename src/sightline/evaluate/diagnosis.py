@@ -18,7 +18,7 @@ from sightline.evaluate.result import Result
 from sightline.evaluate.zeroshot import class_scores
 from sightline.metrics.calibration import Floats, answers, reliability
 from sightline.processing.image.reading import open_image
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 from sightline.report.page import data_uri
 
 SHOWN = 12  # confusions
@@ -211,7 +211,7 @@ def pictures(samples: Iterable[Item]) -> dict[str, str]:
     for one in samples:
         try:
             content = one.content()
-            (image,) = sample(content, 1) if one.is_video else [open_image(content, short_side=SIDE)]
+            (image,) = sample_frames(content, 1) if one.is_video else [open_image(content, short_side=SIDE)]
         except (SightlineError, OSError):
             continue
         image.thumbnail((SIDE, SIDE))

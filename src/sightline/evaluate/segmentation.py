@@ -21,7 +21,7 @@ from sightline.errors import DataError, ImageError, UsageError
 from sightline.evaluate.encode import Progress, Report, about, quiet
 from sightline.evaluate.result import Result, Skipped
 from sightline.metrics import confusion
-from sightline.processing.suffixes import IMAGE_SUFFIXES
+from sightline.processing.suffixes import is_image
 from sightline.segment.segmenter import PROMPT, Mode, Segmenter
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ def masked(
     if not place.is_dir():
         raise DataError(f"{place}: no such folder of pictures")
     others = sorted(set(place.rglob("*")) - set(masks))
-    files = {path.stem: path for path in others if path.suffix.lower() in IMAGE_SUFFIXES}
+    files = {path.stem: path for path in others if is_image(path)}
     samples = []
     for mask in masks:
         if mask.stem in files:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from sightline.errors import ImageError
+from sightline.files import open_file
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.thumbnail import thumbnail
 
@@ -98,15 +98,6 @@ def unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
     after = path.stat()
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         raise ImageError(str(path), "it changed while it was being read")
-
-
-def open_file(path: Path) -> io.BufferedReader:
-    """Open a regular file to read; a pipe or a device is refused, not waited for. Raises ImageError, OSError."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ImageError(str(path), "it is not a file")
-    return os.fdopen(handle, "rb")
 
 
 def hash_bytes(data: bytes) -> str:

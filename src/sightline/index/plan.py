@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sightline.errors import ImageError, IndexFault
+from sightline.files import open_file
 from sightline.index import walk
-from sightline.index.item import hash_file, open_file
+from sightline.index.item import hash_file
 from sightline.index.schema import MOMENTS
 from sightline.index.table import Table
 from sightline.index.uri import to_text
+from sightline.processing.suffixes import is_video
 
 
 class Held(NamedTuple):
@@ -140,14 +142,14 @@ def _same_contents(
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
     movers: defaultdict[tuple[str | None, bool], deque[Held]] = defaultdict(deque)
     for path, held in vanished.items():
-        movers[hashes[held.ids[0]], walk.is_video(path)].append(held)
+        movers[hashes[held.ids[0]], is_video(path)].append(held)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
             hashed(done, len(doubtful), Path(path))
             own = doubtful[path]
             if own is not None and hashes[own.ids[0]] == hash:
                 yield path, own
-            elif own is None and (moved := movers[hash, walk.is_video(path)]):
+            elif own is None and (moved := movers[hash, is_video(path)]):
                 yield path, moved.popleft()
 
 

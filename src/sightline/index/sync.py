@@ -22,6 +22,7 @@ from sightline.index.schema import ModelRecord
 from sightline.index.table import Table
 from sightline.index.uri import to_uri
 from sightline.models.regions import Shape, packed_rows
+from sightline.processing.suffixes import is_video
 
 _AMENDED = 2048
 _AMENDED_BYTES = 64 << 20
@@ -231,7 +232,7 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, summary: Summary, report
 
 def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
     for path in paths:
-        if walk.is_video(path):
+        if is_video(path):
             from sightline.index.video_items import cut
 
             yield from cut(Path(path), encoder.frames, encoder.size_hint)

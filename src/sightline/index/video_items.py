@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sightline.errors import ImageError
 from sightline.index.item import THUMBNAIL, FileFacts, Item, hash_file, unchanged
-from sightline.processing.video.sampling import duration, sample
-from sightline.processing.video.shots import moments
+from sightline.processing.video.moments import moments
+from sightline.processing.video.sampling import duration, sample_frames
 
 
 def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
@@ -27,7 +27,7 @@ def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
                 item = Item(path, moment.start, moment.end, moment.frames, file, is_last=False)
             if item is None:
                 end = duration(path)
-                item = Item(path, 0.0, end, sample(path, count, 0.0, end, short_side), file)
+                item = Item(path, 0.0, end, sample_frames(path, count, 0.0, end, short_side), file)
         yield replace(item, is_last=True)
     except (ImageError, OSError) as error:
         yield Item(path, error=error)

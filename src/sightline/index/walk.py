@@ -1,6 +1,6 @@
 """What lies under the given paths: pictures and films with size and time, and what could not be looked at."""
 
-# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH122, PTH206
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH206
 # Plain strings: a Path for each of a million names costs more than the walk itself.
 
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.errors import UsageError
-from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from sightline.processing.suffixes import is_image, is_video
 
 
 @dataclass
@@ -103,14 +103,9 @@ def is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root if root.endswith(os.sep) else root + os.sep)
 
 
-def is_video(name: str) -> bool:
-    """Whether the name's suffix is a film's."""
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-
-
 def is_wanted(name: str) -> bool:
-    """Whether the name's suffix is a picture's or a film's."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    """Whether the name's suffix is an image's or a video's."""
+    return is_image(name) or is_video(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

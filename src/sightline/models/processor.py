@@ -13,7 +13,7 @@ from sightline.checkpoint.names import resolve
 from sightline.errors import ImageError, UsageError
 from sightline.files import read_json, write_json
 from sightline.models.features import BatchFeature, tensors
-from sightline.processing.image.color import array_to_bytes, array_to_rgb
+from sightline.processing.image.color import array_to_rgb, array_to_uint8
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
 from sightline.processing.tokenizer import Ids, Tokenizer
@@ -35,14 +35,14 @@ class TextProcessor:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.model_max_length = tokenizer.max_length
-        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.piece(tokenizer.bos_id)
-        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.piece(tokenizer.eos_id)
-        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.piece(tokenizer.pad_id)
-        self.vocab_size = tokenizer.size(added=False)
+        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.token(tokenizer.bos_id)
+        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.token(tokenizer.eos_id)
+        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.token(tokenizer.pad_id)
+        self.vocab_size = tokenizer.vocab_size
 
     def __len__(self) -> int:
         """The number of tokens; `vocab_size` is without those that were added to the trained ones."""
-        return self.tokenizer.size(added=True)
+        return len(self.tokenizer)
 
     def __call__(
         self,
@@ -75,9 +75,9 @@ class TextProcessor:
         cuts = truncation in (True, "longest_first", "only_first") or (
             truncation is None and not pads and max_length is not None
         )
-        rows = self.tokenizer.tokenize(texts)
+        rows = self.tokenizer.token_ids(texts)
         if cuts:
-            rows = [self.tokenizer.cut(row, limit) for row in rows]
+            rows = [self.tokenizer.truncate(row, limit) for row in rows]
         width = (limit if padding == "max_length" else max(map(len, rows), default=0)) if pads else 0
         if return_tensors:
             if len({max(len(row), width) for row in rows}) > 1:
@@ -90,7 +90,7 @@ class TextProcessor:
     @property
     def model_input_names(self) -> list[str]:
         """What a model is given of a text."""
-        return ["input_ids", *["token_type_ids"] * self.tokenizer.typed, "attention_mask"]
+        return ["input_ids", *["token_type_ids"] * self.tokenizer.has_token_types, "attention_mask"]
 
     def _named(self, ids: Ids, mask: Ids) -> dict[str, Ids]:
         named = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": mask}
@@ -98,15 +98,15 @@ class TextProcessor:
 
     def encode(self, text: str) -> list[int]:
         """The ids of one string, start and end among them, however long."""
-        return [int(i) for i in self.tokenizer.tokenize([text])[0]]
+        return [int(i) for i in self.tokenizer.token_ids([text])[0]]
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of one string as the vocabulary has them, without start and end."""
-        return self.tokenizer.pieces(text)
+        return self.tokenizer.tokens(text)
 
     def convert_ids_to_tokens(self, ids: Any) -> str | list[str]:
         """One id's token, or the tokens of a sequence of ids. Raises UsageError for an id that there isn't."""
-        return self.tokenizer.piece(ids) if isinstance(ids, int) else [self.tokenizer.piece(i) for i in _plain(ids)]
+        return self.tokenizer.token(ids) if isinstance(ids, int) else [self.tokenizer.token(i) for i in _plain(ids)]
 
     def get_vocab(self) -> dict[str, int]:
         """Every token's id."""
@@ -298,12 +298,12 @@ def _flat(images: Any) -> Iterator[Any]:
 def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:
     """Resized and cropped, (height, width, 3). Fractions come back as fractions, of whole 255ths once resized."""
     if isinstance(picture, Image.Image):
-        return profile.crop(picture)
+        return profile.resize_and_crop(picture)
     rgb = array_to_rgb(picture)
     if not profile.do_resize:
-        return profile.centre(rgb)
-    levels, fractions = array_to_bytes(rgb)
-    pixels = profile.crop(Image.fromarray(levels))
+        return profile.center_crop(rgb)
+    levels, fractions = array_to_uint8(rgb)
+    pixels = profile.resize_and_crop(Image.fromarray(levels))
     return (pixels * (1 / 255)).astype(np.float32) if fractions else pixels
 
 

@@ -1,11 +1,27 @@
-"""Suffixes, in lower case, of the files worth opening. What a file is, its contents tell."""
+"""The suffixes of the files worth opening as images or videos. What a file really is, its contents tell."""
+
+import os
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp"]
 ) | {".heic", ".heif", ".hif"}
-"""HEIC's too where nothing reads it, so that somebody hears of it."""
+"""In lower case. HEIC's also where the package that reads HEIC is missing, so that the user is told to install it."""
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf", ".flv", ".f4v"]
 ) | {".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ogv", ".mxf"}
-"""Not ".ts": most files of that name are programs."""
+"""In lower case. Not ".ts": most files of that name are programs."""
+
+
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether the path has an image's suffix."""
+    return _suffix(path) in IMAGE_SUFFIXES
+
+
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Whether the path has a video's suffix."""
+    return _suffix(path) in VIDEO_SUFFIXES
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 (a walk calls this for every file: `Path` is slow)

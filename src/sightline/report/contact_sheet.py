@@ -98,9 +98,9 @@ def picture(source: Any, start: float = 0.0, end: float | None = None) -> bytes:
 
     try:
         if is_video(source):
-            from sightline.processing.video.sampling import sample
+            from sightline.processing.video.sampling import sample_frames
 
-            (image,) = sample(source, 1, start, end, short_side=SIDE)
+            (image,) = sample_frames(source, 1, start, end, short_side=SIDE)
         else:
             image = open_image(source, short_side=SIDE)
     except (SightlineError, OSError):

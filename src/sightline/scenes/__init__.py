@@ -1,10 +1,11 @@
-"""Drawn pictures and films with captions: endless, free to use, and every word about them is known to be true."""
+"""Drawn pictures and videos with captions: any number, free to use, and every word of a caption is known to be true."""
 
-from sightline.scenes import films
-from sightline.scenes.films import Film
 from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
+from sightline.scenes.layout import Thing
 from sightline.scenes.sampler import distinct, sample, unseen
-from sightline.scenes.scene import Scene, Thing
+from sightline.scenes.scene import Scene
+from sightline.scenes.video_sampler import distinct_videos, sample_video, unseen_video
+from sightline.scenes.videos import SceneVideo, write_video
 
 __all__ = [
     "BACKGROUNDS",
@@ -15,11 +16,14 @@ __all__ = [
     "SHAPES",
     "SIZES",
     "TEXTURES",
-    "Film",
     "Scene",
+    "SceneVideo",
     "Thing",
     "distinct",
-    "films",
+    "distinct_videos",
     "sample",
+    "sample_video",
     "unseen",
+    "unseen_video",
+    "write_video",
 ]

@@ -17,7 +17,7 @@ def _noise(rng: np.random.Generator, side: int, across: int, down: int) -> Pixel
 
 
 def _grid(side: int) -> tuple[Pixels, Pixels]:
-    """x and y of every pixel's centre as shares of the side, (1, side) and (side, 1)."""
+    """x and y of every pixel's center as shares of the side, (1, side) and (side, 1)."""
     at = ((np.arange(side) + 0.5) / side).astype(np.float32)
     return at[None, :], at[:, None]
 

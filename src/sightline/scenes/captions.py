@@ -1,12 +1,10 @@
-"""The grammar that puts a scene or a film into English. Every sentence is true of what it tells of."""
+"""The grammar that describes a scene or a video in English. Every sentence is true of what is drawn."""
 
 from itertools import pairwise
 from random import Random
 
-from sightline.scenes.films import Film
 from sightline.scenes.kinds import BACKGROUNDS, LIGHTS, MOTIONS
-from sightline.scenes.sampler import path
-from sightline.scenes.scene import Scene, Thing
+from sightline.scenes.layout import Layout, Thing, relation_order
 
 RELATIONS: dict[str, str] = {
     "left": "to the left of",
@@ -19,7 +17,9 @@ RELATIONS: dict[str, str] = {
     "around": "around",
 }
 NUMBERS = ("no", "one", "two", "three", "four")
-# Other words for the same; used everywhere but in the full caption.
+ATTRIBUTES = ("size", "texture", "color")
+"""Of a thing, in the order of the words in English."""
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "to the left of": ("left of", "on the left of"),
     "to the right of": ("right of", "on the right of"),
@@ -67,100 +67,100 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "on a tiled floor": ("on tiles",),
     "on a blackboard": ("on a chalkboard", "on slate"),
 }
+"""Other words for the same, for all captions but the full one."""
 
 
 class Speaker:
-    """Words for scenes; `free` ones vary their words, others always take the first."""
+    """Words for scenes. With `vary` it draws synonyms, else it takes the words of `kinds`."""
 
-    def __init__(self, rng: Random, free: bool) -> None:
-        self.rng, self.free = rng, free
+    def __init__(self, rng: Random, vary: bool) -> None:
+        self.rng, self.vary = rng, vary
 
     def word(self, word: str) -> str:
-        return self.rng.choice((word, word, *SYNONYMS.get(word, ()))) if self.free else word
+        return self.rng.choice((word, word, *SYNONYMS.get(word, ()))) if self.vary else word
 
-    def noun(self, thing: Thing, *parts: str) -> str:
-        """ "red star", with those of "size" and "texture" that are asked for (and of "color", if any is)."""
-        words = [getattr(thing, part) for part in ("size", "texture", "color") if part in parts]
+    def noun(self, thing: Thing, *attributes: str) -> str:
+        """ "red star": the shape after the values of `attributes`, in the order of ATTRIBUTES."""
+        words = [getattr(thing, attribute) for attribute in ATTRIBUTES if attribute in attributes]
         return " ".join(map(self.word, (*words, thing.shape)))
 
-    def name(self, thing: Thing, *parts: str) -> str:
-        noun = self.noun(thing, *parts)
+    def name(self, thing: Thing, *attributes: str) -> str:
+        """ "a red star"."""
+        noun = self.noun(thing, *attributes)
         return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
-    def relation(self, scene: Scene, a: int, b: int) -> str:
-        return self.word(RELATIONS[scene.relation(a, b) or ""])
+    def relation(self, layout: Layout, a: int, b: int) -> str:
+        """ "to the left of": how thing `a` stands to thing `b`."""
+        return self.word(RELATIONS[layout.relation(a, b) or ""])
 
-    def chain(self, scene: Scene, *parts: str) -> str:
-        """Every thing once, each placed by the one before it: "a star left of a ring, which is above a fish"."""
-        order = path(scene, self.rng) or ()
-        return self.name(scene.things[order[0]], *parts) + self.follow(scene, order, *parts)
+    def chain(self, layout: Layout, *attributes: str) -> str:
+        """Every thing once, each placed by the thing before it: "a star left of a ring, which is above a fish"."""
+        order = relation_order(layout, self.rng) or ()
+        return self.name(layout.things[order[0]], *attributes) + self.follow(layout, order, *attributes)
 
-    def follow(self, scene: Scene, order: tuple[int, ...], *parts: str) -> str:
-        """What comes after the first thing of a chain."""
+    def follow(self, layout: Layout, order: tuple[int, ...], *attributes: str) -> str:
+        """What comes after the first thing of a chain: " left of a ring, which is above a fish"."""
         return "".join(
-            f"{', which is' if step else ''} {self.relation(scene, a, b)} {self.name(scene.things[b], *parts)}"
+            f"{', which is' if step else ''} {self.relation(layout, a, b)} {self.name(layout.things[b], *attributes)}"
             for step, (a, b) in enumerate(pairwise(order))
         )
 
-    def moving(self, film: Film, *parts: str) -> str:
-        """ "a red star moving left": the moving thing, whose size is never told as it may change."""
-        parts = tuple(part for part in parts if part != "size")
-        return f"{self.name(film.thing, *parts)} {self.word(MOTIONS[film.motion])}"
+    def moving(self, thing: Thing, motion: str, *attributes: str) -> str:
+        """ "a red star moving left", without the size, which may change."""
+        attributes = tuple(attribute for attribute in attributes if attribute != "size")
+        return f"{self.name(thing, *attributes)} {self.word(MOTIONS[motion])}"
 
-    def story(self, film: Film, *parts: str) -> str:
-        """Everything in the film, the moving thing first: "a star moving left, above a ring, which is..."."""
-        last = len(film.scene.things) - 1
-        rest = self.follow(film.scene, (last, *range(last)), *parts)
-        return self.moving(film, *parts) + (rest and f",{rest}")
+    def story(self, layout: Layout, motion: str, *attributes: str) -> str:
+        """Everything in a video, the moving thing first: "a star moving left, above a ring, which is..."."""
+        last = len(layout.things) - 1
+        others = self.follow(layout, (last, *range(last)), *attributes)
+        return self.moving(layout.things[-1], motion, *attributes) + (others and f",{others}")
 
-    def list(self, scene: Scene, *parts: str) -> str:
-        names = [self.name(thing, *parts) for thing in self.rng.sample(scene.things, len(scene.things))]
+    def list(self, layout: Layout, *attributes: str) -> str:
+        """ "a red star, a ring and a fish", in random order."""
+        names = [self.name(thing, *attributes) for thing in self.rng.sample(layout.things, len(layout.things))]
         return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
-    def background(self, scene: Scene) -> str:
-        return self.word(BACKGROUNDS[scene.background].phrase)
+    def background(self, layout: Layout) -> str:
+        return self.word(BACKGROUNDS[layout.background].phrase)
 
-    def light(self, scene: Scene) -> str:
-        return self.word(LIGHTS[scene.light].phrase)
+    def light(self, layout: Layout) -> str:
+        return self.word(LIGHTS[layout.light].phrase)
 
 
-def describe(scene: Scene) -> tuple[str, ...]:
-    """The full description, then eleven more, from rich to a word or two."""
-    everything = ("size", "texture", "color")
-    exact = Speaker(Random(scene.grain), free=False)
-    rng = Random(scene.grain + 1)
-    say = Speaker(rng, free=True)
-    some = [part for part in everything if rng.random() < 0.6] or ["color"]
-    thing, other = rng.choice(scene.things), rng.choice(scene.things)
-    count = len(scene.things)
-    full = f"{exact.chain(scene, *everything)}, {exact.background(scene)}, {exact.light(scene)}"
-    setting = [say.background(scene), say.light(scene)]
+def describe(layout: Layout) -> tuple[str, ...]:
+    """Captions of a picture: the full description, then twelve others, from rich to a word or two."""
+    exact = Speaker(Random(layout.grain), vary=False)
+    rng = Random(layout.grain + 1)
+    say = Speaker(rng, vary=True)
+    few = [attribute for attribute in ATTRIBUTES if rng.random() < 0.6] or ["color"]
+    thing, other = rng.choice(layout.things), rng.choice(layout.things)
+    count = len(layout.things)
+    full = f"{exact.chain(layout, *ATTRIBUTES)}, {exact.background(layout)}, {exact.light(layout)}"
+    setting = [say.background(layout), say.light(layout)]
     rng.shuffle(setting)
     first = rng.randrange(count)
-    second = next((i for i in rng.sample(range(count), count) if i != first and scene.relation(first, i)), None)
-    pair = (
-        say.name(scene.things[first], *some)
-        if second is None
-        else f"{say.name(scene.things[first], *some)} {say.relation(scene, first, second)} "
-        f"{say.name(scene.things[second], *some)}"
-    )
+    second = next((i for i in rng.sample(range(count), count) if i != first and layout.relation(first, i)), None)
+    pair = say.name(layout.things[first], *few)
+    if second is not None:
+        pair += f" {say.relation(layout, first, second)} {say.name(layout.things[second], *few)}"
     return (
         full,
-        f"{say.chain(scene, *everything)}, {setting[0]}, {setting[1]}",
-        f"{setting[0]}, {setting[1]}: {say.chain(scene, *everything)}",
-        say.chain(scene, *everything),
-        say.chain(scene, "color"),
-        f"{say.list(scene, *some)} {say.background(scene)}",
-        say.list(scene, "color"),
+        f"{say.chain(layout, *ATTRIBUTES)}, {setting[0]}, {setting[1]}",
+        f"{setting[0]}, {setting[1]}: {say.chain(layout, *ATTRIBUTES)}",
+        say.chain(layout, *ATTRIBUTES),
+        say.chain(layout, "color"),
+        f"{say.list(layout, *few)} {say.background(layout)}",
+        say.list(layout, "color"),
         pair,
-        say.name(thing, *some),
+        say.name(thing, *few),
         say.name(thing, "color"),
         say.noun(other, "color"),
-        f"{say.name(other, 'color')} {say.background(scene)}",
+        f"{say.name(other, 'color')} {say.background(layout)}",
         rng.choice(
             (
                 f"{NUMBERS[count]} {'thing' if count == 1 else 'things'} {setting[0]}",
-                f"something {say.noun(other, 'color').split()[0]} {say.light(scene)}",
+                f"something {say.noun(other, 'color').split()[0]} {say.light(layout)}",
                 f"{say.name(thing)}",
                 f"a picture of {say.name(thing, 'color')}",
             )
@@ -168,30 +168,32 @@ def describe(scene: Scene) -> tuple[str, ...]:
     )
 
 
-def narrate(film: Film) -> tuple[str, ...]:
-    """The full description of a film, then eight more, from rich to a few words; each tells the motion."""
-    everything = ("size", "texture", "color")
-    scene = film.scene
-    exact = Speaker(Random(scene.grain), free=False)
-    rng = Random(scene.grain + 1)
-    say = Speaker(rng, free=True)
-    some = [part for part in ("texture", "color") if rng.random() < 0.6] or ["color"]
-    setting = [say.background(scene), say.light(scene)]
+def narrate(layout: Layout, motion: str) -> tuple[str, ...]:
+    """Captions of a video in which the last thing of `layout` moves; `motion` is a key of MOTIONS.
+
+    The full description, then eight others, from rich to a few words; each tells the motion.
+    """
+    exact = Speaker(Random(layout.grain), vary=False)
+    rng = Random(layout.grain + 1)
+    say = Speaker(rng, vary=True)
+    few = [attribute for attribute in ("texture", "color") if rng.random() < 0.6] or ["color"]
+    setting = [say.background(layout), say.light(layout)]
     rng.shuffle(setting)
+    mover = layout.things[-1]
     return (
-        f"{exact.story(film, *everything)}, {exact.background(scene)}, {exact.light(scene)}",
-        f"{say.story(film, *everything)}, {setting[0]}, {setting[1]}",
-        f"{setting[0]}, {setting[1]}: {say.story(film, *everything)}",
-        say.story(film, *everything),
-        say.story(film, "color"),
-        f"{say.moving(film, *some)} {say.background(scene)}",
-        say.moving(film, *some),
-        say.moving(film, "color"),
+        f"{exact.story(layout, motion, *ATTRIBUTES)}, {exact.background(layout)}, {exact.light(layout)}",
+        f"{say.story(layout, motion, *ATTRIBUTES)}, {setting[0]}, {setting[1]}",
+        f"{setting[0]}, {setting[1]}: {say.story(layout, motion, *ATTRIBUTES)}",
+        say.story(layout, motion, *ATTRIBUTES),
+        say.story(layout, motion, "color"),
+        f"{say.moving(mover, motion, *few)} {say.background(layout)}",
+        say.moving(mover, motion, *few),
+        say.moving(mover, motion, "color"),
         rng.choice(
             (
-                f"something {film.thing.color} {say.word(MOTIONS[film.motion])}",
-                f"a film of {say.moving(film, 'color')}",
-                say.moving(film),
+                f"something {mover.color} {say.word(MOTIONS[motion])}",
+                f"a film of {say.moving(mover, motion, 'color')}",
+                say.moving(mover, motion),
             )
         ),
     )

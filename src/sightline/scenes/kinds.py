@@ -1,4 +1,4 @@
-"""The words that scenes and films are made of, and what each looks like: colors, sizes, textures, backgrounds..."""
+"""The words that scenes and videos are made of, and what each looks like: colors, sizes, textures, backgrounds..."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Background:
-    """A backdrop: how a caption names it, and the colors that would be lost on it."""
+    """How captions name a backdrop, and the colors that would be lost on it."""
 
     phrase: str
     clashes: frozenset[str]
@@ -15,13 +15,16 @@ class Background:
 
 @dataclass(frozen=True)
 class Light:
-    """How a scene is lit. `towards` is the way the light travels in the picture (x right, y down), at most
-    unit length; `tint` multiplies red, green and blue; `fall` is how much the far side of the picture darkens."""
+    """How a scene is lit.
+
+    `towards` is the direction in which the light travels in the picture (x right, y down), of length 1 at most; `tint`
+    multiplies red, green and blue; `falloff`, 0 to 1, is how much darker the far side of the picture is.
+    """
 
     phrase: str
     towards: tuple[float, float]
     tint: RGB
-    fall: float
+    falloff: float
 
 
 COLORS: dict[str, RGB] = {
@@ -54,8 +57,9 @@ SHAPES: tuple[str, ...] = (
     "house",
     "fish",
 )
-# The radius of the disc that a thing fills, as a share of the picture's side.
 SIZES: dict[str, float] = {"small": 0.11, "medium": 0.16, "large": 0.235}
+"""The radius of the disc that a thing fills, as a share of the picture's side."""
+
 TEXTURES: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
 
 BACKGROUNDS: dict[str, Background] = {
@@ -78,7 +82,7 @@ LIGHTS: dict[str, Light] = {
     "evening": Light("in evening light", (0.55, 0.45), (1.07, 0.82, 0.56), 0.18),
     "moon": Light("in moonlight", (-0.35, 0.6), (0.50, 0.60, 0.88), 0.18),
 }
-# What one thing of a film does while the others stand still.
+
 MOTIONS: dict[str, str] = {
     "left": "moving left",
     "right": "moving right",
@@ -91,8 +95,8 @@ MOTIONS: dict[str, str] = {
     "appears": "appearing",
     "vanishes": "vanishing",
 }
+"""What one thing of a video does while the others stand still."""
 
-# Pairs that training never sees: what a model makes of them tells whether it knows shape and color apart.
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     {
         ("circle", "purple"),
@@ -111,3 +115,4 @@ HELD_OUT: frozenset[tuple[str, str]] = frozenset(
         ("fish", "red"),
     }
 )
+"""Pairs that no training scene contains: they test whether a model knows shapes and colors independently."""

@@ -1,4 +1,4 @@
-"""The outline of each shape: polygons in the unit disc, x right, y down. After the first, each polygon is a hole."""
+"""The outline of each shape: polygons in the unit disc, x right, y down. All polygons after the first are holes."""
 
 import math
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ def _points(*xy: tuple[float, float]) -> Points:
     return np.array(xy, dtype=np.float64)
 
 
-def _arc(radius: float, start: float = 0.0, end: float = 360.0, centre: tuple[float, float] = (0.0, 0.0)) -> Points:
+def _arc(radius: float, start: float = 0.0, end: float = 360.0, center: tuple[float, float] = (0.0, 0.0)) -> Points:
     """Points on a circle; degrees run clockwise from the right, as y points down."""
     turn = np.radians(np.linspace(start, end, 73))
-    return np.stack([centre[0] + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], axis=1)
+    return np.stack([center[0] + radius * np.cos(turn), center[1] + radius * np.sin(turn)], axis=1)
 
 
 def _corners(count: int, inner: float = 1.0) -> Points:
@@ -27,7 +27,7 @@ def _corners(count: int, inner: float = 1.0) -> Points:
 
 
 def _fit(*polygons: Points) -> Sequence[Points]:
-    """Moved and scaled so that the first polygon's box is centred and its farthest point lies on the unit circle."""
+    """Moved and scaled so that the first polygon's box is centered and its farthest point lies on the unit circle."""
     middle = (polygons[0].min(axis=0) + polygons[0].max(axis=0)) / 2
     reach = np.linalg.norm(polygons[0] - middle, axis=1).max()
     return [(polygon - middle) / reach for polygon in polygons]
@@ -48,7 +48,7 @@ def _cross(arm: float = 0.36) -> Points:
 
 
 def _moon() -> Points:
-    return np.concatenate([_arc(1.0, 50, 310), _arc(0.84, 294, 66, centre=(0.45, 0.0))])
+    return np.concatenate([_arc(1.0, 50, 310), _arc(0.84, 294, 66, center=(0.45, 0.0))])
 
 
 def _drop() -> Points:
@@ -84,5 +84,5 @@ OUTLINES: dict[str, Sequence[Points]] = {
         _points((-0.72, -0.1), (-0.95, -0.1), (0, -1), (0.95, -0.1), (0.72, -0.1), (0.72, 0.85), (-0.72, 0.85)),
         _points((-0.2, 0.25), (0.2, 0.25), (0.2, 0.851), (-0.2, 0.851)),
     ),
-    "fish": _fit(_fish(), _arc(0.11, centre=(0.48, -0.16))),
+    "fish": _fit(_fish(), _arc(0.11, center=(0.48, -0.16))),
 }

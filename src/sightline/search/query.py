@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
-from sightline.processing.suffixes import VIDEO_SUFFIXES
+from sightline.processing import suffixes
 
 # How strongly a thing to avoid is subtracted, measured in spreads. On captioned photos, for "A but not B": at 0.5 a
 # fifth of the B leaves the first ten while the A stay; at 1 the A begin to leave as well.
@@ -91,7 +91,7 @@ class Query:
 
 def is_video(image: Any) -> bool:
     """Whether a picture of a query is a path whose suffix is a film's."""
-    return isinstance(image, str | os.PathLike) and os.path.splitext(image)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122
+    return isinstance(image, str | os.PathLike) and suffixes.is_video(image)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

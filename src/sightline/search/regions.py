@@ -62,7 +62,7 @@ def regions_of(table: Table, ids: NDArray[np.int64], query: NDArray[np.float32],
     for row, packed in zip(table.rows(ids, ["width", "height"]), table.summaries_of(ids), strict=True):
         number = int(_cosines(table, packed[None], query)[0].argmax())
         mask = unpack(packed[None], _shape(table))[1][0] == number
-        left, top, right, bottom = window = profile.seen(row["height"], row["width"])
+        left, top, right, bottom = window = profile.visible_box(row["height"], row["width"])
         down, across = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         high, wide = (bottom - top) / mask.shape[0], (right - left) / mask.shape[1]
         box = (

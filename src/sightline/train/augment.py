@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from PIL.Image import Resampling
 
 from sightline.errors import UsageError
-from sightline.processing.image.color import flatten
+from sightline.processing.image.color import to_rgb
 from sightline.processing.image.profile import PixelProfile
 
 _ASPECTS = (3 / 4, 4 / 3)
@@ -64,8 +64,8 @@ class Augment:
     ) -> NDArray[np.uint8]:
         if part is not None:
             height, width = self.size
-            frame = flatten(frame).resize((width, height), Resampling(self.profile.resample), box=part)
-        pixels = self.profile.crop(frame) if part is None else np.asarray(frame)
+            frame = to_rgb(frame).resize((width, height), Resampling(self.profile.resample), box=part)
+        pixels = self.profile.resize_and_crop(frame) if part is None else np.asarray(frame)
         if len(factors):
             frame = Image.fromarray(pixels)
             for change, factor in zip(_CHANGES, factors, strict=True):

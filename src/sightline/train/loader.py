@@ -141,7 +141,7 @@ class Loader:
             return [open_image(sample.content(), short_side=self._augment.short_side)] * self._frames
         if not self._is_video:
             raise ImageError(str(sample.media), "a film, and the model takes pictures")
-        return sampling.sample(sample.content(), self._frames, short_side=self._augment.short_side)
+        return sampling.sample_frames(sample.content(), self._frames, short_side=self._augment.short_side)
 
     def _finished(self, draft: "_Draft") -> Batch:
         good = [row for row in range(len(draft.chosen)) if row not in draft.failed]

@@ -10,7 +10,7 @@ from transformers.image_transforms import convert_to_rgb, to_pil_image
 
 from sightline.errors import ImageError
 from sightline.processing.image import color
-from sightline.processing.image.color import array_to_bytes, array_to_rgb, flatten, to_uint8
+from sightline.processing.image.color import array_to_rgb, array_to_uint8, to_rgb, to_uint8
 from sightline.processing.image.reading import open_image
 from support.examples import examples
 
@@ -45,8 +45,8 @@ PICTURES = {
 @pytest.mark.parametrize("strip", [1 << 22, 70 * 7])
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_mode_is_flattened_as_the_reference_does(name, strip, monkeypatch):
-    monkeypatch.setattr(color, "_STRIP", strip)
-    flat = flatten(PICTURES[name])
+    monkeypatch.setattr(color, "_STRIP_PIXELS", strip)
+    flat = to_rgb(PICTURES[name])
     assert flat.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(flat), convert_to_rgb(PICTURES[name], return_numpy=True))
 
@@ -69,7 +69,7 @@ RAMP = np.linspace(0, 1, 4096).reshape(64, 64)
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("dtype", ["<u2", ">u2", "int32"])
 def test_deep_integers_fill_the_range(bits, dtype, strip, monkeypatch):
-    monkeypatch.setattr(color, "_STRIP", strip)
+    monkeypatch.setattr(color, "_STRIP_PIXELS", strip)
     values = (RAMP * (2**bits - 1)).astype(dtype)
     picture = Image.fromarray(values)
     assert picture.mode[0] == "I"
@@ -114,7 +114,7 @@ def test_arrays_of_every_layout_are_those_of_the_reference(array):
     assert ours.shape[-1] == 3
     np.testing.assert_array_equal(ours, theirs if theirs.shape == ours.shape else np.moveaxis(theirs, 0, -1))
     np.testing.assert_array_equal(
-        array_to_bytes(ours)[0], np.asarray(to_pil_image(ours, input_data_format="channels_last"))
+        array_to_uint8(ours)[0], np.asarray(to_pil_image(ours, input_data_format="channels_last"))
     )
 
 

@@ -14,7 +14,8 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 
 from sightline.errors import CheckpointError, ImageError
 from sightline.processing.image import profile as pixels
-from sightline.processing.image.profile import CLIP_MEAN, CLIP_STD, PixelProfile
+from sightline.processing.image.preprocessor_config import CLIP_MEAN, CLIP_STD
+from sightline.processing.image.profile import PixelProfile
 from support.examples import examples
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -91,7 +92,7 @@ def reference(data):
 
 def agree(data, image):
     profile = PixelProfile.from_dict(data)
-    ours = profile.normalize(profile.crop(image)[None])
+    ours = profile.normalize(profile.resize_and_crop(image)[None])
     assert ours.dtype == np.float32
     np.testing.assert_array_equal(ours, reference(data)(image))
 
@@ -141,10 +142,10 @@ def test_a_transparent_color_is_laid_on_white():
 def test_a_narrow_picture_is_the_same_without_the_whole_resize(size, monkeypatch):
     image, profile = picture(*size), PixelProfile.from_dict({})
     monkeypatch.setattr(pixels, "_WINDOW_ABOVE", 0)
-    windowed = profile.crop(image)
+    windowed = profile.resize_and_crop(image)
     monkeypatch.setattr(pixels, "_WINDOW_ABOVE", 1 << 40)
     monkeypatch.setattr(pixels, "MAX_PIXELS", 1 << 40)
-    np.testing.assert_array_equal(windowed, profile.crop(image))
+    np.testing.assert_array_equal(windowed, profile.resize_and_crop(image))
 
 
 @examples(150)
@@ -160,15 +161,15 @@ def test_the_window_is_the_same_for_any_geometry(size, edge, crop, resample):
     profile = PixelProfile.from_dict(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pixels, "_WINDOW_ABOVE", 0)  # of what is reduced, the whole is computed all the same
-        windowed = profile.crop(image)
-    np.testing.assert_array_equal(windowed, profile.crop(image))
+        windowed = profile.resize_and_crop(image)
+    np.testing.assert_array_equal(windowed, profile.resize_and_crop(image))
 
 
 @pytest.mark.parametrize("size", [(1, 20_000_000), (20_000_000, 1)])
 def test_the_narrowest_picture_needs_no_memory(size):
     image, profile = Image.new("RGB", size[::-1], (9, 8, 7)), PixelProfile.from_dict({})
     tracemalloc.start()
-    assert (profile.crop(image) == (9, 8, 7)).all()
+    assert (profile.resize_and_crop(image) == (9, 8, 7)).all()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50e6
@@ -177,12 +178,12 @@ def test_the_narrowest_picture_needs_no_memory(size):
 def test_a_picture_too_narrow_for_a_whole_resize_is_an_error():
     profile = PixelProfile.from_dict({"do_center_crop": False})
     with pytest.raises(ImageError, match="1 x 3000000: too narrow"):
-        profile.crop(Image.new("RGB", (1, 3_000_000)))
+        profile.resize_and_crop(Image.new("RGB", (1, 3_000_000)))
 
 
 def test_a_batch_in_bytes_and_in_floats():
     profile = PixelProfile.from_dict(SMALL)
-    crops = np.stack([profile.crop(picture(40, 60, seed=seed)) for seed in range(3)])
+    crops = np.stack([profile.resize_and_crop(picture(40, 60, seed=seed)) for seed in range(3)])
     assert crops.dtype == np.uint8
     assert crops.shape == (3, 32, 32, 3)
     by_table = profile.normalize(crops)
@@ -354,4 +355,4 @@ def test_photos_through_the_checkpoints_own_files(shared):
     for path in sorted((shared / "data" / "photos" / "images").iterdir())[:20]:
         with Image.open(path) as image:
             expected = theirs(image, return_tensors="np").pixel_values
-            np.testing.assert_array_equal(profile.normalize(profile.crop(image)[None]), expected)
+            np.testing.assert_array_equal(profile.normalize(profile.resize_and_crop(image)[None]), expected)

@@ -21,8 +21,10 @@ from transformers.image_utils import load_image as their_load_image
 
 from sightline.distribution import install
 from sightline.errors import ImageError
+from sightline.processing.image import formats
 from sightline.processing.image import reading as images
-from sightline.processing.image.color import flatten
+from sightline.processing.image.color import to_rgb
+from sightline.processing.image.limits import PixelBudget
 from sightline.processing.image.reading import load_image, open_image
 from sightline.processing.suffixes import IMAGE_SUFFIXES
 from support.examples import examples
@@ -349,8 +351,8 @@ def test_what_can_not_be_read_has_its_reason(tmp_path, name, reason):
 
 
 def test_heic_without_its_package_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(images, "_HEIF", False)
-    monkeypatch.setattr(images, "_FORMATS", tuple(kind for kind in images._FORMATS if kind != "HEIF"))
+    monkeypatch.setattr(formats, "_HAS_HEIF", False)
+    monkeypatch.setattr(formats, "_FORMATS", tuple(name for name in formats._FORMATS if name != "HEIF"))
     heic = encoded(scene(), "HEIF")
     for data in (heic, heic[:8] + b"mif1" + heic[12:]):
         with pytest.raises(ImageError, match=re.escape(install("heif"))):
@@ -425,12 +427,12 @@ def test_only_so_many_pixels_are_decoded_at_a_time(monkeypatch):
         most.append(len(inside))
         time.sleep(0.01)
         inside.pop()
-        return flatten(picture)
+        return to_rgb(picture)
 
-    monkeypatch.setattr(images, "flatten", watched)
+    monkeypatch.setattr(images, "to_rgb", watched)
     for pixels, together in ((96, 1), (96 * 64 * 2 - 1, 1), (96 * 64 * 3, 3)):
         most.clear()
-        monkeypatch.setattr(images, "_room", images._Room(pixels))
+        monkeypatch.setattr(images, "_budget", PixelBudget(pixels))
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(open_image, [encoded(scene(), "PNG")] * 24))
         assert max(most) == together

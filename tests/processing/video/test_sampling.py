@@ -1,8 +1,10 @@
 """Frames by time are those of PyAV's own sequential decode, of whatever kind the film is."""
 
 import io
+import itertools
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightline.errors import VideoError
-from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from sightline.processing.video import reader
-from sightline.processing.video import sampling as module
-from sightline.processing.video.sampling import duration, frames_at, sample
+from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
+from sightline.processing.video import reader, sampling
+from sightline.processing.video.keyframes import KeyframeDecoder
+from sightline.processing.video.sampling import duration, frames_at, sample_frames
 from support.encoded import decoded, encode, film, numbered
 from support.examples import examples
 
@@ -135,23 +137,27 @@ def test_references_are_decoded_but_others_left_out(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["mp4", "matroska"])
 def test_times_after_one_keyframe_share_a_decoder(kind, monkeypatch):
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(sampling, "decoder_count", lambda pixels: 2)
     source = film(100, kind=kind, options=QUICK | {"g": 20, "bf": 0, "x264-params": "scenecut=0"})
     with reader.VideoReader(source) as opened:
         wanted = [opened.tick(i / 10) for i in (1, 5, 18, 22, 25, 41, 60, 79, 80, 99)]
-        first, second = module._groups(opened, wanted)
+        first, second = sampling._groups(opened, wanted)
         assert first + second == wanted
-        assert opened.keyframe(first[-1]) < opened.keyframe(second[0])
+        assert opened.keyframe_before(first[-1]) < opened.keyframe_before(second[0])
 
 
 @pytest.mark.parametrize("held", [0, 300, 2000])
-def test_few_packets_wait(held, monkeypatch):
+def test_few_packets_wait(held):
     """In a film with a single keyframe, what waits is decoded before it is known whether it matters."""
-    monkeypatch.setattr(module, "_HELD", held)
     source = film(80, options={"g": 200, "bf": 3, "x264-params": "scenecut=0"})
     frames = decoded(source)
     wanted = [0.3, 2.75, 2.85, 6.1, 7.9]
-    assert same(frames_at(source, wanted), [shown(frames, time) for time in wanted])
+    with reader.VideoReader(source) as opened:
+        decoder = KeyframeDecoder(opened, max_waiting=held)
+        ticks = [*map(opened.tick, wanted), None]
+        found = [decoder.frame_at(tick, following) for tick, following in itertools.pairwise(ticks)]
+        found = [opened.to_image(opened.reduce(frame)) for frame in found]
+    assert same(found, [shown(frames, time) for time in wanted])
 
 
 def test_hidden_beginnings_are_not_shown():
@@ -193,12 +199,12 @@ def test_samples_are_the_middles_of_equal_parts():
     source = film(40)
     frames = [picture for _, picture in decoded(source)]
     assert duration(source) == pytest.approx(4)
-    assert same(sample(source, 4), [frames[i] for i in (5, 15, 25, 35)])
-    assert same(sample(source, 2, start=1, end=3), [frames[i] for i in (15, 25)])
-    assert same(sample(film(1), 3), [decoded(film(1))[0][1]] * 3)
+    assert same(sample_frames(source, 4), [frames[i] for i in (5, 15, 25, 35)])
+    assert same(sample_frames(source, 2, start=1, end=3), [frames[i] for i in (15, 25)])
+    assert same(sample_frames(film(1), 3), [decoded(film(1))[0][1]] * 3)
     for count, start, end in ((0, 0, 1), (2, 2, 1), (2, -1, 1), (2, 0, float("inf")), (2, float("nan"), 3)):
         with pytest.raises(ValueError, match="at least one"):
-            sample(source, count, start, end)
+            sample_frames(source, count, start, end)
     with pytest.raises(ValueError, match="finite"):
         frames_at(source, [float("nan")])
     assert frames_at(source, []) == []
@@ -219,12 +225,12 @@ def test_a_length_that_is_not_told_or_not_true(tmp_path):
     with av.open(io.BytesIO(live.getvalue())) as container:
         assert container.duration is None
     assert duration(live.getvalue()) == pytest.approx(3.5, abs=0.01)
-    assert same(sample(live.getvalue(), 2), [decoded(live.getvalue())[i][1] for i in (8, 26)])
+    assert same(sample_frames(live.getvalue(), 2), [decoded(live.getvalue())[i][1] for i in (8, 26)])
     whole = film(100, kind="matroska", options={"g": 10})
     assert duration(whole) == pytest.approx(10)
     cut = whole[: len(whole) // 2]
     assert 3 < duration(cut) < 8
-    assert len({picture.tobytes() for picture in sample(cut, 4)}) == 4
+    assert len({picture.tobytes() for picture in sample_frames(cut, 4)}) == 4
 
 
 def colors_of(source, size=None):
@@ -394,7 +400,7 @@ def only_sound():
         (lambda: b"ffconcat version 1.0\nfile 'a.mp4'\n", "not a film"),
     ],
 )
-@pytest.mark.parametrize("call", [lambda film: frames_at(film, [0.0]), lambda film: sample(film, 2), duration])
+@pytest.mark.parametrize("call", [lambda film: frames_at(film, [0.0]), lambda film: sample_frames(film, 2), duration])
 def test_what_is_no_film(make, reason, call, tmp_path):
     path = tmp_path / "-some film.mp4"
     path.write_bytes(make())
@@ -425,7 +431,7 @@ def test_names_that_look_like_something_else(tmp_path, monkeypatch):
 
 def test_too_many_pixels(monkeypatch):
     source = film(2)
-    monkeypatch.setattr(reader, "MAX_FRAME", 64 * 48 - 1)
+    monkeypatch.setattr(reader, "MAX_FRAME_PIXELS", 64 * 48 - 1)
     with pytest.raises(VideoError, match="64 x 48 pixels are too many"):
         frames_at(source, [0.0])
 
@@ -441,7 +447,7 @@ def test_damage_gives_frames_or_an_error(source, data):
         damaged[place] ^= data.draw(st.integers(1, 255))
     damaged = bytes(damaged[: data.draw(st.integers(1, len(source)) | st.just(len(source)))])
     try:
-        pictures = sample(damaged, 3)
+        pictures = sample_frames(damaged, 3)
     except VideoError:
         return
     assert len(pictures) == 3
@@ -462,13 +468,17 @@ def test_quiet(capfd):
     for base in BASES:
         for cut in (100, 1000, len(base) - 200):
             try:
-                sample(base[:cut], 2)
+                sample_frames(base[:cut], 2)
             except VideoError:
                 continue
     assert capfd.readouterr() == ("", "")
 
 
 def test_suffixes():
+    assert is_video("folder.x/A.MP4")
+    assert is_image(Path("a.b.jpeg"))
+    assert not is_video("a.jpeg")
+    assert not is_image(".png")
     assert {".mp4", ".mkv", ".webm", ".mov", ".avi"} <= VIDEO_SUFFIXES
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in VIDEO_SUFFIXES)
     assert VIDEO_SUFFIXES.isdisjoint(IMAGE_SUFFIXES)

@@ -13,7 +13,7 @@ from sightline.models.features import BatchFeature, tensors
 from sightline.models.processor import ImageProcessor, Processor, Text
 from sightline.models.xclip.config import XCLIPVisionConfig
 from sightline.processing.image.profile import PixelProfile
-from sightline.processing.video.sampling import sample
+from sightline.processing.video.sampling import sample_frames
 
 
 class VideoProcessor(ImageProcessor):
@@ -72,7 +72,7 @@ class XCLIPProcessor(Processor):
         frames = self.image_processor.num_frames
         if frames is None:
             raise UsageError("no config.json beside this processor says how many frames the model takes")
-        return sample(path, frames, start, end)
+        return sample_frames(path, frames, start, end)
 
     def __call__(
         self, images: Any = None, text: Text | None = None, videos: Any = None, **options: Any

@@ -1,4 +1,4 @@
-"""Anything that is a picture to 8-bit RGB: PIL's modes and arrays of all layouts."""
+"""Pictures to 8-bit RGB: from all of PIL's modes, and from arrays of all layouts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_STRIP = 1 << 22
+_STRIP_PIXELS = 1 << 22
 """Pixels converted at a time: a large picture is never held in three versions at once."""
 
 
-def flatten(picture: Image.Image) -> Image.Image:
+def to_rgb(picture: Image.Image) -> Image.Image:
     """To "RGB" as the reference's image processors do: transparency on white, else PIL's `convert("RGB")`.
 
     An "RGB" picture comes back as it is. Raises ValueError for a mode that PIL can't convert.
@@ -24,16 +24,15 @@ def flatten(picture: Image.Image) -> Image.Image:
 def to_uint8(picture: Image.Image) -> Image.Image:
     """A picture with more than 8 bits a channel to mode "L"; any other as it is.
 
-    Integers lose as many low bits as their brightest pixel has above 8, so that 16 bits and 12 bits in a 16-bit file
+    Integers lose as many low bits as the brightest pixel has above 8, so that 16 bits, and 12 bits in a 16-bit file,
     both fill the range. Floats are taken as 0..1 if they lie in it, else stretched from darkest to brightest.
     """
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
-    scaled = _floats if picture.mode == "F" else _integers
+    convert = _float_scaler(values) if picture.mode == "F" else _integer_scaler(values)
     out = np.empty(values.shape, np.uint8)
-    rows = max(_STRIP // picture.width, 1)
-    convert = scaled(values)
+    rows = max(_STRIP_PIXELS // picture.width, 1)
     for top in range(0, picture.height, rows):
         out[top : top + rows] = convert(values[top : top + rows])
     return Image.fromarray(out)
@@ -42,7 +41,7 @@ def to_uint8(picture: Image.Image) -> Image.Image:
 def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
     """(H, W), (H, W, C) or (C, H, W) with C of 1, 3 or 4 to (H, W, 3) of the same dtype, as the reference does.
 
-    Of (3, H, 3) the first is taken for the channels. A fourth channel is opacity over white. Raises ValueError.
+    Of (3, H, 3) the first axis is taken for the channels. A fourth channel is opacity over white. Raises ValueError.
     """
     if array.ndim == 2:
         array = array[..., None]
@@ -54,17 +53,17 @@ def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(array, 3, axis=-1)
     if array.shape[-1] == 3:
         return array
-    whole = np.issubdtype(array.dtype, np.integer)
-    white = 255 if whole else 1.0
-    if not whole and not (array.min() >= 0 and array.max() <= 1):
+    is_integer = np.issubdtype(array.dtype, np.integer)
+    white = 255 if is_integer else 1.0
+    if not is_integer and not (array.min() >= 0 and array.max() <= 1):
         raise ValueError("floats with an opacity channel must lie between 0 and 1")
     opacity = array[..., 3:] / white
     blended = opacity * array[..., :3] + (1 - opacity) * white
-    rgb: NDArray[Any] = (np.round(blended) if whole else blended).astype(array.dtype)
+    rgb: NDArray[Any] = (np.round(blended) if is_integer else blended).astype(array.dtype)
     return rgb
 
 
-def array_to_bytes(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
+def array_to_uint8(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
     """Any dtype to uint8, and whether the values were fractions 0..1 (cut to 1/255, as the reference does).
 
     Whole numbers 0..255, of whatever dtype, are taken as they are. Raises ValueError for other ranges.
@@ -88,7 +87,7 @@ def _on_white(strip: Image.Image) -> Image.Image:
 
 def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     width, height = picture.size
-    rows = max(_STRIP // width, 1)
+    rows = max(_STRIP_PIXELS // width, 1)
     if rows >= height:
         return convert(picture)
     out = Image.new("RGB", picture.size)
@@ -97,7 +96,7 @@ def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Imag
     return out
 
 
-def _integers(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _integer_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     shift = max(int(values.max()).bit_length() - 8, 0)
 
     def convert(strip: NDArray[Any]) -> NDArray[Any]:
@@ -107,15 +106,15 @@ def _integers(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return convert
 
 
-def _floats(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _float_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     finite = np.isfinite(values)
     low, high = (float(values.min(where=finite, initial=np.inf)), float(values.max(where=finite, initial=-np.inf)))
     if 0 <= low <= high <= 1 or not low < high:
         low, high = 0.0, 1.0
 
     def convert(strip: NDArray[Any]) -> NDArray[Any]:
-        known = np.nan_to_num(strip.astype(np.float64), nan=low, posinf=high, neginf=low).clip(low, high)
-        stretched: NDArray[Any] = ((known - low) * (255 / (high - low))).round()
+        bounded = np.nan_to_num(strip.astype(np.float64), nan=low, posinf=high, neginf=low).clip(low, high)
+        stretched: NDArray[Any] = ((bounded - low) * (255 / (high - low))).round()
         return stretched
 
     return convert

@@ -13,10 +13,10 @@ _CHUNK = 1 << 16
 
 
 def download(address: str, timeout: float | None = None) -> bytes:
-    """What lies at an http(s) address: at most MAX_BYTES, within SECONDS, `timeout` seconds for each wait.
+    """The bytes at an http(s) address: at most MAX_BYTES, within SECONDS, `timeout` seconds for each wait.
 
-    Redirections are followed to http(s) only. The address itself is trusted: whoever takes addresses from strangers
-    must see to it that they don't point inside. Raises ImageError.
+    Redirections are followed to http(s) only. The address is trusted: a program that takes addresses from strangers
+    must make sure that they don't point into its private network. Raises ImageError.
     """
     deadline = time.monotonic() + SECONDS
     data = bytearray()

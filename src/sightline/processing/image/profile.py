@@ -1,8 +1,7 @@
-"""From an RGB picture to a model's pixel values, as the checkpoint's own files say."""
+"""From an RGB picture to a model's pixel values, as the checkpoint's files say."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -12,43 +11,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from sightline.errors import CheckpointError, ImageError
-from sightline.files import read_json
-from sightline.processing.image.color import flatten
-from sightline.processing.image.reading import MAX_PIXELS
+from sightline.errors import ImageError
+from sightline.processing.image import preprocessor_config
+from sightline.processing.image.color import to_rgb
+from sightline.processing.image.limits import MAX_PIXELS
 from sightline.processing.image.resample import KERNELS, resize_window
-from sightline.processing.image.settings import READERS, Unfit, mapping, square, switch
 
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_HALF = (0.5, 0.5, 0.5)
-
-# What a file leaves out is as the reference's class of that name has it. `size` may be a plain number: the short side,
-# or both sides where the class squashes.
-_KINDS: dict[str, dict[str, Any]] = {
-    "CLIP": {"size": 224, "crop_size": 224, "resample": 3, "image_mean": CLIP_MEAN, "image_std": CLIP_STD},
-    "VideoMAE": {"size": 224, "crop_size": 224, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
-    "EfficientNet": {
-        "size": [346, 346],
-        "crop_size": 289,
-        "resample": 3,
-        "image_mean": _HALF,
-        "image_std": _HALF,
-        "do_center_crop": False,
-        "include_top": True,
-    },
-}
-_SQUASHING = {"EfficientNet"}
 _WINDOW_ABOVE = 1 << 24
-"""Pixels of an enlarged picture above which only what the centre crop keeps is computed."""
+"""Pixels of an enlarged picture above which only what the center crop keeps is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelProfile:
-    """What happens to a picture's pixels: resize, centre crop, rescale, normalize. Names as in the checkpoint's file.
+    """What happens to a picture's pixels: resize, center crop, rescale, normalize. Names as in the checkpoint's file.
 
-    `size` is the short side or (height, width); `crop_size` is (height, width), larger than the picture means black
-    borders. Values are x * rescale_factor (- 1 with `rescale_offset`), then (x - mean) / std, then, with
-    `include_top`, / std once more (EfficientNet's classifier only).
+    `kind` is the reference's image processor class, without "ImageProcessor". `size` is the short side or (height,
+    width); `crop_size` is (height, width), larger than the picture means black borders. Values are
+    x * rescale_factor (- 1 with `rescale_offset`), then (x - mean) / std, then, with `include_top`, / std once more
+    (EfficientNet's classifier only).
     """
 
     kind: str
@@ -68,46 +48,15 @@ class PixelProfile:
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
         """Reads `processor_config.json`, `preprocessor_config.json` or open_clip's file. Raises CheckpointError."""
-        nested, plain, other = (
-            folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
-        )
-        path, data = nested, None
-        try:
-            if nested.is_file():
-                data = mapping("image_processor", read_json(nested).get("image_processor")) or None
-            path = nested if data else plain
-            if data is None and other.is_file() and not plain.is_file():
-                path, data = other, _from_open_clip(read_json(other))
-            if data is None and not plain.is_file():
-                raise CheckpointError(
-                    f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
-                    "processor there too"
-                )
-            return cls.from_dict(read_json(plain) if data is None else data)
-        except Unfit as error:
-            raise CheckpointError(f"{path}: {error}") from None
+        return cls(**preprocessor_config.read_folder(folder))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads what such a file holds, of any age. Raises CheckpointError."""
-        named = data.get("image_processor_type") or data.get("feature_extractor_type") or "CLIPImageProcessor"
-        kind = re.sub("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(named))
-        if kind not in _KINDS:
-            raise Unfit(f"pictures prepared by {named} are not known here, only by {', '.join(_KINDS)}")
-        if data.get("do_pad"):
-            raise Unfit("do_pad is not known here")
-        given = _KINDS[kind] | {key: value for key, value in data.items() if value is not None}
-        values: dict[str, Any] = {"kind": kind}
-        for field in fields(cls)[1:]:
-            if field.name in given:
-                read = READERS.get(field.name, switch)
-                values[field.name] = read(field.name, given[field.name])
-        if kind in _SQUASHING and isinstance(values["size"], int) and not isinstance(given["size"], Mapping):
-            values["size"] = (values["size"], values["size"])
-        return cls(**values)
+        """Reads the contents of `preprocessor_config.json`, of any age. Raises CheckpointError."""
+        return cls(**preprocessor_config.read_settings(data))
 
     def to_dict(self) -> dict[str, Any]:
-        """What `preprocessor_config.json` holds: `from_dict` and `transformers` read it."""
+        """The contents of `preprocessor_config.json`: `from_dict` and `transformers` read it."""
         height, width = self.crop_size
         data = asdict(self) | {"crop_size": {"height": height, "width": width}, "do_convert_rgb": True}
         data["size"] = (
@@ -128,7 +77,7 @@ class PixelProfile:
             return 1 << 30
         return self.size if isinstance(self.size, int) else max(self.size)
 
-    def resized(self, height: int, width: int) -> tuple[int, int]:
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) after a resize. The long side is cut, not rounded, to whole pixels."""
         if not isinstance(self.size, int):
             return self.size
@@ -136,34 +85,37 @@ class PixelProfile:
         long = int(self.size * max(height, width) / min(height, width))
         return (long, self.size) if width <= height else (self.size, long)
 
-    def seen(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """What `crop` shows of a picture: (left, top, right, bottom) in its pixels. Black borders reach out of it."""
-        rows, columns = self.resized(height, width) if self.do_resize else (height, width)
-        high, wide = self.crop_size if self.do_center_crop else (rows, columns)
-        top, left = (rows - high) // 2, (columns - wide) // 2
-        x, y = width / columns, height / rows
-        return left * x, top * y, (left + wide) * x, (top + high) * y
+    def visible_box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """The part of a picture that `resize_and_crop` keeps: (left, top, right, bottom) in the picture's pixels.
 
-    def crop(self, image: Image.Image) -> NDArray[np.uint8]:
-        """A picture of any size -> uint8 (height, width, 3), resized and cropped.
+        With black borders the box reaches beyond the picture.
+        """
+        rows, columns = self.resized_size(height, width) if self.do_resize else (height, width)
+        crop_height, crop_width = self.crop_size if self.do_center_crop else (rows, columns)
+        top, left = (rows - crop_height) // 2, (columns - crop_width) // 2
+        x, y = width / columns, height / rows
+        return left * x, top * y, (left + crop_width) * x, (top + crop_height) * y
+
+    def resize_and_crop(self, image: Image.Image) -> NDArray[np.uint8]:
+        """A picture of any size -> uint8 (height, width, 3).
 
         Raises ImageError where the resized picture would be too large for memory.
         """
-        picture = flatten(image)
+        picture = to_rgb(image)
         if not self.do_resize:
-            return self.centre(np.asarray(picture))
-        height, width = size = self.resized(picture.height, picture.width)
+            return self.center_crop(np.asarray(picture))
+        height, width = size = self.resized_size(picture.height, picture.width)
         enlarged = isinstance(self.size, int) and self.size > min(picture.size)
         if enlarged and height * width > _WINDOW_ABOVE and self.do_center_crop and self.resample in KERNELS:
             crop_height, crop_width = min(self.crop_size[0], height), min(self.crop_size[1], width)
             window = ((height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width)
-            return self.centre(resize_window(picture, size, window, self.resample))
+            return self.center_crop(resize_window(picture, size, window, self.resample))
         if height * width > MAX_PIXELS:
             raise ImageError(f"a picture of {image.width} x {image.height}", f"too narrow: would be {width} x {height}")
-        return self.centre(np.asarray(picture.resize((width, height), Resampling(self.resample))))
+        return self.center_crop(np.asarray(picture.resize((width, height), Resampling(self.resample))))
 
-    def centre(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """(height, width, 3) -> its centre, (*crop_size, 3), with black around where it is smaller."""
+    def center_crop(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """(height, width, 3) -> the middle of it, (*crop_size, 3), with black borders where the pixels don't reach."""
         if not self.do_center_crop:
             return pixels
         height, width = self.crop_size
@@ -172,8 +124,8 @@ class PixelProfile:
         if inside.shape[:2] == self.crop_size:
             return inside
         out = np.zeros((height, width, 3), pixels.dtype)
-        above, before = max(-top, 0), max(-left, 0)
-        out[above : above + inside.shape[0], before : before + inside.shape[1]] = inside
+        y, x = max(-top, 0), max(-left, 0)
+        out[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return out
 
     def normalize(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -204,21 +156,3 @@ class PixelProfile:
         if self.include_top:
             values = values / std
         return values
-
-
-def _from_open_clip(data: Mapping[str, Any]) -> dict[str, Any]:
-    cfg, model = (mapping(key, data.get(key)) for key in ("preprocess_cfg", "model_cfg"))
-    side = cfg.get("size") or mapping("vision_cfg", model.get("vision_cfg")).get("image_size")
-    mode = cfg.get("resize_mode", "shortest")
-    codes = {"bicubic": Resampling.BICUBIC, "bilinear": Resampling.BILINEAR}
-    resample = codes.get(str(cfg.get("interpolation", "bicubic")))
-    if mode not in ("shortest", "squash") or resample is None or side is None:
-        raise Unfit(f"preprocess_cfg says {cfg}, vision_cfg image_size {side}: that is not known here")
-    sides = square("size", side)
-    return {
-        "size": sides if mode == "squash" else min(sides),
-        "crop_size": sides,
-        "resample": int(resample),
-        "image_mean": cfg.get("mean"),
-        "image_std": cfg.get("std"),
-    }

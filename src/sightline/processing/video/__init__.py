@@ -1,1 +1,1 @@
-"""Videos: read, sampled by time, and cut into shots."""
+"""Videos: read, sampled by time, and cut into moments."""

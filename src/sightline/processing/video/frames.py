@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from av import VideoFrame
@@ -9,11 +10,14 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.processing.image.color import flatten
-from sightline.processing.image.reading import QUARTERS
+from sightline.processing.image.color import to_rgb
+from sightline.processing.image.orientation import QUARTER_TURNS
+
+Thumbnail: TypeAlias = NDArray[np.uint8]
+"""Averages over a frame, (36, 64, 3), RGB."""
 
 _UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273, 8.3
-_TURNS = {
+_TURNS_BY_SIGNS = {
     (0, -1, 1, 0): Image.Transpose.ROTATE_90,
     (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
     (0, 1, -1, 0): Image.Transpose.ROTATE_270,
@@ -24,15 +28,15 @@ _TURNS = {
 }
 """By the signs of the display matrix (ISO/IEC 14496-12, 8.2.2): x' = ax + cy, y' = bx + dy."""
 
-_ANGLES = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+_TURNS_BY_ANGLE = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
-_SHRINKABLE = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
+_REDUCIBLE_FORMATS = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420, 422, 444)} | {"gray"}
 """8-bit formats that libswscale reduces as they are, six times as fast as on the way to RGB."""
 
 
 @dataclass(frozen=True)
 class ReducedFrame:
-    """A frame, reduced perhaps, how to set it upright, and its upright (width, height) before all that."""
+    """A frame, perhaps reduced; how to set it upright; and the upright (width, height) of the whole frame."""
 
     frame: VideoFrame
     turn: Image.Transpose | None
@@ -40,42 +44,42 @@ class ReducedFrame:
 
 
 class FrameConverter:
-    """Turns frames of one film into pictures; of use to one thread at a time.
+    """Converts a video's frames to pictures, in one thread at a time.
 
-    `aspect` is the width of a pixel by its height, `short_side` the side in pixels that a model will resize the short
-    side to: 1.5 times that is kept, None keeps all.
+    `aspect` is the width of a pixel divided by its height. `short_side` is the side in pixels that a model will resize
+    the short side to: a frame is reduced to 1.5 times that, or not at all for None.
     """
 
     def __init__(self, aspect: float, short_side: int | None) -> None:
         self._aspect, self._short_side = aspect, short_side
-        self._shrink, self._look, self._convert = VideoReformatter(), VideoReformatter(), VideoReformatter()
+        self._reduce, self._average, self._convert = VideoReformatter(), VideoReformatter(), VideoReformatter()
 
-    def still(self, frame: VideoFrame) -> ReducedFrame:
-        """Reduces: an area average, even sizes (the colors of 4:2:0 have half of them)."""
+    def reduce(self, frame: VideoFrame) -> ReducedFrame:
+        """By area averages, to even sizes (4:2:0 has colors at half of the width and height)."""
         width, height = max(round(frame.width * self._aspect), 1), frame.height
-        # Where nothing is said of the matrix players take BT.709 for HD; libswscale takes BT.601 for everything.
+        # Where the file doesn't name the matrix, players take BT.709 for HD; libswscale takes BT.601 for everything.
         if not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
             frame.colorspace = _BT709
         turn = _turn(frame)
-        full_size = (height, width) if turn in QUARTERS else (width, height)
+        full_size = (height, width) if turn in QUARTER_TURNS else (width, height)
         if any(component.is_alpha for component in frame.format.components):
-            # First of all: the colors of transparent pixels mean nothing and must not be mixed with others'.
-            frame = VideoFrame.from_image(flatten(self._converted(frame, "RGBA")))
+            # Before averaging: the colors of transparent pixels mean nothing and must not mix with others.
+            frame = VideoFrame.from_image(to_rgb(self._converted(frame, "RGBA")))
         if self._short_side is not None:
             scale = math.ceil(self._short_side * 1.5) / min(width, height)
             if scale < 1:
                 width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
         if (width, height) != (frame.width, frame.height):
-            kind = frame.format.name if frame.format.name in _SHRINKABLE else "rgb24"
-            frame = self._shrink.reformat(frame, width, height, kind, interpolation=Interpolation.AREA, threads=1)
+            pixels = frame.format.name if frame.format.name in _REDUCIBLE_FORMATS else "rgb24"
+            frame = self._reduce.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA, threads=1)
         return ReducedFrame(frame, turn, full_size)
 
-    def picture(self, still: ReducedFrame) -> Image.Image:
+    def to_image(self, reduced: ReducedFrame) -> Image.Image:
         """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
-        picture = self._converted(still.frame, "RGB")
-        if still.turn is not None:
-            picture = picture.transpose(still.turn)
-        picture.info = {"full_size": still.full_size}
+        picture = self._converted(reduced.frame, "RGB")
+        if reduced.turn is not None:
+            picture = picture.transpose(reduced.turn)
+        picture.info = {"full_size": reduced.full_size}
         return picture
 
     def _converted(self, frame: VideoFrame, mode: str) -> Image.Image:
@@ -83,21 +87,21 @@ class FrameConverter:
         size = (plane.width, plane.height)
         return Image.frombytes(mode, size, memoryview(plane), "raw", mode, plane.line_size, 1)
 
-    def look(self, still: ReducedFrame) -> NDArray[np.uint8]:
-        """The frame at a glance: (36, 64, 3) averages."""
-        small = self._look.reformat(
-            still.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA, threads=1
+    def thumbnail(self, reduced: ReducedFrame) -> Thumbnail:
+        """The frame as (36, 64, 3) averages, not set upright: small enough to compare each frame with the next."""
+        small = self._average.reformat(
+            reduced.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA, threads=1
         ).to_ndarray()
         return small.astype(np.uint8, copy=False)
 
 
 def _turn(frame: VideoFrame) -> Image.Transpose | None:
     try:
-        found = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
-    except ValueError:  # PyAV knows no name for something beside the matrix (EXIF): it only tells the angle, then
-        return _ANGLES.get(frame.rotation % 360)
-    if not found:
+        matrices = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # PyAV has no name for other side data (EXIF) and gives only the angle
+        return _TURNS_BY_ANGLE.get(frame.rotation % 360)
+    if not matrices:
         return None
-    matrix = np.frombuffer(found[0], np.int32)[[0, 1, 3, 4]].astype(np.float64)
+    matrix = np.frombuffer(matrices[0], np.int32)[[0, 1, 3, 4]].astype(np.float64)
     signs = np.sign(matrix) * (np.abs(matrix) > np.abs(matrix).max() / 2)
-    return _TURNS.get(tuple(signs.astype(int).tolist()))
+    return _TURNS_BY_SIGNS.get(tuple(signs.astype(int).tolist()))

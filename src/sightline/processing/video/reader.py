@@ -1,4 +1,4 @@
-"""An open film: its packets and frames with their times. One stream of pictures; sound is never decoded."""
+"""An open video: its packets and frames with their times. One stream of pictures; sound is never decoded."""
 
 import io
 import os
@@ -10,62 +10,73 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 import av
-import numpy as np
 from av import CodecContext, Packet, VideoFrame
 from av.stream import Discard, Disposition
-from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.processing.image.reading import name_of, open_file, picture_format
-from sightline.processing.video.frames import FrameConverter, ReducedFrame
+from sightline.processing.image.formats import image_format
+from sightline.processing.image.sources import open_source, source_name
+from sightline.processing.video.frames import FrameConverter, ReducedFrame, Thumbnail
 
-Source: TypeAlias = str | os.PathLike[str] | bytes
+VideoSource: TypeAlias = str | os.PathLike[str] | bytes
+"""A path, or a video file's bytes."""
 
-MAX_FRAME = 1 << 25
-"""Pixels that a frame may have: 8K has fewer. A decoder keeps some twenty frames."""
+MAX_FRAME_PIXELS = 1 << 25
+"""Pixels that a frame may have: 8K has fewer. A decoder keeps about twenty frames in memory."""
 
-# No playlists that name other files, no devices, no single pictures. The sounds are there for a better message.
 _FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,h264,hevc,m4v,ivf,obu,mjpeg,mxf,nut,rm,dv,yuv4mpegpipe,"
     "mp3,wav,flac,aac"
 )
-_CLOCKED = ("mpegts", "mpeg")
-"""Formats whose clock starts anywhere. In the others zero is the film's beginning."""
+"""Without playlists that name other files, devices and single pictures. Sounds are opened for a better message."""
 
-_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-"""Formats that tell each packet's own time wherever one starts to read. In the others it is guessed after a jump."""
+_FREE_CLOCK_FORMATS = ("mpegts", "mpeg")
+"""Formats whose clock starts anywhere. In the others zero is the video's beginning."""
 
-_SKIPPING = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
-"""Codecs in which a frame that is marked as no reference is none: leaving it out changes no other. HEVC's mark only
-speaks of the same temporal layer."""
+_INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""Formats that give each packet's exact time wherever reading starts. In the others FFmpeg guesses it after a jump."""
 
-_EVER = 1 << 62
-"""A tick that a 64-bit clock can still reckon with."""
+_SKIPPING_CODECS = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
+"""Codecs in which no other frame needs a frame that is not marked as a reference. (HEVC's mark only speaks of the same
+temporal layer.)"""
+
+_MAX_TICK = 1 << 62
+"""The largest time that FFmpeg's 64-bit arithmetic can work with."""
 
 _PROGRESSIVE = 1  # or 0, unknown
 
-_TRANSPARENT = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders of these leave transparency out."""
+_TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""By codec. FFmpeg's built-in decoders of these leave transparency out."""
 
 
 class VideoReader:
-    """Times are in ticks of the stream's clock; `tick` and `seconds` convert.
+    """An open video. Times are in ticks of the stream's clock, which `tick` and `seconds` convert.
 
-    Raises VideoError for whatever can't be opened.
+    `short_side`: the frames are reduced as `FrameConverter` says. `threads` ("AUTO", "SLICE" or "FRAME") and `count`
+    (0: FFmpeg chooses) are the decoder's threads. Attributes: `name`, the source in words; `pixels` of a frame;
+    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the
+    first frame's tick as far as the file says; `zero`, the tick of second 0; `indexed`, whether packets keep their
+    exact times after a jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether
+    frames that no other refers to can be left out.
+
+    Raises VideoError if the source can't be opened as a video.
     """
 
-    def __init__(self, source: Source, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0) -> None:
-        self.name = f"a film of {len(source)} bytes" if isinstance(source, bytes) else name_of(source)
+    def __init__(
+        self, source: VideoSource, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0
+    ) -> None:
+        self.name = f"a film of {len(source)} bytes" if isinstance(source, bytes) else source_name(source)
         try:
-            self._file = io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source), self.name)
+            self._file = io.BytesIO(source) if isinstance(source, bytes) else open_source(Path(source), self.name)
         except ImageError as error:
             raise VideoError(error.source, error.reason) from error
         try:
             self._open()
+            self._read_clock()
             self._context = self._decoder(threads, count)
             aspect = self._stream.sample_aspect_ratio or 1
-            self._darkroom = FrameConverter(float(aspect) if Fraction(1, 4) <= aspect <= 4 else 1.0, short_side)
+            self._converter = FrameConverter(float(aspect) if Fraction(1, 4) <= aspect <= 4 else 1.0, short_side)
         except BaseException:
             self.close()
             raise
@@ -74,87 +85,89 @@ class VideoReader:
         head = self._file.read(16)
         if not head:
             raise VideoError(self.name, "empty file")
-        picture = picture_format(head)
+        picture = image_format(head)
         if picture is not None and picture != "GIF":
             raise VideoError(self.name, f"a picture ({picture}), not a film")
         self._file.seek(0)
         try:
             self._container = av.open(
                 self._file,
-                options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME)},
+                options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)},
                 metadata_errors="replace",
                 buffer_size=1 << 17,
                 io_open=_refuse,
             )
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
-            box = head[4:8] == b"ftyp"  # MP4 and its kin keep the table of frames in one place, often the end
-            raise VideoError(
-                self.name, "cut short or broken: its table of frames can't be read" if box else "not a film, or broken"
-            ) from error
-        films = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not films:
-            raise VideoError(self.name, "only sound" if self._container.streams.audio else "no film in it")
-        self._stream = films[0]
-        if self._stream.codec_context is None:
-            raise VideoError(self.name, "a kind of film that can't be decoded here")
-        for other in self._container.streams:
-            if other is not self._stream:
-                other.discard = Discard.all
+            is_mp4 = head[4:8] == b"ftyp"  # MP4 and its kin keep the table of frames in one place, often the end
+            broken = "cut short or broken: its table of frames can't be read"
+            raise VideoError(self.name, broken if is_mp4 else "not a film, or broken") from error
+        streams = self._container.streams
+        videos = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
+        if not videos:
+            raise VideoError(self.name, "only sound" if streams.audio else "no film in it")
+        self._stream = videos[0]
         context = self._stream.codec_context
-        self.pixels = context.width * context.height
-        if self.pixels > MAX_FRAME:
-            many = f"{context.width} x {context.height} pixels are too many (at most {MAX_FRAME / 1e6:.0f} million)"
-            raise VideoError(self.name, many)
-        self._tell_time()
-
-    def _tell_time(self) -> None:
-        stream, container = self._stream, self._container
-        self.base: Fraction = stream.time_base or Fraction(1, 90000)
-        rate = stream.average_rate or stream.guessed_rate or 25
-        self.step = max(round(1 / (rate * self.base)), 1)
-        """Ticks from one frame to the next, as far as the file says."""
-        self.start: int = stream.start_time or 0
-        """Of the first frame, as far as the file says."""
-        self.zero = min(self.start, 0)
-        if container.format.name in _CLOCKED and container.start_time is not None:
-            self.zero = round(Fraction(container.start_time, av.time_base) / self.base)
+        if context is None:
+            raise VideoError(self.name, "a kind of film that can't be decoded here")
+        for stream in streams:
+            if stream is not self._stream:
+                stream.discard = Discard.all
+        self.pixels: int = context.width * context.height
+        if self.pixels > MAX_FRAME_PIXELS:
+            size, limit = f"{context.width} x {context.height}", f"{MAX_FRAME_PIXELS / 1e6:.0f} million"
+            raise VideoError(self.name, f"{size} pixels are too many (at most {limit})")
         self.marks_keyframes = True
-        self.indexed = container.format.name in _INDEXED
-        # In interlaced film one half of a frame may be a reference and the other not.
-        self.skipping = stream.codec_context.name in _SKIPPING and stream.codec_context.field_order <= _PROGRESSIVE
+        # In interlaced video one half of a frame may be a reference and the other not.
+        self.skipping = context.name in _SKIPPING_CODECS and context.field_order <= _PROGRESSIVE
+
+    def _read_clock(self) -> None:
+        stream, container = self._stream, self._container
+        self.time_base: Fraction = stream.time_base or Fraction(1, 90000)
+        rate = stream.average_rate or stream.guessed_rate or 25
+        self.frame_ticks = max(round(1 / (rate * self.time_base)), 1)
+        self.start: int = stream.start_time or 0
+        self.zero = min(self.start, 0)
+        if container.format.name in _FREE_CLOCK_FORMATS and container.start_time is not None:
+            self.zero = round(Fraction(container.start_time, av.time_base) / self.time_base)
+        self.indexed = container.format.name in _INDEXED_FORMATS
 
     def _decoder(self, threads: str, count: int) -> CodecContext:
         context = self._stream.codec_context
-        if context.name in _TRANSPARENT and self._stream.metadata.get("alpha_mode") == "1":
-            context = CodecContext.create(_TRANSPARENT[context.name], "r")
+        if context.name in _TRANSPARENT_DECODERS and self._stream.metadata.get("alpha_mode") == "1":
+            context = CodecContext.create(_TRANSPARENT_DECODERS[context.name], "r")
             self.marks_keyframes = False
-        context.options = {"max_pixels": str(MAX_FRAME)}  # sizes can change on the way
+        context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # sizes can change on the way
         context.thread_type = threads
         context.thread_count = count
         return context
 
     def tick(self, seconds: float) -> int:
         """The nearest tick, as the file's times are rounded too (Matroska's to 1 ms)."""
-        tick = self.zero + round(Fraction(float(seconds)) / self.base)
-        return max(min(tick, _EVER), -_EVER)
+        tick = self.zero + round(Fraction(float(seconds)) / self.time_base)
+        return max(min(tick, _MAX_TICK), -_MAX_TICK)
 
     def seconds(self, tick: int) -> float:
-        return float((tick - self.zero) * self.base)
+        """The time of a tick, as `tick` takes it."""
+        return float((tick - self.zero) * self.time_base)
 
-    def still(self, frame: VideoFrame) -> ReducedFrame:
-        """Raises VideoError."""
+    def reduce(self, frame: VideoFrame) -> ReducedFrame:
+        """See `FrameConverter.reduce`. Raises VideoError."""
         with self._converting(frame):
-            return self._darkroom.still(frame)
+            return self._converter.reduce(frame)
 
-    def picture(self, still: ReducedFrame) -> Image.Image:
-        """Raises VideoError."""
-        with self._converting(still.frame):
-            return self._darkroom.picture(still)
+    def to_image(self, reduced: ReducedFrame) -> Image.Image:
+        """See `FrameConverter.to_image`. Raises VideoError."""
+        with self._converting(reduced.frame):
+            return self._converter.to_image(reduced)
 
-    def look(self, still: ReducedFrame) -> NDArray[np.uint8]:
-        """Raises VideoError."""
-        with self._converting(still.frame):
-            return self._darkroom.look(still)
+    def thumbnail(self, reduced: ReducedFrame) -> Thumbnail:
+        """See `FrameConverter.thumbnail`. Raises VideoError."""
+        with self._converting(reduced.frame):
+            return self._converter.thumbnail(reduced)
+
+    def no_frame(self) -> VideoError:
+        """The error for a video without a frame that can be decoded."""
+        return VideoError(self.name, "no frame of it can be decoded")
 
     @contextmanager
     def _converting(self, frame: VideoFrame) -> Iterator[None]:
@@ -164,7 +177,7 @@ class VideoReader:
             raise VideoError(self.name, f"a frame in {frame.format.name} can't be converted") from error
 
     def packets(self) -> Iterator[Packet]:
-        """From where the file is, until its end or where it can't be read any further."""
+        """The packets from the present position to the file's end, or to where it can't be read any further."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -172,11 +185,13 @@ class VideoReader:
             except (av.FFmpegError, OSError):
                 return
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
-                return  # PyAV's own, to flush the decoder with
+                return  # PyAV appends it, to flush the decoder with
             yield packet
 
     def decode(self, packet: Packet | None, skip: bool = False) -> list[VideoFrame]:
-        """What comes out by this packet, or at the end of all by None. `skip`: nothing need come out for this one.
+        """The frames that the decoder gives for this packet; for None, those that it still holds back.
+
+        `skip`: the packet's frame is not needed.
 
         Raises av.FFmpegError for a damaged packet.
         """
@@ -185,17 +200,17 @@ class VideoReader:
         return frames
 
     def flush(self) -> None:
-        """Before a packet that doesn't follow the last one."""
+        """Prepares the decoder for a packet that doesn't follow the last one."""
         self._context.flush_buffers()
 
     def frames(self) -> Iterator[tuple[int, VideoFrame]]:
         """Every frame from the start that can be decoded, in order, with its time.
 
-        A frame without a time, or with one that has been, follows the one before at the film's rate.
+        A frame without a time, or with a time that is not later than the last, follows the last at the video's rate.
         """
         tick = None
         for frame in self._all_frames():
-            following = self.zero if tick is None else tick + self.step
+            following = self.zero if tick is None else tick + self.frame_ticks
             tick = following if frame.pts is None or (tick is not None and frame.pts <= tick) else frame.pts
             yield tick, frame
 
@@ -210,31 +225,33 @@ class VideoReader:
         except av.FFmpegError:
             return
 
-    def keyframe(self, tick: int) -> int | None:
+    def keyframe_before(self, tick: int) -> int | None:
         """The time of the last keyframe until `tick` that the file's index knows of, if it has an index."""
         entries = self._stream.index_entries
-        at = entries.search_timestamp(tick) if self.indexed and len(entries) else -1
-        return entries[at].timestamp if at >= 0 else None
+        entry = entries.search_timestamp(tick) if self.indexed and len(entries) else -1
+        return entries[entry].timestamp if entry >= 0 else None
 
     def seek(self, tick: int) -> None:
         """To a keyframe not later than `tick`, if the index is right. Raises av.FFmpegError."""
         self._container.seek(tick, stream=self._stream)
 
-    def end(self, declared: bool) -> int | None:
-        """Where the last frame ends, by the packets alone: all of them, or `declared`, those where the film's end is
-        said to be. None if there are none with a time."""
-        if declared:
-            length = self._stream.duration or 0
-            if not length and self._container.duration:
-                length = round(Fraction(self._container.duration, av.time_base) / self.base)
-            if not (self.indexed and length):
-                return None
-            try:
-                self.seek(self.start + length)
-            except av.FFmpegError:
-                return None
+    def declared_end(self) -> int | None:
+        """Where the last frame ends, by the packets near the end that the file declares; None if it declares none."""
+        length = self._stream.duration or 0
+        if not length and self._container.duration:
+            length = round(Fraction(self._container.duration, av.time_base) / self.time_base)
+        if not (self.indexed and length):
+            return None
+        try:
+            self.seek(self.start + length)
+        except av.FFmpegError:
+            return None
+        return self.last_packet_end()
+
+    def last_packet_end(self) -> int | None:
+        """Where the last frame ends, by the packets from the present position on; None if none of them has a time."""
         timed = (packet for packet in self.packets() if packet.pts is not None and not packet.is_discard)
-        return max((packet.pts + (packet.duration or self.step) for packet in timed), default=None)
+        return max((packet.pts + (packet.duration or self.frame_ticks) for packet in timed), default=None)
 
     def close(self) -> None:
         if hasattr(self, "_container"):
@@ -251,4 +268,4 @@ class VideoReader:
 
 
 def _refuse(*_: Any) -> Any:
-    raise PermissionError("a film is one file")
+    raise PermissionError("a video is a single file")

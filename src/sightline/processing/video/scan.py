@@ -1,212 +1,245 @@
-"""All of a film's frames in one pass, several stretches from keyframe to keyframe at a time.
+"""All of a video's frames in one pass, several segments from keyframe to keyframe at a time.
 
-FFmpeg's own threads make one decoder wait for the other (on two cores 1.2 to 1.4 times as fast as one, measured);
-decoders of stretches that don't need each other never do (2.0 times).
+FFmpeg's threads make one decoder wait for the other (on two cores 1.2 to 1.4 times as fast as one, measured);
+decoders of segments that don't need each other never do (2.0 times).
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import av
 from av import Packet, VideoFrame
 
-from sightline.errors import VideoError
+from sightline.processing.video.decoding import MAX_HELD_BYTES, UnreliableMarksError, decoder_count
 from sightline.processing.video.frames import ReducedFrame
-from sightline.processing.video.reader import MAX_FRAME, Source, VideoReader
+from sightline.processing.video.reader import MAX_FRAME_PIXELS, VideoReader, VideoSource
 
 T = TypeVar("T")
 
-_PIECE = 256
-"""Packets that are decoded in one go at most: a film may have a single keyframe. Fewer of large frames."""
+MAX_BATCH = 256
+"""Packets that are decoded in one go at most: a video may have a single keyframe. Fewer of large frames."""
 
-_HELD = 1 << 26
-"""Bytes of decoded frames that one piece may come to, about."""
-
-_LEADING = 64
+_MAX_LEADING = 64
 """Packets after a keyframe that may be shown before it: codecs reorder 16 frames at most."""
-
-_MOST = 4
-"""Stretches at a time: what is decoded ahead lies in memory."""
 
 
 def scan_frames(
-    source: Source, short_side: int | None, take: Callable[[VideoReader, ReducedFrame], T]
+    source: VideoSource,
+    short_side: int | None,
+    process: Callable[[VideoReader, ReducedFrame], T],
+    *,
+    max_batch: int = MAX_BATCH,
 ) -> Iterator[tuple[int, T | None]]:
-    """The time of each frame and what `take`, called by several threads, makes of it, in order; last the film's end.
+    """(time, result of `process`) of each frame, in order; last (the video's end, None). Times are in ticks.
 
-    Frames come reduced as `FrameConverter` does for `short_side`. Those that no other refers to are left out where the
-    codec marks them: every second one, as x264 encodes. Times are in ticks, the end comes with None. Raises VideoError
-    if there is no frame at all.
+    `process` is called by several threads, with frames reduced as `FrameConverter` does for `short_side`. Frames that
+    no other refers to are left out where the codec marks them: every second frame, as x264 encodes. At most
+    `max_batch` packets are decoded in one go. Raises VideoError if no frame can be decoded.
     """
-    last = end = None
+    last = None
     try:
-        for tick, taken in _at_once(source, short_side, take):
-            yield tick, taken
+        for tick, result in _scan_segments(source, short_side, process, max_batch):
+            yield tick, result
             last = tick
-    except _Doubt:  # each frame after the other, then, from where we are
-        pass
-    else:
-        return
-    with VideoReader(source, short_side, threads="SLICE", count=1) as reel:
-        for tick, frame in reel.frames():
-            if last is None or tick > last:
-                yield tick, take(reel, reel.still(frame))
-            end = tick + (reel.step if frame.pts is None else frame.duration or reel.step)
+    except UnreliableMarksError:
+        yield from _scan_in_order(source, short_side, process, last)
+
+
+def _scan_in_order(
+    source: VideoSource, short_side: int | None, process: Callable[[VideoReader, ReducedFrame], T], after: int | None
+) -> Iterator[tuple[int, T | None]]:
+    """The frames later than `after` (None: all), one after the other in a single decoder."""
+    end = None
+    with VideoReader(source, short_side, threads="SLICE", count=1) as reader:
+        for tick, frame in reader.frames():
+            if after is None or tick > after:
+                yield tick, process(reader, reader.reduce(frame))
+            end = tick + (reader.frame_ticks if frame.pts is None else frame.duration or reader.frame_ticks)
         if end is None:
-            raise VideoError(reel.name, "no frame of it can be decoded")
+            raise reader.no_frame()
         yield end, None
 
 
-class _Doubt(Exception):
-    """The film isn't as its marks say."""
-
-
 @dataclass
-class _Stretch:
-    """What can be decoded from one keyframe on. Frames from `until` on, where the next begins, are not its own."""
+class _Segment:
+    """What can be decoded from a keyframe on. Frames from `until` on belong to the next segment."""
 
     key: Packet
     until: int | None = None
-    reel: VideoReader | None = None
-    sound: bool = False
+    reader: VideoReader | None = None
+    """The decoder that has begun with the segment."""
+
+    key_confirmed: bool = False
+    """Whether the decoder agrees that `key` is a keyframe."""
 
 
 @dataclass
-class _Piece:
-    """Packets that one decoder gets in one go."""
+class _Batch:
+    """Packets of a segment that a decoder gets in one go."""
 
-    stretch: _Stretch
+    segment: _Segment
     packets: list[Packet]
     is_last: bool = False
 
+    @property
+    def is_first(self) -> bool:
+        return bool(self.packets) and self.packets[0] is self.segment.key
 
-def _pieces(packets: Iterator[Packet], most: int) -> Iterator[_Piece]:
-    piece = following = None
+
+def _batches(packets: Iterator[Packet], max_batch: int) -> Iterator[_Batch]:
+    """Packets grouped into segments, and long segments into batches.
+
+    Packets between a keyframe and the first packet that is shown after it go to both segments: they are decoded after
+    the keyframe but shown before it, and may need frames of both sides.
+    """
+    batch = following = None
     for packet in packets:
         if packet.pts is None:
-            raise _Doubt
-        if following is not None and piece is not None and packet.pts > following.stretch.key.pts:
-            yield _ended(piece, following)
-            piece, following = following, None
-        if piece is None:
-            piece = _Piece(_Stretch(packet), []) if _starts_a_stretch(packet) else None
-        elif _starts_a_stretch(packet) and following is None:
-            following = _Piece(_Stretch(packet), [])
-        for open_piece in (piece, following):
-            # What comes after a keyframe but is shown before it needs frames of both sides: both get it.
-            if open_piece is not None:
-                open_piece.packets.append(packet)
-        if following is not None and len(following.packets) > _LEADING:
-            raise _Doubt
-        if piece is not None and following is None and len(piece.packets) >= most:
-            yield piece
-            piece = _Piece(piece.stretch, [])
-    if piece is not None:
-        yield _ended(piece, following)
+            raise UnreliableMarksError
+        if following is not None and batch is not None and packet.pts > following.segment.key.pts:
+            yield _ended(batch, following)
+            batch, following = following, None
+        if batch is None:
+            batch = _Batch(_Segment(packet), []) if packet.is_keyframe else None
+        elif packet.is_keyframe and following is None:
+            following = _Batch(_Segment(packet), [])
+        for open_batch in (batch, following):
+            if open_batch is not None:
+                open_batch.packets.append(packet)
+        if following is not None and len(following.packets) > _MAX_LEADING:
+            raise UnreliableMarksError
+        if batch is not None and following is None and len(batch.packets) >= max_batch:
+            yield batch
+            batch = _Batch(batch.segment, [])
+    if batch is not None:
+        yield _ended(batch, following)
     if following is not None:
         yield _ended(following, None)
 
 
-def _starts_a_stretch(packet: Packet) -> bool:
-    return bool(packet.is_keyframe)
-
-
-def _ended(piece: _Piece, following: _Piece | None) -> _Piece:
-    piece.is_last = True
+def _ended(batch: _Batch, following: _Batch | None) -> _Batch:
+    batch.is_last = True
     if following is not None:
-        piece.stretch.until = following.stretch.key.pts
-        if piece.packets[-1] is following.stretch.key:  # nothing needs both
-            piece.packets.pop()
-    return piece
+        batch.segment.until = following.segment.key.pts
+        if batch.packets[-1] is following.segment.key:  # no packet is shown before the keyframe
+            batch.packets.pop()
+    return batch
 
 
-def _at_once(
-    source: Source, short_side: int | None, take: Callable[[VideoReader, ReducedFrame], T]
+def _scan_segments(
+    source: VideoSource, short_side: int | None, process: Callable[[VideoReader, ReducedFrame], T], max_batch: int
 ) -> Iterator[tuple[int, T | None]]:
+    """As `scan_frames`. Raises UnreliableMarksError as soon as the file contradicts itself."""
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(source))
-        # A decoder of frames beyond 4K may hold half a gigabyte.
-        workers = 1 if reader.pixels > 1 << 23 else min(os.cpu_count() or 1, _MOST)
-        free: SimpleQueue[VideoReader] = SimpleQueue()
-        for _ in range(workers):
-            free.put(stack.enter_context(VideoReader(source, short_side, threads="SLICE", count=1)))
-        pool = ThreadPoolExecutor(workers, "sightline-film")
+        count = decoder_count(reader.pixels)
+        decoder = _SegmentDecoder(process)
+        for _ in range(count):
+            decoder.free.put(stack.enter_context(VideoReader(source, short_side, threads="SLICE", count=1)))
+        pool = ThreadPoolExecutor(count, "sightline-video")
         stack.callback(pool.shutdown, cancel_futures=True)
-        running: deque[Future[list[tuple[int, T]]]] = deque()
-        before: Future[list[tuple[int, T]]] | None = None
-        last = end = None
-
-        def finished(left: int) -> Iterator[tuple[int, T]]:
-            nonlocal last
-            while len(running) > left:
-                for tick, taken in running.popleft().result():
-                    if last is not None and tick <= last:
-                        raise _Doubt
-                    yield tick, taken
-                    last = tick
-
-        def noted(packets: Iterator[Packet]) -> Iterator[Packet]:
-            nonlocal end
-            for packet in packets:
-                if packet.pts is not None and not packet.is_discard:
-                    end = max(end or packet.pts, packet.pts + (packet.duration or reader.step))
-                yield packet
-
-        frame = 2 * min(reader.pixels, 5 * short_side**2 if short_side else MAX_FRAME)  # bytes; 16:9 at 1.5 times that
-        for piece in _pieces(noted(reader.packets()), max(min(_PIECE, _HELD // max(frame, 1)), 8)):
-            begins = piece.packets and piece.packets[0] is piece.stretch.key
-            before = pool.submit(_decoded, piece, None if begins else before, free, take)
-            running.append(before)
-            yield from finished(2 * workers)
-        yield from finished(0)
-        if last is None or end is None:
-            raise _Doubt
-        yield max(end, last + 1), None
+        packets = _EndTracker(reader)
+        batches = _batches(packets, _batch_size(reader, short_side, max_batch))
+        last = None
+        for tick, result in _decode_ahead(pool, decoder, batches, 2 * count):
+            if last is not None and tick <= last:
+                raise UnreliableMarksError
+            yield tick, result
+            last = tick
+        if last is None or packets.end is None:
+            raise UnreliableMarksError
+        yield max(packets.end, last + 1), None
 
 
-def _decoded(
-    piece: _Piece,
-    before: Future[Any] | None,
-    free: SimpleQueue[VideoReader],
-    take: Callable[[VideoReader, ReducedFrame], T],
-) -> list[tuple[int, T]]:
-    if before is not None:
-        before.result()
-    stretch = piece.stretch
-    reel = stretch.reel or free.get()
+def _batch_size(reader: VideoReader, short_side: int | None, max_batch: int) -> int:
+    """Packets in a batch, so that its decoded frames take MAX_HELD_BYTES, about; 8 at least."""
+    # 4:2:0 has 1.5 bytes a pixel, and 16:9 at 1.5 times `short_side` has 4 times its square: both rounded up.
+    frame = 2 * min(reader.pixels, 5 * short_side**2 if short_side else MAX_FRAME_PIXELS)
+    return max(min(max_batch, MAX_HELD_BYTES // max(frame, 1)), 8)
+
+
+class _EndTracker:
+    """A reader's packets; `end` is where the last frame among those that were read ends, None before the first."""
+
+    def __init__(self, reader: VideoReader) -> None:
+        self.end: int | None = None
+        self._reader = reader
+        self._packets = reader.packets()
+
+    def __iter__(self) -> "_EndTracker":
+        return self
+
+    def __next__(self) -> Packet:
+        packet = next(self._packets)
+        if packet.pts is not None and not packet.is_discard:
+            end = packet.pts + (packet.duration or self._reader.frame_ticks)
+            self.end = max(self.end or packet.pts, end)
+        return packet
+
+
+class _SegmentDecoder(Generic[T]):
+    """Decodes batches in any number of threads, a segment's batches in order and with the same reader."""
+
+    def __init__(self, process: Callable[[VideoReader, ReducedFrame], T]) -> None:
+        self.free: SimpleQueue[VideoReader] = SimpleQueue()
+        """Readers that no segment has begun with, or whose segment is done."""
+
+        self._process = process
+
+    def decode(self, batch: _Batch, previous: Future[list[tuple[int, T]]] | None) -> list[tuple[int, T]]:
+        """(time, result) of each frame. `previous` is the segment's batch before this one."""
+        if previous is not None:
+            previous.result()
+        segment = batch.segment
+        reader = segment.reader or self.free.get()
+        is_done = True
+        try:
+            if segment.reader is None:
+                reader.flush()
+                segment.reader = reader
+            results = []
+            for packet in [*batch.packets, None] if batch.is_last else batch.packets:
+                for frame in _decoded(reader, packet, segment):
+                    if frame.pts >= segment.key.pts and (segment.until is None or frame.pts < segment.until):
+                        results.append((frame.pts, self._process(reader, reader.reduce(frame))))
+            if batch.is_last and not segment.key_confirmed:
+                raise UnreliableMarksError
+            is_done = batch.is_last
+            return results
+        finally:
+            if is_done:
+                self.free.put(reader)
+
+
+def _decode_ahead(
+    pool: ThreadPoolExecutor, decoder: _SegmentDecoder[T], batches: Iterator[_Batch], ahead: int
+) -> Iterator[tuple[int, T]]:
+    """(time, result) of each frame in order, with `ahead` batches in work."""
+    running: deque[Future[list[tuple[int, T]]]] = deque()
+    previous = None
+    for batch in batches:
+        previous = pool.submit(decoder.decode, batch, None if batch.is_first else previous)
+        running.append(previous)
+        while len(running) > ahead:
+            yield from running.popleft().result()
+    while running:
+        yield from running.popleft().result()
+
+
+def _decoded(reader: VideoReader, packet: Packet | None, segment: _Segment) -> list[VideoFrame]:
     try:
-        if stretch.reel is None:
-            reel.flush()
-            stretch.reel = reel
-        given = []
-        for packet in [*piece.packets, None] if piece.is_last else piece.packets:
-            for frame in _frames(reel, packet, stretch):
-                if frame.pts >= stretch.key.pts and (stretch.until is None or frame.pts < stretch.until):
-                    given.append((frame.pts, take(reel, reel.still(frame))))
-        if piece.is_last and not stretch.sound:
-            raise _Doubt
-    except BaseException:
-        free.put(reel)
-        raise
-    if piece.is_last:
-        free.put(reel)
-    return given
-
-
-def _frames(reel: VideoReader, packet: Packet | None, stretch: _Stretch) -> list[VideoFrame]:
-    try:
-        frames = reel.decode(packet, skip=True)
+        frames = reader.decode(packet, skip=True)
     except av.FFmpegError:
-        stretch.sound = True  # damaged, which is another thing than marked wrongly; what follows may be whole
+        segment.key_confirmed = True  # damaged, which says nothing about the marks; what follows may be whole
         return []
     for frame in frames:
-        if frame.pts is None or (frame.pts == stretch.key.pts and reel.marks_keyframes and not frame.key_frame):
-            raise _Doubt
-        stretch.sound = stretch.sound or stretch.key.is_discard or frame.pts == stretch.key.pts
+        is_key = frame.pts == segment.key.pts
+        if frame.pts is None or (is_key and reader.marks_keyframes and not frame.key_frame):
+            raise UnreliableMarksError
+        segment.key_confirmed = segment.key_confirmed or segment.key.is_discard or is_key
     return frames

@@ -1,11 +1,13 @@
 """Moments of drawn films: where they begin and end is known."""
 
 import functools
+import io
 import itertools
 import random
 import tracemalloc
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightline.errors import VideoError
-from sightline.processing.video import reader, scan
+from sightline.processing.video.moments import FROZEN, LONGEST, SPLIT, moments
+from sightline.processing.video.reader import VideoReader
 from sightline.processing.video.sampling import duration, frames_at
-from sightline.processing.video.shots import FROZEN, LONGEST, SPLIT, moments
+from sightline.processing.video.scan import scan_frames
 from support.encoded import decoded, encode, film, numbered
 from support.examples import examples
 
@@ -44,6 +47,10 @@ def alive(seed, seconds, speed=30):
 
 
 BLACK = np.zeros((72, 128, 3), np.uint8)
+
+
+def to_array(reader, reduced):
+    return np.asarray(reader.to_image(reduced))
 
 
 def spans(pictures, **how):
@@ -205,20 +212,19 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_frame_of_the_pass_is_the_sequential_one(kind, monkeypatch):
-    monkeypatch.setattr(scan, "_PIECE", 5)
+def test_every_frame_of_the_pass_is_the_sequential_one(kind):
     source = film(50, **KINDS[kind])
     frames = decoded(source)
-    *seen, (end, nothing) = scan.scan_frames(source, None, lambda reel, still: np.asarray(reel.picture(still)))
+    *scanned, (end, nothing) = scan_frames(source, None, to_array, max_batch=5)
     assert nothing is None
-    with reader.VideoReader(source) as opened:
-        times = [float(tick * opened.base) for tick, _ in seen]
+    with VideoReader(source) as opened:
+        times = [float(tick * opened.time_base) for tick, _ in scanned]
         assert opened.seconds(end) == pytest.approx(duration(source))
     if frames[0][0] is None:
         frames = [(i / 25, picture) for i, (_, picture) in enumerate(frames)]
     expected = {round(time, 4): picture for time, picture in frames}
-    assert len(seen) >= (50 if kind in ("hevc", "vp9", "mjpeg", "h264 without times") else 10)
-    for time, (_, picture) in zip(times, seen, strict=True):
+    assert len(scanned) >= (50 if kind in ("hevc", "vp9", "mjpeg", "h264 without times") else 10)
+    for time, (_, picture) in zip(times, scanned, strict=True):
         assert np.array_equal(picture, expected[round(time, 4)])
 
 
@@ -232,29 +238,41 @@ def test_every_frame_of_the_pass_is_the_sequential_one(kind, monkeypatch):
     st.lists(st.integers(1, 4), min_size=8, max_size=45),
     st.integers(1, 20),
 )
-def test_the_pass_over_any_film(kind, codec, gop, between, opened, gaps, piece):
+def test_the_pass_over_any_film(kind, codec, gop, between, opened, gaps, batch):
     options = {"bf": between, "g": gop, **({"x264-params": f"open-gop={int(opened)}"} if codec == "libx264" else {})}
     ticks = None if codec == "mpeg2video" else np.cumsum(gaps).tolist()
     base = None if ticks is None else Fraction(1, 25)
     source = film(len(gaps), codec=codec, kind=kind, rate=25, ticks=ticks, base=base, options=options)
     frames = {round(time, 4): picture for time, picture in decoded(source)}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "_PIECE", piece)
-        *seen, _ = scan.scan_frames(source, None, lambda reel, still: np.asarray(reel.picture(still)))
-    with reader.VideoReader(source) as opened_film:
-        times = [round(float(tick * opened_film.base), 4) for tick, _ in seen]
+    *scanned, _ = scan_frames(source, None, to_array, max_batch=batch)
+    with VideoReader(source) as video:
+        times = [round(float(tick * video.time_base), 4) for tick, _ in scanned]
     assert times == sorted(set(times))
-    assert all(np.array_equal(picture, frames[time]) for time, (_, picture) in zip(times, seen, strict=True))
-    assert len(seen) >= len(frames) / (between + 1) - 1
+    assert all(np.array_equal(picture, frames[time]) for time, (_, picture) in zip(times, scanned, strict=True))
+    assert len(scanned) >= len(frames) / (between + 1) - 1
 
 
-def test_marks_of_keyframes_that_lie(monkeypatch):
-    """Frames that aren't what they are called: each after the other, then, and none twice."""
-    source = film(50, codec="mpeg4", options={"g": 50})
-    monkeypatch.setattr(scan, "_starts_a_stretch", lambda packet: True)
-    ticks = [tick for tick, _ in scan.scan_frames(source, None, lambda reel, still: None)]
+@pytest.mark.parametrize("first", [0, 20])
+def test_marks_of_keyframes_that_lie(first):
+    """From the first frame that isn't what it is called on, frames are decoded in order, and none comes twice."""
+    source = film_of_false_keyframes(50, first)
+    ticks = [tick for tick, _ in scan_frames(source, None, lambda reader, reduced: None, max_batch=8)]
     assert len(ticks) == 51
     assert ticks == sorted(set(ticks))
+
+
+def film_of_false_keyframes(count, first):
+    """A film in which all frames from the number `first` on are marked as keyframes."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        stream = out.add_stream("mpeg4", rate=10, options={"g": "30"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(count + 1):
+            frame = av.VideoFrame.from_ndarray(numbered(i), "rgb24") if i < count else None
+            for packet in stream.encode(frame):
+                packet.is_keyframe = packet.is_keyframe or i >= first
+                out.mux(packet)
+    return file.getvalue()
 
 
 @examples(25)
@@ -286,16 +304,14 @@ def test_a_reader_who_leaves_stops_the_threads():
     assert threading.active_count() == before
 
 
-def test_memory_does_not_grow_with_the_film(monkeypatch):
-    monkeypatch.setattr(scan, "_PIECE", 16)
-
+def test_memory_does_not_grow_with_the_film():
     def most(seconds):
         draw = random.Random(0)
         source = encode(
             [look(1, draw.uniform(0, 200), 30) for _ in range(seconds * 5)], rate=5, options={"preset": "ultrafast"}
         )
         tracemalloc.start()
-        for moment in moments(source, 4, 32):
+        for moment in moments(source, 4, 32, max_batch=16):
             del moment
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""Films: one thing moves as the caption says, the others stand still, and one frame alone does not tell how."""
+"""Videos: one thing moves as the caption says, the others stand still, and a single frame does not tell how."""
 
 import hashlib
 import math
@@ -17,28 +17,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
-from sightline.scenes import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES, Film, films
+from sightline.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    HELD_OUT,
+    LIGHTS,
+    MOTIONS,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+    SceneVideo,
+    distinct_videos,
+    sample_video,
+    unseen_video,
+)
 from sightline.scenes.captions import RELATIONS, SYNONYMS
-from sightline.scenes.films import MOVERS
-from sightline.scenes.scene import distance
+from sightline.scenes.layout import distance
+from sightline.scenes.video_sampler import MOVERS
 
 SEEDS = st.integers(0, 2**31)
 TIMES = np.linspace(0, 1, 33).tolist()
-MANY = [films.sample(11, i) for i in range(600)]
-TESTS = films.distinct(200, seed=5)
+MANY = [sample_video(11, i) for i in range(600)]
+TESTS = distinct_videos(200, seed=5)
 
 
-def in_every_way(film: Film) -> list[Film]:
-    return [replace(film, motion=motion) for motion in MOTIONS]
+def in_every_way(video: SceneVideo) -> list[SceneVideo]:
+    return [replace(video, motion=motion) for motion in MOTIONS]
 
 
-def pixels(film: Film, count: int, size: int = 48) -> np.ndarray:
-    return np.stack([np.asarray(frame, float) for frame in film.frames(count, size)])
+def pixels(video: SceneVideo, count: int, size: int = 48) -> np.ndarray:
+    return np.stack([np.asarray(frame, float) for frame in video.frames(count, size)])
 
 
 def test_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from sightline.scenes import films; found = [films.sample(3, i) for i in range(20)];"
+        "import hashlib; from sightline.scenes import sample_video; found = [sample_video(3, i) for i in range(20)];"
         "print(hashlib.sha256(repr([(f, f.captions) for f in found]).encode()).hexdigest())"
     )
     runs = {
@@ -51,53 +64,53 @@ def test_the_same_in_every_process() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    found = [films.sample(3, i) for i in range(20)]
+    found = [sample_video(3, i) for i in range(20)]
     assert runs == {hashlib.sha256(repr([(f, f.captions) for f in found]).encode()).hexdigest()}
 
 
 def test_everything_occurs() -> None:
-    assert set(Counter(film.motion for film in MANY)) == set(MOTIONS)
+    assert set(Counter(video.motion for video in MANY)) == set(MOTIONS)
     assert len(MOTIONS) == 10
-    assert {film.thing.shape for film in MANY} == set(MOVERS)
-    assert {thing.shape for film in MANY for thing in film.scene.things} == set(SHAPES)
-    assert {film.scene.background for film in MANY} == set(BACKGROUNDS)
-    assert {film.scene.light for film in MANY} == set(LIGHTS)
-    assert {len(film.scene.things) for film in MANY} == {1, 2, 3}
+    assert {video.thing.shape for video in MANY} == set(MOVERS)
+    assert {thing.shape for video in MANY for thing in video.scene.things} == set(SHAPES)
+    assert {video.scene.background for video in MANY} == set(BACKGROUNDS)
+    assert {video.scene.light for video in MANY} == set(LIGHTS)
+    assert {len(video.scene.things) for video in MANY} == {1, 2, 3}
 
 
 def test_training_never_sees_what_is_held_out() -> None:
-    assert not [t for film in MANY for t in film.scene.things if (t.shape, t.color) in HELD_OUT]
-    assert 0.4 < np.mean([(film.thing.shape, film.thing.color) in HELD_OUT for film in TESTS]) < 0.6
+    assert not [t for video in MANY for t in video.scene.things if (t.shape, t.color) in HELD_OUT]
+    assert 0.4 < np.mean([(video.thing.shape, video.thing.color) in HELD_OUT for video in TESTS]) < 0.6
 
 
 def test_distinct_captions() -> None:
-    assert len({film.caption for film in TESTS}) == len(TESTS) == 200
-    assert TESTS[:40] == films.distinct(40, seed=5)
+    assert len({video.caption for video in TESTS}) == len(TESTS) == 200
+    assert TESTS[:40] == distinct_videos(40, seed=5)
 
 
 # --- motion
 
 
-def test_the_same_film_at_every_number_of_frames() -> None:
-    for film in in_every_way(MANY[0]):
-        assert np.array_equal(pixels(film, 3)[1], pixels(film, 1)[0])
-        assert np.array_equal(pixels(film, 9)[::3], pixels(film, 9)[[0, 3, 6]])
-        assert np.array_equal(pixels(film, 9)[1::3], pixels(film, 3))
+def test_the_same_video_at_every_number_of_frames() -> None:
+    for video in in_every_way(MANY[0]):
+        assert np.array_equal(pixels(video, 3)[1], pixels(video, 1)[0])
+        assert np.array_equal(pixels(video, 9)[::3], pixels(video, 9)[[0, 3, 6]])
+        assert np.array_equal(pixels(video, 9)[1::3], pixels(video, 3))
 
 
 def test_frames_are_drawn_as_pictures_are() -> None:
-    for film in TESTS[:20]:
-        for i, frame in enumerate(film.frames(5, 40)):
-            thing = film.at((i + 0.5) / 5)
-            things = (*film.scene.things[:-1], *([thing] if thing else []))
-            assert np.array_equal(np.asarray(frame), np.asarray(replace(film.scene, things=things).draw(40)))
+    for video in TESTS[:20]:
+        for i, frame in enumerate(video.frames(5, 40)):
+            thing = video.at((i + 0.5) / 5)
+            things = (*video.scene.things[:-1], *([thing] if thing else []))
+            assert np.array_equal(np.asarray(frame), np.asarray(replace(video.scene, things=things).draw(40)))
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_each_motion_is_what_it_is_called(seed: int) -> None:
-    film = films.sample(seed)
-    at = {one.motion: [one.at(time) for time in TIMES] for one in in_every_way(film)}
+    video = sample_video(seed)
+    at = {one.motion: [one.at(time) for time in TIMES] for one in in_every_way(video)}
     seen = {m: [thing for thing in things if thing] for m, things in at.items()}
     for motion, part, sign in (("left", "x", -1), ("right", "x", 1), ("up", "y", -1), ("down", "y", 1)):
         steps = np.diff([getattr(thing, part) for thing in seen[motion]]) * sign
@@ -118,21 +131,21 @@ def test_each_motion_is_what_it_is_called(seed: int) -> None:
     parts = {"left": "x", "right": "x", "up": "y", "down": "y", "bounces": "y", "spins": "angle"}
     for motion, things in seen.items():
         part = parts.get(motion, "scale")
-        assert {replace(thing, **{part: 0.0}) for thing in things} == {replace(film.thing, **{part: 0.0})}
+        assert {replace(thing, **{part: 0.0}) for thing in things} == {replace(video.thing, **{part: 0.0})}
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_nothing_touches_and_relations_hold_at_all_times(seed: int) -> None:
-    for base in (films.sample(seed), films.unseen(seed)):
-        for film in in_every_way(base):
-            last = len(film.scene.things) - 1
+    for base in (sample_video(seed), unseen_video(seed)):
+        for video in in_every_way(base):
+            last = len(video.scene.things) - 1
             sides = set()
-            for thing in filter(None, map(film.at, TIMES)):
+            for thing in filter(None, map(video.at, TIMES)):
                 assert thing.radius <= thing.x <= 1 - thing.radius
                 assert thing.radius <= thing.y <= 1 - thing.radius
-                now = replace(film.scene, things=(*film.scene.things[:-1], thing))
-                for other in film.scene.things[:-1]:
+                now = replace(video.scene, things=(*video.scene.things[:-1], thing))
+                for other in video.scene.things[:-1]:
                     assert distance(thing, other) > thing.radius + other.radius
                 sides |= {now.relation(last, 0)} if last else set()
             assert len(sides) == (1 if last else 0)
@@ -140,10 +153,10 @@ def test_nothing_touches_and_relations_hold_at_all_times(seed: int) -> None:
 
 
 def test_what_does_not_move_stands_still() -> None:
-    for film in TESTS[:30]:
-        for other in film.scene.things[:-1]:
+    for video in TESTS[:30]:
+        for other in video.scene.things[:-1]:
             x, y = int(other.x * 48), int(other.y * 48)
-            spot = pixels(film, 6)[:, y - 1 : y + 2, x - 1 : x + 2]
+            spot = pixels(video, 6)[:, y - 1 : y + 2, x - 1 : x + 2]
             assert np.array_equal(spot, np.broadcast_to(spot[:1], spot.shape))
 
 
@@ -151,22 +164,22 @@ def test_what_does_not_move_stands_still() -> None:
 
 
 def test_every_motion_is_seen_and_none_in_the_middle_frame() -> None:
-    for film in TESTS[:12]:
-        shown = {motion: pixels(replace(film, motion=motion), 8) for motion in MOTIONS}
+    for video in TESTS[:12]:
+        shown = {motion: pixels(replace(video, motion=motion), 8) for motion in MOTIONS}
         for frames in shown.values():
             assert np.abs(frames[0] - frames[-1]).mean() > 0.2 or np.abs(frames[0] - frames[2]).mean() > 0.2
-        assert len({pixels(replace(film, motion=motion), 1).tobytes() for motion in MOTIONS}) == 1
+        assert len({pixels(replace(video, motion=motion), 1).tobytes() for motion in MOTIONS}) == 1
 
 
 @pytest.mark.parametrize(("time", "limit"), [(0.5, 0.12), (None, 0.2), (1 / 16, 0.45), (15 / 16, 0.45)])
 def test_one_frame_hardly_tells_the_motion(time: float | None, limit: float) -> None:
     """A forest that is told exactly where the thing is and how large; chance is 0.1, and in the middle it is that. No
-    drawing of lots could bring it to that at the ends of a film, where what is not there can only be appearing, and
+    drawing of lots could bring it to that at the ends of a video, where what is not there can only be appearing, and
     what moves left is on average more to the right. (None: any of eight frames, and not known which.)"""
     rng = np.random.default_rng(0)
     rows, answers = [], []
-    for film in MANY:
-        for answer, one in enumerate(in_every_way(film)):
+    for video in MANY:
+        for answer, one in enumerate(in_every_way(video)):
             thing = one.at((rng.integers(8) + 0.5) / 8 if time is None else time)
             rows.append([thing.x, thing.y, thing.scale, thing.angle % math.tau, 1] if thing else [0] * 5)
             answers.append(answer)
@@ -179,58 +192,58 @@ def test_one_frame_hardly_tells_the_motion(time: float | None, limit: float) -> 
 # --- words
 
 
-def parse(film: Film) -> None:
-    """Reads a full caption with a grammar of its own and holds each claim against the film."""
+def parse(video: SceneVideo) -> None:
+    """Reads a full caption with a grammar of its own and holds each claim against the video."""
     phrases = {phrase: motion for motion, phrase in MOTIONS.items()}
     look = rf"(?:{'|'.join(TEXTURES)}) (?:{'|'.join(COLORS)}) (?:{'|'.join(SHAPES)})"
-    start = re.match(rf"an? ({look}) ({'|'.join(phrases)})", film.caption)
+    start = re.match(rf"an? ({look}) ({'|'.join(phrases)})", video.caption)
     assert start is not None
-    assert start[1] == f"{film.thing.texture} {film.thing.color} {film.thing.shape}"
-    assert phrases[start[2]] == film.motion
+    assert start[1] == f"{video.thing.texture} {video.thing.color} {video.thing.shape}"
+    assert phrases[start[2]] == video.motion
     relations = {phrase: name for name, phrase in RELATIONS.items()}
     rest = re.findall(
-        rf"({'|'.join(sorted(relations, key=len, reverse=True))}) an? ((?:{'|'.join(SIZES)}) {look})", film.caption
+        rf"({'|'.join(sorted(relations, key=len, reverse=True))}) an? ((?:{'|'.join(SIZES)}) {look})", video.caption
     )
-    assert len(rest) == len(film.scene.things) - 1
+    assert len(rest) == len(video.scene.things) - 1
     before = len(rest)
     for number, (phrase, words) in enumerate(rest):
-        thing = film.scene.things[number]
+        thing = video.scene.things[number]
         assert words == f"{thing.size} {thing.texture} {thing.color} {thing.shape}"
-        assert film.scene.relation(before, number) == relations[phrase]
+        assert video.scene.relation(before, number) == relations[phrase]
         before = number
-    assert film.caption.endswith(f", {BACKGROUNDS[film.scene.background].phrase}, {LIGHTS[film.scene.light].phrase}")
+    assert video.caption.endswith(f", {BACKGROUNDS[video.scene.background].phrase}, {LIGHTS[video.scene.light].phrase}")
 
 
 def test_full_captions_tell_the_truth() -> None:
-    for film in (*MANY, *TESTS):
-        parse(film)
-        assert film.captions[0] == film.caption
+    for video in (*MANY, *TESTS):
+        parse(video)
+        assert video.captions[0] == video.caption
 
 
 def test_every_caption_tells_the_motion_and_nothing_else_of_it() -> None:
     words = {motion: (phrase, *SYNONYMS.get(phrase, ())) for motion, phrase in MOTIONS.items()}
     assert len({word for group in words.values() for word in group}) == sum(map(len, words.values()))
-    for film in MANY[:100]:
+    for video in MANY[:100]:
         left = Counter()
-        for one in in_every_way(film):
+        for one in in_every_way(video):
             for number, caption in enumerate(one.captions):
                 (found,) = {word for word in words[one.motion] if word in caption}
                 left[number, caption.replace(found, "...")] += 1
         # An exchanged motion leaves the other words as they are, though one with more synonyms may take other dice.
-        assert left[0, film.caption.replace(MOTIONS[film.motion], "...")] == len(MOTIONS)
+        assert left[0, video.caption.replace(MOTIONS[video.motion], "...")] == len(MOTIONS)
 
 
 def test_an_unknown_motion_is_named() -> None:
-    with pytest.raises(ValueError, match=r"sideways.*There are: left, right"):
+    with pytest.raises(ValueError, match=r"sideways.*The motions are: left, right"):
         replace(MANY[0], motion="sideways").at(0.5)
 
 
-def test_a_file_shows_the_film(tmp_path: Path) -> None:
-    for film in TESTS[:3]:
-        file = tmp_path / f"{film.motion}.mp4"
-        film.write(file, size=96, rate=12)
+def test_a_file_shows_the_video(tmp_path: Path) -> None:
+    for video in TESTS[:3]:
+        file = tmp_path / f"{video.motion}.mp4"
+        video.write(file, size=96, rate=12)
         with av.open(str(file)) as made:
             frames = [frame.to_ndarray(format="rgb24").astype(float) for frame in made.decode(video=0)]
             assert made.streams.video[0].average_rate == 12
         assert len(frames) == 24
-        assert np.abs(np.stack(frames) - pixels(film, 24, 96)).mean() < 3
+        assert np.abs(np.stack(frames) - pixels(video, 24, 96)).mean() < 3

@@ -1,0 +1,107 @@
+"""The formats of pictures that can be read, and a picture's format by its contents."""
+
+import ctypes
+import re
+import warnings
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
+
+# Importing these registers them with Pillow. No others are used: no PostScript, nothing that runs a program.
+from PIL import (  # noqa: F401
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from sightline.distribution import install
+from sightline.errors import ImageError
+from sightline.processing.image.failures import failure_reason
+
+_HAS_HEIF = find_spec("pillow_heif") is not None
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF")
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
+
+
+def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
+    """The picture in `file`, not yet decoded, by its contents, of which `head` are the first 16 bytes.
+
+    `Image.open` isn't used: its limit is on the full size, and it hides the reason of a failure. Raises ImageError
+    with `name` as the source.
+    """
+    _silence_pillow()
+    if _HAS_HEIF:
+        _register_heif()
+    failure: tuple[Exception, str] | None = None
+    for format_name in _FORMATS:
+        factory, accepts = Image.OPEN[format_name]
+        if accepts is None or accepts(head) is not True:
+            continue
+        file.seek(0)
+        if format_name == "TIFF":
+            _silence_libtiff()
+        try:
+            return factory(file, "")
+        except Exception as error:
+            failure = failure or (error, format_name)
+    if not _HAS_HEIF and _is_heif(head):
+        raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
+    if failure:
+        raise ImageError(name, failure_reason(*failure)) from failure[0]
+    raise ImageError(name, f"not a picture (by its contents none of {', '.join(_FORMATS)})")
+
+
+def image_format(head: bytes) -> str | None:
+    """The format, by Pillow's name, of the picture that begins with these 16 bytes; None if it is no known picture."""
+    if _is_heif(head):
+        return "HEIF"
+    known = ((format_name, Image.OPEN.get(format_name, (None, None))[1]) for format_name in _FORMATS)
+    return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+@cache
+def _register_heif() -> None:
+    from pillow_heif import register_heif_opener  # an optional package, and slow to import
+
+    register_heif_opener()
+
+
+_METADATA_WARNINGS = (None, UserWarning, re.compile(r"PIL\."), 0)
+"""As an entry of `warnings.filters`."""
+
+
+def _silence_pillow() -> None:
+    """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays.
+
+    Added once and left: taking it away again would disturb other threads that change the filters meanwhile.
+    """
+    if not any(entry[1:] == _METADATA_WARNINGS for entry in warnings.filters):
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff writes lines about broken files to standard error, amid whatever is shown on the terminal.
+
+    Pillow has no switch for that; its packages carry the library beside them. Where it isn't found, it keeps writing.
+    """
+    folder = Path(Image.__file__).parent
+    for path in (*folder.parent.glob("[pP]illow.libs/libtiff*"), *folder.glob(".dylibs/libtiff*")):
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(path))
+            for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+                set_handler = getattr(library, name)
+                set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                set_handler(None)

@@ -1,0 +1,55 @@
+"""What a picture can be read from: names for messages, files opened, text decoded."""
+
+import base64
+import errno
+import os
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightline.errors import ImageError
+from sightline.files import open_file
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+"""A path, an image file's bytes, a PIL picture, or an array of pixels."""
+
+
+def source_name(source: ImageSource) -> str:
+    """What messages call the source: a path as text, else what it is."""
+    if isinstance(source, bytes):
+        return f"a picture of {len(source)} bytes"
+    if isinstance(source, np.ndarray):
+        return f"an array of shape {source.shape}"
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "")) or "a picture"
+    text = os.fsencode(source).decode("utf-8", "replace")
+    return (text if len(text) <= 4096 else f"{text[:60]}...") or "an empty name"
+
+
+def open_source(path: Path, name: str) -> BinaryIO:
+    """The file, opened to read. Raises ImageError, with `name` as the source, for whatever can't be opened."""
+    try:
+        return open_file(path)
+    except ImageError as error:
+        raise ImageError(name, error.reason) from error
+    except FileNotFoundError as error:
+        raise ImageError(name, "a link to nothing" if path.is_symlink() else "no such file") from error
+    except PermissionError as error:
+        raise ImageError(name, "no permission to read it") from error
+    except OSError as error:
+        reason = "a loop of links" if error.errno == errno.ELOOP else (error.strerror or "can't be opened").lower()
+        raise ImageError(name, reason) from error
+    except ValueError as error:
+        raise ImageError(name, "no name that a file can have") from error
+
+
+def decode_base64(text: str) -> bytes | None:
+    """The bytes of a data URI or of plain base64; None if the text is neither."""
+    try:
+        return base64.b64decode(re.sub(r"\s", "", text.removeprefix("data:").partition(",")[2] or text), validate=True)
+    except ValueError:
+        return None
