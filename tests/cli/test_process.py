@@ -1,4 +1,4 @@
-"""What only a process of its own can show."""
+"""What only a process can show: start, signals, closed streams, the demo without a network."""
 
 import json
 import os
