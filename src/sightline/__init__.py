@@ -1,4 +1,4 @@
-"""Sightline finds pictures with words, words with pictures, and pictures with pictures.
+"""Sightline finds images and videos with words, words with images, and images with images.
 
 Public names are imported when first used, so that `import sightline` is quick and a script pays for what it calls.
 """
