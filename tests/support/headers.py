@@ -103,6 +103,11 @@ def segment(marker, data):
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
+def chunk(kind, data):
+    """A chunk of PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def jpeg(path, exif=None, xmp=None, iptc=None, after=b""):
     options = ({"exif": exif} if exif else {}) | ({"xmp": xmp} if xmp else {})
     out = io.BytesIO()

@@ -21,6 +21,7 @@ from support.headers import (
     apple_note,
     bag,
     captioned,
+    chunk,
     dated,
     exif,
     gps,
@@ -285,6 +286,9 @@ def bursts_and_pairs(folder):
     directory = f"<Container:Directory><rdf:Seq>{items}</rdf:Seq></Container:Directory>"
     jpeg(folder / "motion.jpg", xmp=packet(directory, 'GCamera:MotionPhoto="1"'), after=video)
     jpeg(folder / "motion_lost.jpg", xmp=packet(directory, 'GCamera:MotionPhoto="1"'))
+    picture("motion.heic").save(folder / "motion.heic")
+    with (folder / "motion.heic").open("ab") as file:
+        file.write(struct.pack(">I4s", 8 + len(video), b"mpvd") + video)
     part = struct.pack("<HHI", 0, 0x0A30, 16) + b"MotionPhoto_Data" + video
     entries = b"SEFH" + struct.pack("<IIHHII", 107, 1, 0, 0x0A30, len(part), len(part))
     jpeg(folder / "samsung.jpg", after=part + entries + struct.pack("<I", len(entries)) + b"SEFT")
@@ -298,6 +302,7 @@ def bursts_and_pairs(folder):
         "motion.jpg": Metadata(pair_id=motion),
         "motion_lost.jpg": Metadata(),
         "samsung.jpg": Metadata(pair_id=motion),
+        "motion.heic": Metadata(pair_id=motion),
     }
 
 
@@ -318,8 +323,12 @@ def formats(folder):
     lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
     info.add_text("Raw profile type exif", f"\nexif\n{len(record_bytes):8}\n{lines}\n", zip=True)
     picture("magick.png").save(folder / "magick.png", pnginfo=info)
+    picture("late.png").save(folder / "late.png")
+    png = (folder / "late.png").read_bytes()
+    (folder / "late.png").write_bytes(png[:-12] + chunk(b"eXIf", record_bytes[6:]) + png[-12:])
     picture("both.webp").save(folder / "both.webp", exif=record_bytes, xmp=xmp)
     picture("both.avif").save(folder / "both.avif", exif=record_bytes, xmp=xmp)
+    picture("turned.heic").save(folder / "turned.heic", exif=exif({ORIENTATION: 6}))
     picture("both.heic").save(folder / "both.heic", exif=record_bytes, xmp=xmp)
     directory = ImageFileDirectory_v2()
     directory[MODEL], directory[CHANGED] = "Z", "2020:02:20 20:20:20"
@@ -340,9 +349,11 @@ def formats(folder):
         "text.png": captioned("A dot", "png", title="A drawing"),
         "both.png": both,
         "magick.png": dated(2020, 2, 20, 20, 20, 20, camera_model="Z"),
+        "late.png": dated(2020, 2, 20, 20, 20, 20, camera_model="Z"),
         "both.webp": both,
         "both.avif": both,
         "both.heic": both,
+        "turned.heic": Metadata(orientation=6),
         "both.tif": replace(both, title="in IPTC"),
         "big.tif": Metadata(camera_model="Z"),
         "still.gif": Metadata(),

@@ -3,7 +3,7 @@
 import pytest
 
 from sightline.processing.metadata import read_image_metadata, read_video_metadata
-from sightline.processing.suffixes import VIDEO_SUFFIXES
+from sightline.processing.suffixes import is_video
 from support.photos import made
 
 
@@ -20,7 +20,7 @@ def test_there_are_many(files):
 def test_each_field_is_right(files):
     wrong = {}
     for path, right in files:
-        read = read_video_metadata if path.suffix in VIDEO_SUFFIXES else read_image_metadata
+        read = read_video_metadata if is_video(path) else read_image_metadata
         metadata = read(path)
         wrong |= {
             f"{path.name}: {name}": (value, vars(right)[name])
@@ -38,5 +38,5 @@ def is_same(value, right):
 
 def test_bytes_in_memory_say_the_same(files):
     for path, _ in files:
-        if path.suffix not in VIDEO_SUFFIXES:
+        if not is_video(path):
             assert read_image_metadata(path, path.read_bytes()) == read_image_metadata(path)

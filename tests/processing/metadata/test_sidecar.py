@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from sightline.processing.metadata.sidecar import find_sidecars
+from sightline.processing.metadata.sidecar import find_takeout, find_xmp
 
 LONG = "PXL_20230101_120000000.PORTRAIT-01.COVER.jpg"
 
@@ -32,7 +32,7 @@ LONG = "PXL_20230101_120000000.PORTRAIT-01.COVER.jpg"
 )
 def test_takeout(tmp_path, image, beside):
     (tmp_path / beside).touch()
-    assert find_sidecars(tmp_path / image).takeout == tmp_path / beside
+    assert find_takeout(tmp_path / image) == tmp_path / beside
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def test_takeout(tmp_path, image, beside):
 )
 def test_others(tmp_path, image, beside):
     (tmp_path / beside).touch()
-    assert find_sidecars(tmp_path / image).takeout is None
+    assert find_takeout(tmp_path / image) is None
 
 
 @pytest.mark.parametrize("beside", ["photo.jpg.xmp", "photo.xmp", "PHOTO.JPG.XMP", "Photo.Xmp"])
 def test_xmp(tmp_path, beside):
     (tmp_path / beside).touch()
-    assert find_sidecars(tmp_path / "photo.jpg").xmp == tmp_path / beside
+    assert find_xmp(tmp_path / "photo.jpg") == tmp_path / beside
 
 
 def test_the_longer_name_counts(tmp_path):
     for name in ("photo.xmp", "photo.jpg.xmp", "photo.json", "photo.jpg.json"):
         (tmp_path / name).touch()
-    found = find_sidecars(tmp_path / "photo.jpg")
-    assert [path.name for path in found] == ["photo.jpg.xmp", "photo.jpg.json"]
+    assert find_xmp(tmp_path / "photo.jpg").name == "photo.jpg.xmp"
+    assert find_takeout(tmp_path / "photo.jpg").name == "photo.jpg.json"
 
 
 def test_case_tells_images_apart(tmp_path):
@@ -71,24 +71,24 @@ def test_case_tells_images_apart(tmp_path):
         (tmp_path / name).touch()
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("names without case here")
-    assert find_sidecars(tmp_path / "a.jpg").xmp.name == "a.jpg.xmp"
-    assert find_sidecars(tmp_path / "A.jpg").xmp.name == "A.jpg.xmp"
+    assert find_xmp(tmp_path / "a.jpg").name == "a.jpg.xmp"
+    assert find_xmp(tmp_path / "A.jpg").name == "A.jpg.xmp"
 
 
 def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
     os.utime(tmp_path, (10, 10))
-    assert not find_sidecars(tmp_path / "photo.jpg").xmp
+    assert not find_xmp(tmp_path / "photo.jpg")
     (tmp_path / "photo.jpg.xmp").touch()
-    assert find_sidecars(tmp_path / "photo.jpg").xmp
+    assert find_xmp(tmp_path / "photo.jpg")
     os.utime(tmp_path, (10, 10))
-    assert not find_sidecars(tmp_path / "photo.jpg").xmp, "not listed once"
+    assert not find_xmp(tmp_path / "photo.jpg"), "not listed once"
     os.utime(tmp_path, (20, 20))
-    assert find_sidecars(tmp_path / "photo.jpg").xmp
+    assert find_xmp(tmp_path / "photo.jpg")
 
 
 def test_a_folder_that_has_just_changed_is_listed_each_time(tmp_path):
-    assert not find_sidecars(tmp_path / "photo.jpg").xmp
+    assert not find_xmp(tmp_path / "photo.jpg")
     times = tmp_path.stat()
     (tmp_path / "photo.jpg.xmp").touch()
     os.utime(tmp_path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert find_sidecars(tmp_path / "photo.jpg").xmp
+    assert find_xmp(tmp_path / "photo.jpg")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from sightline.processing.metadata.tags import read_clock, read_tags
+from sightline.processing.metadata.video import read_clock, read_tags
 
 
 @pytest.mark.parametrize(

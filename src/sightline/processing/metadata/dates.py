@@ -9,7 +9,7 @@ _DATE = re.compile(
     (?:[T\s_]+(\d{1,2})\s*:\s*(\d{1,2})(?:\s*:\s*(\d{1,2})(?:[.,](\d+))?)?(?:\s*([AP])\.?M\b)?)?""",
     re.VERBOSE | re.IGNORECASE,
 )
-_COMPACT = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?)?(?!\d)", re.IGNORECASE)
+_COMPACT = re.compile(r"\s*(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?)?(?!\d)()()", re.IGNORECASE)
 _OFFSET = re.compile(r"\s*(?:(Z|UTC|GMT)\b|([+-])\s*(\d{1,2}):?(\d{2})?(?!\d))", re.IGNORECASE)
 
 _EARLIEST = 1826
@@ -34,13 +34,9 @@ def parse_date(text: str | None, offset: str | None = None, fraction: str | None
     is no date, for zero dates, and for dates that cannot be a photograph's: before 1826, or more than a year ahead.
     """
     match = text and (_DATE.match(text) or _COMPACT.match(text))
-    if not text or not match:
+    time = _time(match, (fraction or "").strip()) if match else None
+    if not text or not match or not time:
         return None
-    time = _time(match)
-    if time is None:
-        return None
-    if fraction and fraction.strip().isdecimal():
-        time = time.replace(microsecond=_microseconds(fraction.strip()))
     minutes = _offset(text[match.end() :]) if match[4] else None
     if minutes is None:
         minutes = _offset(offset or "")
@@ -58,31 +54,32 @@ def local_moment(instant: datetime | None) -> Moment | None:
     return Moment(local.replace(tzinfo=None), round(shift.total_seconds() / 60))
 
 
-def from_timestamp(seconds: float) -> Moment | None:
-    """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them. Raises OverflowError."""
-    return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
-
-
-def _time(match: re.Match[str]) -> datetime | None:
-    year, month, day = int(match[1]), int(match[2]), int(match[3])
+def from_timestamp(seconds: float | None) -> Moment | None:
+    """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them."""
+    if seconds is None:
+        return None
     try:
-        date = datetime(year, month, day)
+        return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+    except OverflowError:
+        return None
+
+
+def _time(match: re.Match[str], fraction: str) -> datetime | None:
+    try:
+        date = datetime(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return None
     hour, minute, second = int(match[4] or 0), int(match[5] or 0), int(match[6] or 0)
-    if match.re is _DATE and match[8]:
+    if match[8]:
         hour = hour % 12 + 12 * (match[8] in "pP")
     if hour > 24 or minute > 59 or date.year == 9999:
         return date
+    digits = fraction if fraction.isdecimal() else match[7] or ""
+    microsecond = int(f"{digits[:6]:0<6}")
     if second > 60:
-        return date + timedelta(hours=hour, minutes=minute)
-    digits = match[7] if match.re is _DATE else None
+        second = microsecond = 0
     # By addition, since some cameras write 24:05:00 for five past midnight of the day after, and leap seconds are 60.
-    return date + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=_microseconds(digits or ""))
-
-
-def _microseconds(digits: str) -> int:
-    return int(f"{digits[:6]:0<6}")
+    return date + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
 
 
 def _offset(text: str) -> int | None:

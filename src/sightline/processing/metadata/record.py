@@ -70,7 +70,7 @@ _TOGETHER = (
     ("latitude", "longitude", "altitude"),
     ("caption", "caption_source"),
 )
-"""Fields that come from one record: the first that states the first field of the group."""
+"""Fields that come from the same record: the first that has the first field of the group."""
 _WRITTEN = {"rating", "keywords", "title", "caption"}
 """What people write."""
 _GROUPS = (
@@ -80,10 +80,10 @@ _GROUPS = (
 
 
 def merge(stated: Sequence[Metadata], written: Sequence[Metadata]) -> Metadata:
-    """Each field from the first of `stated` that has it; what people write from the first of `written` that has it."""
-    stated, written = ([record for record in records if record is not NOTHING] for records in (stated, written))
-    if len({id(record) for record in (*stated, *written)}) < 2:
-        return next(iter((*stated, *written)), NOTHING)
+    """Each field from the first of `stated` that has it; what people write from the first of `written` that has it.
+
+    A reader may name the source of a date or a caption that its file lacks: it is left out here.
+    """
     values: dict[str, Any] = {}
     for group in _GROUPS:
         for record in map(vars, written if group[0] in _WRITTEN else stated):

@@ -4,18 +4,17 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.takeout import read_takeout
 from sightline.processing.metadata.values import unique
 from sightline.processing.metadata.xmp import MAX_BYTES, Packet, read_xmp
-from sightline.processing.suffixes import VIDEO_SUFFIXES
+from sightline.processing.suffixes import is_video
 
 _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
@@ -32,61 +31,44 @@ _PARTNERS = (".heic", ".jpg", ".jpeg", ".png")
 """The video of a Live Photo has no .json file; its image has."""
 
 
-class Sidecars(NamedTuple):
-    """The files that speak of an image or a video."""
-
-    xmp: Path | None
-    takeout: Path | None
-
-
-def find_sidecars(path: Path) -> Sidecars:
-    """Names are compared without regard to case and Unicode form. Looks at the folder once, until it changes.
-
-    Raises OSError.
-    """
-    folder = path.parent
-    listing = _listing(folder)
-    if not listing:
-        return Sidecars(None, None)
-
-    def first(candidates: Iterator[str]) -> Path | None:
-        names = next(filter(None, map(listing.get, candidates)), None)
-        if not names:
-            return None
-        # Where case tells two images apart, it tells their sidecars apart.
-        return folder / next((name for name in names if name.startswith(path.stem)), names[0])
-
-    key = _key(path.name)
-    return Sidecars(first(_xmp_names(key)), first(_takeout_names(key)))
-
-
 def with_sidecars(path: Path, header: Metadata, clock: Metadata = NOTHING) -> Metadata:
     """The header's record, and what the files beside it add. `clock` counts where nothing else states a date."""
     xmp = takeout = NOTHING
     with suppress(Exception):
-        sidecars = find_sidecars(path)
-        with suppress(Exception):
-            if sidecars.xmp:
-                xmp = _read_xmp_file(sidecars.xmp)
-        with suppress(Exception):
-            if sidecars.takeout:
-                takeout = read_takeout(sidecars.takeout)
+        if xmp_path := find_xmp(path):
+            xmp = _read_xmp_file(xmp_path)
+    with suppress(Exception):
+        if takeout_path := find_takeout(path):
+            takeout = read_takeout(takeout_path)
     record = merge((header, xmp, takeout, clock), (xmp, takeout, header, clock))
-    if not takeout.keywords:
-        return record
     # The people that Google has recognised join the keywords that somebody has written.
     return replace(record, keywords=unique((*(xmp.keywords or header.keywords), *takeout.keywords)))
+
+
+def find_xmp(path: Path) -> Path | None:
+    """The .xmp file beside `path`: "photo.jpg.xmp", else "photo.xmp". Raises OSError."""
+    key = _key(path.name)
+    return _find(path, (f"{key}.xmp", f"{PurePath(key).stem}.xmp"))
+
+
+def find_takeout(path: Path) -> Path | None:
+    """Google Takeout's .json file beside `path`. Raises OSError."""
+    return _find(path, _takeout_names(_key(path.name)))
+
+
+def _find(path: Path, keys: Iterable[str]) -> Path | None:
+    listing = _listing(path.parent)
+    names = next(filter(None, map(listing.get, keys)), None)
+    if not names:
+        return None
+    # Where only case tells two images apart, it tells their sidecars apart.
+    return path.parent / next((name for name in names if name.startswith(path.stem)), names[0])
 
 
 def _read_xmp_file(path: Path) -> Metadata:
     """The orientation is left out: raw developers write that of their result."""
     with path.open("rb") as file:
         return replace(read_xmp(Packet(file.read(MAX_BYTES + 1)), "sidecar"), orientation=None)
-
-
-def _xmp_names(name: str) -> Iterator[str]:
-    yield f"{name}.xmp"
-    yield f"{_split(name)[0]}.xmp"
 
 
 def _takeout_names(name: str) -> Iterator[str]:
@@ -96,9 +78,9 @@ def _takeout_names(name: str) -> Iterator[str]:
         yield from _cut_names(numbered[1] + (numbered[3] or ""), numbered[2])
     if edited := _EDITED.fullmatch(name):
         yield from _takeout_names(edited[1] + (edited[2] or "") + (edited[3] or ""))
-    stem, suffix = _split(name)
+    stem = PurePath(name).stem
     yield f"{stem}.json"
-    if suffix in VIDEO_SUFFIXES:
+    if is_video(name):
         for partner in _PARTNERS:
             yield from _cut_names(stem + partner, "")
 
@@ -112,29 +94,20 @@ def _cut_names(name: str, number: str) -> Iterator[str]:
         yield f"{name[:length]}{number}.json"
 
 
-def _split(name: str) -> tuple[str, str]:
-    path = PurePath(name)
-    return path.stem, path.suffix
-
-
 def _key(name: str) -> str:
+    """Names are compared without regard to case and Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _listing(folder: Path) -> dict[str, list[str]]:
+    """The names of the .xmp and .json files in `folder`, by their keys; read again only when it has changed."""
     changed = folder.stat().st_mtime_ns
-    if 0 <= time.time_ns() - changed < _SETTLED:
-        return _list(folder)
-    return _list_unchanged(folder, changed)
+    is_settled = not 0 <= time.time_ns() - changed < _SETTLED
+    return (_list if is_settled else _list.__wrapped__)(folder, changed)
 
 
 @lru_cache(maxsize=64)
-def _list_unchanged(folder: Path, changed: int) -> dict[str, list[str]]:
-    return _list(folder)
-
-
-def _list(folder: Path) -> dict[str, list[str]]:
-    """The names of the .xmp and .json files in `folder`, by their keys."""
+def _list(folder: Path, changed: int) -> dict[str, list[str]]:
     listing: dict[str, list[str]] = {}
     for name in sorted(os.listdir(folder)):  # noqa: PTH208  names alone, ten times as fast
         if name[-4:].lower() == ".xmp" or name[-5:].lower() == ".json":

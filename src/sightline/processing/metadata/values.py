@@ -3,13 +3,15 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any
 
 MAX_TEXT = 1 << 16
 """Characters of a caption; what follows is cut."""
 MAX_NAME = 1 << 10
 """Characters of a title, a keyword or a name; what follows is cut."""
 MAX_KEYWORDS = 1000
+MAX_INTEGER = (1 << 31) - 1
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]+")
 _NO_CAPTION = re.compile(
@@ -20,25 +22,14 @@ _NO_CAPTION = re.compile(
     r"|created with (the )?gimp|(oznor|hdrpl|rhdr|cof|edf|dav|mde|nor|ptr|btf|sdr|nfv|hdr|rpt|qrf|fbt|mnf|mtd)+",
     re.IGNORECASE | re.DOTALL,
 )
-"""What cameras and programs write into every image's description."""
-
-
-class Place(NamedTuple):
-    latitude: float | None
-    longitude: float | None
-    altitude: float | None
-
-
-NOWHERE = Place(None, None, None)
+"""What cameras and programs write into every image's description by themselves."""
 
 
 def decode(raw: bytes) -> str:
-    """UTF-8, and where the bytes are none, Windows-1252 (ISO 8859-1 with printable characters at 0x80 to 0x9F)."""
+    """UTF-8; bytes that are not UTF-8 are Windows-1252, and where that lacks a character ISO 8859-1."""
     for encoding in ("utf-8", "cp1252"):
-        try:
+        with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
-        except UnicodeDecodeError:
-            pass
     return raw.decode("latin-1")
 
 
@@ -48,15 +39,12 @@ def clean(text: object, limit: int = MAX_NAME) -> str | None:
         return None
     text = text.strip("\0 \t\r\n\ufeff").partition("\0")[0][: limit * 2]
     text = _CONTROLS.sub("", text).strip()[:limit].rstrip()
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # halves of a UTF-16 pair, as JSON can hold
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text or None
+    # JSON can hold halves of UTF-16 pairs, which cannot be stored as UTF-8.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") or None
 
 
 def caption_text(text: object) -> str | None:
-    """A person's description of the image; None for the descriptions that cameras write by themselves."""
+    """A person's description of the image; None for what cameras and programs write into every image."""
     caption = clean(text, MAX_TEXT)
     return None if caption is None or _NO_CAPTION.fullmatch(caption) else caption
 
@@ -100,21 +88,23 @@ def sexagesimal(parts: Sequence[float | str | None]) -> float:
     return degrees + minutes / 60 + seconds / 3600
 
 
-def place(latitude: float | None, longitude: float | None, altitude: float | None = None) -> Place:
-    """NOWHERE if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown"."""
-    if latitude is None or longitude is None or not (abs(latitude) <= 90 and abs(longitude) <= 180):
-        return NOWHERE
-    if latitude == 0 and longitude == 0:
-        return NOWHERE
-    return Place(latitude, longitude, altitude if altitude is not None and -12_000 <= altitude <= 100_000 else None)
+def place(latitude: float | None, longitude: float | None, altitude: float | None = None) -> dict[str, Any]:
+    """The fields of `Metadata` for a place.
+
+    Empty if a coordinate is missing or out of range, or both are exactly 0, which devices write for "unknown".
+    """
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return {}
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return {}
+    altitude = altitude if altitude is not None and -12_000 <= altitude <= 100_000 else None
+    return {"latitude": latitude, "longitude": longitude, "altitude": altitude}
 
 
-def star_rating(number: float | None) -> int | None:
-    return whole(number, -1, 5)
-
-
-def percent_rating(percent: float | None) -> int | None:
-    """Stars from Windows' percentage: 1, 25, 50, 75 and 99 stand for 1 to 5 stars."""
+def stars(number: float | None, percent: float | None = None) -> int | None:
+    """A rating; where it is missing, that of Windows' percentage: 1, 25, 50, 75 and 99 stand for 1 to 5 stars."""
+    if number is not None and -1 <= number <= 5:
+        return round(number)
     if percent is None or not 0 <= percent <= 100:
         return None
     return round(percent / 25) + 1 if percent >= 1 else 0

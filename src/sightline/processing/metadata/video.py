@@ -1,5 +1,7 @@
 """The metadata of a video, from its container and the files beside it."""
 
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -7,14 +9,31 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from sightline.files import open_file
+from sightline.processing.metadata.dates import Moment, local_moment, parse_date
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.sidecar import with_sidecars
-from sightline.processing.metadata.tags import read_clock, read_tags
-from sightline.processing.metadata.values import positive
+from sightline.processing.metadata.values import (
+    caption_text,
+    clean,
+    fraction,
+    name_text,
+    place,
+    positive,
+    sexagesimal,
+    stars,
+    unique,
+)
 from sightline.processing.metadata.xmp import Packet, read_xmp
+from sightline.processing.video.reader import open_container
 
 _KINDS = {"matroska,webm": "matroska", "avi": "avi"}
 """Names of sources, by FFmpeg's names of the containers; all others are "mp4"."""
+_APPLE = "com.apple.quicktime."
+_POINT = re.compile(r"([+-])(\d+)((?:\.\d*)?)([+-])(\d+)((?:\.\d*)?)([+-]\d+(?:\.\d*)?)?")
+"""ISO 6709, annex H: latitude, longitude and altitude, as ±DD.D, ±DDMM.M or ±DDMMSS.S."""
+_NO_COMMENT = re.compile(r"https?://\S*|.*\b(handbrake|lavf\S*|vlc|ffmpeg)\b.*", re.IGNORECASE | re.DOTALL)
+"""What programs write into comments."""
 
 
 def read_video_metadata(path: Path) -> Metadata:
@@ -26,15 +45,9 @@ def read_video_metadata(path: Path) -> Metadata:
     turned by this machine's zone. For what people write the order is that of `read_image_metadata`.
     """
     header = clock = NOTHING
-    with suppress(Exception):
-        if path.is_file():  # opening a pipe would wait
-            with path.open("rb") as file, _open(file) as container:
-                header, clock = _read(container)
+    with suppress(Exception), open_file(path) as file, open_container(file, export_xmp="1") as container:
+        header, clock = _read(container)
     return with_sidecars(path, header, clock)
-
-
-def _open(file: Any) -> Any:
-    return av.open(file, options={"export_xmp": "1"}, metadata_errors="replace", io_open=_refuse)
 
 
 def _read(container: Any) -> tuple[Metadata, Metadata]:
@@ -74,5 +87,78 @@ def _measure(container: Any, video: Any) -> Metadata:
     )
 
 
-def _refuse(*_: Any) -> Any:
-    raise PermissionError("a video is one file")
+def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
+    """`tags`: QuickTime's, MP4's, Matroska's and AVI's, by the names that FFmpeg gives them, in lower case.
+
+    `kind`: "mp4", "matroska" or "avi", for the sources of the record.
+    """
+
+    def first(*names: str) -> str | None:
+        return next((tags[name] for name in names if tags.get(name, "").strip()), None)
+
+    moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
+    comment = first("comment", f"{_APPLE}comment") or ""
+    return Metadata(
+        taken=moment and moment.time,
+        taken_offset=moment and moment.offset,
+        taken_source=source,
+        camera_make=name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
+        camera_model=name_text(first(f"{_APPLE}model", "com.android.model", "model")),
+        lens=name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
+        **next(filter(None, map(_place, _locations(tags))), {}),
+        rating=stars(fraction(first(f"{_APPLE}rating.user"))),
+        keywords=unique(re.split("[,;]", first(f"{_APPLE}keywords", "keywords") or "")),
+        title=clean(first(f"{_APPLE}displayname", f"{_APPLE}title", "title")),
+        caption=caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary"))
+        or (None if _NO_COMMENT.fullmatch(comment.strip()) else caption_text(comment)),
+        caption_source=kind,
+        pair_id=clean(first(f"{_APPLE}content.identifier")),
+    )
+
+
+def read_clock(tags: Mapping[str, str], kind: str) -> Metadata:
+    """The date of the container's clock, in UTC, as the clocks of this machine's zone showed it."""
+    text = tags.get("creation_time", "")
+    instant = parse_date(text) if _is_utc(text) else None
+    moment = instant and local_moment(instant.time)
+    return Metadata(taken=moment and moment.time, taken_offset=moment and moment.offset, taken_source=kind)
+
+
+def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[Moment | None, str]]:
+    """The dates that are local time, each with its source."""
+    yield parse_date(tags.get(f"{_APPLE}creationdate")), "quicktime"
+    yield parse_date(tags.get("date_recorded")), kind
+    if not _is_utc(tags.get("creation_time", "")):
+        yield parse_date(tags.get("creation_time")), kind
+    day = parse_date(tags.get("date"))
+    if kind == "avi":
+        yield day, kind
+    elif day and day.offset is not None and not _is_utc(tags["date"]):
+        # An older iPhone's. In other MP4s this is the day of a release, in Matroska that of the tags.
+        yield day, "quicktime"
+
+
+def _is_utc(text: str) -> bool:
+    """AVI's dates have no zone; they are local time."""
+    return text.strip().upper().endswith("Z")
+
+
+def _locations(tags: Mapping[str, str]) -> Iterator[str]:
+    yield tags.get(f"{_APPLE}location.iso6709", "")
+    yield from (text for name, text in tags.items() if name.partition("-")[0] == "location")
+
+
+def _place(text: str) -> dict[str, Any]:
+    match = _POINT.match(text.strip())
+    if not match:
+        return {}
+    latitude = _degrees(match[1], match[2], match[3], 2)
+    return place(latitude, _degrees(match[4], match[5], match[6], 3), fraction(match[7]))
+
+
+def _degrees(sign: str, digits: str, rest: str, width: int) -> float:
+    """`width`: how many of the digits are degrees; pairs of minutes and seconds may follow."""
+    parts = [digits[:width], *re.findall("..", digits[width:])]
+    parts[-1] += rest
+    degrees = sexagesimal(parts)
+    return -degrees if sign == "-" else degrees

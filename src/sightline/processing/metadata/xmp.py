@@ -1,23 +1,23 @@
 """XMP (ISO 16684-1): embedded packets, and .xmp files beside an image."""
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from sightline.processing.metadata.dates import Moment, parse_date
-from sightline.processing.metadata.record import NOTHING, Metadata
+from sightline.processing.metadata.dates import parse_date
+from sightline.processing.metadata.record import Metadata
 from sightline.processing.metadata.values import (
-    Place,
+    MAX_INTEGER,
     caption_text,
     clean,
     decode,
     fraction,
     name_text,
-    percent_rating,
     place,
     positive,
     sexagesimal,
-    star_rating,
+    stars,
     unique,
     whole,
 )
@@ -40,12 +40,7 @@ _NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
 }
 _PREFIXES = {uri: prefix for prefix, uri in _NAMESPACES.items()}
-_DATES = (
-    "exif:DateTimeOriginal",
-    "photoshop:DateCreated",
-    "xmp:CreateDate",
-    "exif:DateTimeDigitized",
-)
+_DATES = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate", "exif:DateTimeDigitized")
 _DEGREES = re.compile(r"\s*(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])\s*", re.IGNORECASE)
 
 
@@ -88,32 +83,27 @@ class Packet:
 
 def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
     """`source`: what the record names as the source of its date and its caption."""
-    moment, where = _taken(packet), _place(packet)
-    caption = caption_text(packet.first("dc:description", "exif:UserComment", "tiff:ImageDescription"))
-    rating = star_rating(packet.number("xmp:Rating"))
-    record = Metadata(
+    moment = next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
+    return Metadata(
         taken=moment and moment.time,
         taken_offset=moment and moment.offset,
-        taken_source=source if moment else None,
+        taken_source=source,
         camera_make=name_text(packet.first("tiff:Make")),
         camera_model=name_text(packet.first("tiff:Model")),
         lens=name_text(packet.first("exifEX:LensModel", "aux:Lens")),
-        iso=whole(packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, 1 << 31),
+        iso=whole(packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, MAX_INTEGER),
         f_number=positive(packet.number("exif:FNumber")),
         exposure=positive(packet.number("exif:ExposureTime")),
         focal_length=positive(packet.number("exif:FocalLength")),
-        latitude=where.latitude,
-        longitude=where.longitude,
-        altitude=where.altitude,
+        **_place(packet),
         orientation=whole(packet.number("tiff:Orientation"), 1, 8),
-        rating=percent_rating(packet.number("MicrosoftPhoto:Rating")) if rating is None else rating,
+        rating=stars(packet.number("xmp:Rating"), packet.number("MicrosoftPhoto:Rating")),
         keywords=unique(packet.all("dc:subject")),
         title=clean(packet.first("dc:title")),
-        caption=caption,
-        caption_source=source if caption else None,
+        caption=caption_text(packet.first("dc:description", "exif:UserComment", "tiff:ImageDescription")),
+        caption_source=source,
         burst_id=clean(packet.first("GCamera:BurstID")),
     )
-    return NOTHING if record == NOTHING else record
 
 
 def _xml(data: bytes) -> str:
@@ -141,11 +131,7 @@ def _values(element: Element) -> list[str]:
     return [text for text in texts if text.strip()]
 
 
-def _taken(packet: Packet) -> Moment | None:
-    return next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
-
-
-def _place(packet: Packet) -> Place:
+def _place(packet: Packet) -> dict[str, Any]:
     altitude = packet.number("exif:GPSAltitude")
     if altitude is not None and packet.first("exif:GPSAltitudeRef") == "1":
         altitude = -altitude

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import av
 from av import CodecContext, Packet, VideoFrame
+from av.container import InputContainer
 from av.stream import Discard, Disposition
 from PIL import Image
 
@@ -90,13 +91,7 @@ class VideoReader:
             raise VideoError(self.name, f"a picture ({picture}), not a film")
         self._file.seek(0)
         try:
-            self._container = av.open(
-                self._file,
-                options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)},
-                metadata_errors="replace",
-                buffer_size=1 << 17,
-                io_open=_refuse,
-            )
+            self._container = open_container(self._file)
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
             is_mp4 = head[4:8] == b"ftyp"  # MP4 and its kin keep the table of frames in one place, often the end
             broken = "cut short or broken: its table of frames can't be read"
@@ -265,6 +260,21 @@ class VideoReader:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_container(file: BinaryIO, **options: str) -> InputContainer:
+    """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened.
+
+    Raises av.FFmpegError, OSError, ValueError or RuntimeError.
+    """
+    container: InputContainer = av.open(
+        file,
+        options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)} | options,
+        metadata_errors="replace",
+        buffer_size=1 << 17,
+        io_open=_refuse,
+    )
+    return container
 
 
 def _refuse(*_: Any) -> Any:
