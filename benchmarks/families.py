@@ -30,7 +30,7 @@ from sightline.encoder.encoder import ROWS, TEXT_BATCH
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.models import family_of
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PEER_BATCHES = (1, 4, 16)

@@ -23,7 +23,7 @@ from torch import Tensor
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.encoder.encoder import ROWS
 from sightline.encoder.pipeline import batches
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 from sightline.models.xclip.prompts import XCLIPRescorer
 from sightline.models.xclip.vision import XCLIPVideoTower
 
@@ -81,12 +81,12 @@ def second_step(folder: Path) -> dict[str, Any]:
     tower, rescorer = XCLIPVideoTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
     film = torch.randn(1, FRAMES[0], 3, 224, 224).bfloat16()
     with torch.inference_mode():
-        video, summary = tower.embed_with_summaries(film)
+        video, summary = tower.embed_with_extras(film)
         text = torch.randn(1, video.shape[-1])
         kept = video.half().repeat(SCORED, 1), summary.half().repeat(SCORED, 1, 1)
         candidates = {
             "embed": lambda _: tower.embed(film),
-            "embed with summaries": lambda _: tower.embed_with_summaries(film),
+            "embed with summaries": lambda _: tower.embed_with_extras(film),
             "score": lambda _: rescorer(text, *kept),
         }
         taken = in_turn(candidates, range(12))

@@ -24,7 +24,7 @@ import torch
 
 from sightline import CLIPConfig, CLIPModel
 from sightline.train.batch import Batch
-from sightline.train.loss import Contrastive
+from sightline.train.loss import ContrastiveLoss
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
 
@@ -83,8 +83,8 @@ def step(batch: int, micro: int | None, dtype: str, tokens: int) -> tuple[int, f
         done = backward(
             model,
             samples,
-            Contrastive(),
-            micro_batch=micro if len(samples) > 2 else None,
+            ContrastiveLoss(),
+            micro_batch_size=micro if len(samples) > 2 else None,
             precision=getattr(torch, dtype),
             parallel=parallel,
         )

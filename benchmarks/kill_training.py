@@ -26,13 +26,13 @@ recipe = Recipe(
     model={model!r},
     data={data!r},
     steps={steps},
-    batch=32,
-    texts=2,
+    batch_size=32,
+    captions_per_image=2,
     crop=(0.5, 1.0),
     flip=True,
-    rate=5e-4,
-    average=0.99,
-    every=3,
+    lr=5e-4,
+    ema_decay=0.99,
+    checkpoint_every=3,
 )
 """
 

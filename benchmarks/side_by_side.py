@@ -24,7 +24,7 @@ from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.files import write_json
 from sightline.models import FAMILIES, family_of
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 
 SIDES = {"align": 289}
 FRAMES = (8, 16, 32)

@@ -127,12 +127,12 @@ def our_step(folder: Path, precision: str, pairs: int) -> Callable[[dict[str, An
         model=lambda: (model, cast(Any, None)),
         data=lambda *_: cast(Any, None),
         steps=10_000,
-        batch=pairs,
-        rate=RATE,
-        warm_up=0,
-        decay=DECAY,
+        batch_size=pairs,
+        lr=RATE,
+        warmup_steps=0,
+        weight_decay=DECAY,
         betas=BETAS,
-        clip=CLIP,
+        max_grad_norm=CLIP,
         precision=precision,
     )
     trainer = Trainer(recipe, folder / "run", Parallel())

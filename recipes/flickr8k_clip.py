@@ -18,7 +18,8 @@ from vocabulary import byte_pairs, clip_settings
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.data import Captions, captions
-from sightline.models.processor import ImageProcessor, TextProcessor
+from sightline.models.image_processor import ImageProcessor
+from sightline.models.text_processor import TextProcessor
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import open_image
 from sightline.processing.tokenizer import Tokenizer
@@ -199,14 +200,14 @@ recipe = Recipe(
     model=model,
     data=SHARDS,
     steps=PAIRS // BATCH,
-    batch=BATCH,
+    batch_size=BATCH,
     crop=(0.35, 1.0),
     flip=True,
-    color=0.2,
-    rate=5e-4,
-    decay=1.0,
+    color_jitter=0.2,
+    lr=5e-4,
+    weight_decay=1.0,
     label_smoothing=0.1,
-    average=0.997,
-    every=PAIRS // BATCH // 4,
+    ema_decay=0.997,
+    checkpoint_every=PAIRS // BATCH // 4,
     seed=7,
 )

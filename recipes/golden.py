@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sightline import scenes
-from sightline.checkpoint.names import PACKAGED, sha256
+from sightline.checkpoint.hub import PACKAGED, sha256
 from sightline.encoder.verify import patch_means
 
 SCENE, SIZE = 0, 320

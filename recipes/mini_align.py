@@ -19,7 +19,7 @@ from sightline import AlignConfig, AlignModel
 
 TOKENS = 64
 PAD = 0
-STAGE = Stage(steps=1_800, warm_up=150, rate=1.5e-3, batch=128)
+STAGE = Stage(steps=1_800, warmup_steps=150, lr=1.5e-3, batch_size=128)
 # Whole pictures, squashed, in -1..1 without a mean or deviation of any data set.
 PIXELS = {
     "image_processor_type": "EfficientNetImageProcessor",

@@ -41,7 +41,7 @@ PLACES = 4  # so many patches must say a noun
 HONESTY = 0.3  # the weight of "each patch must say one of the caption's nouns"
 
 # 1,600 steps were worse, at 128 wide: groups learn to say the whole picture's nouns wherever there is a thing.
-STAGE = Stage(300, 60, 2e-3, batch=128)
+STAGE = Stage(300, 60, 2e-3, batch_size=128)
 
 
 # --- nouns: three ways to name a thing, and the backgrounds

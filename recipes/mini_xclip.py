@@ -41,7 +41,7 @@ from training import (
 from vocabulary import END, byte_pairs, clip_settings
 
 from sightline import CLIPModel, XCLIPConfig, XCLIPModel, XCLIPProcessor, scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.metrics import ranks, recall_at
 from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
@@ -58,10 +58,10 @@ BACKWARDS = {"right": "left", "down": "up", "shrinks": "grows", "vanishes": "app
 
 @dataclass(frozen=True)
 class Films(Stage):
-    """`batch`: films; `ways`: with how many motions each scene of a batch is there; `medley`: pictures beside them,
+    """`batch_size`: films; `ways`: with how many motions each scene of a batch comes; `medley`: pictures beside them,
     no two of one scene, from which only layouts are learned."""
 
-    batch: int = 32
+    batch_size: int = 32
     ways: int = 2
     medley: int = 64
 
@@ -116,7 +116,7 @@ class Batches:
     """Endless batches: some scenes with some motions each, and a medley of pictures."""
 
     def __init__(self, stage: Films, tokenizer: Tokenizer, cache: Path) -> None:
-        self.stage, self.scenes, self.tokenizer = stage, stage.batch // stage.ways, tokenizer
+        self.stage, self.scenes, self.tokenizer = stage, stage.batch_size // stage.ways, tokenizer
         self.rng = np.random.default_rng(stage.seed)
         self.drawn = drawn(cache / f"films-{SEED}-{FILMS}.npy", in_every_way, range(FILMS))
         self.films = [film(i) for i in range(FILMS)]
@@ -278,7 +278,7 @@ def evaluate(folder: Path) -> None:
         parts = []
         for first in range(0, len(shown), 100):
             pixels = processor(videos=shown[first : first + 100], return_tensors="pt").pixel_values
-            parts.append(model.embed_with_summaries(pixels))
+            parts.append(model.embed_with_extras(pixels))
         found, summaries = (torch.cat(part) for part in zip(*parts, strict=True))
         return found, summaries
 

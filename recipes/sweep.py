@@ -46,8 +46,8 @@ class Setting:
 
     width: int = 128
     heads: int = 4
-    rate: float = 1e-3
-    batch: int = 128
+    lr: float = 1e-3
+    batch_size: int = 128
     seed: int = 0
 
     @property
@@ -74,17 +74,17 @@ class Setting:
         return CLIPModel(config), processor
 
     def recipe(self, folder: Path) -> Recipe:
-        steps = SCENES * ROUNDS // self.batch
+        steps = SCENES * ROUNDS // self.batch_size
         return Recipe(
             model=self.model,
             data=folder / "scenes",
             steps=steps,
-            batch=self.batch,
-            rate=self.rate,
-            warm_up=steps // 10,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            warmup_steps=steps // 10,
             seed=self.seed,
             workers=1,
-            every=steps,
+            checkpoint_every=steps,
             evaluate=partial(evaluate, self, folder),
         )
 
@@ -93,8 +93,8 @@ CENTRE = Setting()
 AXES: dict[str, tuple[float, ...]] = {
     "width": (64, 96, 128, 192),
     "heads": (1, 2, 4, 8),
-    "rate": (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3),
-    "batch": (32, 64, 128, 256),
+    "lr": (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3),
+    "batch_size": (32, 64, 128, 256),
 }
 
 
@@ -142,7 +142,7 @@ def tell(folder: Path, results: dict[Setting, Result]) -> None:
     write_text(folder / "sweep.csv", out.getvalue())
     seeds = [result.figures["mean_recall"] for setting, result in results.items() if replace(setting, seed=0) == CENTRE]
     centre = ", ".join(f"{name} {value:g}" for name, value in asdict(CENTRE).items() if name != "seed")
-    body = "<header><h1>Width, heads, rate and batch of a small CLIP</h1>" + (
+    body = "<header><h1>Width, heads, learning rate and batch size of a small CLIP</h1>" + (
         f"<p>Around one centre ({centre}); {SCENES * ROUNDS:,} pairs each; {UNSEEN} unseen scenes with all their "
         f"captions. Bars: middle 95% of the bootstrap over these scenes. By the seed alone, {len(seeds)} runs of the "
         f"centre lie {np.ptp(seeds):.1%} apart in mean recall.</p></header>\n"
@@ -153,9 +153,9 @@ def tell(folder: Path, results: dict[Setting, Result]) -> None:
             label: [(results[one].figures[name], interval(results[one], name)) for one in own.values()]
             for name, label in FIGURES.items()
         }
-        # Of what guessing has, ln(batch): the more pairs are in a step, the harder it is to tell them apart.
+        # Of what guessing has, ln(batch_size): the more pairs are in a step, the harder it is to tell them apart.
         curves = {
-            f"{axis} {value}": (one.batch * np.arange(1, len(of) + 1), np.array(of) / math.log(one.batch))
+            f"{axis} {value}": (one.batch_size * np.arange(1, len(of) + 1), np.array(of) / math.log(one.batch_size))
             for value, one in own.items()
             for of in [loss(folder / one.name)]
         }

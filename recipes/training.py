@@ -52,11 +52,11 @@ class Stage:
     """`kinds` of batches in turn."""
 
     steps: int
-    warm_up: int
-    rate: float
+    warmup_steps: int
+    lr: float
     kinds: tuple[str, ...] = ("any", "alike")
     seed: int = SEED
-    batch: int = BATCH
+    batch_size: int = BATCH
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Batches:
     """
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
-        self.kinds, self.batch, self.pad = stage.kinds, stage.batch, pad
+        self.kinds, self.batch, self.pad = stage.kinds, stage.batch_size, pad
         self.images = pictures(cache)
         described = [scene(i) for i in range(SCENES)]
         self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
@@ -165,9 +165,9 @@ class Batches:
 # --- training
 
 
-def rate(step: int, stage: Stage) -> float:
+def learning_rate(step: int, stage: Stage) -> float:
     """Warm-up, then half a cosine."""
-    return stage.rate * min(step / stage.warm_up, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
+    return stage.lr * min(step / stage.warmup_steps, 0.5 * (1 + math.cos(math.pi * min(1, step / stage.steps))))
 
 
 def fit(
@@ -177,7 +177,7 @@ def fit(
     bound: Callable[[], object],
     undecayed: Iterable[nn.Parameter] = (),
 ) -> None:
-    """All steps of a stage. `losses(step)`: what to go down, and figures to be printed, running means of each name.
+    """All steps of a stage. `losses(step)`: the loss, and figures by name, whose running means are printed.
 
     `bound()` is called after each step, to hold a parameter within limits. `undecayed`: parameters beside the model's.
     """
@@ -185,14 +185,14 @@ def fit(
     others = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": DECAY}, {"params": [*others, *undecayed], "weight_decay": 0.0}],
-        lr=stage.rate,
+        lr=stage.lr,
         betas=(0.9, 0.98),
         fused=True,
     )
     start, means = time.monotonic(), {}
     for step in range(stage.steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, stage)
+            group["lr"] = learning_rate(step, stage)
         loss, figures = losses(step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -205,7 +205,7 @@ def fit(
         if step % 20 == 19:
             spent = time.monotonic() - start
             said = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-            pace, left = (step + 1) * stage.batch / spent, spent / (step + 1) * (stage.steps - step - 1)
+            pace, left = (step + 1) * stage.batch_size / spent, spent / (step + 1) * (stage.steps - step - 1)
             print(f"step {step + 1} of {stage.steps}: {said}; {pace:.0f} pairs/s, {left / 60:.0f} min left", flush=True)
 
 

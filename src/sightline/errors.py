@@ -26,6 +26,10 @@ class CheckpointError(SightlineError):
     """A checkpoint, its config or its tokenizer cannot be opened as asked."""
 
 
+class JsonError(SightlineError):
+    """A file is not a JSON object. The caller says what kind of file it is and what to do."""
+
+
 class HubError(CheckpointError):
     """A model cannot be fetched from the Hub. `reason`: "offline", "unknown", "gated", "partial" or "corrupt"."""
 

@@ -11,20 +11,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import CheckpointError, ImageError
+from sightline.errors import CheckpointError, ImageError, JsonError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `CheckpointError` naming the file if it is not one."""
+    """A JSON object from a file. Raises `JsonError` naming the file if it holds something else, `OSError`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # bytes that are not text, text that is not JSON, endless numbers
+        raise JsonError(f"{path}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise JsonError(f"{path}: holds {type(data).__name__}, expected an object")
+    return data
+
+
+def read_checkpoint_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a checkpoint's file. Raises `CheckpointError` naming the file."""
+    try:
+        return read_json(path)
+    except JsonError as error:
+        raise CheckpointError(f"{error}; fetch the file again") from error
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # bytes that are no text, text that is no JSON, endless numbers
-        raise CheckpointError(f"{path}: not JSON ({error}); fetch the file again") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path}: holds {type(data).__name__}, expected an object")
-    return data
 
 
 def open_file(path: Path) -> io.BufferedReader:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.names import weight_paths
+from sightline.checkpoint.hub import weight_paths
 from sightline.checkpoint.weights import Weights, write_weights
-from sightline.errors import CheckpointError
-from sightline.files import read_json, replacing, write_json
+from sightline.errors import CheckpointError, JsonError
+from sightline.files import read_checkpoint_json, read_json, replacing, write_json
 from support.examples import examples
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(3, dtype=torch.float16), "n": torch.arange(3)}
@@ -144,8 +144,10 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff", "[" * 100_000])
 def test_json_that_is_no_object(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(CheckpointError, match=r"config\.json"):
+    with pytest.raises(JsonError, match=r"config\.json"):
         read_json(tmp_path / "config.json")
+    with pytest.raises(CheckpointError, match=r"config\.json: .*; fetch the file again"):
+        read_checkpoint_json(tmp_path / "config.json")
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ SURFACE = {
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
-        "--batch", "--micro-batch", "--rate", "--warm-up", "--every", "--precision", "--freeze", "--lora", "--average",
-        "--evaluate", "--evaluate-split", "--seed",
+        "--batch-size", "--micro-batch-size", "--lr", "--warmup-steps", "--checkpoint-every", "--precision", "--freeze",
+        "--lora", "--ema-decay", "--evaluate", "--evaluate-split", "--seed",
     ],
     "eval": [],
     "info": ["--index"],

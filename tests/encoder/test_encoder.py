@@ -11,7 +11,7 @@ from PIL import Image
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.encoder.source import Words
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.processing.image.reading import open_image

@@ -7,7 +7,7 @@ import torch
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.encoder import verify as certificate
 from sightline.encoder.verify import Check, verify
 

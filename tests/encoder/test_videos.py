@@ -11,7 +11,7 @@ from PIL import Image
 
 import sightline
 from sightline.errors import ImageError, UsageError, VideoError
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 from sightline.processing.video.sampling import frames_at, sample_frames
 from support.videos import film, shot
 

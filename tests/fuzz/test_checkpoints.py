@@ -24,10 +24,10 @@ from sightline import (
     XCLIPConfig,
     XCLIPModel,
 )
-from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 from sightline.models.numpy_text import NumpyTextTower
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Tokenizer
@@ -124,13 +124,13 @@ def opens(folder, read):
 @given(text=st.binary(max_size=40) | st.text(max_size=20).map(json.dumps).map(str.encode))
 def test_json(folder, text):
     only(folder, config_json=text)
-    opens(folder, lambda: read_json(folder / "config.json"))
+    opens(folder, lambda: read_checkpoint_json(folder / "config.json"))
 
 
 @pytest.mark.parametrize("text", ["1" * 5000, '{"a": ' + "1" * 5000 + "}", '{"a":' * 5000, "[" * 200_000, "\ufeff{}"])
 def test_json_that_is_too_much_for_its_reader(folder, text):
     only(folder, config_json=text.encode())
-    assert not opens(folder, lambda: read_json(folder / "config.json"))
+    assert not opens(folder, lambda: read_checkpoint_json(folder / "config.json"))
 
 
 HEADER = {

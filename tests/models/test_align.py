@@ -241,8 +241,8 @@ def test_config_ages() -> None:
         ("text_config", {"type_vocab_size": 3}, r"token_type_embeddings\.weight has shape \(2, 32\)"),
         ("vision_config", {"strides": [1, 2, 3]}, r"strides is \[1, 2, 3\], expected numbers of 1 to 2"),
         ("vision_config", {"strides": [1, 2]}, "differ in length"),
-        ("vision_config", {"in_channels": [32, 16, 48]}, "a stage takes 48 channels, but is given 24"),
-        ("vision_config", {"in_channels": [48, 16, 24]}, "a stage takes 48 channels, but is given 32"),
+        ("vision_config", {"in_channels": [32, 16, 48]}, "a stage takes 48 channels, but the one before returns 24"),
+        ("vision_config", {"in_channels": [48, 16, 24]}, "a stage takes 48 channels, but the one before returns 32"),
         ("vision_config", {"kernel_sizes": "3"}, "kernel_sizes is '3'"),
         ("vision_config", {"kernel_sizes": [3, 3, 3]}, r"depthwise_conv\.weight has shape \(\d+, 1, 5, 5\)"),
         ("vision_config", {"pooling_type": "sum"}, "pooling_type is 'sum', not mean or max"),
@@ -316,7 +316,7 @@ def test_wrong_calls(model: AlignModel) -> None:
         model(input_ids=IDS)
     with pytest.raises(UsageError, match="25 tokens, but the model has 24"):
         model.get_text_features(torch.ones(1, 25, dtype=torch.long))
-    with pytest.raises(UsageError, match="needs pairs, not 2 texts and 3 pictures"):
+    with pytest.raises(UsageError, match="needs pairs, not 2 texts and 3 images"):
         model(IDS, pixels(3), return_loss=True)
 
 

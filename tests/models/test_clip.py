@@ -332,7 +332,7 @@ def test_wrong_calls(model: CLIPModel) -> None:
         model.get_image_features(torch.zeros(1, 3, 13, 12))
     with pytest.raises(UsageError, match="smaller than one patch"):
         model.get_image_features(torch.zeros(1, 3, 3, 12), interpolate_pos_encoding=True)
-    with pytest.raises(UsageError, match="needs pairs, not 2 texts and 3 pictures"):
+    with pytest.raises(UsageError, match="needs pairs, not 2 texts and 3 images"):
         model(IDS, pixels(n=3), return_loss=True)
 
 

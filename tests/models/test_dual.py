@@ -22,7 +22,7 @@ from sightline import (
     scenes,
 )
 from sightline.errors import CheckpointError, UsageError
-from sightline.models.pairs import Halves
+from sightline.models.pairs import PairEmbeddings
 from support.weights import randomise
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -160,7 +160,7 @@ def test_it_encodes_and_its_processor_is_the_references(pair):
 
 def test_files_of_the_references_processor(roberta, bert, tmp_path):
     """What `transformers` saves, ours opens, and the other way round."""
-    images = transformers.CLIPImageProcessor.from_pretrained(sightline.checkpoint.names.PACKAGED / "mini")
+    images = transformers.CLIPImageProcessor.from_pretrained(sightline.checkpoint.hub.PACKAGED / "mini")
     for text in (roberta, bert):
         folder = tmp_path / text.name
         tokenizer = transformers.AutoTokenizer.from_pretrained(text)
@@ -179,16 +179,16 @@ def test_halves_in_parts_meet_as_in_forward(pair):
     ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokens(TEXTS)))
     pixels = torch.randn(3, 3, 64, 64, dtype=torch.float64)
     out = model(ids, pixels, mask, return_loss=True)
-    parts = [model.halves(pixels[a:b], ids[a:b], mask[a:b]) for a, b in ((0, 1), (1, 3))]
-    met = model.meet(
-        Halves(
-            tuple(map(torch.cat, zip(*(part.pictures for part in parts), strict=True))),
+    parts = [model.encode(pixels[a:b], ids[a:b], mask[a:b]) for a, b in ((0, 1), (1, 3))]
+    similarities = model.match(
+        PairEmbeddings(
+            tuple(map(torch.cat, zip(*(part.images for part in parts), strict=True))),
             tuple(map(torch.cat, zip(*(part.texts for part in parts), strict=True))),
         )
     )
-    torch.testing.assert_close(met.logits_per_image, out.logits_per_image, rtol=1e-9, atol=1e-9)
-    assert model.loss(met).item() == pytest.approx(out.loss.item())
-    model.hold_scale(1.1)
+    torch.testing.assert_close(similarities.logits_per_image, out.logits_per_image, rtol=1e-9, atol=1e-9)
+    assert model.loss(similarities).item() == pytest.approx(out.loss.item())
+    model.clamp_logit_scale(1.1)
     assert model.scale.item() == pytest.approx(1.1)
 
 
@@ -252,7 +252,7 @@ def test_one_command_pairs_and_trains_them(roberta, tmp_path):
         rows.append(f'{i}.png,"{scenes.sample(2, i).caption}"')
     (tmp_path / "captions.csv").write_text("\n".join(rows))
     recipe = Recipe(
-        model="mini", text_model=roberta, data=str(tmp_path / "captions.csv"), steps=2, batch=3, freeze=("image",)
+        model="mini", text_model=roberta, data=str(tmp_path / "captions.csv"), steps=2, batch_size=3, freeze=("image",)
     )
     outcome = train(recipe, tmp_path / "run")
     assert f"the text tower of `{roberta}`" in (outcome.path / "README.md").read_text()
@@ -269,5 +269,5 @@ def test_one_command_pairs_and_trains_them(roberta, tmp_path):
         features = torch.nn.functional.normalize(reference.get_text_features(**inputs).pooler_output, dim=-1)
     encoder = sightline.load(outcome.path, dtype="float32")
     np.testing.assert_allclose(encoder.encode_text(TEXTS), features.numpy(), rtol=1e-3, atol=1e-5)
-    with pytest.raises(UsageError, match="leave text_model away"):
+    with pytest.raises(UsageError, match="text_model has no meaning"):
         Recipe(model=lambda: None, text_model=roberta, data="x", steps=1)

@@ -169,7 +169,7 @@ def test_configs_that_do_not_fit_are_refused_by_name(folder: Path, change: dict,
 def test_what_is_refused(model: GroupViTModel) -> None:
     with pytest.raises(UsageError, match="needs input_ids and pixel_values"):
         model(IDS)
-    with pytest.raises(UsageError, match="2 texts and 3 pictures"):
+    with pytest.raises(UsageError, match="2 texts and 3 images"):
         model(IDS, pixels(n=3), return_loss=True)
     with pytest.raises(UsageError, match="28 x 24 pixels, but the model was made for 24 x 24"):
         model(IDS, pixels(28))

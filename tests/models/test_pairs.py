@@ -1,11 +1,11 @@
-"""Halves, computed apart and in parts, meet as they do in `forward`, and so do their gradients."""
+"""Embeddings, computed apart and in parts, have the similarities and gradients that `forward` has."""
 
 import pytest
 import torch
 
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
-from sightline.models.pairs import Halves, Met
+from sightline.models.pairs import PairEmbeddings, Similarities
 from support.weights import randomise
 
 MODELS = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
@@ -35,7 +35,7 @@ def at_random(family):
 
 
 @pytest.mark.parametrize("family", MODELS)
-def test_halves_in_parts_meet_as_in_forward(family):
+def test_embeddings_in_parts_match_as_in_forward(family):
     torch.manual_seed(0)
     model = at_random(family)
     pixels, ids, mask = inputs(model, 5)
@@ -45,15 +45,15 @@ def test_halves_in_parts_meet_as_in_forward(family):
     parameters = dict(model.named_parameters())
     expected = torch.autograd.grad(out.loss, [parameters[name] for name in names], allow_unused=True)
 
-    parts = [model.halves(pixels[a:b], ids[a:b], mask[a:b]) for a, b in ((0, 2), (2, 3), (3, 5))]
-    met = model.meet(
-        Halves(
-            tuple(map(torch.cat, zip(*(part.pictures for part in parts), strict=True))),
+    parts = [model.encode(pixels[a:b], ids[a:b], mask[a:b]) for a, b in ((0, 2), (2, 3), (3, 5))]
+    similarities = model.match(
+        PairEmbeddings(
+            tuple(map(torch.cat, zip(*(part.images for part in parts), strict=True))),
             tuple(map(torch.cat, zip(*(part.texts for part in parts), strict=True))),
         )
     )
-    torch.testing.assert_close(met.logits_per_image, logits, rtol=1e-9, atol=1e-9)
-    found = torch.autograd.grad(model.loss(met), [parameters[name] for name in names], allow_unused=True)
+    torch.testing.assert_close(similarities.logits_per_image, logits, rtol=1e-9, atol=1e-9)
+    found = torch.autograd.grad(model.loss(similarities), [parameters[name] for name in names], allow_unused=True)
     largest = max(float(g.abs().max()) for g in expected if g is not None)
     for name, a, b in zip(names, found, expected, strict=True):
         assert (a is None) == (b is None), name
@@ -63,5 +63,5 @@ def test_halves_in_parts_meet_as_in_forward(family):
 
 def test_unequal_numbers_are_no_pairs():
     model = at_random("clip")
-    with pytest.raises(UsageError, match="3 texts and 2 pictures"):
-        model.loss(Met(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(3, 4)))
+    with pytest.raises(UsageError, match="3 texts and 2 images"):
+        model.loss(Similarities(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(3, 4)))

@@ -138,9 +138,9 @@ def test_a_processor_is_saved_and_opened_again(folder: Path, tmp_path: Path) -> 
     # No config.json says there how many frames a film has.
     assert again.image_processor.num_frames is None
     assert again(videos=film(7), return_tensors="pt").pixel_values.shape == (1, 7, 3, 32, 32)
-    with pytest.raises(UsageError, match="films of different sizes or numbers of frames"):
+    with pytest.raises(UsageError, match="videos of different sizes or numbers of frames"):
         again(videos=[film(7), film(6)], return_tensors="pt")
-    with pytest.raises(UsageError, match="film 0 has 0 frames, not at least 1"):
+    with pytest.raises(UsageError, match="video 0 has 0 frames, not at least 1"):
         again(videos=[[]])
     with pytest.raises(UsageError, match=r"no config\.json beside this processor"):
         again.sample("film.mp4")
@@ -149,17 +149,17 @@ def test_a_processor_is_saved_and_opened_again(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (film(3), "film 0 has 3 frames, not the 4 of the checkpoint"),
-        ([film(), film(16)], "film 1 has 16 frames, not the 4"),
-        ([], "no films"),
-        ([[]], "film 0 has 0 frames"),
-        ([film(), []], "film 1 has 0 frames"),
-        (film(0), "film 0 has 0 frames"),
-        (Image.new("RGB", (40, 40)), "a picture is no film"),
-        (film()[0], "a picture is no film"),
-        ("photo.jpg", "a picture is no film"),
-        ([film(), Image.new("RGB", (40, 40))], "a list of films holds a picture"),
-        (7, "a film is a list of frames, not int"),
+        (film(3), "video 0 has 3 frames, not the 4 of the checkpoint"),
+        ([film(), film(16)], "video 1 has 16 frames, not the 4"),
+        ([], "no videos"),
+        ([[]], "video 0 has 0 frames"),
+        ([film(), []], "video 1 has 0 frames"),
+        (film(0), "video 0 has 0 frames"),
+        (Image.new("RGB", (40, 40)), "a picture is no video"),
+        (film()[0], "a picture is no video"),
+        ("photo.jpg", "a picture is no video"),
+        ([film(), Image.new("RGB", (40, 40))], "a list of videos holds a picture"),
+        (7, "a video is a list of frames, not int"),
         ([[film()[0], 7, film()[0], film()[0]]], "not int"),
     ],
 )
@@ -167,7 +167,7 @@ def test_what_is_no_film(folder: Path, given: Any, message: str) -> None:
     processor = XCLIPProcessor.from_pretrained(folder)
     with pytest.raises(UsageError, match=message):
         processor(videos=given, return_tensors="pt")
-    with pytest.raises(UsageError, match="two names for films"):
+    with pytest.raises(UsageError, match="mean the same here"):
         processor(videos=film(), images=film())
     with pytest.raises(UsageError, match="XCLIPProcessor needs text"):
         processor()
@@ -199,7 +199,7 @@ def test_another_number_of_frames_is_refused_by_name(model: XCLIPModel, folder: 
         model.get_video_features,
         model.embed,
         tower.embed,
-        tower.embed_with_summaries,
+        tower.embed_with_extras,
         vision,
     ):
         with pytest.raises(UsageError, match=f"a film of {frames} frames, but the model was made for 4"):
@@ -224,7 +224,7 @@ def test_frames_hear_of_each_other_and_films_do_not(model: XCLIPModel) -> None:
 def test_wrong_calls(model: XCLIPModel) -> None:
     with pytest.raises(UsageError, match="needs input_ids and pixel_values"):
         model(input_ids=ids())
-    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 pictures or films"):
+    with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 images or videos"):
         model(ids(2), films(), return_loss=True)
     with pytest.raises(UsageError, match="pictures of 33 x 32 pixels"):
         model(ids(), torch.zeros(1, FRAMES, 3, 33, 32))
@@ -282,7 +282,7 @@ def test_embedding_alone_is_that_of_the_whole_forward(folder: Path) -> None:
         torch.testing.assert_close(text.embed(ids()), model.get_text_features(ids()).pooler_output, **exact)
         whole = model.get_video_features(pixels).pooler_output
         torch.testing.assert_close(tower.embed(pixels), whole, **exact)
-        torch.testing.assert_close(tower.embed_with_summaries(pixels)[0], whole, **exact)
+        torch.testing.assert_close(tower.embed_with_extras(pixels)[0], whole, **exact)
         assert tower.embed(pixels[:0]).shape == (0, 16)
     assert (tower.frames, text.frames, tower.rows) == (FRAMES, 1, FRAMES * (16 + 1))
 
@@ -296,7 +296,7 @@ def test_the_second_step_gives_the_model_s_scores(folder: Path, numbers: int, mo
     pixels = films(5).double()
     with torch.no_grad():
         expected = model(ids(20), pixels).logits_per_video
-        embeds, summaries = tower.embed_with_summaries(pixels)
+        embeds, summaries = tower.embed_with_extras(pixels)
         texts = text.embed(ids(20))
         unit = torch.nn.functional.normalize(embeds, dim=-1)
         torch.testing.assert_close(rescorer(texts, embeds, summaries), expected, rtol=1e-10, atol=1e-10)

@@ -55,7 +55,7 @@ def test_loss_by_hand() -> None:
     expected = torch.log(1 + torch.exp(torch.tensor(-2.0)))
     torch.testing.assert_close(contrastive_loss(logits), expected)
     # Smoothing 0.1 over two classes moves 0.05 of the weight to the wrong one, which costs 2 more.
-    torch.testing.assert_close(contrastive_loss(logits, 0.1), expected + 0.05 * 2)
+    torch.testing.assert_close(contrastive_loss(logits, label_smoothing=0.1), expected + 0.05 * 2)
     lopsided = torch.tensor([[1.0, 3.0], [0.0, 1.0]])
     rows = nn.functional.cross_entropy(lopsided, torch.arange(2))
     columns = nn.functional.cross_entropy(lopsided.T, torch.arange(2))

@@ -104,12 +104,12 @@ def our_trainer(model: PairModel, batches: Iterable[dict[str, Tensor]], folder: 
         model=lambda: (model, cast(Any, None)),
         data=lambda *_: cast(Any, None),
         steps=20_000,
-        batch=4,
-        rate=RATE,
-        warm_up=0,
-        decay=DECAY,
+        batch_size=4,
+        lr=RATE,
+        warmup_steps=0,
+        weight_decay=DECAY,
         betas=BETAS,
-        clip=CLIP,
+        max_grad_norm=CLIP,
         precision="float32",
     )
     trainer = Trainer(recipe, folder, Parallel())

@@ -118,7 +118,7 @@ def test_parity(seed: int, tmp_path: Path) -> None:
             text, film, rescorer = towers
             close(text.embed(texts["input_ids"]), reference.get_text_features(**texts).pooler_output)
             close(film.embed(pixels), reference.get_video_features(pixels).pooler_output)
-            films = film.embed_with_summaries(pixels)
+            films = film.embed_with_extras(pixels)
             close(rescorer(text.embed(texts["input_ids"])[:2], *films), b.logits_per_video[:, :2])
 
     model, reference = model.double().train(), reference.double().train()

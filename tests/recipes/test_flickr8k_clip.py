@@ -35,11 +35,13 @@ def module(monkeypatch: pytest.MonkeyPatch, drawn: Path) -> ModuleType:
 
 def test_sees_no_more_pairs_than_it_may(module: ModuleType) -> None:
     recipe = module.recipe
-    assert recipe.steps * recipe.batch * recipe.texts <= 301_824
+    assert recipe.steps * recipe.batch_size * recipe.captions_per_image <= 301_824
 
 
 def test_saves_a_plain_clip(module: ModuleType, tmp_path: Path) -> None:
-    recipe = replace(module.recipe, data=module.SHARDS, steps=2, batch=8, every=2, workers=1, precision="float32")
+    recipe = replace(
+        module.recipe, data=module.SHARDS, steps=2, batch_size=8, checkpoint_every=2, workers=1, precision="float32"
+    )
     path = train(recipe, tmp_path / "run").path
     ours = CLIPModel.from_pretrained(path, dtype="float32").eval()
     assert ours.num_parameters() < 16_316_225
@@ -60,8 +62,8 @@ def test_leaves_out_in_training_alone(module: ModuleType) -> None:
     made.vision_model.transformer.blocks[0].mlp.register_forward_hook(lambda *a: lengths.append(a[2].shape[1]))
 
     def both() -> torch.Tensor:
-        halves = made.halves(inputs["pixel_values"], inputs["input_ids"])
-        return torch.cat([*halves.pictures, *halves.texts])
+        embeddings = made.encode(inputs["pixel_values"], inputs["input_ids"])
+        return torch.cat([*embeddings.images, *embeddings.texts])
 
     with torch.no_grad():
         whole = [made.eval() and both() for _ in range(2)]

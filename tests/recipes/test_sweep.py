@@ -18,8 +18,8 @@ def sweep(monkeypatch):
     monkeypatch.setattr(sweep, "SCENES", 64)
     monkeypatch.setattr(sweep, "ROUNDS", 2)
     monkeypatch.setattr(sweep, "UNSEEN", 20)
-    monkeypatch.setattr(sweep, "CENTRE", sweep.Setting(width=32, heads=2, batch=32))
-    monkeypatch.setattr(sweep, "AXES", {"heads": (1, 2), "batch": (16, 32)})
+    monkeypatch.setattr(sweep, "CENTRE", sweep.Setting(width=32, heads=2, batch_size=32))
+    monkeypatch.setattr(sweep, "AXES", {"heads": (1, 2), "batch_size": (16, 32)})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield sweep
@@ -30,7 +30,7 @@ def test_a_run_a_result_a_row_and_a_plot_for_each_setting(sweep, tmp_path):
     sweep.sweep(tmp_path)
     with (tmp_path / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    told = [tuple(int(row[name]) for name in ("heads", "batch", "seed")) for row in rows]
+    told = [tuple(int(row[name]) for name in ("heads", "batch_size", "seed")) for row in rows]
     assert told == [(2, 32, 0), (2, 32, 1), (2, 32, 2), (1, 32, 0), (2, 16, 0)]
     for setting, row in zip(sweep.settings(), rows, strict=True):
         result = Result.open(tmp_path / setting.name / "retrieval.json")
@@ -38,7 +38,7 @@ def test_a_run_a_result_a_row_and_a_plot_for_each_setting(sweep, tmp_path):
         assert float(row["mean_recall"]) == result.figures["mean_recall"]
         low, high = sweep.interval(result, "mean_recall")
         assert low <= result.figures["mean_recall"] <= high
-        steps = 128 // setting.batch
+        steps = 128 // setting.batch_size
         assert len((tmp_path / setting.name / "log.csv").read_text().splitlines()) == steps + 1
     page = (tmp_path / "sweep.html").read_text()
     assert page.count("<svg") == 4

@@ -13,7 +13,7 @@ from PIL import Image
 
 from segment.conftest import write_checkpoint
 from sightline import scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.cli.main import main
 from sightline.encoder.encoder import Encoder, load
 from sightline.errors import UsageError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sightline import GroupViTConfig, GroupViTModel
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.models.clip.config import CLIPConfig
 from support.weights import randomise
 

@@ -10,9 +10,9 @@ import transformers
 from PIL import Image
 
 from sightline import Segmenter, scenes
-from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.hub import PACKAGED
 from sightline.errors import ImageError, UsageError
-from sightline.models.pretrained import Segments
+from sightline.models.tower import Segments
 from sightline.segment.maps import by_windows
 
 CLASSES = ["red circle", "blue square", "green star", "sky"]

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from sightline.nn.attention import Attention
+from sightline.nn.loss import contrastive_loss
 from sightline.train import Lora
 from sightline.train.batch import Batch
-from sightline.train.loss import Contrastive, contrastive
+from sightline.train.loss import ContrastiveLoss
 from sightline.train.parallel import Parallel, full
 from sightline.train.step import backward
 from sightline.train.trainer import Trainer
@@ -22,23 +23,23 @@ PARTS = (0, 2), (2, 5)  # pictures of the first process, and of the other one: n
 STEPS, STOP = 20, 7  # in the midst of step STOP one process is told to stop
 
 
-def training(family, parallel, steps, objective=None, dtype=torch.float64, **how):
+def training(family, parallel, steps, loss=None, dtype=torch.float64, **how):
     """Losses of so many steps of plain AdamW, and the weights and buffers after them."""
     model = parallel.wrap(tiny.model(family, dtype=dtype))
     adam = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=False)
     losses = []
     for step in range(steps):
         batch, weight = tiny.batch(model, OWNER.tolist(), step), torch.arange(8.0)
-        if parallel.world > 1:
+        if parallel.world_size > 1:
             start, stop = PARTS[parallel.rank]
             batch, weight = batch.part(start, stop), weight[torch.isin(OWNER, torch.arange(start, stop))]
-        if objective is not None:
+        if loss is not None:
             batch = replace(batch, extras={"weight": weight})
         adam.zero_grad()
-        done = backward(model, batch, objective or Contrastive(0.1), parallel=parallel, **how)
-        assert (done.pictures, done.texts) == (5, 8)
+        done = backward(model, batch, loss or ContrastiveLoss(0.1), parallel=parallel, **how)
+        assert (done.images, done.texts) == (5, 8)
         losses.append(done.loss)
-        parallel.clip(model, 1.0)
+        parallel.clip_grad_norm(model, 1.0)
         adam.step()
     state = {name: full(tensor).clone() for name, tensor in model.state_dict().items()}
     saved = parallel.whole(model).state_dict()
@@ -46,13 +47,16 @@ def training(family, parallel, steps, objective=None, dtype=torch.float64, **how
     return {"loss": torch.stack(losses), **state}
 
 
-def own_loss(met, batch):
+def own_loss(similarities, batch):
     """A loss of one's own, which looks at all that a batch tells it."""
     assert batch.pixel_values.shape == (5, 0)
     assert torch.equal(batch.owner, OWNER)
     assert batch.extras["weight"].tolist() == list(range(8))
     lengths = batch.attention_mask.sum(1) + batch.input_ids[:, 1] / 100
-    return contrastive(met, batch.owner) + (met.logits_per_image * lengths * batch.extras["weight"]).mean() / 100
+    return (
+        contrastive_loss(similarities.logits_per_image, batch.owner)
+        + (similarities.logits_per_image * lengths * batch.extras["weight"]).mean() / 100
+    )
 
 
 def small_things(parallel):
@@ -78,7 +82,7 @@ class Numbers(runs.Numbers):
     stops = False
 
     def stream(self, start: int, stop: int) -> Iterator[Batch]:
-        last = self.share.rank == self.share.world - 1
+        last = self.local_rows.rank == self.local_rows.world_size - 1
         for step in range(start, stop):
             batch = self.at(step)
             if step + 1 == STOP and start == 0 and self.stops and last:
@@ -100,7 +104,14 @@ def model():
 
 
 def recipe(**changes):
-    same = {"model": model, "data": Numbers, "steps": STEPS, "rate": 1e-3, "every": STEPS, "precision": "float32"}
+    same = {
+        "model": model,
+        "data": Numbers,
+        "steps": STEPS,
+        "lr": 1e-3,
+        "checkpoint_every": STEPS,
+        "precision": "float32",
+    }
     return runs.recipe(**same | changes)
 
 
@@ -113,37 +124,37 @@ def main(rank, ports, folder):
         small_things(parallel)
         for family in tiny.FAMILIES:
             found[f"{family}-whole"] = training(family, parallel, STEPS)
-            found[f"{family}-cached"] = training(family, parallel, 3, micro_batch=2)
+            found[f"{family}-cached"] = training(family, parallel, 3, micro_batch_size=2)
         found["clip-float32"] = training("clip", parallel, STEPS, dtype=torch.float32)
-        found["clip-own"] = training("clip", parallel, 3, objective=own_loss)
-    with start(ports, shard=True) as parallel:
+        found["clip-own"] = training("clip", parallel, 3, loss=own_loss)
+    with start(ports, fsdp=True) as parallel:
         for family in tiny.FAMILIES:
             found[f"{family}-sharded"] = training(family, parallel, 3)
-            found[f"{family}-sharded-cached"] = training(family, parallel, 3, micro_batch=2)
+            found[f"{family}-sharded-cached"] = training(family, parallel, 3, micro_batch_size=2)
     cases = (
         ("run", Numbers, False),
         ("stopped", Stopping, False),
         ("sharded", Stopping, True),
         ("average", Stopping, True),
     )
-    for name, data, shard in cases:
-        own = recipe(data=data, shard=shard, average=0.9 if name == "average" else None)
-        with start(ports, shard) as parallel:
+    for name, data, fsdp in cases:
+        own = recipe(data=data, fsdp=fsdp, ema_decay=0.9 if name == "average" else None)
+        with start(ports, fsdp) as parallel:
             outcome = Trainer(own, folder / name, parallel).run()
         assert (outcome.step, outcome.stopped) == ((STOP, True) if data is Stopping else (STEPS, False))
         if outcome.stopped:
-            with start(ports, shard) as parallel:
+            with start(ports, fsdp) as parallel:
                 outcome = Trainer(own, folder / name, parallel).run()
             assert (outcome.step, outcome.stopped) == (STEPS, False)
-    with start(ports, shard=True) as parallel:
-        told = recipe(shard=True, lora=Lora(rank=2), steps=3)
+    with start(ports, fsdp=True) as parallel:
+        told = recipe(fsdp=True, lora=Lora(rank=2), steps=3)
         Trainer(told, folder / "lora", parallel).run()
     if rank == 0:
         for name, tensors in found.items():
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / f"{name}.safetensors")
 
 
-def start(ports, shard=False):
+def start(ports, fsdp=False):
     """The two processes find each other, each time where nobody listens any more."""
     os.environ["MASTER_PORT"] = str(next(ports))
-    return Parallel.start(shard)
+    return Parallel.start(fsdp)

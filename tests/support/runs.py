@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
-from sightline.train import Batch, Recipe, Share
+from sightline.train import Batch, LocalRows, Recipe
 
 SIZE, END, WORDS = 16, 99, 64
 PATTERNS = torch.randn(WORDS, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -33,8 +33,8 @@ def model(**changes):
 class Numbers:
     """Batches out of random numbers, of words and the patterns that they mean."""
 
-    def __init__(self, recipe: Recipe, processor: CLIPProcessor, share: Share) -> None:
-        self.batch, self.share = recipe.batch, share
+    def __init__(self, recipe: Recipe, processor: CLIPProcessor, local_rows: LocalRows) -> None:
+        self.batch_size, self.local_rows = recipe.batch_size, local_rows
 
     def stream(self, start: int, stop: int) -> Iterator[Batch]:
         for step in range(start, stop):
@@ -42,18 +42,29 @@ class Numbers:
 
     def at(self, step: int) -> Batch:
         own = torch.Generator().manual_seed(step)
-        words = torch.randperm(WORDS, generator=own)[: self.batch]
+        words = torch.randperm(WORDS, generator=own)[: self.batch_size]
         ids = words[:, None].repeat(1, 8)
         ids[:, -1] = END
-        pixels = PATTERNS[words] + 0.3 * torch.randn(self.batch, 3, SIZE, SIZE, generator=own)
-        first, last = (self.batch * r // self.share.world for r in (self.share.rank, self.share.rank + 1))
+        pixels = PATTERNS[words] + 0.3 * torch.randn(self.batch_size, 3, SIZE, SIZE, generator=own)
+        first, last = (
+            self.batch_size * r // self.local_rows.world_size for r in (self.local_rows.rank, self.local_rows.rank + 1)
+        )
         ids = ids[first:last]
         return Batch(pixels[first:last], ids, torch.ones_like(ids), torch.arange(last - first))
 
 
 def recipe(**changes) -> Recipe:
     return Recipe(
-        **{"model": model, "data": Numbers, "steps": 40, "batch": 16, "every": 7, "warm_up": 5, "rate": 3e-3} | changes
+        **{
+            "model": model,
+            "data": Numbers,
+            "steps": 40,
+            "batch_size": 16,
+            "checkpoint_every": 7,
+            "warmup_steps": 5,
+            "lr": 3e-3,
+        }
+        | changes
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sightline.errors import UsageError
 from sightline.processing.image.profile import PixelProfile
-from sightline.train.augment import Augment, _part
+from sightline.train.augment import Augment, _random_box
 from support.examples import examples
 
 PROFILE = PixelProfile.from_dict({"image_processor_type": "CLIPImageProcessor", "size": 24, "crop_size": 24})
@@ -69,7 +69,7 @@ def test_parts_have_the_models_size_and_lie_anywhere(profile):
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(0.01, 1), st.floats(0, 1), st.integers(0, 2**32))
 def test_a_part_lies_in_the_picture(width, height, low, more, seed):
     crop = (low, min(1, low + more))
-    left, top, right, bottom = _part(width, height, crop, np.random.default_rng(seed))
+    left, top, right, bottom = _random_box(width, height, crop, np.random.default_rng(seed))
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
 
@@ -83,15 +83,15 @@ def test_parts_are_antialiased():
 
 def test_colors_change_by_no_more_than_asked_for():
     rng, grey = np.random.default_rng(0), Image.new("RGB", (40, 40), (100, 100, 100))
-    means = [Augment(PROFILE, color=0.3)([grey], rng).mean() for _ in range(100)]
+    means = [Augment(PROFILE, color_jitter=0.3)([grey], rng).mean() for _ in range(100)]
     assert 65 < min(means) < 80
     assert 120 < max(means) < 135
-    (colourful,) = Augment(PROFILE, color=0.3)([noise()], rng)
+    (colourful,) = Augment(PROFILE, color_jitter=0.3)([noise()], rng)
     assert not np.array_equal(colourful, PROFILE.resize_and_crop(noise()))
 
 
 def test_all_frames_of_a_film_change_alike():
-    vary = Augment(PROFILE, crop=(0.2, 0.5), flip=True, color=0.5)
+    vary = Augment(PROFILE, crop=(0.2, 0.5), flip=True, color_jitter=0.5)
     first, second, other = vary([noise(), noise(), slope(60, 40)], np.random.default_rng(3))
     np.testing.assert_array_equal(first, second)
     (alone,) = vary([slope(60, 40)], np.random.default_rng(3))
@@ -109,7 +109,9 @@ def test_pictures_of_different_sizes_make_no_batch(changes):
         Augment(dataclasses.replace(PROFILE, **changes))
 
 
-@pytest.mark.parametrize("options", [{"crop": (0, 1)}, {"crop": (0.5, 1.5)}, {"color": -0.1}, {"color": 1}])
+@pytest.mark.parametrize(
+    "options", [{"crop": (0, 1)}, {"crop": (0.5, 1.5)}, {"color_jitter": -0.1}, {"color_jitter": 1}]
+)
 def test_options_that_make_no_sense(options):
     with pytest.raises(UsageError, match=next(iter(options))):
         Augment(PROFILE, **options)

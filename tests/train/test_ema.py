@@ -5,7 +5,7 @@ import torch
 
 from models.test_pairs import MODELS, inputs
 from sightline.models import FAMILIES
-from sightline.train.ema import Average
+from sightline.train.ema import ExponentialMovingAverage
 from sightline.train.lora import Lora
 from support.runs import trained
 
@@ -22,7 +22,7 @@ def moved(model, step):
 
 
 def started(model, decay):
-    average = Average(model, decay)
+    average = ExponentialMovingAverage(model, decay)
     average.start(model)
     return average
 
@@ -64,9 +64,9 @@ def test_restored_it_goes_on_bit_for_bit_and_saves_as_any_model(tmp_path):
     average.whole().save_pretrained(tmp_path)
     opened = type(model).from_pretrained(tmp_path)
     pixels, ids, mask = inputs(model, 3)
-    halves = opened.halves(pixels.float(), ids, mask)
-    expected = average.whole().halves(pixels.float(), ids, mask)
-    assert opened.meet(halves).logits_per_image.equal(opened.meet(expected).logits_per_image)
+    embeddings = opened.encode(pixels.float(), ids, mask)
+    expected = average.whole().encode(pixels.float(), ids, mask)
+    assert opened.match(embeddings).logits_per_image.equal(opened.match(expected).logits_per_image)
 
 
 def test_what_is_frozen_stays_bit_for_bit():
@@ -80,7 +80,7 @@ def test_what_is_frozen_stays_bit_for_bit():
 
 def test_of_adapters_it_is_merged_as_the_last_ones_are(tmp_path):
     how = {"lora": Lora(rank=2), "steps": 4}
-    last, average = trained(tmp_path / "last", **how), trained(tmp_path / "average", average=0.9, **how)
+    last, average = trained(tmp_path / "last", **how), trained(tmp_path / "average", ema_decay=0.9, **how)
     assert last.keys() == average.keys()
     moved = {name.rpartition(".")[0].rpartition(".")[2] for name in last if not last[name].equal(average[name])}
     assert moved == {"qkv", "out", "fc1", "fc2", ""}  # "": the scale

@@ -7,7 +7,7 @@ from models.test_pairs import MODELS, inputs
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.models.dual.model import VisionTextDualEncoderModel
-from sightline.train.freeze import freeze, shares
+from sightline.train.freeze import freeze, lr_scales
 
 BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3), "dual": (5, 3)}  # pictures, texts
 
@@ -26,14 +26,16 @@ def test_a_frozen_tower_has_no_gradient_no_graph_and_no_new_statistics(family, t
     freeze(model, [tower])
     pixels, ids, mask = inputs(model, 4)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    halves = model.halves(pixels.float(), ids, mask)
-    frozen, trained = (halves.pictures, halves.texts) if tower == "image" else (halves.texts, halves.pictures)
+    embeddings = model.encode(pixels.float(), ids, mask)
+    frozen, trained = (
+        (embeddings.images, embeddings.texts) if tower == "image" else (embeddings.texts, embeddings.images)
+    )
     if (family, tower) == ("xclip", "image") or family == "dual":  # what comes after the towers is trained
         assert all(tensor.requires_grad for tensor in frozen)
     else:
         assert not any(tensor.requires_grad for tensor in frozen)
     assert all(tensor.requires_grad for tensor in trained)
-    model.loss(model.meet(halves)).backward()
+    model.loss(model.match(embeddings)).backward()
     own = tuple(name + "." for name in model.towers[tower])
     for name, parameter in model.named_parameters():
         if name.startswith(own):
@@ -59,7 +61,7 @@ def test_what_there_is_no_use_in_freezing():
 @pytest.mark.parametrize("family", BLOCKS)
 def test_each_block_has_its_share_of_the_rate(family):
     model = opened(family)
-    found = shares(model, 0.5)
+    found = lr_scales(model, 0.5)
     names = [name for name, _ in model.named_parameters()]
     assert list(found) == names
     for tower, blocks in zip(("vision_model", "text_model"), BLOCKS[family], strict=True):
@@ -73,11 +75,11 @@ def test_each_block_has_its_share_of_the_rate(family):
 
 
 def test_shares_of_known_parameters():
-    found = shares(opened("groupvit"), 0.8)
+    found = lr_scales(opened("groupvit"), 0.8)
     assert found["vision_model.stages.0.group_token"] == pytest.approx(0.8**3)
     assert found["vision_model.stages.0.transformer.blocks.0.norm1.weight"] == pytest.approx(0.8**2)
     assert found["vision_model.stages.0.downsample.assign.q.weight"] == pytest.approx(0.8)
     assert found["vision_model.stages.1.transformer.blocks.0.mlp.fc1.weight"] == 1
     assert found["text_model.transformer.blocks.1.attention.qkv.weight"] == pytest.approx(0.8)
     assert found["logit_scale"] == 1
-    assert set(shares(opened("clip"), 1.0).values()) == {1.0}
+    assert set(lr_scales(opened("clip"), 1.0).values()) == {1.0}

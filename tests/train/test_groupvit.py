@@ -9,10 +9,11 @@ from torch.nn import functional as F
 
 from sightline import CLIPProcessor, GroupViTConfig, GroupViTModel, scenes
 from sightline.errors import UsageError
-from sightline.models.pairs import Met
+from sightline.models.groupvit.masked import MaskedGroupViT
+from sightline.models.pairs import Similarities
+from sightline.nn.loss import contrastive_loss
 from sightline.train import Batch, Recipe, train
-from sightline.train.groupvit import BACKGROUND, UNKNOWN, MaskedGroupViT, NounsAndMasks, multi_label, segmentation
-from sightline.train.loss import contrastive
+from sightline.train.groupvit import BACKGROUND, UNKNOWN, NounsAndMasks, multi_label, segmentation
 from sightline.train.nouns import CAPTION, number
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
@@ -44,9 +45,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def met_of(pictures, texts, scale):
+def similarities_of(pictures, texts, scale):
     pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
-    return Met(scale * pictures @ texts.t(), pictures, texts)
+    return Similarities(scale * pictures @ texts.t(), pictures, texts)
 
 
 @pytest.mark.parametrize("nouns", [[3, 3, 3, 3], [1, 0, 3, 2], [0, 0, 0, 5]])
@@ -55,11 +56,14 @@ def test_the_papers_multi_label_loss_word_for_word(nouns):
     count, tau = len(nouns), 0.3
     owner = torch.tensor([i for i, n in enumerate(nouns) for _ in range(1 + n)])
     is_noun = torch.tensor([k > 0 for n in nouns for k in range(1 + n)])
-    met = met_of(torch.randn(count, 5).double(), torch.randn(len(owner), 5).double(), 1 / tau)
-    found = multi_label(met, owner, is_noun)
+    similarities = similarities_of(torch.randn(count, 5).double(), torch.randn(len(owner), 5).double(), 1 / tau)
+    found = multi_label(similarities, owner, is_noun)
 
-    z_image = met.image_embeds
-    z_text = {i: [met.text_embeds[t] for t in range(len(owner)) if is_noun[t] and owner[t] == i] for i in range(count)}
+    z_image = similarities.image_embeds
+    z_text = {
+        i: [similarities.text_embeds[t] for t in range(len(owner)) if is_noun[t] and owner[t] == i]
+        for i in range(count)
+    }
     to_text, to_image = [], []
     for i in range(count):
         whole = sum(math.exp(z_image[i] @ z / tau) for j in range(count) for z in z_text[j])
@@ -75,9 +79,11 @@ def test_the_papers_multi_label_loss_word_for_word(nouns):
 def test_one_noun_each_is_the_contrastive_loss_and_none_is_nothing():
     torch.manual_seed(0)
     logits = torch.randn(5, 5, requires_grad=True)
-    met, owner = Met(logits, torch.zeros(5, 2), torch.zeros(5, 2)), torch.arange(5)
-    torch.testing.assert_close(multi_label(met, owner, torch.ones(5).bool()), contrastive(met, owner))
-    nothing = multi_label(met, owner, torch.zeros(5).bool())
+    similarities, owner = Similarities(logits, torch.zeros(5, 2), torch.zeros(5, 2)), torch.arange(5)
+    torch.testing.assert_close(
+        multi_label(similarities, owner, torch.ones(5).bool()), contrastive_loss(similarities.logits_per_image, owner)
+    )
+    nothing = multi_label(similarities, owner, torch.zeros(5).bool())
     nothing.backward()
     assert nothing.item() == 0
     assert not logits.grad.any()
@@ -98,9 +104,9 @@ def model_and_batch(seed=0, masks=SIZE):
 def test_the_loss_of_masks_is_that_of_the_models_segmentation_logits():
     model, batch = model_and_batch()
     nouns, masks = batch.extras["nouns"], batch.extras["masks"]
-    met = model.meet(model.halves(batch.pixel_values, batch.input_ids))
+    similarities = model.match(model.encode(batch.pixel_values, batch.input_ids))
     out = GroupViTModel.forward(model, batch.input_ids, batch.pixel_values, output_segmentation=True)
-    torch.testing.assert_close(met.logits_per_image, out.logits_per_image)
+    torch.testing.assert_close(similarities.logits_per_image, out.logits_per_image)
     scores, scale = (out.segmentation_logits / model.scale).detach(), model.scale.detach()
     total, counted = 0.0, 0
     for picture in range(4):
@@ -118,19 +124,19 @@ def test_the_loss_of_masks_is_that_of_the_models_segmentation_logits():
                     counted += 1
     sparse = torch.full_like(masks, UNKNOWN)
     sparse[:, ::5, ::3] = masks[:, ::5, ::3]
-    assert segmentation(met, nouns, sparse, background=0.2).item() == pytest.approx(total / counted, rel=1e-9)
-    assert segmentation(met, nouns, torch.full_like(masks, 40)).item() == 0  # a noun that no text prompts
-    assert segmentation(met, torch.full_like(nouns, CAPTION), masks).item() == 0  # background alone
+    assert segmentation(similarities, nouns, sparse, background=0.2).item() == pytest.approx(total / counted, rel=1e-9)
+    assert segmentation(similarities, nouns, torch.full_like(masks, 40)).item() == 0  # a noun that no text prompts
+    assert segmentation(similarities, torch.full_like(nouns, CAPTION), masks).item() == 0  # background alone
 
 
 def test_masks_teach_the_grouping_itself():
     model, batch = model_and_batch()
-    met = model.meet(model.halves(batch.pixel_values, batch.input_ids))
-    loss = segmentation(met, batch.extras["nouns"], batch.extras["masks"])
-    (through_shares,) = torch.autograd.grad(loss, met.shares, retain_graph=True)
-    assert through_shares.abs().max() > 0
+    similarities = model.match(model.encode(batch.pixel_values, batch.input_ids))
+    loss = segmentation(similarities, batch.extras["nouns"], batch.extras["masks"])
+    (through_weights,) = torch.autograd.grad(loss, similarities.shares, retain_graph=True)
+    assert through_weights.abs().max() > 0
     keys = model.vision_model.stages[0].downsample.assign.q.weight
-    (gradient,) = torch.autograd.grad(met.shares, keys, through_shares)
+    (gradient,) = torch.autograd.grad(similarities.shares, keys, through_weights)
     assert gradient.abs().max() > 0
 
 
@@ -138,26 +144,28 @@ def test_in_parts_it_has_the_gradient_of_the_whole():
     gradients = []
     for micro_batch in (None, 3):
         model, batch = model_and_batch()
-        done = backward(model, batch, NounsAndMasks(), micro_batch=micro_batch, parallel=Parallel())
+        done = backward(model, batch, NounsAndMasks(), micro_batch_size=micro_batch, parallel=Parallel())
         gradients.append((done.loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}))
     torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-12)
 
 
 def test_weights_count_and_what_is_missing_is_named():
     model, batch = model_and_batch()
-    met = model.meet(model.halves(batch.pixel_values, batch.input_ids))
+    similarities = model.match(model.encode(batch.pixel_values, batch.input_ids))
     captions = batch.extras["nouns"] == CAPTION
     parts = [
-        contrastive(Met(met.logits_per_image[:, captions], met.image_embeds, met.text_embeds), batch.owner[captions]),
-        multi_label(met, batch.owner, ~captions),
-        segmentation(met, batch.extras["nouns"], batch.extras["masks"], 0.1),
+        contrastive_loss(similarities.logits_per_image[:, captions], batch.owner[captions]),
+        multi_label(similarities, batch.owner, ~captions),
+        segmentation(similarities, batch.extras["nouns"], batch.extras["masks"], 0.1),
     ]
-    found = NounsAndMasks(nouns=2.0, masks=3.0, background=0.1)(met, batch)
+    found = NounsAndMasks(nouns=2.0, masks=3.0, background=0.1)(similarities, batch)
     torch.testing.assert_close(found, parts[0] + 2 * parts[1] + 3 * parts[2])
     with pytest.raises(UsageError, match=r'no extras\["nouns"\]'):
-        NounsAndMasks()(met, Batch(batch.pixel_values, batch.input_ids, batch.attention_mask, batch.owner))
+        NounsAndMasks()(similarities, Batch(batch.pixel_values, batch.input_ids, batch.attention_mask, batch.owner))
     with pytest.raises(UsageError, match="MaskedGroupViT"):
-        NounsAndMasks()(Met(met.logits_per_image, met.image_embeds, met.text_embeds), batch)
+        NounsAndMasks()(
+            Similarities(similarities.logits_per_image, similarities.image_embeds, similarities.text_embeds), batch
+        )
 
 
 # --- a training on drawn scenes
@@ -166,8 +174,8 @@ def test_weights_count_and_what_is_missing_is_named():
 class Scenes:
     """64 drawn scenes with captions, their colors as nouns, and masks."""
 
-    def __init__(self, recipe, processor, share):
-        self.batch, self.processor = recipe.batch, processor
+    def __init__(self, recipe, processor, local_rows):
+        self.batch, self.processor = recipe.batch_size, processor
         drawn = [scenes.sample(5, i) for i in range(64)]
         self.pixels = processor(images=[one.draw(64) for one in drawn], return_tensors="pt").pixel_values
         self.texts = [
@@ -214,19 +222,19 @@ def start():
 def test_a_training_with_masks_learns_where_things_are(tmp_path):
     losses = []
 
-    def objective(met, batch):
-        losses.append(segmentation(met, batch.extras["nouns"], batch.extras["masks"], 0.3).item())
-        return NounsAndMasks(nouns=0.3, background=0.3)(met, batch)
+    def objective(similarities, batch):
+        losses.append(segmentation(similarities, batch.extras["nouns"], batch.extras["masks"], 0.3).item())
+        return NounsAndMasks(nouns=0.3, background=0.3)(similarities, batch)
 
     told = Recipe(
         model=start,
         data=Scenes,
-        objective=objective,
+        loss=objective,
         freeze=("text",),
         steps=20,
-        batch=16,
-        rate=1e-3,
-        warm_up=3,
+        batch_size=16,
+        lr=1e-3,
+        warmup_steps=3,
         precision="float32",
     )
     outcome = train(told, tmp_path / "run")

@@ -16,11 +16,11 @@ from sightline.errors import UsageError
 from sightline.train.log import Log, Rows, _span
 from support.examples import examples
 
-COLUMNS = ["step", "loss", "scale", "rate", "skipped"]
+COLUMNS = ["step", "loss", "logit_scale", "lr", "skipped"]
 
 
 def figures(step):
-    return {"loss": 5 / step, "scale": 14.285714285714286 + step, "rate": 1e-4 / 3, "skipped": step % 2}
+    return {"loss": 5 / step, "logit_scale": 14.285714285714286 + step, "lr": 1e-4 / 3, "skipped": step % 2}
 
 
 def run(folder, start, stop, steps=9):
@@ -80,7 +80,7 @@ from pathlib import Path
 from sightline.train.log import Rows
 rows = Rows(Path({str(tmp_path)!r}) / "log.csv", 0)
 for step in range(1, 10**9):
-    rows.add(step, {{"loss": 1 / step, "scale": 100 / 3}})
+    rows.add(step, {{"loss": 1 / step, "logit_scale": 100 / 3}})
 """
     process = subprocess.Popen([sys.executable, "-c", code])
     file = tmp_path / "log.csv"
@@ -142,7 +142,7 @@ def test_lines_where_there_is_no_terminal(tmp_path, capsys):
         log.step(1_200, figures(4))
         log.evaluated(1_200, {"text to image R@1": 0.51239, "median rank": 2})
     first, resumed, found = capsys.readouterr().err.splitlines()
-    assert first.startswith("step 1 of 1,200: loss 5.0000, scale 15.29, rate 3.33e-05, ")
+    assert first.startswith("step 1 of 1,200: loss 5.0000, logit_scale 15.29, lr 3.33e-05, ")
     assert " pairs/s, " in first
     assert first.endswith((" s left", " min left", ", 1 skipped"))
     assert resumed.startswith("step 1,200 of 1,200: loss 1.2500, ")
@@ -156,7 +156,7 @@ from pathlib import Path
 from sightline.train.log import Log
 with Log(Path({str(tmp_path)!r}), 20, 8) as log:
     for step in range(1, 21):
-        log.step(step, {{"loss": 2.0, "scale": 14.3, "rate": 1e-4, "skipped": 1}})
+        log.step(step, {{"loss": 2.0, "logit_scale": 14.3, "lr": 1e-4, "skipped": 1}})
     log.evaluated(20, {{"R@1": 0.5}})
 """
     ours, theirs = os.openpty()
@@ -176,7 +176,7 @@ with Log(Path({str(tmp_path)!r}), 20, 8) as log:
     assert process.wait() == 0
     text = shown.decode()
     assert "20/20" in text
-    assert "loss 2.0000, scale 14.30, rate 1.00e-04, " in text
+    assert "loss 2.0000, logit_scale 14.30, lr 1.00e-04, " in text
     assert "20 skipped" in text
     assert "step 20: R@1 0.5" in text
 

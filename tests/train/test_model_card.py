@@ -10,15 +10,15 @@ import sightline
 from models.test_pairs import MODELS
 from sightline.models import FAMILIES
 from sightline.train import open_recipe, train
-from sightline.train.model_card import Story, card
+from sightline.train.model_card import RunSummary, model_card
 from support.runs import Numbers, recipe
 
-STORY = Story("captions|.csv", "f" * 64, 20, 40, 320, 3, {10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}})
+SUMMARY = RunSummary("captions|.csv", "f" * 64, 20, 40, 320, 3, {10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}})
 
 
-def written(family="clip", story=STORY, **changes):
+def written(family="clip", summary=SUMMARY, **changes):
     opened = FAMILIES[family].model.from_pretrained(MODELS[family])
-    return card(opened, recipe(**changes), story)
+    return model_card(opened, recipe(**changes), summary)
 
 
 @pytest.mark.parametrize("family", MODELS)
@@ -54,15 +54,15 @@ def test_folders_and_functions_are_no_base_models(tmp_path, monkeypatch):
 
 
 def test_tables():
-    text = written(average=0.99, freeze=("image",), betas=(0.9, 0.95))
+    text = written(ema_decay=0.99, freeze=("image",), betas=(0.9, 0.95))
     for row in (
         r"| data | `captions\|.csv` |",
-        f"| their fingerprint | `{'f' * 64}` |",
+        f"| fingerprint of the data | `{'f' * 64}` |",
         "| steps | 20 of 40: training is not over |",
-        "| pictures or films seen, with repetitions | 320 |",
+        "| images or videos seen, with repetitions | 320 |",
         "| left out, as they could not be read | 3 |",
         "| weights | the moving average over steps, decay 0.99 |",
-        "| as they were before | the image tower |",
+        "| frozen | the image tower |",
         r"| step | R@1 | a\|b |",
         "| 10 | 0.25 | 1 |",
         "| 20 | 0.5 |  |",
@@ -81,7 +81,7 @@ def test_the_recipe_stands_in_it_whatever_is_in_the_recipe(tmp_path):
     source += 'recipe = Recipe(model="mini", data="x.csv", steps=5)\n'
     file.write_text(source)
     opened = open_recipe(file, steps=7)
-    text = card(FAMILIES["clip"].model.from_pretrained("mini"), opened, STORY)
+    text = model_card(FAMILIES["clip"].model.from_pretrained("mini"), opened, SUMMARY)
     assert f"\n````python\n{source}````\n" in text
     assert "| steps | `7` |" in text
     assert "source" not in opened.settings()
@@ -105,8 +105,8 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     text = (outcome.path / "README.md").read_text()
     for row in (
         "| steps | 14 |",
-        "| their fingerprint | `abc` |",
-        f"| pictures or films seen, with repetitions | {14 * 16} |",
+        "| fingerprint of the data | `abc` |",
+        f"| images or videos seen, with repetitions | {14 * 16} |",
         "| left out, as they could not be read | 14 |",
         "| 7 | 0.125 |",
         "| 14 | 0.125 |",
@@ -140,7 +140,7 @@ def test_what_was_seen_is_counted_over_stops(tmp_path):
         train(recipe(data=Torn, evaluate=stops), tmp_path / "run")
     outcome = train(recipe(data=Torn, evaluate=goes_on), tmp_path / "run")
     text = (outcome.path / "README.md").read_text()
-    assert f"| pictures or films seen, with repetitions | {40 * 16} |" in text
+    assert f"| images or videos seen, with repetitions | {40 * 16} |" in text
     assert "| left out, as they could not be read | 40 |" in text
     log = (tmp_path / "run/log.csv").read_text().splitlines()
     assert [line.rsplit(",", 1)[1] for line in log[1:]] == ["1"] * 40

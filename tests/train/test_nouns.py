@@ -29,12 +29,12 @@ WORDS = ["dog", "hot dog", "cat", "bus", "glass", "café", "T-shirt"]
     ],
 )
 def test_nouns_of_a_list_are_whole_words(caption, found):
-    assert Nouns(WORDS).found(caption) == found
+    assert Nouns(WORDS).in_caption(caption) == found
 
 
 def test_a_function_may_find_them():
     nouns = Nouns(lambda caption: [word for word in caption.split() if word.isupper()], templates=["the {}"])
-    assert nouns.found("a RED fox and a RED FOX") == ["RED", "FOX"]
+    assert nouns.in_caption("a RED fox and a RED FOX") == ["RED", "FOX"]
     assert nouns.prompts("a RED fox", np.random.default_rng(0)) == [("the RED", number("RED"))]
 
 
@@ -44,7 +44,7 @@ def test_at_most_so_many_different_ones_each_in_a_sentence(words, count, seed):
     nouns, caption = Nouns(WORDS, count=count), " and ".join(words)
     prompts = nouns.prompts(caption, np.random.default_rng(seed))
     assert prompts == nouns.prompts(caption, np.random.default_rng(seed))
-    assert len(prompts) == min(count, len(nouns.found(caption)))
+    assert len(prompts) == min(count, len(nouns.in_caption(caption)))
     assert len({found for _, found in prompts}) == len(prompts)
     for text, found in prompts:
         assert any(text == template.replace("{}", noun) for template in TEMPLATES for noun in set(words))
@@ -62,7 +62,7 @@ def test_what_makes_no_prompts_is_said():
     for told in ({"count": 0}, {"templates": []}, {"templates": ["a photo"]}):
         with pytest.raises(UsageError):
             Nouns(WORDS, **told)
-    with pytest.raises(UsageError, match="no nouns to look for"):
+    with pytest.raises(UsageError, match="no nouns: give a list"):
         Nouns([])
 
 
@@ -75,7 +75,7 @@ def test_the_loader_adds_prompts_to_each_caption_and_draws_the_rest_as_without(t
     processor = CLIPProcessor.from_pretrained("mini")
     known = list(scenes.SHAPES)
     loaders = [
-        Loader(samples, processor, batch=4, seed=3, crop=(0.5, 1.0), nouns=nouns, workers=2)
+        Loader(samples, processor, batch_size=4, seed=3, crop=(0.5, 1.0), nouns=nouns, workers=2)
         for nouns in (None, Nouns(known, count=2))
     ]
     for plain, told in zip(*(loader.stream(0, 4) for loader in loaders), strict=True):

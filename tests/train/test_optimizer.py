@@ -11,25 +11,25 @@ from sightline import CLIPModel
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import train
-from sightline.train.freeze import freeze, shares
+from sightline.train.freeze import freeze, lr_scales
 from sightline.train.optimizer import optimizer
 from support.runs import model, recipe, trained
 
 NORMS = nn.LayerNorm, nn.modules.batchnorm._BatchNorm
 
 
-@pytest.mark.parametrize("layer_rate", [1.0, 0.5])
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
 @pytest.mark.parametrize("frozen", [(), ("image",), ("text",)])
 @pytest.mark.parametrize("family", MODELS)
-def test_every_trained_parameter_is_in_one_group(family, frozen, layer_rate):
+def test_every_trained_parameter_is_in_one_group(family, frozen, layer_decay):
     opened = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
     freeze(opened, frozen)
-    groups = optimizer(opened, recipe(layer_rate=layer_rate, decay=0.2)).param_groups
+    groups = optimizer(opened, recipe(layer_decay=layer_decay, weight_decay=0.2)).param_groups
     ids = [id(parameter) for group in groups for parameter in group["params"]]
     assert len(ids) == len(set(ids))
     assert set(ids) == {id(parameter) for parameter in opened.parameters() if parameter.requires_grad}
     told = {id(parameter): group for group in groups for parameter in group["params"]}
-    share = shares(opened, layer_rate)
+    share = lr_scales(opened, layer_decay)
     norms = {id(p) for module in opened.modules() if isinstance(module, NORMS) for p in module.parameters()}
     for name, parameter in opened.named_parameters():
         if not parameter.requires_grad:
@@ -39,14 +39,23 @@ def test_every_trained_parameter_is_in_one_group(family, frozen, layer_rate):
             assert told[id(parameter)]["weight_decay"] == 0, name
         elif name.endswith("weight"):
             assert told[id(parameter)]["weight_decay"] == 0.2, name
-        assert told[id(parameter)]["share"] == share[name]
+        assert told[id(parameter)]["lr_scale"] == share[name]
 
 
 def test_a_step_moves_each_block_by_its_share(tmp_path):
     """Adam's first step is the rate in each number, whatever the gradient."""
     start = model_at_seed().state_dict()
-    end = trained(tmp_path / "run", steps=1, warm_up=0, decay=0.0, clip=None, eps=1e-30, layer_rate=0.5, rate=1e-3)
-    for name, share in shares(model_at_seed(), 0.5).items():
+    end = trained(
+        tmp_path / "run",
+        steps=1,
+        warmup_steps=0,
+        weight_decay=0.0,
+        max_grad_norm=None,
+        eps=1e-30,
+        layer_decay=0.5,
+        lr=1e-3,
+    )
+    for name, share in lr_scales(model_at_seed(), 0.5).items():
         off = (end[name] - start[name]).abs()
         if name.endswith("attention.qkv.bias") or not off.any():
             continue
@@ -75,7 +84,7 @@ def test_the_average_is_what_is_saved_and_a_stopped_run_goes_on_with_it(tmp_path
         return {"good": float(len(seen))}
 
     plain = trained(tmp_path / "plain")
-    whole = trained(tmp_path / "whole", average=0.9, evaluate=evaluate)
+    whole = trained(tmp_path / "whole", ema_decay=0.9, evaluate=evaluate)
     assert not whole["logit_scale"].equal(plain["logit_scale"])
     assert seen["step-00000040"]["logit_scale"].equal(whole["logit_scale"])
 
@@ -88,7 +97,7 @@ def test_the_average_is_what_is_saved_and_a_stopped_run_goes_on_with_it(tmp_path
         return {"good": 1.0}
 
     stops.__qualname__ = evaluate.__qualname__
-    broken = recipe(average=0.9, evaluate=stops)
+    broken = recipe(ema_decay=0.9, evaluate=stops)
     with pytest.raises(Stopped):
         train(broken, tmp_path / "broken")
     train(dataclasses.replace(broken, evaluate=evaluate), tmp_path / "broken")
@@ -99,9 +108,9 @@ def test_the_average_is_what_is_saved_and_a_stopped_run_goes_on_with_it(tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layer_rate": 0}, "layer_rate is 0"),
-        ({"layer_rate": 1.5}, "layer_rate is 1.5"),
-        ({"average": 1}, "average is 1"),
+        ({"layer_decay": 0}, "layer_decay is 0"),
+        ({"layer_decay": 1.5}, "layer_decay is 1.5"),
+        ({"ema_decay": 1}, "ema_decay is 1"),
     ],
 )
 def test_settings_that_make_no_sense(changes, message):

@@ -93,7 +93,7 @@ def test_in_float32_but_for_key_biases(two):
 
 
 def test_a_loss_of_ones_own_sees_the_whole_batch(two):
-    same(found(two, "clip-own"), training("clip", Parallel(), 3, objective=processes.own_loss), 1e-8)
+    same(found(two, "clip-own"), training("clip", Parallel(), 3, loss=processes.own_loss), 1e-8)
 
 
 def test_the_trainer_in_two_processes(two, tmp_path):
@@ -108,7 +108,7 @@ def test_the_trainer_in_two_processes(two, tmp_path):
 
 
 def test_the_average_of_shared_weights(two, tmp_path):
-    outcome = train(processes.recipe(average=0.9), tmp_path / "run")
+    outcome = train(processes.recipe(ema_decay=0.9), tmp_path / "run")
     together = CLIPModel.from_pretrained(two / "average/last").state_dict()
     last = CLIPModel.from_pretrained(two / "run/last").state_dict()
     assert not torch.allclose(together["logit_scale"], last["logit_scale"], rtol=0, atol=1e-5)
@@ -131,4 +131,4 @@ def test_adapters_with_shared_weights(two, tmp_path):
 
 def test_one_process_shares_with_nobody():
     with pytest.raises(UsageError, match="torchrun"):
-        Parallel.start(shard=True)
+        Parallel.start(fsdp=True)

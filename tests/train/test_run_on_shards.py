@@ -43,8 +43,9 @@ def test_a_run_that_was_broken_off_gives_the_same_weights(folder, capsys):
 
     def run(name):
         recipe = Recipe(
-            model=lambda: (CLIPModel(config), processor), data=str(folder / "{0..1}.tar"), epochs=3, batch=8, every=4,
-            warm_up=2, crop=(0.5, 1.0), flip=True, color=0.2, texts=2, workers=2, evaluate=evaluate,
+            model=lambda: (CLIPModel(config), processor), data=str(folder / "{0..1}.tar"), epochs=3, batch_size=8,
+            checkpoint_every=4, warmup_steps=2, crop=(0.5, 1.0), flip=True, color_jitter=0.2, captions_per_image=2,
+            workers=2, evaluate=evaluate,
         )  # fmt: skip
         return train(recipe, folder / name)
 

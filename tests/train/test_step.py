@@ -8,8 +8,8 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from sightline.errors import UsageError
-from sightline.models.pairs import Halves
-from sightline.train.loss import Contrastive
+from sightline.models.pairs import PairEmbeddings
+from sightline.train.loss import ContrastiveLoss
 from sightline.train.parallel import Parallel
 from sightline.train.step import backward
 from support import tiny
@@ -34,8 +34,8 @@ def found(model, batch, seed=0, **how):
     """The loss and the gradients of a step, and the next random number after it."""
     model.zero_grad()
     torch.manual_seed(seed)
-    done = backward(model, batch, how.pop("objective", Contrastive(0.1)), parallel=Parallel(), **how)
-    assert (done.pictures, done.texts) == (len(batch), len(batch.owner))
+    done = backward(model, batch, how.pop("loss", ContrastiveLoss(0.1)), parallel=Parallel(), **how)
+    assert (done.images, done.texts) == (len(batch), len(batch.owner))
     return done.loss, gradients(model), torch.rand(1)
 
 
@@ -43,15 +43,15 @@ def all_graphs_kept(model, batch, pieces, precision=torch.float32):
     """What gradient caching stands for: so many forwards, one loss over all, one backward."""
     model.zero_grad()
     torch.manual_seed(0)
-    halves = []
+    embeddings = []
     for i in range(pieces):
         piece = batch.part(len(batch) * i // pieces, len(batch) * (i + 1) // pieces)
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
-            made = model.halves(piece.pixel_values, piece.input_ids, piece.attention_mask)
-        halves.append(made.map(torch.Tensor.float) if precision != torch.float32 else made)
-    sides = [[h.pictures for h in halves], [h.texts for h in halves]]
-    whole = Halves(*(tuple(map(torch.cat, zip(*side, strict=True))) for side in sides))
-    loss = Contrastive(0.1)(model.meet(whole), batch)
+            made = model.encode(piece.pixel_values, piece.input_ids, piece.attention_mask)
+        embeddings.append(made.map(torch.Tensor.float) if precision != torch.float32 else made)
+    sides = [[h.images for h in embeddings], [h.texts for h in embeddings]]
+    whole = PairEmbeddings(*(tuple(map(torch.cat, zip(*side, strict=True))) for side in sides))
+    loss = ContrastiveLoss(0.1)(model.match(whole), batch)
     loss.backward()
     return loss.detach(), gradients(model), torch.rand(1)
 
@@ -70,9 +70,9 @@ def same(mine, expected, relative=GRADIENTS, floor=GRADIENT_FLOOR):
 def test_at_once_is_the_gradient_of_the_models_own_loss(family):
     model = tiny.model(family)
     batch = tiny.batch(model, range(4), 0)
-    loss, mine, _ = found(model, batch, objective=Contrastive(model.label_smoothing))
+    loss, mine, _ = found(model, batch, loss=ContrastiveLoss(model.label_smoothing))
     model.zero_grad()
-    expected = model.loss(model.meet(model.halves(batch.pixel_values, batch.input_ids, batch.attention_mask)))
+    expected = model.loss(model.match(model.encode(batch.pixel_values, batch.input_ids, batch.attention_mask)))
     expected.backward()
     close(loss, expected.detach(), 1e-12)
     for name, gradient in gradients(model).items():
@@ -82,7 +82,7 @@ def test_at_once_is_the_gradient_of_the_models_own_loss(family):
 def test_cached_32_times_32():
     model = tiny.model("clip", drop=0.1)
     batch = tiny.batch(model, range(32 * 32), 0)
-    same(found(model, batch, micro_batch=32), all_graphs_kept(model, batch, 32))
+    same(found(model, batch, micro_batch_size=32), all_graphs_kept(model, batch, 32))
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -90,7 +90,7 @@ def test_cached_it_is_the_gradient_of_the_whole(family):
     """With all that drops, GroupViT's noise, its heads' batch norm and X-CLIP's prompts; several texts a picture."""
     model, again = tiny.model(family, drop=0.2), tiny.model(family, drop=0.2)
     batch = tiny.batch(model, OWNER, 0)
-    same(found(model, batch, micro_batch=2), all_graphs_kept(again, batch, 3))
+    same(found(model, batch, micro_batch_size=2), all_graphs_kept(again, batch, 3))
     for name, tensor in again.state_dict().items():  # running statistics: the whole batch was seen once
         close(model.state_dict()[name], tensor, 1e-12)
 
@@ -98,10 +98,10 @@ def test_cached_it_is_the_gradient_of_the_whole(family):
 def test_cached_in_bfloat16():
     model = tiny.model("clip", drop=0.2, dtype=torch.float32)
     batch = tiny.batch(model, OWNER, 0)
-    mine = found(model, batch, micro_batch=2, precision=torch.bfloat16)
+    mine = found(model, batch, micro_batch_size=2, precision=torch.bfloat16)
     same(mine, all_graphs_kept(model, batch, 3, torch.bfloat16), 1e-5, 1e-5)
     assert all(gradient.dtype == torch.float32 for gradient in mine[1].values())
-    plain = found(model, batch, micro_batch=2)
+    plain = found(model, batch, micro_batch_size=2)
     assert not torch.equal(mine[0], plain[0])
     close(mine[0], plain[0], 0.02)
 
@@ -109,9 +109,9 @@ def test_cached_in_bfloat16():
 def test_cached_with_gradient_checkpointing():
     model = tiny.model("clip", drop=0.2)
     batch = tiny.batch(model, OWNER, 0)
-    expected = found(model, batch, micro_batch=2)
+    expected = found(model, batch, micro_batch_size=2)
     model.gradient_checkpointing_enable()
-    same(found(model, batch, micro_batch=2), expected)
+    same(found(model, batch, micro_batch_size=2), expected)
 
 
 def test_cached_with_a_frozen_tower():
@@ -119,7 +119,7 @@ def test_cached_with_a_frozen_tower():
     model.vision_model.requires_grad_(False)
     model.visual_projection.requires_grad_(False)
     batch = tiny.batch(model, OWNER, 0)
-    mine = found(model, batch, micro_batch=2)
+    mine = found(model, batch, micro_batch_size=2)
     same(mine, all_graphs_kept(model, batch, 3))
     assert not any(name.startswith("vis") for name in mine[1])
 
@@ -154,14 +154,14 @@ def test_graphs_of_one_part_at_a_time():
     model = tiny.model("clip")
     batch = tiny.batch(model, range(64), 0)
     with Held() as one_part:
-        model.halves(batch.part(0, 4).pixel_values, batch.part(0, 4).input_ids)
+        model.encode(batch.part(0, 4).pixel_values, batch.part(0, 4).input_ids)
     with Held() as whole:
         found(model, batch)
     with Held() as cached:
-        found(model, batch, micro_batch=4)
-    halves = model.halves(batch.pixel_values, batch.input_ids).map(lambda x: x.detach().requires_grad_())
+        found(model, batch, micro_batch_size=4)
+    embeddings = model.encode(batch.pixel_values, batch.input_ids).map(lambda x: x.detach().requires_grad_())
     with Held() as loss:
-        Contrastive(0.1)(model.meet(halves), batch)
+        ContrastiveLoss(0.1)(model.match(embeddings), batch)
     assert cached.now == 0
     assert whole.most > 12 * one_part.most  # 16 parts, but a weight is counted once for each graph that it is in
     assert cached.most <= max(1.01 * one_part.most, loss.most)
@@ -170,12 +170,12 @@ def test_graphs_of_one_part_at_a_time():
 def test_accumulated_parts_are_batches_of_their_own():
     model = tiny.model("clip")
     batch = tiny.batch(model, [0, 1, 1, 2, 2], 0)
-    loss, mine, _ = found(model, batch, accumulate=2)
+    loss, mine, _ = found(model, batch, grad_accum_steps=2)
     first, second = (found(model, part) for part in (batch.part(0, 1), batch.part(1, 3)))
     close(loss, first[0] / 3 + second[0] * 2 / 3, 1e-12)
     for name, gradient in mine.items():
         close(gradient, first[1][name] / 3 + second[1][name] * 2 / 3, 1e-12, 1e-15)
-    both = found(model, batch, accumulate=2, micro_batch=1)
+    both = found(model, batch, grad_accum_steps=2, micro_batch_size=1)
     close(both[0], loss, 1e-12)
     for name, gradient in mine.items():
         close(both[1][name], gradient, 1e-9, 1e-12)
@@ -186,19 +186,19 @@ def test_batch_norms_over_parts_are_refused_and_frozen_ones_are_not():
     batch = tiny.batch(model, OWNER, 0)
     model.train()
     with pytest.raises(UsageError, match=r"AlignModel has batch norms \(vision_model.stem.norm, .*freeze_norms=True"):
-        found(model, batch, micro_batch=2)
-    found(model, batch, accumulate=2)  # parts that are batches of their own may have their own statistics
+        found(model, batch, micro_batch_size=2)
+    found(model, batch, grad_accum_steps=2)  # parts that are batches of their own may have their own statistics
 
 
 def test_parts_that_there_are_not():
     model = tiny.model("clip")
     batch = tiny.batch(model, [0, 1], 0)
-    with pytest.raises(UsageError, match=r"2 pictures are too few \(0 could not be read\): lower accumulate \(3\)"):
-        found(model, batch, accumulate=3)
-    with pytest.raises(UsageError, match="0 pictures are too few"):
-        backward(model, batch.part(0, 0), Contrastive(), parallel=Parallel())
-    with pytest.raises(UsageError, match="use micro_batch instead of accumulate"):
-        found(model, replace(batch, extras={"masks": torch.zeros(2)}), accumulate=2)
+    with pytest.raises(UsageError, match=r"2 images are too few \(0 could not be read\): lower grad_accum_steps \(3\)"):
+        found(model, batch, grad_accum_steps=3)
+    with pytest.raises(UsageError, match="0 images are too few"):
+        backward(model, batch.part(0, 0), ContrastiveLoss(), parallel=Parallel())
+    with pytest.raises(UsageError, match="use micro_batch_size, not grad_accum_steps"):
+        found(model, replace(batch, extras={"masks": torch.zeros(2)}), grad_accum_steps=2)
     model.requires_grad_(False).scale_parameter.requires_grad_(True)
-    with pytest.raises(UsageError, match="leave micro_batch away"):
-        found(model, batch, micro_batch=1)
+    with pytest.raises(UsageError, match="leave micro_batch_size out"):
+        found(model, batch, micro_batch_size=1)

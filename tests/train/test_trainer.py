@@ -15,7 +15,7 @@ import sightline
 from sightline import CLIPModel
 from sightline.errors import CheckpointError, DataError, SightlineError, UsageError
 from sightline.train import Recipe, open_recipe, train
-from sightline.train.loss import Contrastive
+from sightline.train.loss import ContrastiveLoss
 from support.runs import Numbers, model, recipe, trained
 
 
@@ -46,14 +46,14 @@ def test_a_run_learns_and_leaves_checkpoints_that_open(tmp_path):
     assert (tmp_path / "run/best").resolve().name == "step-00000007"
     assert (tmp_path / "run/last").resolve() == outcome.path.resolve()
     before, after = (CLIPModel.from_pretrained(tmp_path / "run" / name).eval() for name in ("best", "last"))
-    batch = Numbers(recipe(batch=64), None, sightline.train.Share()).at(1000)
-    losses = [m.loss(m.meet(m.halves(batch.pixel_values, batch.input_ids))).item() for m in (before, after)]
+    batch = Numbers(recipe(batch_size=64), None, sightline.train.LocalRows()).at(1000)
+    losses = [m.loss(m.match(m.encode(batch.pixel_values, batch.input_ids))).item() for m in (before, after)]
     assert losses[1] < losses[0]
 
 
 def work(folder):
     torch.set_num_threads(1)
-    train(recipe(every=2), folder)
+    train(recipe(checkpoint_every=2), folder)
 
 
 def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undisturbed):
@@ -73,7 +73,7 @@ def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undistu
     assert killed == 10
     log = (tmp_path / "run/log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["step", *map(str, range(1, 41))]
-    assert log[0] == "step,loss,scale,rate,skipped"
+    assert log[0] == "step,loss,logit_scale,lr,skipped"
     assert same(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
 
 
@@ -115,12 +115,19 @@ def test_an_evaluation_that_a_kill_prevented_is_made_up_for(tmp_path):
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     train(recipe(steps=2), tmp_path / "run")
-    with pytest.raises(UsageError, match=r"other settings \(rate: 0.003, now 0.1\)"):
-        train(recipe(steps=2, rate=0.1), tmp_path / "run")
+    with pytest.raises(UsageError, match=r"other settings \(lr: 0.003, now 0.1\)"):
+        train(recipe(steps=2, lr=0.1), tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/letter.txt").write_text("dear")
-    with pytest.raises(UsageError, match="no run of ours"):
+    with pytest.raises(UsageError, match="holds no run"):
         train(recipe(), tmp_path / "other")
+
+
+def test_a_damaged_file_of_a_run_is_named(tmp_path):
+    train(recipe(steps=2), tmp_path / "run")
+    (tmp_path / "run/run.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged .*train into another folder"):
+        train(recipe(steps=2), tmp_path / "run")
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
@@ -154,7 +161,7 @@ class Killed(BaseException):
 
 
 def test_killed_before_any_name_is_given_the_run_goes_on(tmp_path, monkeypatch):
-    one = recipe(steps=1, every=1, evaluate=lambda folder: {"good": 1.0})
+    one = recipe(steps=1, checkpoint_every=1, evaluate=lambda folder: {"good": 1.0})
     train(one, tmp_path / "whole")
     weights = CLIPModel.from_pretrained(tmp_path / "whole/last").state_dict()
 
@@ -217,18 +224,18 @@ def test_data_that_end_early(tmp_path):
 
 
 def test_a_gradient_that_is_no_number_does_not_reach_the_weights(tmp_path):
-    def infinite(met, batch):
-        return (met.logits_per_image * 0).abs().sum().sqrt() + 1  # whose derivative at 0 is infinite
+    def infinite(similarities, batch):
+        return (similarities.logits_per_image * 0).abs().sum().sqrt() + 1  # whose derivative at 0 is infinite
 
     with pytest.raises(SightlineError, match="step 1: the gradient's norm is nan"):
-        train(recipe(objective=infinite, every=1), tmp_path / "run")
+        train(recipe(loss=infinite, checkpoint_every=1), tmp_path / "run")
     assert not list((tmp_path / "run").glob("step-*"))
 
 
 def test_an_objective_with_other_numbers_is_another_setting(tmp_path):
-    train(recipe(steps=2, objective=Contrastive(0.1)), tmp_path / "run")
-    with pytest.raises(UsageError, match=r"objective: 'Contrastive\(label_smoothing=0.1\)'"):
-        train(recipe(steps=2, objective=Contrastive(0.2)), tmp_path / "run")
+    train(recipe(steps=2, loss=ContrastiveLoss(0.1)), tmp_path / "run")
+    with pytest.raises(UsageError, match=r"loss: 'ContrastiveLoss\(label_smoothing=0.1\)'"):
+        train(recipe(steps=2, loss=ContrastiveLoss(0.2)), tmp_path / "run")
 
 
 def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
@@ -239,36 +246,36 @@ def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
                 batch.pixel_values[0] = torch.nan
             return batch
 
-    with pytest.raises(SightlineError, match="step 10: the loss is nan; lower the rate"):
+    with pytest.raises(SightlineError, match="step 10: the loss is nan; lower lr"):
         train(recipe(data=Bad), tmp_path / "run")
     assert CLIPModel.from_pretrained(tmp_path / "run/last").state_dict()["logit_scale"].isfinite()
 
 
 def test_no_memory_says_what_to_change(tmp_path):
-    def large(met, batch):
+    def large(similarities, batch):
         return torch.empty(1 << 50)
 
-    with pytest.raises(SightlineError, match=r"not enough memory for 16 pictures at a time; set a .*micro_batch"):
-        train(recipe(objective=large), tmp_path / "run")
+    with pytest.raises(SightlineError, match=r"not enough memory for 16 images at a time; set a .*micro_batch_size"):
+        train(recipe(loss=large), tmp_path / "run")
 
 
 def test_fixed_and_held_scales(tmp_path):
-    fixed = trained(tmp_path / "fixed", scale="fixed", steps=5)
+    fixed = trained(tmp_path / "fixed", logit_scale="fixed", steps=5)
     assert fixed["logit_scale"] == model()[0].logit_scale
-    assert same(trained(tmp_path / "fixed-below", scale="fixed", max_scale=2.0, steps=5), fixed)
-    held = trained(tmp_path / "held", max_scale=14.0, rate=0.1, steps=5)
+    assert same(trained(tmp_path / "fixed-below", logit_scale="fixed", max_logit_scale=2.0, steps=5), fixed)
+    held = trained(tmp_path / "held", max_logit_scale=14.0, lr=0.1, steps=5)
     assert held["logit_scale"].exp() <= 14.0 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch": 1}, "a batch of one"),
+        ({"batch_size": 1}, "batch_size is 1; it must be 2 or more"),
         ({"steps": None}, "either steps or epochs"),
         ({"epochs": 2}, "either steps or epochs"),
-        ({"rate": 0}, "rate is 0"),
-        ({"scale": "wild"}, "scale is 'wild'"),
-        ({"freeze": ("sound",)}, "sound is no tower"),
+        ({"lr": 0}, "lr is 0"),
+        ({"logit_scale": "wild"}, "logit_scale is 'wild'"),
+        ({"freeze": ("sound",)}, r"freeze is \('sound',\); it must be towers"),
         ({"precision": "int4"}, "precision is 'int4'"),
         ({"crop": (0.9, 0.2)}, "crop is"),
     ],
@@ -289,10 +296,10 @@ def test_recipe_files_import_what_lies_beside_them(tmp_path, monkeypatch):
     file = tmp_path / "small.py"
     file.write_text(
         "from a_recipes_part import RATE\nfrom sightline.train import Recipe\n"
-        "recipe = Recipe(model='mini', data='x.csv', epochs=2, rate=RATE)\n"
+        "recipe = Recipe(model='mini', data='x.csv', epochs=2, lr=RATE)\n"
     )
     before = list(sys.path)
-    assert open_recipe(file).rate == 0.5
+    assert open_recipe(file).lr == 0.5
     assert sys.path == before
 
 
@@ -305,7 +312,7 @@ def test_recipe_files(tmp_path):
     assert isinstance(made, Recipe)
     assert (made.steps, made.seed) == (7, 4)
     file.write_text("x = 1\n")
-    with pytest.raises(UsageError, match=r"it is to say `recipe = Recipe.*but there is none"):
+    with pytest.raises(UsageError, match=r"it has no `recipe`; it must say `recipe = Recipe"):
         open_recipe(file)
     with pytest.raises(UsageError, match="no such recipe"):
         open_recipe(tmp_path / "none.py")

@@ -10,7 +10,7 @@ from typing import Any
 
 import platformdirs
 
-from sightline.checkpoint.names import sha256
+from sightline.checkpoint.hub import sha256
 from sightline.files import write_text
 
 

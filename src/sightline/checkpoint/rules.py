@@ -59,8 +59,8 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _match(pattern: str, key: str) -> tuple[str, ...] | None:
-    found = _regex(pattern).fullmatch(key)
-    return found.groups() if found else None
+    match = _regex(pattern).fullmatch(key)
+    return match.groups() if match else None
 
 
 def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
@@ -93,7 +93,7 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
         if absent := [source for source in piece.sources if source not in keys]:
             raise CheckpointError(f"{where}: {', '.join(absent)} missing (beside {key})")
     if unknown:
-        raise CheckpointError(f"{where}: unknown tensors {some(unknown)}; is this another architecture?")
+        raise CheckpointError(f"{where}: unknown tensors {first_names(unknown)}; is this another architecture?")
     return pieces
 
 
@@ -126,6 +126,6 @@ def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[st
     return file
 
 
-def some(names: list[str]) -> str:
-    """The first five names, and how many more there are."""
+def first_names(names: list[str]) -> str:
+    """The first five names, and the number of the others."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

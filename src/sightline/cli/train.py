@@ -1,9 +1,11 @@
 """`sightline train`: a model from captions."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,27 +16,44 @@ if TYPE_CHECKING:
     from sightline.data import Captions
 
 
+class TowerName(StrEnum):
+    """The towers that can be frozen."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
 def command(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="[RECIPE.py]", help="A Python file with `recipe = Recipe(...)`.", show_default=False),
+        typer.Argument(
+            metavar="[RECIPE.py]",
+            help="A Python file with `recipe = Recipe(...)`. Without it, the options are all settings.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where the run lives (the recipe's name, if left out). Give a run's folder again to go on with it.",
+            help="Write the run into this folder, or go on with the run in it. Default: the recipe's name.",
             show_default=False,
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME_OR_FOLDER", help="The checkpoint to start from.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FOLDER",
+            help="Start from this checkpoint. Needed without a recipe.",
+            show_default=False,
+        ),
     ] = None,
     text_model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME_OR_FOLDER",
-            help="Pair the model's picture tower with this text tower: a BERT, a RoBERTa, a CLIP.",
+            help="Pair the model's image tower with the text tower of this BERT, RoBERTa or CLIP. "
+            "Default: the model's text tower.",
             show_default=False,
         ),
     ] = None,
@@ -42,95 +61,150 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="SOURCE",
-            help="Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, "
-            "Karpathy's or COCO's JSON. May be given several times.",
+            help="Train on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, "
+            "Karpathy's or COCO's JSON. May be given several times. Needed without a recipe.",
             show_default=False,
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.")] = None,
-    image_root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the pictures are, if not beside the captions.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="How long to train.", show_default=False)] = None,
-    epochs: Annotated[
-        float | None, typer.Option(metavar="N", help="How long, in rounds over the data.", show_default=False)
-    ] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures in a step.", show_default=False)] = None,
-    micro_batch: Annotated[
-        int | None,
+    split: Annotated[
+        str | None,
         typer.Option(
-            metavar="N", help="Pictures in memory at a time; the gradient is the whole batch's.", show_default=False
+            metavar="NAME", help="Train on this split of the data only. Default: all of them.", show_default=False
         ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(metavar="R", help="Highest learning rate.", show_default=False)] = None,
-    warm_up: Annotated[int | None, typer.Option(metavar="N", help="Steps to it.", show_default=False)] = None,
-    every: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps between checkpoints.", show_default=False)
+    image_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the images that the captions name. Default: the folder of the captions.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Length of the run in steps. Default: by the number of epochs.", show_default=False
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Length of the run in rounds over the data. Default: 1.", show_default=False),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Number of images in a step, over all processes. Default: 256.", show_default=False
+        ),
+    ] = None,
+    micro_batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of images in memory at a time; the gradient is the whole batch's. Default: the whole batch.",
+            show_default=False,
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="Highest learning rate. Default: 0.0001.", show_default=False)
+    ] = None,
+    warmup_steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of steps in which the learning rate rises to its highest. Default: a twentieth of all.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Number of steps between checkpoints, and between evaluations. Default: 500.",
+            show_default=False,
+        ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="auto|bfloat16|float32", help="Of the products.", show_default=False)
+        Literal["auto", "bfloat16", "float32"] | None,
+        typer.Option(
+            help="Precision of matrix products; auto is bfloat16 where the hardware has it. Default: auto.",
+            show_default=False,
+        ),
     ] = None,
     freeze: Annotated[
-        list[str] | None,
-        typer.Option(metavar="image|text", help="A tower that stays as it is. May be given twice.", show_default=False),
+        list[TowerName] | None,
+        typer.Option(help="Do not train this tower. May be given twice. Default: train both.", show_default=False),
     ] = None,
     lora: Annotated[
         int | None,
-        typer.Option(metavar="RANK", help="Train adapters of this rank; all else stays as it is.", show_default=False),
+        typer.Option(
+            metavar="RANK",
+            help="Train low-rank adapters of this rank and nothing else. Default: train all weights.",
+            show_default=False,
+        ),
     ] = None,
-    average: Annotated[
+    ema_decay: Annotated[
         float | None,
-        typer.Option(metavar="D", help="Save the weights' moving average with this decay, such as 0.999."),
+        typer.Option(
+            metavar="DECAY",
+            help="Save the exponential moving average of the weights with this decay, such as 0.999. "
+            "Default: save the weights themselves.",
+            show_default=False,
+        ),
     ] = None,
     evaluate: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SOURCE",
-            help="Captions on which each checkpoint's recall is measured; RUN/best is the best in it.",
+            help="Measure the recall of each checkpoint on these captions; RUN/best is the best checkpoint. "
+            "May be given several times. Default: no evaluation.",
             show_default=False,
         ),
     ] = None,
     evaluate_split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of these, where they name splits.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Evaluate on this split of the captions only. Default: all of them.",
+            show_default=False,
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. Default: 0.", show_default=False)] = None,
 ) -> None:
-    """Train a model on captioned pictures or films, or go on with a run that was stopped or killed.
+    """Train a model on captioned images or videos, or go on with a run that was stopped or killed.
 
-    From a recipe file, from options alone, or both: options win. Ctrl-C saves and stops; the same command goes on, with
-    the weights that it would have had without the stop. RUN/last and RUN/best are checkpoints like any other.
+    Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
+    Ctrl-C saves and stops; the same command goes on, and gives the weights of a run never stopped. RUN/last and
+    RUN/best are checkpoints like any other.
 
     \b
     Examples:
       sightline train --model openai/clip-vit-base-patch32 --data captions.csv --epochs 5 --out run
-      sightline train --model mini --data train.jsonl --evaluate test.jsonl --steps 500 --every 100 --out run
+      sightline train --model mini --data train.jsonl --evaluate test.jsonl --steps 500 --checkpoint-every 100 --out run
       sightline train recipe.py --out run
-      sightline search "a red kite" --model run/best
+      sightline index ~/Pictures --model run/best --index my-index
     """
+    options = dict(locals())
     from sightline.train import Lora, Recipe, open_recipe, train
 
-    given: dict[str, Any] = {
-        "model": model, "text_model": text_model, "data": data, "split": split, "image_root": image_root,
-        "steps": steps, "epochs": epochs, "batch": batch, "micro_batch": micro_batch, "rate": rate,
-        "warm_up": warm_up, "every": every,
-        "precision": precision, "seed": seed, "average": average, "freeze": tuple(freeze or ()) or None,
-        "lora": None if lora is None else Lora(rank=lora),
-        "evaluate": None if evaluate is None else Recalled(evaluate, evaluate_split, image_root),
-    }  # fmt: skip
-    told = {name: value for name, value in given.items() if value is not None}
-    if "steps" in told or "epochs" in told:
-        told = {"steps": None, "epochs": None} | told
-    if recipe is not None:
-        made = open_recipe(recipe, **told)
-    else:
-        if missing := [f"--{name}" for name in ("model", "data") if name not in told]:
+    # Options of a recipe's field have the field's name; those that are left out are None.
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    settings: dict[str, Any] = {name: options[name] for name in names & options.keys() if options[name] is not None}
+    if freeze:
+        settings["freeze"] = tuple(tower.value for tower in freeze)
+    if lora is not None:
+        settings["lora"] = Lora(rank=lora)
+    if evaluate is not None:
+        settings["evaluate"] = Recall(evaluate, evaluate_split, image_root)
+    if steps is not None or epochs is not None:
+        settings |= {"steps": steps, "epochs": epochs}
+    if recipe is None:
+        if missing := [f"--{name}" for name in ("model", "data") if name not in settings]:
             raise UsageError(f"without a recipe, {' and '.join(missing)} must be given")
-        made = Recipe(**({"epochs": 1.0} | told if told.get("steps") is None else told))
-    if out is None:
-        if recipe is None:
-            raise UsageError("say where the run is to live: --out FOLDER")
-        out = Path(recipe.stem)
-    outcome = train(made, out)
+        if out is None:
+            raise UsageError("say into which folder the run is to be written: --out FOLDER")
+        outcome = train(Recipe(**({"epochs": 1.0} | settings)), out)
+    else:
+        outcome = train(open_recipe(recipe, **settings), out or Path(recipe.stem))
     if outcome.stopped:
         at = f"step {outcome.step} of {outcome.steps}"
         raise Stopped(f"stopped after {at}; the same command goes on from {outcome.path}")
@@ -139,15 +213,15 @@ def command(
 
 
 @dataclass(frozen=True)
-class Recalled:
-    """A checkpoint's recall on captions: what training is told of evaluation."""
+class Recall:
+    """An evaluation for a recipe: a checkpoint's recall on captions. Raises `DataError` for unreadable captions."""
 
     source: list[str]
     split: str | None = None
     image_root: Path | None = None
 
     def __post_init__(self) -> None:
-        self._captions()  # what is wrong with them is said before the first step
+        self._captions()  # so that errors come before the first step
 
     def __call__(self, folder: Path) -> Mapping[str, float]:
         from sightline.encoder import load
@@ -158,5 +232,5 @@ class Recalled:
     def _captions(self) -> "Captions":
         from sightline.data import captions
 
-        shards = all(str(source).endswith(".tar") for source in self.source)
-        return captions(self.source, split=self.split, image_root=None if shards else self.image_root)
+        are_shards = all(str(source).endswith(".tar") for source in self.source)
+        return captions(self.source, split=self.split, image_root=None if are_shards else self.image_root)

@@ -18,7 +18,7 @@ from sightline.encoder.pipeline import ahead, batches, ordered_map
 from sightline.encoder.source import Source, Vectors
 from sightline.encoder.videos import FRAMES, Film, check_video, video_frames
 from sightline.errors import ImageError, UsageError
-from sightline.models.pretrained import Segments, Tower
+from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
 
 T = TypeVar("T")
@@ -228,7 +228,7 @@ class Encoder(Source):
         tower: Any = self._image
         readable = [one.inputs for one in group if not isinstance(one.inputs, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
-        through = tower.embed_with_summaries if extras else tower.embed
+        through = tower.embed_with_extras if extras else tower.embed
         parts = [self._pixels(through, inputs[cut : cut + batch], batch) for cut in range(0, len(inputs), batch)]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         vectors = _unit(columns[0]) if readable else np.empty(0, np.float32)

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.names import resolve, weight_paths
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
-from sightline.models.config import max_tokens
 from sightline.models.regions import Shape
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Ids, Tokenizer
@@ -58,21 +57,18 @@ class Source:
     def summary(self) -> int:
         """Rows of `dim` numbers that have to be kept beside each item's vector for exact scores (see `Rescorer`);
         0 where the vector is enough."""
-        if not self.family.is_rescored:
-            return 0
-        vision = self.config.vision_config
-        return int((vision.image_size // vision.patch_size) ** 2)
+        return int(self.config.rescoring_rows)
 
     @property
     def regions(self) -> Shape | None:
         """Regions that the model sees in a picture, and rows and columns of patches; None where it sees none."""
-        found: Shape | None = getattr(self.config, "regions", None)
-        return found
+        regions: Shape | None = self.config.regions
+        return regions
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=max_tokens(self.config.text_config))
+        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids. Raises `CheckpointError` for one that the model has no row for, `UsageError`."""
@@ -89,8 +85,8 @@ class Words(Source):
 
     @cached_property
     def _tower(self) -> Any:
-        words = self.family.words
-        return None if words is None else words.open(self.config, weight_paths(self.path))
+        tower = self.family.numpy_text
+        return None if tower is None else tower.open(self.config, weight_paths(self.path))
 
     @property
     def usable(self) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.names import PACKAGED, sha256, weight_paths
+from sightline.checkpoint.hub import PACKAGED, sha256, weight_paths
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load
@@ -177,7 +177,7 @@ def _second_step(encoder: Encoder, pixels: torch.Tensor, words: list[str]) -> Ve
     """What a search gives that scores again: texts read as the film prompts them."""
     tower: Any = encoder.family.image.from_pretrained(encoder.path, dtype=torch.float32)
     with torch.inference_mode():
-        vectors, summaries = tower.embed_with_summaries(pixels)
+        vectors, summaries = tower.embed_with_extras(pixels)
     return Rescorer(encoder).cosines(encoder.embed_text(words), vectors.numpy(), summaries.numpy())
 
 

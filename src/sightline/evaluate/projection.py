@@ -27,7 +27,7 @@ from sightline.evaluate.matching import learned_scale
 from sightline.evaluate.result import Result, Skipped
 from sightline.evaluate.retrieval import measure
 from sightline.metrics import exact_cosines, pair_ranks
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 from sightline.nn.loss import contrastive_loss
 
 DIMS = 128, 256, 512, 768, 1024

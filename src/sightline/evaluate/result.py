@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.distribution import VERSION
-from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.errors import ImageError, JsonError, UsageError
 from sightline.files import read_json, write_json
 
 
@@ -88,7 +88,9 @@ class Result:
             data = read_json(Path(path))
             skipped = [Skipped(**one) for one in data.pop("skipped")]
             return cls(**data, skipped=skipped)
-        except CheckpointError as error:
+        except JsonError as error:
             raise UsageError(str(error)) from error
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from error
         except (TypeError, KeyError) as error:
             raise UsageError(f"{path}: no result of an evaluation; `sightline eval ... --json` writes one") from error

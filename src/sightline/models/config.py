@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_type_hints
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError
-from sightline.files import read_json, write_json
+from sightline.files import read_checkpoint_json, write_json
 
-# What `config.json` files of all ages carry and no model here reads: where the file came from, and the settings of
-# text generation and classification that older releases of `transformers` wrote into every config.
+# Keys in `config.json` files of all ages that no model here reads: the file's origin, and settings of text generation
+# and classification that older releases of `transformers` wrote into every config.
 _IGNORED = frozenset(
     """
     _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention
@@ -46,12 +46,12 @@ class Config:
                 raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected {kind.__name__}")
             if kind is float and not math.isfinite(value):
                 raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected a finite number")
-            if kind is float and "drop" in name and not 0 <= value < 1:  # the share that training leaves out
+            if kind is float and "drop" in name and not 0 <= value < 1:  # the fraction that training leaves out
                 raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, not in [0, 1)")
-            # Whatever is no token's id counts something; a model of a billion layers would never be built.
-            most = 1 << 10 if name.endswith("_layers") else 1 << 24
-            if kind is int and not name.endswith("_id") and not 0 < value <= most:
-                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected 1 to {most}")
+            # Integers other than token ids are counts; a model of a billion layers would never be built.
+            maximum = 1 << 10 if name.endswith("_layers") else 1 << 24
+            if kind is int and not name.endswith("_id") and not 0 < value <= maximum:
+                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected 1 to {maximum}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -66,20 +66,20 @@ class Config:
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **where: Any) -> Self:
-        """The config of a checkpoint; a tower's also from the whole model's. `where`: `resolve`'s arguments."""
+        """The config of a checkpoint; a tower's config also from a whole model's. `where`: `resolve`'s arguments."""
         path = resolve(name_or_folder, weights=False, **where)
         return cls.from_folder(path if path.is_dir() else path.parent)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """Reads `config.json`, or open_clip's own file where there is no other."""
-        own, other = folder / "config.json", folder / "open_clip_config.json"
-        if not own.exists() and not other.exists():
+        """Reads `config.json` or, if it is missing, open_clip's file. Raises `CheckpointError`."""
+        config, open_clip = folder / "config.json", folder / "open_clip_config.json"
+        if not config.exists() and not open_clip.exists():
             raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
-        return cls.from_dict(read_json(other if other.is_file() and not own.exists() else own))
+        return cls.from_dict(read_checkpoint_json(open_clip if open_clip.is_file() and not config.exists() else config))
 
     def to_dict(self) -> dict[str, Any]:
-        """What `config.json` holds: plain values, `model_type` among them."""
+        """The contents of `config.json`: plain values, with `model_type`."""
         data: dict[str, Any] = {"model_type": self.model_type}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
@@ -94,9 +94,19 @@ class Config:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairConfig(Config):
-    """A whole model's settings, its two towers' among them, which may be given as dictionaries."""
+    """A whole model's settings with those of its two towers, which may be dictionaries."""
 
     projection_dim: int
+
+    @property
+    def regions(self) -> tuple[int, int, int] | None:
+        """How many regions an image falls into, and the rows and columns of its patches; None: no regions."""
+        return None
+
+    @property
+    def rescoring_rows(self) -> int:
+        """Rows of `projection_dim` numbers that exact scores need beside an item's vector; 0: the vector is enough."""
+        return 0
 
     def __post_init__(self) -> None:
         for name, kind in _towers(type(self)).items():
@@ -124,22 +134,17 @@ class PairConfig(Config):
 
     @classmethod
     def tower(cls, data: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-        """A tower's own settings out of its config or out of the whole model's, whose projection width counts."""
+        """A tower's settings from its config, or from the whole model's, whose projection width counts."""
         if data.get("model_type") == cls.model_type or part in data or "model_cfg" in data:
             whole = cls.from_dict(data)
-            own: dict[str, Any] = getattr(whole, part).to_dict()
-            return own | ({"projection_dim": whole.projection_dim} if "projection_dim" in own else {})
+            settings: dict[str, Any] = getattr(whole, part).to_dict()
+            return settings | ({"projection_dim": whole.projection_dim} if "projection_dim" in settings else {})
         return data
 
 
 def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
     hints = get_type_hints(kind).items()
     return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
-
-
-def max_tokens(text: Any) -> int:
-    """The most tokens that a text may have, by its tower's config: some give places to what is no token."""
-    return int(getattr(text, "max_tokens", text.max_position_embeddings))
 
 
 def check_heads(model_type: str, width: int, heads: int) -> None:

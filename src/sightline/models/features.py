@@ -1,4 +1,4 @@
-"""What a processor returns: a model's inputs by name."""
+"""The output of a processor: a model's inputs by name."""
 
 from collections.abc import Mapping
 from typing import Any, Self

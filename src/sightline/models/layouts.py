@@ -1,4 +1,4 @@
-"""The parts of the families' tables that several share: names of tensors in Hugging Face's files and in ours."""
+"""Parts of tables that several families share: names of tensors in Hugging Face's files and in ours."""
 
 from sightline.checkpoint.rules import Rule, drop, join, move
 
@@ -65,7 +65,7 @@ def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -
 
 
 def vision(source: str, target: str) -> list[Rule]:
-    """The shared vision tower's tensors, `nn.vision.VisionTransformer`, but for the first norm: its name differs."""
+    """The shared vision tower's tensors, `nn.vision.VisionTransformer`, without the first norm, whose name differs."""
     return [
         move(f"{source}.embeddings.class_embedding", f"{target}.class_embedding"),
         move(f"{source}.embeddings.patch_embedding.weight", f"{target}.patch_embedding.weight"),

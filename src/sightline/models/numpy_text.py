@@ -40,8 +40,8 @@ class NumpyTextTower:
 
     @classmethod
     def open(cls, config: Any, paths: list[Path]) -> Self | None:
-        """The tower of a whole model's config in these files, or None where that is left to torch: files of another
-        kind or layout, bfloat16, other activations, and whatever does not fit, of which torch's way says what it is."""
+        """The tower of a whole model's config in these files, or None where only torch's tower can open them: files of
+        another kind or layout, bfloat16, other activations, and damaged files, which torch's tower explains."""
         text = config.text_config
         if text.hidden_act not in _ACTIVATIONS or any(path.suffix != ".safetensors" for path in paths):
             return None

@@ -1,16 +1,15 @@
-"""What every model can do: open a checkpoint, save one, say where it lives."""
+"""The base of every model: opening and saving checkpoints, device and dtype."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
-from sightline.checkpoint.names import resolve, weight_paths
-from sightline.checkpoint.rules import Rule, plan, read, some, write
+from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.rules import Rule, first_names, plan, read, write
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import write_json
@@ -24,12 +23,12 @@ ATTENTION = ("sdpa", "eager", "flash_attention_2")
 class PretrainedModel(nn.Module):
     """A model with a config and, for each layout of files that it opens, a table of tensors.
 
-    Tables name the tensors of the family's whole model. A class that is a part of it says by `parts` which targets
-    are its own and by `prefix` what the table puts before its names.
+    Tables name the tensors of the family's whole model. A class for a part of the model lists in `parts` the prefixes
+    of the tensors that it needs, and in `prefix` the prefix that its names lack.
     """
 
     config_class: ClassVar[type[Config]]
-    # A key that tells the layout -> its table. The first is the one that `save_pretrained` writes.
+    # A key that only files of a layout have -> the layout's table. `save_pretrained` writes the first layout.
     tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
@@ -54,7 +53,7 @@ class PretrainedModel(nn.Module):
         """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
 
         `dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are memory-mapped: only what is
-        joined or changes dtype is copied, and a tower opens only its own. Raises `CheckpointError`.
+        joined or changes dtype is copied, and a tower opens only its part. Raises `CheckpointError`.
         """
         path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir)
         paths = weight_paths(path)
@@ -63,37 +62,37 @@ class PretrainedModel(nn.Module):
         pieces = plan(cls.table(weights, paths[0]), set(weights.shapes), str(paths[0]))
         with torch.device("meta"):
             model = cls(config)
-        wanted = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        own = {target for target in pieces if target.startswith(cls.parts)}
-        fresh = cls.fresh(config, set(wanted) - own)
-        _refuse(paths[0], "missing", set(wanted) - own - set(fresh))
-        _refuse(paths[0], "more than the config asks for:", own - set(wanted))
-        to = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
+        slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
+        stored = {target for target in pieces if target.startswith(cls.parts)}
+        fresh = cls.fresh(config, set(slots) - stored)
+        _refuse(paths[0], "missing", set(slots) - stored - set(fresh))
+        _refuse(paths[0], "more than the config asks for:", stored - set(slots))
+        to_dtype = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
         state: dict[str, torch.Tensor] = {}
-        for target, slot in wanted.items():
+        for target, slot in slots.items():
             tensor = fresh[target] if target in fresh else read(pieces[target], weights.get, str(paths[0]))
             if tensor.shape != slot.shape:
                 raise CheckpointError(
                     f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "
                     f"the config asks for {tuple(slot.shape)}"
                 )
-            state[target.removeprefix(cls.prefix)] = tensor.to(to) if slot.is_floating_point() else tensor
+            state[target.removeprefix(cls.prefix)] = tensor.to(to_dtype) if slot.is_floating_point() else tensor
         model.load_state_dict(state, strict=True, assign=True)
         model.set_attn_implementation(attn_implementation)
         return model.eval()
 
     @classmethod
     def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
-        """The table for the layout that these weights have. Raises `CheckpointError` if it is none of ours."""
+        """The table for the layout of these weights. Raises `CheckpointError` for an unknown layout."""
         for marker, table in cls.tables.items():
             if marker in weights.shapes:
                 return table
-        found = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
-        raise CheckpointError(f"{path}: no {cls.__name__} in it; it holds {found} ...")
+        keys = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
+        raise CheckpointError(f"{path}: no {cls.__name__} in it; it holds {keys} ...")
 
     @classmethod
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, torch.Tensor]:
-        """First values for tensors that a file may lack. Here it may lack none."""
+        """First values for tensors that a file may lack; by default none."""
         return {}
 
     @property
@@ -147,58 +146,15 @@ class PretrainedModel(nn.Module):
         return next(self.parameters()).dtype
 
     def num_parameters(self) -> int:
-        """How many numbers are trained."""
+        """The number of parameters."""
         return sum(p.numel() for p in self.parameters())
-
-
-@dataclass(frozen=True)
-class Segments:
-    """What a tower that groups pixels sees in B pictures, in float32: unit vectors of each (B, P) and of its groups
-    (B, G, P), the share of each group in each patch (B, G, rows, columns), which add up to 1, and the logits' scale."""
-
-    images: torch.Tensor
-    groups: torch.Tensor
-    shares: torch.Tensor
-    scale: float
-
-
-class Tower(PretrainedModel):
-    """The half of a family's model that maps one kind of input into the space that both share."""
-
-    head: ClassVar[str | None] = None
-    """The layer that `embed` ends in, which projects what the tower pools; None where it ends otherwise."""
-
-    @classmethod
-    def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
-        """The tower of the checkpoint at `path`, ready to embed: neither to be trained nor to be saved."""
-        return cls.from_pretrained(path, dtype=dtype)
-
-    @property
-    def frames(self) -> int:
-        """Pictures in one input: 1, or as many as a tower for film takes."""
-        return 1
-
-    @property
-    def rows(self) -> int:
-        """At most so many rows, tokens that is, does one input add to the products that the tower computes."""
-        raise NotImplementedError
-
-    def embed(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """A batch of B inputs -> (B, P), not of unit length: `forward`'s embeds alone, for less work.
-
-        Inputs are tokens (B, L) with their `mask` (B, L), 0 for padding, pictures (B, C, H, W) or, of a tower with
-        several `frames`, films (B, frames, C, H, W).
-        """
-        raise NotImplementedError
-
-    def segments(self, inputs: torch.Tensor) -> Segments:
-        """Pictures (B, C, H, W) of any size -> their groups. Only families that group pixels have it."""
-        raise NotImplementedError
 
 
 def _refuse(path: Path, what: str, targets: set[str]) -> None:
     if targets:
-        raise CheckpointError(f"{path}: {what} {some(sorted(targets))}; does the config belong to these weights?")
+        raise CheckpointError(
+            f"{path}: {what} {first_names(sorted(targets))}; does the config belong to these weights?"
+        )
 
 
 def float_dtype(dtype: torch.dtype | str) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""What an index keeps of the regions that a picture falls into, in rows beside its vector.
+"""The rows beside an image's vector that hold its regions in an index.
 
 One row of `dim` numbers for each region's vector, then the number of the region that each patch belongs to, row by row
 over the patches, filled up with zeros to whole rows. Without torch: a search reads it.

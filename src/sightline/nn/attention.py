@@ -15,7 +15,7 @@ from sightline.errors import SightlineError
 
 
 class Attention(nn.Module):
-    """What both kinds share. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
+    """The base of both kinds. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
     def __init__(self, heads: int, dropout: float) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Attention(nn.Module):
     def weigh(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None
     ) -> Tensor:
-        """`q` (B, H, L, D), `k` and `v` (B, H, S, D) -> (B, L, W); `forward` of the subclasses tells the rest."""
+        """`q` (B, H, L, D), `k` and `v` (B, H, S, D) -> (B, L, W). Other arguments as in the subclasses' `forward`."""
         dropout = self.dropout if self.training else 0.0
         if weights is not None or self.implementation == "eager":
             y, scores = _eager(q, k, v, mask, causal, dropout)
@@ -65,7 +65,7 @@ class SelfAttention(Attention):
         return self.out(self.weigh(q, k, v, mask, causal, weights))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        """What `forward` gives at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
+        """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
         Here `mask` is (B, 1, 1, L).
         """
@@ -79,13 +79,13 @@ class SelfAttention(Attention):
             queries, kv = self.qkv(x).split([width, 2 * width], dim=-1)
             q = queries[rows, tokens]
         k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
-        seen = mask
+        visible = mask
         if causal:
             before = (places <= tokens[:, None])[:, None, None]
-            seen = before if mask is None else before & mask
+            visible = before if mask is None else before & mask
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(
-            q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=seen, dropout_p=dropout
+            q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
         )
         return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
 
@@ -99,23 +99,23 @@ class CrossAttention(Attention):
         self.kv = nn.Linear(width, 2 * width, bias)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, seen: Tensor, weights: list[Tensor] | None = None) -> Tensor:
-        """`x` (B, L, W) looks at `seen` (B, S, W) -> (B, L, W). A list given as `weights` receives (B, H, L, S)."""
+    def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = self.kv(seen).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        k, v = self.kv(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:
-    """(L, L), True where a token may be seen: itself and what comes before it."""
+    """(L, L), True where a token may be seen: itself and the tokens before it."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
 
 
 def _eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> tuple[Tensor, Tensor]:
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if causal:
-        seen = causal_mask(q.shape[-2], q.device)
-        mask = seen if mask is None else mask & seen
+        visible = causal_mask(q.shape[-2], q.device)
+        mask = visible if mask is None else mask & visible
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     weights = scores.softmax(-1, dtype=torch.float32 if scores.dtype.itemsize < 4 else None).to(q.dtype)
@@ -126,9 +126,9 @@ def _eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, d
 
 
 class _Packed(torch.autograd.Function):
-    """The same for queries, keys and values as they lie, (B, L, 3, H, D) -> (B, L, W), and their gradients so too.
+    """The eager computation on packed queries, keys and values, (B, L, 3, H, D) -> (B, L, W), with packed gradients.
 
-    For short sequences on a processor: left to autograd, half of the time goes into copies.
+    For short sequences on a CPU: left to autograd, half of the time goes into copies.
     """
 
     @staticmethod
@@ -141,8 +141,8 @@ class _Packed(torch.autograd.Function):
         weights = torch.baddbmm(scores, q, k.transpose(1, 2), alpha=size**-0.5).softmax(-1)
         ctx.heads = heads
         ctx.save_for_backward(q, k, v, weights)
-        seen: Tensor = weights @ v
-        return seen.view(batch, heads, length, size).transpose(1, 2).flatten(2)
+        y: Tensor = weights @ v
+        return y.view(batch, heads, length, size).transpose(1, 2).flatten(2)
 
     @staticmethod
     @once_differentiable
@@ -153,11 +153,11 @@ class _Packed(torch.autograd.Function):
         gradient = gradient.view(batch, length, ctx.heads, size).transpose(1, 2).reshape(q.shape)
         of_weights = gradient @ v.transpose(1, 2)
         of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype).mul_(size**-0.5)
-        found = gradient.new_empty(3, *q.shape)
-        torch.bmm(of_scores, k, out=found[0])
-        torch.bmm(of_scores.transpose(1, 2), q, out=found[1])
-        torch.bmm(weights.transpose(1, 2), gradient, out=found[2])
-        return found.view(3, batch, ctx.heads, length, size).permute(1, 3, 0, 2, 4).contiguous(), None
+        of_qkv = gradient.new_empty(3, *q.shape)
+        torch.bmm(of_scores, k, out=of_qkv[0])
+        torch.bmm(of_scores.transpose(1, 2), q, out=of_qkv[1])
+        torch.bmm(weights.transpose(1, 2), gradient, out=of_qkv[2])
+        return of_qkv.view(3, batch, ctx.heads, length, size).permute(1, 3, 0, 2, 4).contiguous(), None
 
 
 def _flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""BERT, the text tower of ALIGN and of pairs of one's own. Devlin et al., "BERT: Pre-training of Deep Bidirectional
+"""BERT, the text tower of ALIGN and of pairs of towers. Devlin et al., "BERT: Pre-training of Deep Bidirectional
 Transformers" (2019), section 3.
 
 Shapes: B texts, L tokens, W width.
@@ -16,8 +16,8 @@ from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer
 
 
-class BertConfig(BlockConfig, Protocol):
-    """What the tower reads of its config."""
+class BertTransformerConfig(BlockConfig, Protocol):
+    """The settings that `BertTransformer` reads."""
 
     @property
     def vocab_size(self) -> int: ...
@@ -40,7 +40,7 @@ class BertConfig(BlockConfig, Protocol):
 class PostNormBlock(Block):
     """The first transformer's block (Vaswani et al., 2017): each half is added to its input, then normalized."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__(config)
         self.dropout = config.hidden_dropout_prob
 
@@ -50,8 +50,8 @@ class PostNormBlock(Block):
         return self.norm1(x + self._drop(self.attention(x, mask, causal, weights)))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        own = x[torch.arange(len(x), device=x.device), tokens]
-        return self.feed(self.norm1(own + self._drop(self.attention.at(x, tokens, causal, mask))))
+        token = x[torch.arange(len(x), device=x.device), tokens]
+        return self.feed(self.norm1(token + self._drop(self.attention.at(x, tokens, causal, mask))))
 
     def feed(self, x: Tensor) -> Tensor:
         return self.norm2(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]
@@ -63,9 +63,9 @@ class PostNormBlock(Block):
 class BertTransformer(nn.Module):
     """Transformer over tokens that all see one another; the state at the first one stands for the text."""
 
-    config: BertConfig
+    config: BertTransformerConfig
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, size = config.hidden_size, config.vocab_size
@@ -103,20 +103,20 @@ class BertTransformer(nn.Module):
         x = self._tokens(input_ids, token_type_ids, position_ids)
         states: list[Tensor] | None = [] if output_hidden_states else None
         weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, _seen(attention_mask), False, states, weights)
+        x = self.transformer(x, _mask(attention_mask), False, states, weights)
         return TowerOutput(x, self._pooled(x[:, 0]), optional_tuple(states), optional_tuple(weights))
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
         x = self._tokens(input_ids, None, None)
-        return self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long), mask=_seen(attention_mask))
+        return self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long), mask=_mask(attention_mask))
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""
         return self._pooled(self.first(input_ids, attention_mask))
 
-    def places(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        """What is added to each token for its place, by default one after another: (L, W) or (B, L, W)."""
+    def positions(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
+        """The position embeddings that are added to the tokens, by default from 0 on: (L, W) or (B, L, W)."""
         table = self.position_embedding
         return table[: input_ids.shape[-1]] if position_ids is None else table[position_ids]
 
@@ -130,9 +130,9 @@ class BertTransformer(nn.Module):
                 f"{length} tokens, but the model has {self.config.max_tokens} positions; cut the text (truncation=True)"
             )
         types = self.type_embedding[0] if token_type_ids is None else self.type_embedding[token_type_ids]
-        x = self.norm(self.token_embedding(input_ids) + types + self.places(input_ids, position_ids))
+        x = self.norm(self.token_embedding(input_ids) + types + self.positions(input_ids, position_ids))
         return F.dropout(x, self.config.hidden_dropout_prob, self.training)
 
 
-def _seen(attention_mask: Tensor | None) -> Tensor | None:
+def _mask(attention_mask: Tensor | None) -> Tensor | None:
     return None if attention_mask is None else attention_mask[:, None, None].bool()

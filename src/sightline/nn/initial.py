@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 def normal(tensor: Tensor, std: float) -> None:
-    """Normal numbers around 0, in place. On "meta" nothing: a checkpoint's tensors come there, and torch would take
-    a second to find out that there is nothing to fill."""
+    """Normal numbers around 0, in place. A tensor on "meta" is left alone: a checkpoint's will replace it, and torch
+    would take a second for nothing."""
     if not tensor.is_meta:
         nn.init.normal_(tensor, std=std)

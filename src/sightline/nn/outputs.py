@@ -1,4 +1,4 @@
-"""What models return: dataclasses that can also be read as dictionaries and unpacked as tuples."""
+"""Outputs of models: dataclasses that can also be read as dictionaries and unpacked as tuples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -24,7 +24,7 @@ class Output:
         return list(zip(self.keys(), self.values(), strict=True))
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The field's value; `default` where it is None or there is no such field."""
+        """The field's value; `default` where it is None or the field is unknown."""
         return getattr(self, key) if key in self.keys() else default
 
     def to_tuple(self) -> tuple[Any, ...]:
@@ -47,7 +47,7 @@ class Output:
 
 @dataclass
 class TowerOutput(Output):
-    """A tower's: all tokens (B, L, W), the pooled one (B, W), and what was asked for."""
+    """A tower's output: all states (B, L, W), the pooled state (B, W), and what the call asks for."""
 
     last_hidden_state: Tensor
     pooler_output: Tensor
@@ -56,5 +56,5 @@ class TowerOutput(Output):
 
 
 def optional_tuple(items: list[Tensor] | None) -> tuple[Tensor, ...] | None:
-    """What was collected, if it was asked for."""
+    """A list as a tuple; None stays None."""
     return None if items is None else tuple(items)

@@ -46,7 +46,7 @@ def patch_grid(pixels: Tensor, size: int, patch: int, any_size: bool) -> tuple[i
 def interpolate_positions(table: Tensor, size: int, rows: int, columns: int) -> Tensor:
     """A table (n + size^2, width) for a square grid, its first n rows class tokens', as (n + rows * columns, width).
 
-    Bicubic with `align_corners=False`. The grid it was made for gets the table itself.
+    Bicubic with `align_corners=False`. For a grid of `size` it is the table itself.
     """
     if (rows, columns) == (size, size):
         return table

@@ -15,8 +15,8 @@ from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
-class TextConfig(BlockConfig, Protocol):
-    """What the tower reads of its config."""
+class TextTransformerConfig(BlockConfig, Protocol):
+    """The settings that `TextTransformer` reads."""
 
     @property
     def vocab_size(self) -> int: ...
@@ -31,11 +31,11 @@ class TextConfig(BlockConfig, Protocol):
 
 
 class TextTransformer(nn.Module):
-    """Causal transformer over tokens; the state at the end token stands for the text."""
+    """Causal transformer over tokens; the state at the end token is the pooled state."""
 
-    config: TextConfig
+    config: TextTransformerConfig
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor

@@ -20,7 +20,7 @@ from sightline.nn.initial import normal
 
 
 class Activation(NamedTuple):
-    """x -> f(slope x) / slope. What is done with the slope, the linear maps before and after do for nothing.
+    """x -> f(slope x) / slope. The linear maps before and after multiply and divide by the slope at no cost.
 
     `back`: the gradient of f(x), and x -> the gradient of x.
     """
@@ -50,7 +50,7 @@ ACTIVATIONS = {
 
 
 def activation(name: str) -> Activation:
-    """The one that a config calls `name`. Raises `CheckpointError` for names that we don't know."""
+    """The activation that a config calls `name`. Raises `CheckpointError` for an unknown name."""
     try:
         return ACTIVATIONS[name]
     except KeyError:
@@ -58,7 +58,7 @@ def activation(name: str) -> Activation:
 
 
 class Mlp(nn.Module):
-    """Two linear layers with an activation between them. `out`: the width of what comes out, where it is another."""
+    """Two linear layers with an activation between them. `out`: the width of the output; None: that of the input."""
 
     def __init__(self, width: int, hidden: int, hidden_act: str, out: int | None = None) -> None:
         super().__init__()
@@ -70,20 +70,21 @@ class Mlp(nn.Module):
         """`x` (..., W) -> (..., W or `out`)."""
         if type(self.fc1) is not nn.Linear or type(self.fc2) is not nn.Linear:  # an adapter's, say, or quantised
             return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
-        given = [x.flatten(0, -2), self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias]
+        inputs = [x.flatten(0, -2), self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias]
         if not torch.is_grad_enabled():
-            y = _feed(self.act, *given)[-1]
+            y = _feed(self.act, *inputs)[-1]
         else:
-            if torch.is_autocast_enabled(x.device.type):
-                given = [one.to(torch.get_autocast_dtype(x.device.type)) for one in given]
-            y = _Feed.apply(*given, self.act)  # type: ignore[no-untyped-call]
+            # autocast does not know the device "meta".
+            if not x.is_meta and torch.is_autocast_enabled(x.device.type):
+                inputs = [tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in inputs]
+            y = _Feed.apply(*inputs, self.act)  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], self.fc2.out_features)
 
 
 def _feed(
     act: Activation, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Before the activation, after it, and the outcome. The products do the slope for nothing."""
+    """Before the activation, after it, and the outcome. The products include the slope at no cost."""
     before = torch.addmm(bias1, x, weight1.T, beta=act.slope, alpha=act.slope)
     hidden = act.f(before)
     return before, hidden, torch.addmm(bias2, hidden, weight2.T, alpha=1 / act.slope)
@@ -125,7 +126,7 @@ class _Feed(torch.autograd.Function):
 
 
 class BlockConfig(Protocol):
-    """What a block reads of its tower's config."""
+    """The settings that `Block` reads."""
 
     @property
     def hidden_size(self) -> int: ...
@@ -142,7 +143,7 @@ class BlockConfig(Protocol):
 
 
 class Block(nn.Module):
-    """Attention, then MLP, each on the normalized input and added to it. Its seam is between the two halves."""
+    """Attention, then MLP, each on the normalized input and added to it: `attend`, then `feed`."""
 
     def __init__(self, config: "BlockConfig") -> None:
         super().__init__()
@@ -165,13 +166,13 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
-        """Both halves: `x` (B, L, W) -> (B, L, W)."""
+        """`attend`, then `feed`: `x` (B, L, W) -> (B, L, W)."""
         return self.feed(self.attend(x, mask, causal, weights))
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        """Both halves at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
-        own = x[torch.arange(len(x), device=x.device), tokens]
-        return self.feed(own + self.attention.at(self.norm1(x), tokens, causal, mask))
+        """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
+        token = x[torch.arange(len(x), device=x.device), tokens]
+        return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
 
 class Transformer(nn.Module):
@@ -204,7 +205,7 @@ class Transformer(nn.Module):
         return x
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        """The outcome at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
+        """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
         Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less.
         """
@@ -220,7 +221,7 @@ class Transformer(nn.Module):
 
 
 def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
-    """CLIP's initialisation (Radford et al., 2021, and its code): what adds to the residual shrinks with the depth."""
+    """CLIP's initialisation (Radford et al., 2021, and its code): weights into the residual shrink with the depth."""
     ours = [block for block in blocks if isinstance(block, Block)]
     for block in ours:
         width = block.attention.out.in_features

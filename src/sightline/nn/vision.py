@@ -15,8 +15,8 @@ from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_gr
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
-class VisionConfig(BlockConfig, Protocol):
-    """What the tower reads of its config."""
+class VisionTransformerConfig(BlockConfig, Protocol):
+    """The settings that `VisionTransformer` reads."""
 
     @property
     def num_channels(self) -> int: ...
@@ -33,11 +33,11 @@ class VisionConfig(BlockConfig, Protocol):
 
 
 class VisionTransformer(nn.Module):
-    """Transformer over patches; the class token's state, normalized, stands for the picture."""
+    """Transformer over patches; the class token's state, normalized, is the pooled state."""
 
-    config: VisionConfig
+    config: VisionTransformerConfig
 
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionTransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, factor = config.hidden_size, config.initializer_factor
@@ -66,8 +66,8 @@ class VisionTransformer(nn.Module):
     ) -> TowerOutput:
         """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalized, and the pooled one (B, W).
 
-        H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (what
-        is left of a patch at the edges is not seen). Raises `UsageError` otherwise.
+        H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (a
+        rest at the edges is cut off). Raises `UsageError` otherwise.
         """
         x = self._tokens(pixel_values, interpolate_pos_encoding)
         states: list[Tensor] | None = [] if output_hidden_states else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 CLIP_TOKENS = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
@@ -31,9 +31,9 @@ _READ_SETTINGS = (*TOKEN_NAMES, *KEPT_SETTINGS, "added_tokens_decoder", "model_m
 def read_settings(folder: Path) -> dict[str, Any]:
     """What the files beside the vocabulary say of limits, special tokens and normalization. Raises CheckpointError."""
     config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
-    settings = read_json(config) if config.is_file() else {}
+    settings = read_checkpoint_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in settings:
-        settings |= read_json(tokens)
+        settings |= read_checkpoint_json(tokens)
     return {key: settings[key] for key in _READ_SETTINGS if settings.get(key) is not None}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 from sightline.processing.tokenizer_config import (
     BERT_TOKENS,
     CLIP_TOKENS,
@@ -57,7 +57,7 @@ def _byte_pairs(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> 
     """Byte-level BPE: CLIP's or, by its words, RoBERTa's."""
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
-    words = read_json(vocabulary)
+    words = read_checkpoint_json(vocabulary)
     defaults, build = (ROBERTA_TOKENS, _roberta) if _is_roberta(words) else (CLIP_TOKENS, _clip)
     tokens = special_tokens(defaults | dict(settings))
     if missing := {tokens[f"{which}_token"].content for which in ("bos", "eos")} - words.keys():

@@ -1,4 +1,4 @@
-"""What one step of training sees."""
+"""A batch, and where batches come from."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures or films with T texts of theirs, ready for a model.
+    """B images or videos with their T texts, ready for a model.
 
     `pixel_values` (B, C, H, W) or (B, F, C, H, W), float32; `input_ids` and `attention_mask` (T, L), padded on the
-    right to the longest; `owner` (T,) int64: which picture each text belongs to, ascending. `extras`: further tensors
-    for a loss of one's own. `skipped`: samples that could not be read, and are not in it.
+    right to the longest; `owner` (T,) int64: the image that each text belongs to, ascending. `extras`: further tensors
+    for the loss. `skipped`: samples that could not be read and are left out.
     """
 
     pixel_values: Tensor
@@ -29,7 +29,7 @@ class Batch:
         return len(self.pixel_values)
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device."""
+        """The same batch on another device."""
         return type(self)(
             self.pixel_values.to(device, non_blocking=True),
             self.input_ids.to(device, non_blocking=True),
@@ -40,7 +40,7 @@ class Batch:
         )
 
     def part(self, start: int, stop: int) -> Self:
-        """Pictures start..stop-1 with their texts, cut to the longest of these. `extras` have no parts."""
+        """Images start..stop-1 with their texts, cut to the longest of these. `extras` are left out."""
         first, last = torch.searchsorted(self.owner, torch.tensor([start, stop], device=self.owner.device)).tolist()
         mask = self.attention_mask[first:last]
         length = int(mask.sum(1).max()) if last > first else 0
@@ -53,8 +53,8 @@ class Batch:
 
 
 class Data(Protocol):
-    """Where batches come from: a pure function of the step, so that a run can be taken up anywhere."""
+    """A source of batches: a pure function of the step, so that a run can go on from any step."""
 
     def stream(self, start: int, stop: int) -> Iterator[Batch]:
-        """The batches of steps `start` to `stop` - 1. Of several processes each has its own rows of them."""
+        """The batches of steps `start` to `stop` - 1. Each process gets its rows of them."""
         ...

@@ -1,13 +1,13 @@
-"""A run's folder: checkpoints that any program opens, and beside them what it takes to go on as if never stopped.
+"""A run's folder: checkpoints that any program opens, and the state from which the run goes on as if never stopped.
 
     run/step-00000500/     config.json, model.safetensors, tokenizer, processor, card: a checkpoint as any other
                  /adapter/   of a run with LoRA, as peft has it; the checkpoint itself holds it merged
-                 /training/  state.safetensors (weights, moments), state.json (step, figures)
+                 /training/  state.safetensors (weights, moments), state.json (step, counts)
     run/last, run/best     links to two of them
-    run/results.json       what evaluations found, by step
+    run/results.json       the figures of evaluations, by step
 
-A checkpoint is written under another name and renamed when it is whole, on the disk and all: what has its name can be
-relied on. Nothing here is a pickle.
+A checkpoint is written under another name and renamed once it is whole and on the disk, so a folder with the final name
+is always whole. No file is a pickle.
 """
 
 import os
@@ -22,11 +22,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, JsonError, UsageError
 from sightline.files import read_json, take_lock, write_json, write_text
 from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
-from sightline.train.ema import Average
+from sightline.train.ema import ExponentialMovingAverage
 from sightline.train.lora import Adapted
 from sightline.train.parallel import full, shared_like
 
@@ -41,25 +41,25 @@ class Checkpoints:
         self.folder = folder
 
     def steps(self) -> list[int]:
-        """Of the whole ones, ascending."""
-        found = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
-        return sorted(int(name) for name in found if name.isdecimal())
+        """The steps of all checkpoints, ascending."""
+        names = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of a step is, or will be."""
+        """The folder of the checkpoint of a step."""
         return self.folder / f"step-{step:08}"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, nobody else trains in the folder, which is made where there is none.
+    def lock(self) -> Iterator[None]:
+        """Makes the folder; within, no other process trains in it.
 
-        Raises `UsageError` if another process does, or if the folder holds something else.
+        Raises `UsageError` if another process does, or if the folder holds something else than a run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        # But for what a kill leaves of a run's first file.
+        # A killed run may have left the temporary name of its first file.
         names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".run.json.")}
         if "run.json" not in names and names - {_LOCK}:
-            raise UsageError(f"{self.folder} is no run of ours and not empty: choose another folder")
+            raise UsageError(f"{self.folder} is not empty and holds no run: choose another folder")
         handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             with suppress(OSError):  # a file system without locks
@@ -70,21 +70,21 @@ class Checkpoints:
             os.close(handle)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Makes the folder ready, and puts in order what a kill left of it.
+        """Writes the settings of a new run, or checks those of an old one and repairs what a kill left of it.
 
         Raises `UsageError` if the folder belongs to a run with other settings.
         """
-        about = self.folder / "run.json"
-        if about.exists():
-            told = read_json(about)
-            if other := sorted(key for key in settings.keys() | told.keys() if settings.get(key) != told.get(key)):
+        file = self.folder / "run.json"
+        if file.exists():
+            saved = self._read(file)
+            if other := sorted(key for key in settings.keys() | saved.keys() if settings.get(key) != saved.get(key)):
                 name = other[0]
                 raise UsageError(
-                    f"{self.folder} holds a run with other settings ({name}: {told.get(name)!r}, now "
+                    f"{self.folder} holds a run with other settings ({name}: {saved.get(name)!r}, now "
                     f"{settings.get(name)!r}); go on with those, or choose another folder"
                 )
         else:
-            write_json(about, settings)
+            write_json(file, settings)
         for left in self.folder.glob(_WRITING + "*"):
             left.unlink() if left.is_symlink() else shutil.rmtree(left)
         if steps := self.steps():
@@ -97,7 +97,7 @@ class Checkpoints:
         processor: Processor,
         card: str,
         state: Mapping[str, Tensor],
-        told: Mapping[str, Any],
+        counts: Mapping[str, Any],
     ) -> Path:
         """Writes the checkpoint of a step, whole or not at all, and makes it the last.
 
@@ -111,9 +111,9 @@ class Checkpoints:
             training = writing / "training"
             training.mkdir()
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, training / "state.safetensors")
-            write_json(training / "state.json", {"step": step, **told})
+            write_json(training / "state.json", {"step": step, **counts})
             for file in (*writing.rglob("*"), writing):
-                _to_disk(file)
+                _sync_to_disk(file)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(writing, ignore_errors=True)
             raise CheckpointError(
@@ -121,7 +121,7 @@ class Checkpoints:
             ) from error
         writing.rename(path)
         self._link("last", path)
-        _to_disk(self.folder)
+        _sync_to_disk(self.folder)
         return path
 
     def describe(self, step: int, card: str) -> None:
@@ -129,38 +129,46 @@ class Checkpoints:
         write_text(self.path(step) / "README.md", card)
 
     def open(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What `save` was given of a step. Raises `CheckpointError` if it is damaged."""
+        """The state and the counts that `save` wrote. Raises `CheckpointError` if they are damaged."""
         training = self.path(step) / "training"
         try:
             return load_file(training / "state.safetensors"), read_json(training / "state.json")
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, JsonError) as error:
             raise CheckpointError(
                 f"{training}: cannot be read ({error}); delete {self.path(step)} to go on from the one before, or "
                 "from the beginning"
             ) from error
 
     def results(self) -> dict[int, dict[str, float]]:
-        """What evaluations found, by step."""
+        """The figures of evaluations, by step."""
         path = self.folder / "results.json"
-        return {int(step): figures for step, figures in read_json(path).items()} if path.exists() else {}
+        return {int(step): figures for step, figures in self._read(path).items()} if path.exists() else {}
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
-        """Keeps an evaluation's figures; of the first one the highest, and of equals the first, makes the best."""
+        """Writes an evaluation's figures. The highest first figure, of equals the earliest, is the best."""
         results = self.results() | {step: dict(figures)}
         first = next(iter(figures), None)
         if first is not None:
             best = max(sorted(results), key=lambda key: results[key].get(first, float("-inf")))
             if best == step:
                 self._link("best", self.path(step))
-        # Last: what has its figures is not evaluated again after a kill.
+        # Last, since a step with figures is not evaluated again after a kill.
         write_json(self.folder / "results.json", {f"{key:08}": value for key, value in sorted(results.items())})
 
     def tidy(self) -> None:
-        """Deletes all checkpoints but the last and the best."""
+        """Deletes all checkpoints except the last and the best."""
         kept = {(self.folder / name).resolve().name for name in ("last", "best")}
         for step in self.steps():
             if self.path(step).name not in kept:
                 shutil.rmtree(self.path(step))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            return read_json(path)
+        except (OSError, JsonError) as error:
+            raise CheckpointError(
+                f"{path} is damaged ({error}); put back a copy of the file, or train into another folder"
+            ) from error
 
     def _link(self, name: str, path: Path) -> None:
         new = self.folder / f"{_WRITING}{name}"
@@ -169,8 +177,8 @@ class Checkpoints:
         new.replace(self.folder / name)
 
 
-def _to_disk(path: Path) -> None:
-    """What the system still holds of a file or a folder goes to the disk."""
+def _sync_to_disk(path: Path) -> None:
+    """Waits until a file or a folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -178,14 +186,16 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def pack(model: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average | None = None) -> dict[str, Tensor]:
-    """Weights, buffers, the optimizer's moments and the weights' average by name, whole. All processes call it."""
+def pack(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, ema: ExponentialMovingAverage | None = None
+) -> dict[str, Tensor]:
+    """Weights, buffers, the optimizer's moments and the averaged weights by name, whole. All processes call it."""
     state = {f"model.{name}": full(tensor).cpu() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             state[f"optimizer.{name}.{key}"] = full(torch.as_tensor(value)).cpu()
-    if average is not None:
-        state |= {f"average.{name}": full(tensor).cpu() for name, tensor in average.tensors.items()}
+    if ema is not None:
+        state |= {f"ema.{name}": full(tensor).cpu() for name, tensor in ema.tensors.items()}
     return state
 
 
@@ -193,19 +203,20 @@ def unpack(
     state: Mapping[str, Tensor],
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: Average | None = None,
+    ema: ExponentialMovingAverage | None = None,
 ) -> None:
-    """Puts back what `pack` gave."""
-    own, places = _under("model.", state), model.state_dict()
-    model.load_state_dict({name: shared_like(own[name], places.get(name, own[name])) for name in own}, strict=True)
-    if average is not None:
-        average.restore(_under("average.", state))
+    """Restores what `pack` returned."""
+    saved, current = _under("model.", state), model.state_dict()
+    tensors = {name: shared_like(tensor, current.get(name, tensor)) for name, tensor in saved.items()}
+    model.load_state_dict(tensors, strict=True)
+    if ema is not None:
+        ema.restore(_under("ema.", state))
     parameters = dict(model.named_parameters())
     for name, tensor in state.items():
         if name.startswith("optimizer."):
             name, _, key = name.removeprefix("optimizer.").rpartition(".")
             parameter = parameters[name]
-            # The number of steps is a number; the moments are shared as their parameter is.
+            # The number of steps is a number; the moments are divided among processes as their parameter is.
             moment = tensor.to(parameter.device) if key == "step" else shared_like(tensor, parameter)
             optimizer.state[parameter][key] = moment
 

@@ -1,4 +1,4 @@
-"""The moving average of a model's weights: often better than the weights of any one step."""
+"""The exponential moving average (EMA) of a model's weights: often better than the weights of any single step."""
 
 import copy
 from collections.abc import Mapping
@@ -10,16 +10,17 @@ from sightline.models.pairs import PairModel
 from sightline.train.parallel import full, shared_like
 
 
-class Average:
+class ExponentialMovingAverage:
     """The exponential moving average of a model's weights and of its batch norms' statistics.
 
     After step t from 1 it is d * itself + (1 - d) * the model, d = min(decay, t / (t + 9)): early on, where the model
-    moves fast, the average is of few steps. A pure function of the weights at each step, and so resumed bit for bit.
-    Source: tf.train.ExponentialMovingAverage, `num_updates`. Of weights that processes share each averages its own.
+    moves fast, the average is of few steps. It depends on the weights of each step alone, so a run that was stopped
+    goes on with the same bits. Where processes divide the weights (FSDP), each averages its part.
+    Source: tf.train.ExponentialMovingAverage, `num_updates`.
     """
 
     def __init__(self, model: PairModel, decay: float) -> None:
-        """`model`: as it is before processes share it; its weights count from `start` on."""
+        """`model`: as it is before processes divide its weights. `start` takes the first weights."""
         self.decay = decay
         self._empty = copy.deepcopy(model).to("meta")
         self.tensors: dict[str, Tensor] = {}
@@ -30,16 +31,16 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: PairModel, step: int) -> None:
-        """Takes in the weights after step `step`, numbered from 1."""
+        """Adds the weights after step `step`, numbered from 1."""
         decay = min(self.decay, step / (step + 9))
-        for name, new in model.state_dict().items():
-            if new.is_floating_point():
-                self.tensors[name].lerp_(new, 1 - decay)
-            else:  # how many batches the norms have seen
-                self.tensors[name].copy_(new)
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                self.tensors[name].lerp_(tensor, 1 - decay)
+            else:  # the number of batches that a norm has seen
+                self.tensors[name].copy_(tensor)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from what `tensors` were, whole."""
+        """Goes on from a copy of `tensors` that is whole, not divided among processes."""
         self.tensors = {name: shared_like(state[name], tensor) for name, tensor in self.tensors.items()}
 
     def whole(self) -> PairModel:

@@ -1,7 +1,8 @@
-"""Which parts of a model are trained, and how fast: frozen towers, slower blocks."""
+"""Which parameters are trained, and how fast: frozen towers, layer-wise learning rates."""
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
@@ -10,12 +11,12 @@ _BLOCK = re.compile(r".*?\bblocks\.\d+\b")
 
 
 def freeze(model: PairModel, towers: Iterable[str]) -> None:
-    """`towers` ("image", "text") stay as they are, with what maps them into the common space (a dual encoder's
-    projections are trained): no gradient and hence no graph, batch norms by their running statistics, no dropout. Of a
-    model in training mode.
+    """Freezes `towers` ("image", "text") of a model in training mode, with their projections into the common space (a
+    dual encoder's projections are new, and are trained): no gradient and hence no graph, batch norms by their running
+    statistics, no dropout.
 
-    With "image" it is locked-image tuning (Zhai et al., 2022), and an index of pictures stays valid where the
-    projection is locked too. Raises `UsageError` where nothing is left to be trained, or for a tower that there isn't.
+    With "image" it is locked-image tuning (Zhai et al., 2022), and an index of images stays valid where the projection
+    is frozen too. Raises `UsageError` for a tower that the model does not have, and where nothing is left to train.
     """
     for tower in towers:
         if tower not in model.towers:
@@ -26,20 +27,20 @@ def freeze(model: PairModel, towers: Iterable[str]) -> None:
         raise UsageError("with these towers frozen nothing is left to train; freeze one of them")
 
 
-def shares(model: PairModel, layer_rate: float) -> dict[str, float]:
-    """The share of the learning rate that each parameter has, by name.
+def lr_scales(model: PairModel, layer_decay: float) -> dict[str, float]:
+    """The factor of the learning rate of each parameter, by its name.
 
-    A tower's last block and all that comes after it have 1; each block before has `layer_rate` times the share of the
-    next one, and embeddings that of the first (Clark et al., 2020, 3.1). What is in no tower has 1.
+    A tower's last block and all that comes after it have 1; each block before has `layer_decay` times the factor of the
+    block after it, and embeddings have that of the first (Clark et al., 2020, 3.1). Outside the towers it is 1.
     """
-    found = {name: 1.0 for name, _ in model.named_parameters()}
-    for tower in ("vision_model", "text_model"):
-        begun: dict[str, int] = {}  # how many blocks have begun where a parameter stands, in the order of computation
+    scales = {name: 1.0 for name, _ in model.named_parameters()}
+    for tower in chain.from_iterable(model.towers.values()):
+        depths: dict[str, int] = {}  # blocks begun up to and including a parameter's, in the order of computation
         blocks: set[str] = set()
-        for name in found:
+        for name in scales:
             if re.search(rf"(^|\.){tower}\.", name):
                 if block := _BLOCK.match(name):
                     blocks.add(block[0])
-                begun[name] = len(blocks)
-        found |= {name: layer_rate ** (len(blocks) - at) for name, at in begun.items()}
-    return found
+                depths[name] = len(blocks)
+        scales |= {name: layer_decay ** (len(blocks) - depth) for name, depth in depths.items()}
+    return scales

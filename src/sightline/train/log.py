@@ -1,7 +1,7 @@
-"""What a run tells while it goes on: a bar or lines on the screen, a CSV file, TensorBoard's events.
+"""The log of a run: a bar or lines on the screen, a CSV file, TensorBoard's events.
 
-Figures of a step are named; "loss", "scale", "rate" (the learning rate) and "skipped" (samples that could not be read)
-are shown too. Clocks are read for what is shown alone: nothing comes back from here to the training.
+Each step has figures by name; "loss", "logit_scale", "lr" and "skipped" (samples that could not be read) are also shown
+on the screen. Times are shown and change nothing in training.
 """
 
 import csv
@@ -21,20 +21,21 @@ from sightline.files import write_text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_EVERY = 30.0  # seconds between lines where there is no terminal
-_SMOOTH = 0.98  # of the loss that is shown: a mean of the last 50, mostly
+_INTERVAL = 30.0  # seconds between lines where the output is not a terminal
+_SMOOTHING = 0.98  # of the loss on the screen: mostly the mean of the last 50 steps
 
 
 class Log(AbstractContextManager["Log"]):
-    """The log of the run in `folder`, of `steps` steps with `batch` pictures each, that goes on after step
-    `resumed_at` (0: from the beginning). Of several processes one has it.
+    """The log of the run in `folder`, of `steps` steps with `batch_size` images each, that goes on after step
+    `resumed_at` (0: from the beginning). Of several processes only the main process has a log.
 
-    Writes `log.csv`, a row for each step, and `events/` for TensorBoard, where its package is there. What a killed run
-    left in them of later steps goes, as those are done again. Raises `UsageError` for a `log.csv` that is none.
+    Writes `log.csv`, a row for each step, and `events/` if TensorBoard is installed. Rows of steps after `resumed_at`,
+    which a killed run has left, are deleted, as these steps are done again. Raises `UsageError` if `log.csv` is not the
+    log of a run.
     """
 
-    def __init__(self, folder: Path, steps: int, batch: int, resumed_at: int = 0) -> None:
-        self.steps, self.batch, self.resumed_at = steps, batch, resumed_at
+    def __init__(self, folder: Path, steps: int, batch_size: int, resumed_at: int = 0) -> None:
+        self.steps, self.batch_size, self.resumed_at = steps, batch_size, resumed_at
         self._rows = Rows(folder / "log.csv", resumed_at)
         self._skipped = sum(int(float(row["skipped"])) for row in self._rows.kept if row.get("skipped"))
         self._screen = _Bar(steps, resumed_at) if sys.stderr.isatty() else _Lines(steps)
@@ -51,35 +52,35 @@ class Log(AbstractContextManager["Log"]):
         return SummaryWriter(str(folder), purge_step=self.resumed_at + 1)
 
     def step(self, step: int, figures: Mapping[str, float]) -> None:
-        """What step `step`, numbered from 1, gave. Counts are ints."""
+        """Adds the figures of step `step`, numbered from 1. Counts are ints."""
         self._rows.add(step, figures)
         now = time.monotonic()
         took, self._last = max(now - self._last, 1e-9), now
         if self._events is not None:
             for name, value in figures.items():
                 self._events.add_scalar(f"train/{name}", value, step)
-            self._events.add_scalar("pairs per second", self.batch / took, step)
-            self._events.flush()  # so that all up to a checkpoint is there, however the run ends
-        self._screen.step(step, self._told(step, figures, max(now - self._begun, 1e-9)))
+            self._events.add_scalar("pairs per second", self.batch_size / took, step)
+            self._events.flush()  # so that nothing before a checkpoint is lost, however the run ends
+        self._screen.step(step, self._line(step, figures, max(now - self._begun, 1e-9)))
 
-    def _told(self, step: int, figures: Mapping[str, float], spent: float) -> str:
+    def _line(self, step: int, figures: Mapping[str, float], spent: float) -> str:
         parts, done = [], step - self.resumed_at
         if "loss" in figures:
-            self._loss = _SMOOTH * self._loss + (1 - _SMOOTH) * figures["loss"]
-            self._weight = _SMOOTH * self._weight + (1 - _SMOOTH)
+            self._loss = _SMOOTHING * self._loss + (1 - _SMOOTHING) * figures["loss"]
+            self._weight = _SMOOTHING * self._weight + (1 - _SMOOTHING)
             parts.append(f"loss {self._loss / self._weight:.4f}")
-        if "scale" in figures:
-            parts.append(f"scale {figures['scale']:.2f}")
-        if "rate" in figures:
-            parts.append(f"rate {figures['rate']:.2e}")
-        parts += [f"{done * self.batch / spent:,.0f} pairs/s", f"{_span(spent / done * (self.steps - step))} left"]
+        if "logit_scale" in figures:
+            parts.append(f"logit_scale {figures['logit_scale']:.2f}")
+        if "lr" in figures:
+            parts.append(f"lr {figures['lr']:.2e}")
+        parts += [f"{done * self.batch_size / spent:,.0f} pairs/s", f"{_span(spent / done * (self.steps - step))} left"]
         self._skipped += int(figures.get("skipped", 0))
         if self._skipped:
             parts.append(f"{self._skipped:,} skipped")
         return ", ".join(parts)
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
-        """What an evaluation after step `step` found. The time that it took is no step's."""
+        """Adds the figures of an evaluation after step `step`. Its time does not count as training time."""
         if self._events is not None:
             for name, value in figures.items():
                 self._events.add_scalar(f"evaluation/{name}", value, step)
@@ -89,11 +90,11 @@ class Log(AbstractContextManager["Log"]):
         self._begun, self._last = self._begun + (now - self._last), now
 
     def say(self, text: str) -> None:
-        """A line on the screen."""
+        """Shows a line on the screen."""
         self._screen.say(text)
 
     def close(self) -> None:
-        """Closes the files, and leaves the screen to others."""
+        """Closes the files and ends the bar."""
         self._screen.close()
         self._rows.close()
         if self._events is not None:
@@ -108,8 +109,9 @@ class Log(AbstractContextManager["Log"]):
 class Rows:
     """A CSV file with a row for each step, numbers as Python writes them.
 
-    A row is one write, so that a killed process leaves whole lines; one that is cut nevertheless is dropped, as are
-    those of steps after `resumed_at`. `kept`: what stays. Raises `UsageError` for a file with other things in it.
+    A row is written at once, so that a killed process leaves whole lines. Lines that are cut nevertheless, and rows
+    of steps after `resumed_at`, are deleted. `kept`: the rows that stay. Raises `UsageError` if the file is not the log
+    of a run.
     """
 
     def __init__(self, path: Path, resumed_at: int) -> None:
@@ -119,7 +121,7 @@ class Rows:
         self._file = self._begin(self.kept)
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
-        """A row for `step`. A figure that was not there before makes a column that is empty in the rows before."""
+        """Adds a row for `step`. A new figure makes a column that is empty in the rows before."""
         if new := [name for name in figures if name not in self.columns]:
             self.close()
             _, rows = self._read()
@@ -154,17 +156,17 @@ class Rows:
 
 
 class _Lines:
-    """Plain lines: the first step, the last, and one now and then."""
+    """Plain lines: of the first step, of the last, and every 30 seconds."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self._last = float("-inf")
 
-    def step(self, step: int, told: str) -> None:
+    def step(self, step: int, figures: str) -> None:
         now = time.monotonic()
-        if step == self._steps or now - self._last >= _EVERY:
+        if step == self._steps or now - self._last >= _INTERVAL:
             self._last = now
-            self.say(f"step {step:,} of {self._steps:,}: {told}")
+            self.say(f"step {step:,} of {self._steps:,}: {figures}")
 
     def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -182,14 +184,14 @@ class _Bar:
 
         self._bar: Progress = progress.Progress(
             progress.TextColumn("{task.completed:,}/{task.total:,}  {task.description}"),
-            progress.BarColumn(bar_width=None),  # what room there is: at 80 columns the figures take all
+            progress.BarColumn(bar_width=None),  # the space that is left: at 80 columns the figures take all
             console=Console(stderr=True, highlight=False),
         )
         self._task = self._bar.add_task("", total=steps, completed=done)
         self._bar.start()
 
-    def step(self, step: int, told: str) -> None:
-        self._bar.update(self._task, completed=step, description=told)
+    def step(self, step: int, figures: str) -> None:
+        self._bar.update(self._task, completed=step, description=figures)
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False)
@@ -199,7 +201,7 @@ class _Bar:
 
 
 def _span(seconds: float) -> str:
-    """Such as 45 s, 12 min, 3 h 20 min."""
+    """A duration such as 45 s, 12 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,16 +1,16 @@
-"""LoRA: small matrices beside the large ones, which stay as they are. Hu et al., "LoRA: Low-Rank Adaptation of Large
-Language Models" (2022), section 4.1. The adapters are `peft`'s.
+"""LoRA: low-rank adapters beside the large matrices, which are not trained. Hu et al., "LoRA: Low-Rank Adaptation of
+Large Language Models" (2022), section 4.1. The adapters are `peft`'s.
 
-What can have an adapter, by the names of the modules in ours:
+A model's `lora_targets` name the modules that can have an adapter:
 
-| name | what it is | where |
+| name | module | in |
 |---|---|---|
-| `qkv`, `out` | a self-attention's queries, keys and values as one map; its way out | all but ALIGN's pictures |
-| `fc1`, `fc2` | the two maps of an MLP, over channels or tokens | all but ALIGN's pictures |
-| `q`, `kv`, `out` | the attentions with which groups look at tokens and take them in | GroupViT's pictures |
-| `message_fc` | what makes a frame's message | X-CLIP's frames |
-| `conv` | convolutions of all channels: the stem, expansions, projections, not the depthwise ones | ALIGN's pictures |
-| `reduce`, `expand` | squeeze and excitation | ALIGN's pictures |
+| `qkv`, `out` | a self-attention's queries, keys and values as one map; its output map | all but ALIGN's vision tower |
+| `fc1`, `fc2` | the two maps of an MLP, over channels or tokens | all but ALIGN's vision tower |
+| `q`, `kv`, `out` | attentions of groups over tokens, and assignments of tokens to groups | GroupViT's vision tower |
+| `message_fc` | the map that makes a frame's message | X-CLIP's vision tower |
+| `conv` | convolutions over all channels: the stem, expansions, projections; not the depthwise | ALIGN's vision tower |
+| `reduce`, `expand` | squeeze and excitation | ALIGN's vision tower |
 """
 
 import importlib
@@ -28,40 +28,39 @@ from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
 
-TARGETS = ("qkv", "out", "fc1", "fc2", "q", "kv", "message_fc", "conv", "reduce", "expand")
-_NAME = "default"  # of the only adapter that a model has here
+_ADAPTER = "default"  # the name of the only adapter of a model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Which adapters: to each weight of `targets` in `towers` comes alpha / rank times B A, where A has `rank` rows."""
+    """Settings of the adapters: each weight of `targets` in `towers` gets alpha / rank times B A added, where A has
+    `rank` rows. Raises `UsageError`."""
 
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.0
-    """Of what goes into the adapters."""
+    """The dropout of the adapters' inputs."""
     towers: tuple[str, ...] = ("image", "text")
-    targets: tuple[str, ...] = TARGETS
+    targets: tuple[str, ...] | None = None
+    """Names of the modules that have an adapter; None: all of the model's `lora_targets`."""
     also: tuple[str, ...] = ()
-    """Modules that are trained whole beside the adapters, such as the "text_projection" of new towers."""
+    """Modules that are trained whole, such as the "text_projection" of new towers."""
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not self.alpha > 0 or not 0 <= self.dropout < 1:
             raise UsageError(f"{self}: the rank is 1 or more, alpha above 0, dropout in [0, 1)")
-        if unknown := set(self.targets) - set(TARGETS):
-            raise UsageError(f"{', '.join(sorted(unknown))} cannot have an adapter; there is {', '.join(TARGETS)}")
 
 
 def attach(model: PairModel, lora: Lora) -> None:
-    """Puts adapters into the model; they begin as nothing. All else is frozen, batch norms' statistics too, but for the
-    logits' scale, which is as it was, and what `lora.also` names.
+    """Puts adapters into the model; before training they add nothing. All else is frozen, batch norms' statistics too,
+    except the logits' scale, which stays as it is, and the modules of `lora.also`.
 
-    Raises `UsageError` if nothing in the model is meant, or `peft` is missing.
+    Raises `UsageError` for modules or towers that the model does not have, or if `peft` is missing.
     """
     names, scale = _targets(model, lora), model.scale_parameter.requires_grad
     also = [_submodule(model, name) for name in lora.also]
     peft = _peft("peft")
-    peft.inject_adapter_in_model(_config(lora, names), model, _NAME)  # freezes what is no adapter
+    peft.inject_adapter_in_model(_config(lora, names), model, _ADAPTER)  # and freezes all other parameters
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
@@ -75,7 +74,7 @@ def merged(model: PairModel) -> PairModel:
     state = model.state_dict()
     for name, layer in _adapted(model):
         base = layer.get_base_layer()
-        state[f"{name}.weight"] = base.weight.detach() + layer.get_delta_weight(_NAME).detach()
+        state[f"{name}.weight"] = base.weight.detach() + layer.get_delta_weight(_ADAPTER).detach()
         if base.bias is not None:
             state[f"{name}.bias"] = base.bias.detach()
     with torch.device("meta"):
@@ -87,20 +86,20 @@ def merged(model: PairModel) -> PairModel:
 def save_adapter(model: PairModel, lora: Lora, folder: Path) -> None:
     """Writes `adapter_config.json` and `adapter_model.safetensors`, which `peft` puts onto the reference's model.
 
-    The names are the reference's: where it has three maps for our one, each gets its rows of B and the whole of A.
-    The scale, which is no module, has no place there.
+    The names are the reference's: where it has three maps and we have one, each gets its rows of B and the whole of A.
+    The logits' scale is not a module, so it is left out.
     """
     state: dict[str, Tensor] = {}
     modules = []
     for name, layer in _adapted(model):
-        for key, rows in _files(model, {f"{name}.weight": layer.lora_B[_NAME].weight}):
+        for key, rows in _file_tensors(model, {f"{name}.weight": layer.lora_B[_ADAPTER].weight}):
             module = key.removesuffix(".weight")
             modules.append(module)
-            state[f"{module}.lora_A.weight"] = layer.lora_A[_NAME].weight.detach().cpu().clone()
+            state[f"{module}.lora_A.weight"] = layer.lora_A[_ADAPTER].weight.detach().cpu().clone()
             state[f"{module}.lora_B.weight"] = rows
-    own = model.state_dict()
-    whole = {name: tensor for name, tensor in own.items() if name.startswith(tuple(f"{one}." for one in lora.also))}
-    trained = dict(_files(model, whole))
+    prefixes = tuple(f"{module}." for module in lora.also)
+    whole = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(prefixes)}
+    trained = dict(_file_tensors(model, whole))
     config = _config(lora, modules)
     config.modules_to_save = sorted({key.rpartition(".")[0] for key in trained}) or None
     config.inference_mode = True
@@ -113,7 +112,7 @@ def save_adapter(model: PairModel, lora: Lora, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Adapted:
-    """A model with adapters as a run saves it: one like any other, and its adapters beside it in `adapter/`."""
+    """A model with adapters as a run saves it: with merged weights, and the adapters beside it in `adapter/`."""
 
     model: PairModel
     lora: Lora
@@ -125,19 +124,23 @@ class Adapted:
 
 
 def _targets(model: PairModel, lora: Lora) -> list[str]:
+    targets = model.lora_targets if lora.targets is None else lora.targets
+    if unknown := set(targets) - set(model.lora_targets):
+        known = ", ".join(model.lora_targets)
+        raise UsageError(f"{', '.join(sorted(unknown))} cannot have an adapter; there is {known}")
     if unknown := set(lora.towers) - model.towers.keys():
         raise UsageError(f"{', '.join(sorted(unknown))} is no tower; there is {', '.join(model.towers)}")
     towers = tuple(f"{module}." for tower in lora.towers for module in model.towers[tower])
-    found = [
+    names = [
         name
         for name, module in model.named_modules()
         if name.startswith(towers)
-        and name.rpartition(".")[2] in lora.targets
+        and name.rpartition(".")[2] in targets
         and (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1))
     ]
-    if not found:
-        raise UsageError(f"nothing in the {' and '.join(lora.towers)} tower is called {', '.join(lora.targets)}")
-    return found
+    if not names:
+        raise UsageError(f"nothing in the {' and '.join(lora.towers)} tower is called {', '.join(targets)}")
+    return names
 
 
 def _submodule(model: PairModel, name: str) -> nn.Module:
@@ -157,10 +160,10 @@ def _adapted(model: PairModel) -> Iterator[tuple[str, Any]]:
     return ((name, module) for name, module in model.named_modules() if isinstance(module, kind))
 
 
-def _files(model: PairModel, state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Tensors under the names that they have in the model's files."""
-    found = write(model.layout, {name: tensor.detach().cpu() for name, tensor in state.items()})
-    return ((key, tensor.clone()) for key, tensor in found.items())
+def _file_tensors(model: PairModel, state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Tensors by their names in the model's files."""
+    renamed = write(model.layout, {name: tensor.detach().cpu() for name, tensor in state.items()})
+    return ((key, tensor.clone()) for key, tensor in renamed.items())
 
 
 def _peft(name: str) -> Any:

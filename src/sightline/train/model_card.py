@@ -1,4 +1,4 @@
-"""The README.md of a checkpoint: what the model is, how it was trained, what was measured, how it is opened."""
+"""The model card (README.md) of a checkpoint: the model, its training, its results, how to open it."""
 
 import re
 from collections.abc import Mapping
@@ -12,30 +12,27 @@ from sightline.distribution import VERSION
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
-# By a config's model_type: what a model hub files it under. Dual encoders and what is to come are as CLIP.
-_TASKS = {"groupvit": "image-segmentation", "xclip": "video-classification"}
-
 
 @dataclass(frozen=True)
-class Story:
-    """What a run has done up to a checkpoint. `data` and its `fingerprint`, as far as the data have them; `pictures`
-    that were seen, again at every round, and `skipped`, as they could not be read; evaluations' `results` by step."""
+class RunSummary:
+    """A run up to a checkpoint: the name of its data and their `fingerprint`, if they have one; `images` trained on,
+    counted again in every epoch; images `skipped`, as they could not be read; the `results` of evaluations by step."""
 
     data: str
     fingerprint: str | None
     step: int
     steps: int
-    pictures: int
+    images: int
     skipped: int
     results: Mapping[int, Mapping[str, float]]
 
 
-def card(model: PairModel, recipe: Recipe, story: Story) -> str:
-    """Markdown with the front matter of a Hugging Face model card. The licence is left to whoever trained the model."""
+def model_card(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
+    """Markdown with the front matter of a Hugging Face model card. The license is for the model's author to choose."""
     parts = [
         _front_matter(model, recipe),
-        _what(model, recipe, story),
-        _results(story.results),
+        _description(model, recipe, summary),
+        _results(summary.results),
         _OPENING.format(model=_name(model), other="transformers"),
         _recipe(recipe),
         f"Sightline {VERSION}, torch {torch.__version__}.\n",
@@ -49,7 +46,7 @@ def _front_matter(model: PairModel, recipe: Recipe) -> str:
     kind = model.config.model_type
     about = ModelCardData(
         library_name="sightline",
-        pipeline_tag=_TASKS.get(kind, "zero-shot-image-classification"),
+        pipeline_tag=model.hub_task,
         tags=["sightline", kind, "contrastive"],
         base_model=_hub_name(recipe.model),
     )
@@ -61,33 +58,34 @@ def _name(model: PairModel) -> str:
 
 
 def _hub_name(model: Any) -> str | None:
-    """ "openai/clip-vit-base-patch32", say, and None for a folder, a file, a packaged model or a function."""
+    """The name of a model on the Hub; None for a folder, a file, a packaged model or a function."""
     is_name = isinstance(model, str) and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) and not Path(model).exists()
     return model if is_name else None
 
 
-def _what(model: PairModel, recipe: Recipe, story: Story) -> str:
+def _description(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
     start = "from scratch" if callable(recipe.model) else f"from `{_one_line(recipe.model)}`"
     if recipe.text_model is not None:
         start += f" and the text tower of `{_one_line(recipe.text_model)}`"
-    # Adapters are in the checkpoint's weights, not beside them.
+    # The checkpoint holds the adapters merged into its weights.
     parameters = sum(p.numel() for name, p in model.named_parameters() if ".lora_" not in name)
-    whole = "" if story.step == story.steps else f" of {story.steps:,}: training is not over"
+    whole = "" if summary.step == summary.steps else f" of {summary.steps:,}: training is not over"
+    fingerprint = f"`{summary.fingerprint}`" if summary.fingerprint else "none: made by a function"
     lines = [
         f"# {_name(model)}, {parameters:,} parameters\n",
         f"Trained {start} with Sightline.\n",
         "| | |",
         "|---|---|",
-        f"| data | `{_one_line(story.data)}` |",
-        f"| their fingerprint | {f'`{story.fingerprint}`' if story.fingerprint else 'none: made by a function'} |",
-        f"| steps | {story.step:,}{whole} |",
-        f"| pictures or films seen, with repetitions | {story.pictures:,} |",
-        f"| left out, as they could not be read | {story.skipped:,} |",
+        f"| data | `{_one_line(summary.data)}` |",
+        f"| fingerprint of the data | {fingerprint} |",
+        f"| steps | {summary.step:,}{whole} |",
+        f"| images or videos seen, with repetitions | {summary.images:,} |",
+        f"| left out, as they could not be read | {summary.skipped:,} |",
     ]
-    if recipe.average is not None:
-        lines.append(f"| weights | the moving average over steps, decay {recipe.average} |")
+    if recipe.ema_decay is not None:
+        lines.append(f"| weights | the moving average over steps, decay {recipe.ema_decay} |")
     if recipe.freeze:
-        lines.append(f"| as they were before | {', '.join(f'the {tower} tower' for tower in recipe.freeze)} |")
+        lines.append(f"| frozen | {', '.join(f'the {tower} tower' for tower in recipe.freeze)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -134,7 +132,7 @@ def _recipe(recipe: Recipe) -> str:
         return table
     longest = max(map(len, re.findall("`+", recipe.source)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{table}\nThe file that it was read from; settings of the command are in the table alone:\n\n" + (
+    return f"{table}\nThe recipe's file. Options of the command line are in the table alone:\n\n" + (
         f"{fence}python\n{recipe.source.rstrip()}\n{fence}\n"
     )
 
@@ -144,5 +142,5 @@ def _cell(text: str) -> str:
 
 
 def _one_line(value: Any) -> str:
-    """In backticks in a table: without what would end either."""
+    """For backticks in a table: without backticks and line ends, which would end them."""
     return _cell(str(value)).replace("`", "'")

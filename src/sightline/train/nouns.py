@@ -1,5 +1,5 @@
-"""Nouns of captions as texts of their own. Xu et al., "GroupViT" (2022), section 3.3: some nouns of each caption, each
-set into a sentence such as "a photo of a {}", are further texts that match its picture."""
+"""Nouns of captions as further texts. Xu et al., "GroupViT" (2022), section 3.3: nouns of each caption, each set into a
+sentence such as "a photo of a {}", also match its image."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from sightline.errors import UsageError
 
 CAPTION = -1
-"""In the place of a noun's number: the text is no noun."""
+"""In place of a noun's number: the text is a caption."""
 TEMPLATES = (
     "a photo of a {}.",
     "a picture of a {}.",
@@ -22,15 +22,15 @@ TEMPLATES = (
 
 
 def number(noun: str) -> int:
-    """By which a noun goes in a batch and in masks: of any process and any run the same, from 0."""
+    """The number of a noun in batches and in masks, 0 or more: the same in every process and every run."""
     return int.from_bytes(blake2b(noun.encode(), digest_size=8).digest()) >> 1
 
 
 class Nouns:
     """At most `count` nouns of a caption as prompts.
 
-    `known`: a list of nouns (of one or more words), of which those are taken that a caption has as whole words, in
-    lower or upper case, in singular or with an s; or a function from a caption to its nouns, such as a tagger's.
+    `known`: a list of nouns (of one or more words), which are looked for as whole words, in lower or upper case, in
+    singular or with an s; or a function from a caption to its nouns, such as a tagger's.
     The longest counts: of "hot dog" not also "dog". Raises `UsageError`.
     """
 
@@ -44,19 +44,19 @@ class Nouns:
         if count < 1:
             raise UsageError(f"count={count} nouns of each caption; at least 1")
         if not templates or not all("{}" in template for template in templates):
-            raise UsageError("each template has {} where the noun goes, and there is at least one")
+            raise UsageError("templates must have {} where the noun goes, and at least one is needed")
         if not callable(known) and not any(known):
-            raise UsageError("no nouns to look for: give a list of words, or a function that finds them")
+            raise UsageError("no nouns: give a list of words, or a function that finds them in a caption")
         self.count, self.templates = count, tuple(templates)
         self._find = known if callable(known) else _listed(known)
 
-    def found(self, caption: str) -> list[str]:
+    def in_caption(self, caption: str) -> list[str]:
         """All nouns of a caption, each once, in their order."""
         return list(dict.fromkeys(self._find(caption)))
 
     def prompts(self, caption: str, rng: np.random.Generator) -> list[tuple[str, int]]:
-        """Some nouns of a caption, each in one of the sentences, with its number."""
-        nouns = self.found(caption)
+        """At most `count` nouns of a caption, each in a random template, with its number."""
+        nouns = self.in_caption(caption)
         chosen = rng.permutation(len(nouns))[: self.count]
         sentences = rng.integers(len(self.templates), size=len(chosen))
         return [

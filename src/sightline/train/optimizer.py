@@ -1,4 +1,4 @@
-"""How weights move: which of them decay, and how fast they go at each step."""
+"""The optimizer, its parameter groups and the learning-rate schedule."""
 
 import math
 from typing import Any
@@ -7,31 +7,33 @@ import torch
 from torch import nn
 
 from sightline.models.pairs import PairModel
-from sightline.train.freeze import shares
+from sightline.train.freeze import lr_scales
 from sightline.train.recipe import Recipe
 
 
 def optimizer(model: PairModel, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over what is trained: matrices decay; norms, biases and the scale don't (Radford et al., 2021, 2.5).
+    """AdamW over the parameters that are trained. Matrices have weight decay; norms, biases and the logit scale have
+    none (Radford et al., 2021, 2.5).
 
-    Each group's "share" is what the rate of a step is multiplied with for it.
+    The learning rate of a group is that of the step times the group's "lr_scale".
     """
-    groups: dict[tuple[float, float, type], list[nn.Parameter]] = {}
-    share = shares(model, recipe.layer_rate)
+    parameters: dict[tuple[float, float, type], list[nn.Parameter]] = {}
+    scales = lr_scales(model, recipe.layer_decay)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            # Tensors that processes share and those that they don't share are not computed together.
-            key = (recipe.decay if parameter.ndim > 1 else 0.0, share[name], type(parameter.data))
-            groups.setdefault(key, []).append(parameter)
-    told: list[dict[str, Any]] = [
-        {"params": own, "weight_decay": decay, "share": share} for (decay, share, _), own in groups.items()
+            # Tensors that are divided among processes and tensors that are not cannot be in one group.
+            key = (recipe.weight_decay if parameter.ndim > 1 else 0.0, scales[name], type(parameter.data))
+            parameters.setdefault(key, []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": params, "weight_decay": weight_decay, "lr_scale": scale}
+        for (weight_decay, scale, _), params in parameters.items()
     ]
-    return torch.optim.AdamW(told, lr=recipe.rate, betas=recipe.betas, eps=recipe.eps, fused=True)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
 
 
-def rate(step: int, steps: int, recipe: Recipe) -> float:
-    """The learning rate of step `step` from 0: a straight warm-up, then half a cosine to 0."""
-    warm_up = steps // 20 if recipe.warm_up is None else recipe.warm_up
-    warm = min(1.0, (step + 1) / (warm_up + 1))
-    done = max(0, step - warm_up) / max(1, steps - warm_up)
-    return recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * done))
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """The learning rate of step `step` from 0: it rises in a straight line, then falls to 0 as half a cosine."""
+    warmup_steps = steps // 20 if recipe.warmup_steps is None else recipe.warmup_steps
+    warmup = min(1.0, (step + 1) / (warmup_steps + 1))
+    progress = max(0, step - warmup_steps) / max(1, steps - warmup_steps)
+    return recipe.lr * warmup * 0.5 * (1 + math.cos(math.pi * progress))

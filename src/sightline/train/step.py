@@ -1,4 +1,4 @@
-"""The gradient of one step, however it is computed: at once, added up, or in parts that give that of the whole; in one
+"""The gradient of one step: of the whole batch directly, with gradient accumulation or with gradient caching; in one
 process or in several.
 """
 
@@ -11,205 +11,212 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
-from sightline.models.pairs import Halves, PairModel
+from sightline.models.pairs import PairEmbeddings, PairModel
+from sightline.nn.loss import loss_of_rows
 from sightline.train.batch import Batch
-from sightline.train.loss import Contrastive, Objective, share
+from sightline.train.loss import ContrastiveLoss, Loss
 from sightline.train.parallel import Parallel
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a step found, over all processes: the loss (a scalar on the model's device), pictures and texts."""
+class StepResult:
+    """The loss of a step (a scalar on the model's device), and its images and texts, over all processes."""
 
     loss: Tensor
-    pictures: int
+    images: int
     texts: int
 
 
 def backward(
     model: PairModel,
     batch: Batch,
-    objective: Objective,
+    loss: Loss,
     *,
-    micro_batch: int | None = None,
-    accumulate: int = 1,
+    micro_batch_size: int | None = None,
+    grad_accum_steps: int = 1,
     precision: torch.dtype = torch.float32,
     parallel: Parallel,
-) -> Done:
+) -> StepResult:
     """Adds the gradient of the loss to the parameters' `.grad`, the same in every process.
 
-    `batch`: this process's rows, on any device; what is computed on is moved. `micro_batch`: so many pictures at a
-    time, for the gradient of all (gradient caching). `accumulate`: the batch in so many parts, each a batch of its own
-    with its own wrong answers; a part counts by its pictures. `precision`: of the halves; they meet in float32.
+    `batch`: this process's rows, on any device; tensors are moved to the model's. `micro_batch_size`: images in memory
+    at a time; the gradient is the whole batch's (gradient caching). `grad_accum_steps`: into how many parts the batch
+    is divided; each part is a batch by itself, with its own negatives, and is weighted by its images. `precision`: that
+    of the embeddings; similarities and loss are float32.
 
-    Raises `UsageError` where parts cannot give the gradient of the whole, and for too few pictures.
+    Raises `UsageError` where parts cannot give the gradient of the whole, and for too few images.
     """
-    if micro_batch is not None or parallel.world > 1:
+    if micro_batch_size is not None or parallel.world_size > 1:
         for name, _ in _batch_norms(model):
             raise UsageError(
                 f"{type(model).__name__} has batch norms ({name}, ...) that would see only a part of the batch: "
-                "freeze_norms=True keeps their statistics as they are; or leave micro_batch away, in one process"
+                "freeze_norms=True keeps their statistics as they are; or leave micro_batch_size out, in one process"
             )
-    step = _Step(model, objective, precision, parallel)
-    whole = step.part(batch)
-    if min(whole.pictures) < accumulate:
+    step = _Step(model, loss, precision, parallel)
+    whole = step.local_batch(batch)
+    if min(whole.images) < grad_accum_steps:
         raise UsageError(
-            f"{min(whole.pictures)} pictures are too few ({batch.skipped} could not be read): lower accumulate "
-            f"({accumulate}), or have a larger batch"
+            f"{min(whole.images)} images are too few ({batch.skipped} could not be read): lower grad_accum_steps "
+            f"({grad_accum_steps}), or have a larger batch_size"
         )
-    if accumulate > 1 and batch.extras:
-        raise UsageError("a batch with extras for its loss has no parts; use micro_batch instead of accumulate")
-    parts = [whole] if accumulate == 1 else [step.part(part) for part in _cut(batch, accumulate)]
+    if grad_accum_steps > 1 and batch.extras:
+        raise UsageError("a batch with extras for its loss has no parts; use micro_batch_size, not grad_accum_steps")
+    parts = [whole] if grad_accum_steps == 1 else [step.local_batch(part) for part in _split(batch, grad_accum_steps)]
     losses = []
     for part in parts:
-        weight, last = sum(part.pictures) / sum(whole.pictures), part is parts[-1]
-        losses.append(
-            step.at_once(part, weight, last) if micro_batch is None else step.cached(part, micro_batch, weight, last)
-        )
-    return Done(parallel.mean(torch.stack(losses).sum()), sum(whole.pictures), sum(whole.texts))
+        weight, is_last = sum(part.images) / sum(whole.images), part is parts[-1]
+        if micro_batch_size is None:
+            losses.append(step.direct(part, weight, is_last))
+        else:
+            losses.append(step.grad_cache(part, micro_batch_size, weight, is_last))
+    return StepResult(parallel.mean(torch.stack(losses).sum()), sum(whole.images), sum(whole.texts))
 
 
 def freeze_batch_norms(model: PairModel) -> None:
-    """Batch norms go on with the statistics that they have, but for those that see the whole batch in any case."""
+    """Batch norms keep their statistics, except in the `batch_modules`, which always see the whole batch."""
     for _, module in _batch_norms(model):
         module.eval()
 
 
 def _batch_norms(model: PairModel) -> list[tuple[str, nn.Module]]:
-    """Those of the halves that take the statistics of what they see."""
+    """The batch norms inside the towers that use the statistics of the rows that they see."""
     return [
         (name, module)
         for name, module in model.named_modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm)
         and module.training
-        and name.partition(".")[0] not in model.of_the_batch
+        and name.partition(".")[0] not in model.batch_modules
     ]
 
 
-def _cut(batch: Batch, count: int) -> Iterator[Batch]:
+def _split(batch: Batch, count: int) -> Iterator[Batch]:
     for i in range(count):
         yield batch.part(len(batch) * i // count, len(batch) * (i + 1) // count)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A batch, of which this process has some rows; how many pictures and texts each process has."""
+class _LocalBatch:
+    """This process's rows of a batch, and the numbers of images and texts of every process, by rank."""
 
-    own: Batch
-    pictures: Sequence[int]
+    rows: Batch
+    images: Sequence[int]
     texts: Sequence[int]
 
 
 @dataclass(frozen=True)
 class _Step:
     model: PairModel
-    objective: Objective
+    loss: Loss
     precision: torch.dtype
     parallel: Parallel
 
-    def part(self, own: Batch) -> _Part:
-        return _Part(own, *zip(*self.parallel.counts(len(own), len(own.owner)), strict=True))
+    def local_batch(self, rows: Batch) -> _LocalBatch:
+        return _LocalBatch(rows, *zip(*self.parallel.counts(len(rows), len(rows.owner)), strict=True))
 
-    def at_once(self, part: _Part, weight: float, last: bool) -> Tensor:
-        """All graphs in memory. The loss, to be averaged over the processes, times `weight`."""
-        found: list[Tensor] = []
+    def direct(self, batch: _LocalBatch, weight: float, is_last: bool) -> Tensor:
+        """All graphs in memory. Returns the loss times `weight`, to be averaged over the processes."""
+        losses: list[Tensor] = []
 
-        def loss() -> list[Tensor]:
-            found.append(self._loss(self._halves(part.own), part) * weight)
-            return found
+        def work() -> list[Tensor]:
+            losses.append(self._loss(self._encode(batch.rows), batch) * weight)
+            return losses
 
-        self.parallel.backward(loss, [None], last)
-        return found[0].detach()
+        self.parallel.backward(work, [None], is_last)
+        return losses[0].detach()
 
-    def cached(self, part: _Part, size: int, weight: float, last: bool) -> Tensor:
-        """As `at_once` with the graph of `size` pictures and their texts at a time, for one more forward of all.
+    def grad_cache(self, batch: _LocalBatch, size: int, weight: float, is_last: bool) -> Tensor:
+        """As `direct`, with the graph of `size` images and their texts in memory at a time, for one more forward pass.
 
         Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup" (2021), section 3: the
-        halves without a graph; the loss, and its gradient with regard to the halves; then the halves of each piece
-        again, with the same random numbers, and from their gradients back.
+        embeddings without a graph; the loss, and its gradient with respect to the embeddings; then each micro-batch's
+        embeddings again, with the same random numbers, and back from their gradients.
         """
-        own, device = part.own, self.model.device
-        # As many in every process: those that share weights compute in step.
-        count = -(-max(part.pictures) // size)
-        if min(part.pictures) < count:
-            raise UsageError(f"{min(part.pictures)} pictures have no {count} parts: raise micro_batch ({size})")
-        pieces = list(_cut(own, count))
-        states, halves = [], []
+        device = self.model.device
+        # The same count in every process: processes that share weights (FSDP) compute in step.
+        count = -(-max(batch.images) // size)
+        if min(batch.images) < count:
+            raise UsageError(
+                f"{min(batch.images)} images cannot be divided into {count} parts: raise micro_batch_size ({size})"
+            )
+        micro_batches = list(_split(batch.rows, count))
+        random_states, parts = [], []
         with torch.no_grad():
-            for piece in pieces:
-                states.append(_random_state(device))
-                halves.append(self.parallel.run(partial(self._halves, piece)))
-        whole = Halves(_leaves([one.pictures for one in halves]), _leaves([one.texts for one in halves]))
-        found: list[Tensor] = []
+            for micro_batch in micro_batches:
+                random_states.append(_random_state(device))
+                parts.append(self.parallel.run(partial(self._encode, micro_batch)))
+        embeddings = PairEmbeddings(_leaves([part.images for part in parts]), _leaves([part.texts for part in parts]))
+        losses: list[Tensor] = []
 
-        def loss() -> list[Tensor]:
-            found.append(self._loss(whole, part) * weight)
-            return found
+        def work() -> list[Tensor]:
+            losses.append(self._loss(embeddings, batch) * weight)
+            return losses
 
-        self.parallel.backward(loss, [None], False)
-        after = _random_state(device)
-        picture = text = 0
-        for piece, state in zip(pieces, states, strict=True):
-            _set_random_state(device, state)
+        self.parallel.backward(work, [None], False)
+        end_state = _random_state(device)
+        image = text = 0
+        for micro_batch, random_state in zip(micro_batches, random_states, strict=True):
+            _set_random_state(device, random_state)
             gradients = [
-                *(_rows(leaf.grad, picture, len(piece)) for leaf in whole.pictures),
-                *(_rows(leaf.grad, text, len(piece.owner)) for leaf in whole.texts),
+                *(_rows(leaf.grad, image, len(micro_batch)) for leaf in embeddings.images),
+                *(_rows(leaf.grad, text, len(micro_batch.owner)) for leaf in embeddings.texts),
             ]
-            self.parallel.backward(partial(self._tensors, piece), gradients, last and piece is pieces[-1])
-            picture, text = picture + len(piece), text + len(piece.owner)
-        _set_random_state(device, after)
-        return found[0].detach()
+            is_last_call = is_last and micro_batch is micro_batches[-1]
+            self.parallel.backward(partial(self._tensors, micro_batch), gradients, is_last_call)
+            image, text = image + len(micro_batch), text + len(micro_batch.owner)
+        _set_random_state(device, end_state)
+        return losses[0].detach()
 
-    def _halves(self, batch: Batch) -> Halves:
+    def _encode(self, batch: Batch) -> PairEmbeddings:
         device = self.model.device
         with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
-            halves = self.model.halves(
+            embeddings = self.model.encode(
                 batch.pixel_values.to(device, non_blocking=True),
                 batch.input_ids.to(device, non_blocking=True),
                 batch.attention_mask.to(device, non_blocking=True),
             )
-        # What is summed over the batch is summed in float32: bfloat16's logits, up to 100, are 0.5 apart.
-        return halves if self.precision == torch.float32 else halves.map(Tensor.float)
+        # Sums over the batch are float32: bfloat16's logits, up to 100, are 0.5 apart.
+        return embeddings if self.precision == torch.float32 else embeddings.map(Tensor.float)
 
     def _tensors(self, batch: Batch) -> list[Tensor]:
-        halves = self._halves(batch)
-        return [*halves.pictures, *halves.texts]
+        embeddings = self._encode(batch)
+        return [*embeddings.images, *embeddings.texts]
 
-    def _loss(self, halves: Halves, part: _Part) -> Tensor:
-        """This process's part in the loss of all, times the number of processes."""
-        model, parallel, objective, own = self.model, self.parallel, self.objective, part.own
-        gathered = Halves(
-            tuple(parallel.gather(rows, part.pictures) for rows in halves.pictures),
-            tuple(parallel.gather(rows, part.texts) for rows in halves.texts),
+    def _loss(self, local: PairEmbeddings, batch: _LocalBatch) -> Tensor:
+        """The loss that this process's rows add to the loss of the whole batch, times the number of processes."""
+        model, parallel, rows = self.model, self.parallel, batch.rows
+        gathered = PairEmbeddings(
+            tuple(parallel.gather(tensor, batch.images) for tensor in local.images),
+            tuple(parallel.gather(tensor, batch.texts) for tensor in local.texts),
         )
-        whole = model.together(gathered)
-        if parallel.world == 1 or not isinstance(objective, Contrastive):
-            return objective(model.compare(whole), self._told(part))
-        picture, text = sum(part.pictures[: parallel.rank]), sum(part.texts[: parallel.rank])
-        pictures = tuple(rows[picture : picture + len(own)] for rows in whole.pictures)
-        texts = tuple(rows[text : text + len(own.owner)] for rows in whole.texts)
-        of_pictures = model.compare(Halves(pictures, whole.texts)).logits_per_image
-        of_texts = model.compare(Halves(whole.pictures, texts)).logits_per_image.t()
-        owner = own.owner.to(model.device)
-        return parallel.world * share(of_pictures, of_texts, owner, picture, text, objective.label_smoothing)
+        whole = model.project_batch(gathered)
+        if parallel.world_size == 1 or not isinstance(self.loss, ContrastiveLoss):
+            return self.loss(model.similarities(whole), self._gather(batch))
+        image, text = sum(batch.images[: parallel.rank]), sum(batch.texts[: parallel.rank])
+        images = tuple(tensor[image : image + len(rows)] for tensor in whole.images)
+        texts = tuple(tensor[text : text + len(rows.owner)] for tensor in whole.texts)
+        per_image = model.similarities(PairEmbeddings(images, whole.texts)).logits_per_image
+        per_text = model.similarities(PairEmbeddings(whole.images, texts)).logits_per_image.t()
+        owner = rows.owner.to(model.device)
+        smoothing = self.loss.label_smoothing
+        return parallel.world_size * loss_of_rows(per_image, per_text, owner, image, text, smoothing)
 
-    def _told(self, part: _Part) -> Batch:
-        """The batch of all processes, on the device, but for the pictures."""
-        own, parallel = part.own, self.parallel
+    def _gather(self, batch: _LocalBatch) -> Batch:
+        """The batch of all processes, on the model's device, without its pixels."""
+        rows, parallel = batch.rows, self.parallel
 
-        def rows(tensor: Tensor) -> Tensor:
+        def gather(tensor: Tensor) -> Tensor:
             return parallel.gather(tensor.to(self.model.device), [n for (n,) in parallel.counts(len(tensor))])
 
-        longest = max(n for (n,) in parallel.counts(own.input_ids.shape[1]))
-        ids, mask = (F.pad(tokens, (0, longest - tokens.shape[1])) for tokens in (own.input_ids, own.attention_mask))
-        owner = own.owner + sum(part.pictures[: parallel.rank])
-        extras = {name: rows(tensor) for name, tensor in own.extras.items()}
-        return Batch(torch.empty(sum(part.pictures), 0), rows(ids), rows(mask), rows(owner), extras, own.skipped)
+        longest = max(n for (n,) in parallel.counts(rows.input_ids.shape[1]))
+        ids, mask = (F.pad(tokens, (0, longest - tokens.shape[1])) for tokens in (rows.input_ids, rows.attention_mask))
+        owner = rows.owner + sum(batch.images[: parallel.rank])
+        extras = {name: gather(tensor) for name, tensor in rows.extras.items()}
+        return Batch(torch.empty(sum(batch.images), 0), gather(ids), gather(mask), gather(owner), extras, rows.skipped)
 
 
-def _leaves(pieces: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """Each tensor's rows of all pieces in one, to receive a gradient."""
-    return tuple(torch.cat(rows).requires_grad_() for rows in zip(*pieces, strict=True))
+def _leaves(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """Each tensor's rows of all parts in one leaf, which receives a gradient."""
+    return tuple(torch.cat(rows).requires_grad_() for rows in zip(*parts, strict=True))
 
 
 def _rows(gradient: Tensor | None, start: int, count: int) -> Tensor | None:
@@ -217,12 +224,12 @@ def _rows(gradient: Tensor | None, start: int, count: int) -> Tensor | None:
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
-    """Where the random numbers of the processor and of the device stand."""
-    own = [] if device.type == "cpu" else [torch.get_device_module(device).get_rng_state(device)]
-    return [torch.get_rng_state(), *own]
+    """The states of the random number generators of the processor and of the device."""
+    on_device = [] if device.type == "cpu" else [torch.get_device_module(device).get_rng_state(device)]
+    return [torch.get_rng_state(), *on_device]
 
 
 def _set_random_state(device: torch.device, state: list[Tensor]) -> None:
     torch.set_rng_state(state[0])
-    for own in state[1:]:
-        torch.get_device_module(device).set_rng_state(own, device)
+    for on_device in state[1:]:
+        torch.get_device_module(device).set_rng_state(on_device, device)

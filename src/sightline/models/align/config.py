@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.bert import BertSettings
 from sightline.models.config import Config, PairConfig
+from sightline.models.shared_configs import SharedBertConfig
 
 _STAGES = ("kernel_sizes", "in_channels", "out_channels", "strides", "num_block_repeats", "expand_ratios")
 _MOST = {"kernel_sizes": 31, "strides": 2, "num_block_repeats": 1 << 10}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignTextConfig(BertSettings):
+class AlignTextConfig(SharedBertConfig):
     """The text tower's settings: BERT's."""
 
     model_type: ClassVar[str] = "align_text_model"
@@ -68,9 +68,11 @@ class AlignVisionConfig(Config):
                 raise CheckpointError(
                     f"{self.model_type} config: {name} is {getattr(self, name)!r}, expected 0 to 1024"
                 )
-        for before, own in zip((32, *self.out_channels), self.in_channels, strict=False):  # 32 come out of the stem
-            if self.channels(before) != self.channels(own):
-                raise CheckpointError(f"{self.model_type} config: a stage takes {own} channels, but is given {before}")
+        for out, taken in zip((32, *self.out_channels), self.in_channels, strict=False):  # the stem has 32
+            if self.channels(out) != self.channels(taken):
+                raise CheckpointError(
+                    f"{self.model_type} config: a stage takes {taken} channels, but the one before returns {out}"
+                )
         if (blocks := sum(map(self.repeats, self.num_block_repeats))) > 1 << 10:
             raise CheckpointError(f"{self.model_type} config: {blocks} blocks, expected 1 to 1024")
 
@@ -81,24 +83,24 @@ class AlignVisionConfig(Config):
         return super().from_dict({key: value for key, value in data.items() if key != "num_hidden_layers"})
 
     def channels(self, base: int) -> int:
-        """So many channels widened: to a multiple of the divisor, never by more than a tenth down (Tan & Le, 2019)."""
+        """`base` channels widened: to a multiple of the divisor, at most a tenth below (Tan & Le, 2019)."""
         wide, unit = base * self.width_coefficient, self.depth_divisor
         rounded = max(unit, int(wide + unit / 2) // unit * unit)
         return rounded + unit if rounded < 0.9 * wide else rounded
 
     def repeats(self, base: int) -> int:
-        """So many blocks deepened."""
+        """`base` blocks deepened."""
         return math.ceil(base * self.depth_coefficient)
 
     @property
     def width(self) -> int:
-        """Of the pooled features."""
+        """The width of the pooled features."""
         return self.channels(self.out_channels[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "align"
 

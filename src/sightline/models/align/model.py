@@ -5,32 +5,17 @@ Shapes: B pictures, T texts, P projection.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.align.config import AlignConfig
 from sightline.models.align.layouts import TABLES
 from sightline.models.align.text import AlignTextModel
 from sightline.models.align.vision import AlignVisionModel
-from sightline.models.pairs import Halves, PairModel
-from sightline.nn.outputs import Output, TowerOutput
-
-
-@dataclass
-class AlignOutput(Output):
-    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for, the towers' outputs."""
-
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
+from sightline.models.pairs import PairEmbeddings, PairModel, PairOutput
+from sightline.nn.outputs import TowerOutput
 
 
 class AlignModel(PairModel):
@@ -39,6 +24,7 @@ class AlignModel(PairModel):
     config_class = AlignConfig
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
+    lora_targets: ClassVar[tuple[str, ...]] = (*PairModel.lora_targets, "conv", "reduce", "expand")
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "image": ("vision_model",),
         "text": ("text_model", "text_projection"),
@@ -60,16 +46,14 @@ class AlignModel(PairModel):
 
     @property
     def scale(self) -> Tensor:
-        """What the cosines are multiplied with."""
         return 1 / self.temperature
 
     @property
     def scale_parameter(self) -> nn.Parameter:
-        """The temperature."""
         return self.temperature
 
-    def hold_scale(self, most: float) -> None:
-        self.temperature.data.clamp_(min=1 / most)
+    def clamp_logit_scale(self, maximum: float) -> None:
+        self.temperature.data.clamp_(min=1 / maximum)
 
     def get_text_features(
         self,
@@ -103,23 +87,21 @@ class AlignModel(PairModel):
         return_loss: bool = False,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
-    ) -> AlignOutput:
+    ) -> PairOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "AlignModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         vision = self.vision_model(pixel_values, output_hidden_states, output_attentions)
         text = self.text_model(
             input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
         )
-        met = self.meet(Halves((vision.pooler_output,), (self.text_projection(text.last_hidden_state[:, 0]),)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return AlignOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+        texts = self.text_projection(text.last_hidden_state[:, 0])
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (texts,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         texts = self.text_projection(self.text_model.first(input_ids, attention_mask))
-        return Halves((self.vision_model.embed(pixel_values),), (texts,))
+        return PairEmbeddings((self.vision_model.embed(pixel_values),), (texts,))

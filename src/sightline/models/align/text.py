@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from sightline.models.align.config import AlignConfig, AlignTextConfig
 from sightline.models.align.layouts import TABLES, TEXT_TABLES
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import TextTower
 from sightline.nn.bert import BertTransformer
 
 
 class AlignTextModel(BertTransformer, PretrainedModel):
-    """The tower alone. What BERT's pooler makes of the first state, `pooler_output`, no embedding uses."""
+    """The tower alone. The embedding does not use BERT's `pooler_output`."""
 
     config_class = AlignTextConfig
     tables = TEXT_TABLES
@@ -23,13 +24,11 @@ class AlignTextModel(BertTransformer, PretrainedModel):
     config: AlignTextConfig
 
 
-class AlignTextTower(Tower):
-    """The text tower and its way into the space that it shares with pictures."""
+class AlignTextTower(TextTower):
+    """The text tower and its projection."""
 
     config_class = AlignConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
     config: AlignConfig
 
     def __init__(self, config: AlignConfig) -> None:
@@ -38,11 +37,6 @@ class AlignTextTower(Tower):
         self.text_model = AlignTextModel(config.text_config)
         self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim)
 
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return self.config.text_config.max_position_embeddings
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L) -> (B, P), not of unit length. Without the `mask` padding is read like words."""
-        return self.text_projection(self.text_model.first(inputs, mask))  # type: ignore[no-any-return]
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The first token's state. Without the `mask` padding is read like words."""
+        return self.text_model.first(inputs, mask)  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
-from sightline.models.pretrained import Tower
+from sightline.models.tower import Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import activation
@@ -54,7 +54,7 @@ class ConvNorm(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel multiplied with what the means of all channels say of it (Hu et al., 2018)."""
+    """Each channel multiplied by a factor that the means of all channels decide (Hu et al., 2018)."""
 
     def __init__(self, channels: int, hidden: int, hidden_act: str) -> None:
         super().__init__()
@@ -71,9 +71,9 @@ class SqueezeExcite(nn.Module):
 
 
 class AlignVisionBlock(nn.Module):
-    """Expansion, depthwise convolution, squeeze and excitation, projection; a skip around all where there is one.
+    """Expansion, depthwise convolution, squeeze and excitation, projection; a skip around all, if the shapes agree.
 
-    `dropout` is the share of numbers, each by itself, that training takes out of what is added to the skip.
+    `dropout` is the fraction of the numbers added to the skip that training leaves out; None: there is no skip.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class AlignVisionBlock(nn.Module):
         self.dropout = dropout
         self.act = activation(config.hidden_act)
         wide, half = channels * ratio, kernel // 2
-        # This one norm has torch's momentum in the reference, whatever the config says.
+        # This norm has torch's momentum in the reference, whatever the config says.
         inner = nn.BatchNorm2d(wide, config.batch_norm_eps)
         self.expand = ConvNorm(channels, wide, 1, 1, (0, 0), 1, inner) if ratio != 1 else None
         before = (kernel - 1) // 2 if stride == 1 else half if even_pads else half - 1
@@ -108,7 +108,7 @@ class AlignVisionBlock(nn.Module):
 
 
 class AlignVisionModel(Tower):
-    """Convolutions; the mean (or maximum) over all places of the last features stands for the picture."""
+    """Convolutions; the embedding is the mean (or maximum) of the last features over all places."""
 
     config_class = AlignVisionConfig
     tables = VISION_TABLES
@@ -126,8 +126,8 @@ class AlignVisionModel(Tower):
 
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
-        """With its batch norms folded into the convolutions, in the order of numbers that these are quickest in, and
-        with activations in the memory of what they are given: large pictures' features fill no cache twice."""
+        """With its batch norms folded into the convolutions, in the memory format in which these are fastest, and with
+        activations in place, so that large images' features fill no cache twice."""
         model = cls.from_pretrained(path, dtype=torch.promote_types(dtype, torch.float32))
         for module in model.modules():
             if isinstance(module, ConvNorm):
@@ -157,11 +157,15 @@ class AlignVisionModel(Tower):
 
     @property
     def rows(self) -> int:
-        """As of patches of 14 pixels, at most 20 x 20: the first features of two such pictures fill a core's cache."""
+        """As many as patches of 14 pixels, at most 20 x 20: two such images' first features fill a core's cache."""
         return min(self.config.image_size // 14 + 1, 20) ** 2
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> `forward`'s `pooler_output` (B, P)."""
+    @property
+    def state_dim(self) -> int:
+        return self.config.width
+
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`forward`'s `pooler_output`, which is the embedding."""
         return self(inputs.contiguous(memory_format=torch.channels_last)).pooler_output  # type: ignore[no-any-return]
 
 

@@ -3,39 +3,18 @@
 Shapes: B pictures, T texts, P projection.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.clip.config import CLIPConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
-from sightline.models.pairs import Halves
-from sightline.models.projected import ProjectedPictures, ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, PairOutput, ProjectedImages, ProjectedTexts
 from sightline.nn.initial import normal
-from sightline.nn.outputs import Output, TowerOutput
 
 
-@dataclass
-class CLIPOutput(Output):
-    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for.
-
-    The towers' outputs are those of `get_text_features` and `get_image_features`: pooled and projected.
-    """
-
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
-
-
-class CLIPModel(ProjectedTexts, ProjectedPictures):
+class CLIPModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = CLIPConfig
@@ -67,23 +46,20 @@ class CLIPModel(ProjectedTexts, ProjectedPictures):
         interpolate_pos_encoding: bool = False,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
-    ) -> CLIPOutput:
+    ) -> PairOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "CLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         vision = self.get_image_features(
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
         )
         text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
-        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return CLIPOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
-        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        images = self.visual_projection(self.vision_model.pool(pixel_values))
+        return PairEmbeddings((images,), (self.text_projection(self.text_model.pool(input_ids)),))

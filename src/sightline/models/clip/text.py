@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import TextTower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output
 from sightline.nn.text import TextTransformer
@@ -36,13 +37,11 @@ class CLIPTextModel(TextTransformer, PretrainedModel):
     config: CLIPTextConfig
 
 
-class CLIPTextModelWithProjection(Tower):
-    """The text tower and its way into the space that it shares with pictures."""
+class CLIPTextModelWithProjection(TextTower):
+    """The text tower and its projection."""
 
     config_class = CLIPTextConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
     config: CLIPTextConfig
 
     def __init__(self, config: CLIPTextConfig) -> None:
@@ -64,15 +63,3 @@ class CLIPTextModelWithProjection(Tower):
         out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         embeds = self.text_projection(out.pooler_output)
         return CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
-
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return self.config.max_position_embeddings
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> `forward`'s `text_embeds` (B, P) alone, for less work.
-
-        Attention is causal and pooling at the end token: padding on the right is not seen, with or without a mask.
-        """
-        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

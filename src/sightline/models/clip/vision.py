@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from sightline.models.clip.config import CLIPVisionConfig
 from sightline.models.clip.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import ImageTower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import Output
 from sightline.nn.vision import VisionTransformer
@@ -36,13 +37,11 @@ class CLIPVisionModel(VisionTransformer, PretrainedModel):
     config: CLIPVisionConfig
 
 
-class CLIPVisionModelWithProjection(Tower):
-    """The vision tower and its way into the space that it shares with texts."""
+class CLIPVisionModelWithProjection(ImageTower):
+    """The vision tower and its projection."""
 
     config_class = CLIPVisionConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
-    head: ClassVar[str | None] = "visual_projection"
     config: CLIPVisionConfig
 
     def __init__(self, config: CLIPVisionConfig) -> None:
@@ -63,12 +62,3 @@ class CLIPVisionModelWithProjection(Tower):
         out = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
         embeds = self.visual_projection(out.pooler_output)
         return CLIPVisionModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
-
-    @property
-    def rows(self) -> int:
-        """Patches, and the class token."""
-        return self.vision_model.grid**2 + 1
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> `forward`'s `image_embeds` (B, P) alone, for less work."""
-        return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]

@@ -1,1 +1,1 @@
-"""Two towers of one's choice, as `transformers` pairs them in its vision-text dual encoder."""
+"""Any two towers, as `transformers` pairs them in its vision-text dual encoder."""

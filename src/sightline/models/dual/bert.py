@@ -1,4 +1,4 @@
-"""BERT and RoBERTa, text towers for pairs of one's own. Devlin et al. (2019), section 3; Liu et al., "RoBERTa: A
+"""BERT and RoBERTa, text towers for pairs of any two towers. Devlin et al. (2019), section 3; Liu et al., "RoBERTa: A
 Robustly Optimized BERT Pretraining Approach" (2019).
 
 Shapes: B texts, L tokens, W width.
@@ -17,7 +17,7 @@ from sightline.nn.initial import normal
 
 
 class BertModel(BertTransformer, PretrainedModel):
-    """A BERT, out of any model that one was trained in. A file without a pooler gets a new one, to be trained."""
+    """A BERT, out of any model that it was trained in. A file without a pooler gets a new pooler, to be trained."""
 
     config_class = BertConfig
     tables = BERT_TABLES
@@ -35,12 +35,12 @@ class BertModel(BertTransformer, PretrainedModel):
 
 
 class RobertaModel(BertModel):
-    """A BERT whose places are counted without padding, from the number after the padding's."""
+    """A BERT whose positions are counted without padding, from the number after the padding's."""
 
     config_class = RobertaConfig
     config: RobertaConfig
 
-    def places(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
+    def positions(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
         padding = self.config.padding
         if position_ids is None:
             words = input_ids != padding

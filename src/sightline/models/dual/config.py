@@ -1,17 +1,17 @@
-"""The configs of two towers of one's choice, and of the text towers that no other family has."""
+"""The configs of any two towers, and of the text towers that no other family has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models import TOWERS
-from sightline.models.bert import BertSettings
 from sightline.models.config import Config, PairConfig
+from sightline.models.families import TOWERS
+from sightline.models.shared_configs import SharedBertConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class BertConfig(BertSettings):
+class BertConfig(SharedBertConfig):
     """A BERT's settings."""
 
     model_type: ClassVar[str] = "bert"
@@ -20,14 +20,14 @@ class BertConfig(BertSettings):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         if data.get("is_decoder"):
             raise CheckpointError(f"{cls.model_type} config: is_decoder is set, but only encoders can be opened")
-        # Of heads that are not part of the tower.
+        # The settings of heads that are not part of the tower.
         head = ("classifier_dropout", "directionality", "pooler_")
         return super().from_dict({key: value for key, value in data.items() if not key.startswith(head)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RobertaConfig(BertConfig):
-    """A RoBERTa's settings. The places in a text are counted from the number after `pad_token_id`."""
+    """A RoBERTa's settings. Positions in a text are counted from the number after `pad_token_id`."""
 
     model_type: ClassVar[str] = "roberta"
 
@@ -46,7 +46,7 @@ class RobertaConfig(BertConfig):
 
     @property
     def padding(self) -> int:
-        """`pad_token_id`, without which there are no places."""
+        """`pad_token_id`, which the positions are counted from. Raises `CheckpointError` if it is None."""
         if self.pad_token_id is None:
             raise CheckpointError(f"{self.model_type} config: pad_token_id is None, expected a number")
         return self.pad_token_id
@@ -58,8 +58,8 @@ class RobertaConfig(BertConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class VisionTextDualEncoderConfig(PairConfig):
-    """The whole model's settings. The towers' are those of their kinds (`sightline.models.TOWERS`), or dictionaries
-    whose `model_type` says the kind."""
+    """The whole model's settings. The towers' settings are configs of their kinds (`sightline.models.TOWERS`), or
+    dictionaries whose `model_type` says the kind."""
 
     model_type: ClassVar[str] = "vision-text-dual-encoder"
 

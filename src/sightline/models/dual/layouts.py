@@ -1,4 +1,4 @@
-"""The tensors of two towers of one's choice in Hugging Face's files, and BERT's in its own."""
+"""The tensors of any two towers in Hugging Face's files, and those of BERT's files."""
 
 from collections.abc import Iterable, Mapping
 
@@ -26,7 +26,7 @@ _TEXTS = {
     "text_model.embeddings.token_embedding.weight": _clip_text("text_model"),
     "text_model.text_model.embeddings.token_embedding.weight": _clip_text("text_model.text_model"),
 }
-_PICTURES = {
+_IMAGES = {
     "vision_model.embeddings.class_embedding": _clip_vision("vision_model"),
     "vision_model.vision_model.embeddings.class_embedding": _clip_vision("vision_model.vision_model"),
 }
@@ -39,19 +39,19 @@ _BY_KIND = {
 
 
 def table_of(keys: Iterable[str]) -> tuple[Rule, ...] | None:
-    """The table for a file that holds these tensors among others; None where it is none of ours."""
-    texts, pictures = (next((layouts[key] for key in layouts if key in keys), None) for layouts in (_TEXTS, _PICTURES))
-    return None if texts is None or pictures is None else (*_HEAD, *texts, *pictures)
+    """The table for a file with these tensors; None for an unknown layout."""
+    texts, images = (next((layouts[key] for key in layouts if key in keys), None) for layouts in (_TEXTS, _IMAGES))
+    return None if texts is None or images is None else (*_HEAD, *texts, *images)
 
 
 def table_for(*kinds: str) -> tuple[Rule, ...]:
     """The table by which two towers of these `model_type`s are saved."""
-    found = table_of([_BY_KIND[kind] for kind in kinds])
-    assert found is not None
-    return found
+    table = table_of([_BY_KIND[kind] for kind in kinds])
+    assert table is not None
+    return table
 
 
-# Of the models that BERTs were trained in, what is no part of the tower.
+# The heads of the models that BERTs were trained in, which are not part of the tower.
 _HEADS = (
     *(f"cls.predictions.{name}" for name in ("bias", "decoder.weight", "decoder.bias")),
     *(f"cls.predictions.transform.dense.{kind}" for kind in ("weight", "bias")),

@@ -1,46 +1,27 @@
-"""Two towers of one's choice, one space, trained as CLIP is. Radford et al. (2021), figure 3.
+"""Any two towers, one space, trained as CLIP is. Radford et al. (2021), figure 3.
 
 Shapes: B pictures, T texts, P projection.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
-from sightline.models.pairs import Halves
+from sightline.models.pairs import LogitScale, PairEmbeddings, PairOutput, ProjectedImages
 from sightline.models.pretrained import PretrainedModel
-from sightline.models.projected import LogitScale, ProjectedPictures
 from sightline.nn.bert import BertTransformer
-from sightline.nn.outputs import Output, TowerOutput
+from sightline.nn.outputs import TowerOutput
 
 
-@dataclass
-class VisionTextDualEncoderOutput(Output):
-    """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for.
-
-    The towers' outputs are theirs: pooled, not projected.
-    """
-
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
-
-
-class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
+class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
-    # Of towers that never met before the projections are new, and there to be trained.
+    # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
     def __init__(
@@ -49,7 +30,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """Towers that are not given are new."""
+        """A tower that is left out is new."""
         super().__init__()
         self.config = config
         self.projection_dim = config.projection_dim
@@ -69,7 +50,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
         logit_scale_init_value: float = 2.6592,
         **options: Any,
     ) -> Self:
-        """The picture tower of one checkpoint and the text tower of another, with new projections, to be trained.
+        """The image tower of a checkpoint and the text tower of another, with new projections, to be trained.
 
         `image`: a CLIP, or its vision tower alone; `text`: a BERT or RoBERTa, in whatever it was trained, or a CLIP or
         its text tower. Folders, packaged models or Hub names; `options` are `from_pretrained`'s, for both, but that
@@ -77,14 +58,15 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
         `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
         """
         options = {"dtype": "float32"} | options
-        vision, words = open_tower(image, "vision_config", options), open_tower(text, "text_config", options)
+        vision_tower = open_tower(image, "vision_config", options)
+        text_tower = open_tower(text, "text_config", options)
         config = VisionTextDualEncoderConfig(
-            text_config=words.config,
-            vision_config=vision.config,
+            text_config=text_tower.config,
+            vision_config=vision_tower.config,
             projection_dim=projection_dim,
             logit_scale_init_value=logit_scale_init_value,
         )
-        return cls(config, vision, words).to(vision.dtype).eval()
+        return cls(config, vision_tower, text_tower).to(vision_tower.dtype).eval()
 
     @classmethod
     def from_vision_text_pretrained(
@@ -121,29 +103,24 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedPictures):
         token_type_ids: Tensor | None = None,
         output_attentions: bool = False,
         output_hidden_states: bool = False,
-    ) -> VisionTextDualEncoderOutput:
+    ) -> PairOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers';
         `token_type_ids` are for those that have them.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "VisionTextDualEncoderModel needs input_ids and pixel_values; for one alone: get_text_features or "
-                "get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
         vision: TowerOutput = self.vision_model(pixel_values, **options)
         text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
-        met = self.meet(
-            Halves((self.visual_projection(vision.pooler_output),), (self.text_projection(text.pooler_output),))
-        )
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return VisionTextDualEncoderOutput(loss, logits, logits.t(), met.text_embeds, met.image_embeds, text, vision)
+        images, texts = self.visual_projection(vision.pooler_output), self.text_projection(text.pooler_output)
+        pairs = self.match(PairEmbeddings((images,), (texts,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        pictures = self.visual_projection(self.vision_model.pool(pixel_values))
-        return Halves((pictures,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        images = self.visual_projection(self.vision_model.pool(pixel_values))
+        return PairEmbeddings((images,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
 
     def _read(
         self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, types: Tensor | None, options: dict[str, bool]

@@ -8,22 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from sightline.checkpoint.names import resolve
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.rules import Rule
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
-from sightline.models import TOWERS, model_type
-from sightline.models.config import Config, max_tokens
+from sightline.models.config import Config
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.layouts import table_for, table_of
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.families import TOWERS, model_type
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import ImageTower, TextTower
 from sightline.nn.initial import normal
 
 
 class Pair(PretrainedModel):
-    """What opens a file of two towers: its table depends on what they are."""
+    """The base of all that opens a file of two towers, whose table depends on their kinds."""
 
     config_class = VisionTextDualEncoderConfig
     tables: ClassVar[dict[str, tuple[Rule, ...]]] = {}
@@ -38,11 +39,10 @@ class Pair(PretrainedModel):
         return table_for(self.config.text_config.model_type, self.config.vision_config.model_type)
 
 
-class DualTextTower(Pair, Tower):
-    """The text tower and its projection."""
+class DualTextTower(Pair, TextTower):
+    """The text tower and its projection. Without a mask, a BERT reads padding like words."""
 
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
+    config: VisionTextDualEncoderConfig
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()
@@ -50,22 +50,11 @@ class DualTextTower(Pair, Tower):
         self.text_model: Any = tower(config.text_config)
         self.text_projection = projection(config.text_config, config.projection_dim)
 
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return max_tokens(self.config.text_config)
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> (B, P), not of unit length. Without the `mask` a BERT reads
-        padding like words."""
-        return self.text_projection(self.text_model.pool(inputs, mask))  # type: ignore[no-any-return]
-
-
-class DualImageTower(Pair, Tower):
+class DualImageTower(Pair, ImageTower):
     """The vision tower and its projection."""
 
-    parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
-    head: ClassVar[str | None] = "visual_projection"
+    config: VisionTextDualEncoderConfig
 
     def __init__(self, config: VisionTextDualEncoderConfig) -> None:
         super().__init__()
@@ -73,30 +62,23 @@ class DualImageTower(Pair, Tower):
         self.vision_model: Any = tower(config.vision_config)
         self.visual_projection = projection(config.vision_config, config.projection_dim)
 
-    @property
-    def rows(self) -> int:
-        """Patches, and the class token."""
-        return int(self.vision_model.grid**2 + 1)
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> (B, P), not of unit length."""
-        return self.visual_projection(self.vision_model.pool(inputs))  # type: ignore[no-any-return]
-
 
 def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, Any]) -> PretrainedModel:
-    """The tower for texts (`part` "text_config") or pictures ("vision_config") of a checkpoint that is one or has one.
+    """The text tower (`part` "text_config") or image tower ("vision_config") of a checkpoint of a tower or of a model.
 
-    `options` are `from_pretrained`'s. Raises `CheckpointError` if there is none of a kind that we have.
+    `options` are `from_pretrained`'s. Raises `CheckpointError` for a checkpoint without a tower of a known kind.
     """
     where = {key: options[key] for key in ("revision", "local_files_only", "cache_dir") if key in options}
     path = resolve(name, weights=False, **where)
     kind = model_type(path if path.is_dir() else path.parent)
     known = {name: tower for name, tower in TOWERS.items() if tower.part == part}
-    own = part.replace("config", "model")  # of the whole model "clip" it is "clip_text_model"
-    found = known.get(kind) or known.get(f"{kind}_{own}")
-    if found is None:
-        raise CheckpointError(f"{name}: model_type {kind!r} has no {own} that can be opened; only {', '.join(known)}")
-    return found.model.from_pretrained(name, **options)
+    suffix = part.replace("config", "model")  # the text tower of a "clip" is a "clip_text_model"
+    tower_kind = known.get(kind) or known.get(f"{kind}_{suffix}")
+    if tower_kind is None:
+        raise CheckpointError(
+            f"{name}: model_type {kind!r} has no {suffix} that can be opened; only {', '.join(known)}"
+        )
+    return tower_kind.model.from_pretrained(name, **options)
 
 
 def tower(config: Config) -> PretrainedModel:
@@ -105,7 +87,7 @@ def tower(config: Config) -> PretrainedModel:
 
 
 def projection(config: Any, dim: int) -> nn.Linear:
-    """A new way from a tower of this config into `dim` numbers."""
+    """A new projection from a tower of this config to `dim` numbers."""
     linear = nn.Linear(config.hidden_size, dim, bias=False)
     normal(linear.weight, config.hidden_size**-0.5)
     return linear

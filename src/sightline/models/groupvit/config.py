@@ -5,33 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, PairConfig, check_heads
+from sightline.models.config import PairConfig
+from sightline.models.shared_configs import SharedTextConfig, SharedVisionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupViTTextConfig(Config):
+class GroupViTTextConfig(SharedTextConfig):
     """The text tower's settings."""
 
     model_type: ClassVar[str] = "groupvit_text_model"
 
-    vocab_size: int = 49408
     hidden_size: int = 256
     intermediate_size: int = 1024
-    num_hidden_layers: int = 12
     num_attention_heads: int = 4
-    max_position_embeddings: int = 77
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-    attention_dropout: float = 0.0
-    initializer_range: float = 0.02
-    initializer_factor: float = 1.0
-    pad_token_id: int | None = 1
-    bos_token_id: int | None = 49406
-    eos_token_id: int = 49407
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -39,7 +25,7 @@ class GroupViTTextConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupViTVisionConfig(Config):
+class GroupViTVisionConfig(SharedVisionConfig):
     """The vision tower's settings, `depths`, `num_group_tokens` and `num_output_groups` one number a stage.
 
     A stage with group tokens ends in a grouping: its tokens become `num_output_groups` groups. `assign_mlp_ratio` are
@@ -50,20 +36,13 @@ class GroupViTVisionConfig(Config):
 
     hidden_size: int = 384
     intermediate_size: int = 1536
-    num_hidden_layers: int = 12
     depths: tuple[int, ...] = (6, 3, 3)
     num_group_tokens: tuple[int, ...] = (64, 8, 0)
     num_output_groups: tuple[int, ...] = (64, 8, 8)
     num_attention_heads: int = 6
-    image_size: int = 224
     patch_size: int = 16
-    num_channels: int = 3
     hidden_act: str = "gelu"
-    layer_norm_eps: float = 1e-5
     dropout: float = 0.0
-    attention_dropout: float = 0.0
-    initializer_range: float = 0.02
-    initializer_factor: float = 1.0
     assign_eps: float = 1.0
     assign_mlp_ratio: tuple[float, ...] = (0.5, 4.0)
 
@@ -76,9 +55,6 @@ class GroupViTVisionConfig(Config):
         if len(ratio) != 2 or not all(0 < part * self.hidden_size <= 1 << 24 for part in ratio):
             self._refuse("assign_mlp_ratio", "two numbers above 0")
         super().__post_init__()
-        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
-        if self.patch_size > self.image_size:
-            raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
         for stage, (tokens, groups) in enumerate(zip(self.num_group_tokens, self.num_output_groups, strict=True)):
             if tokens and not groups:
                 self._refuse("num_output_groups", f"1 or more in stage {stage}, which has {tokens} group tokens")
@@ -103,7 +79,7 @@ class GroupViTVisionConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupViTConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "groupvit"
 
@@ -118,7 +94,6 @@ class GroupViTConfig(PairConfig):
 
     @property
     def regions(self) -> tuple[int, int, int] | None:
-        """Regions that a picture falls into, and rows and columns of the patches that they are made of."""
         vision = self.vision_config
         side = vision.image_size // vision.patch_size
         groups = [n for n, tokens in zip(vision.num_output_groups, vision.num_group_tokens, strict=True) if tokens]

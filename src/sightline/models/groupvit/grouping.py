@@ -105,7 +105,7 @@ class GroupViTTokenAssign(nn.Module):
 
 
 class GroupProjector(nn.Module):
-    """What the group tokens of one stage hand on to those of the next."""
+    """The map from the group tokens of a stage to those of the next."""
 
     def __init__(self, config: GroupViTVisionConfig, before: int, tokens: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The way out of both towers."""
+"""The projection of both towers."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""GroupViT: pictures that fall into groups, and groups that words can name. Xu et al. (2022), figure 2.
+"""GroupViT: images that fall into groups, and groups that words can name. Xu et al. (2022), figure 2.
 
 Shapes: B pictures, T texts, G groups, P projection.
 """
@@ -10,22 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTConfig
 from sightline.models.groupvit.grouping import soft_groups
 from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
-from sightline.models.pairs import Halves
-from sightline.models.projected import ProjectedPictures, ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, ProjectedImages, ProjectedTexts
 from sightline.nn.outputs import Output, TowerOutput
 
 
 @dataclass
 class GroupViTOutput(Output):
     """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P); the loss and, for each picture, text and pixel,
-    the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are theirs: pooled, not projected.
+    the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are pooled, not projected.
     """
 
     loss: Tensor | None
@@ -38,12 +36,14 @@ class GroupViTOutput(Output):
     vision_model_output: TowerOutput
 
 
-class GroupViTModel(ProjectedTexts, ProjectedPictures):
+class GroupViTModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     config_class = GroupViTConfig
     tables = TABLES
-    of_the_batch: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
+    hub_task: ClassVar[str] = "image-segmentation"
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "q", "kv")
+    batch_modules: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead
 
@@ -80,10 +80,7 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
         `segmentation_logits` (None: as the config says), and with them for the attentions. The other arguments are
         the towers'.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "GroupViTModel needs input_ids and pixel_values; for one alone: get_text_features or get_image_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         segments = self.config.output_segmentation if output_segmentation is None else output_segmentation
         vision: TowerOutput = self.vision_model(
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions or segments
@@ -91,21 +88,23 @@ class GroupViTModel(ProjectedTexts, ProjectedPictures):
         text: TowerOutput = self.text_model(
             input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
         )
-        met = self.meet(Halves((vision.pooler_output,), (text.pooler_output,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
+        pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
         segmentation = None
         if segments:
             groups = _unit(self.visual_projection.of_each(vision.last_hidden_state))
-            segmentation = self._segmentation(groups @ met.text_embeds.t(), vision.attentions, pixel_values.shape)
-        return GroupViTOutput(loss, logits, logits.t(), segmentation, met.text_embeds, met.image_embeds, text, vision)
+            segmentation = self._segmentation(groups @ pairs.text_embeds.t(), vision.attentions, pixel_values.shape)
+        return GroupViTOutput(
+            loss, logits, logits.t(), segmentation, pairs.text_embeds, pairs.image_embeds, text, vision
+        )
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        return Halves((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        return PairEmbeddings((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
 
-    def together(self, halves: Halves) -> Halves:
-        """The projections are here, not in the halves: their batch norm is one of the whole batch."""
-        (pictures,), (texts,) = halves.pictures, halves.texts
-        return Halves((self.visual_projection(pictures),), (self.text_projection(texts),))
+    def project_batch(self, embeddings: PairEmbeddings) -> PairEmbeddings:
+        """Both projections, whose batch norms need the whole batch."""
+        (images,), (texts,) = embeddings.images, embeddings.texts
+        return PairEmbeddings((self.visual_projection(images),), (self.text_projection(texts),))
 
     def _segmentation(self, cosines: Tensor, attentions: tuple[Tensor, ...] | None, shape: torch.Size) -> Tensor:
         """Cosines (B, G, T) of groups and texts -> logits (B, T, H, W), by the share of each group in each pixel."""

@@ -6,12 +6,11 @@ Shapes: B texts, L tokens, W width, P projection.
 
 from typing import ClassVar
 
-from torch import Tensor
-
 from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig
 from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import TextTower
 from sightline.nn.text import TextTransformer
 
 
@@ -25,13 +24,11 @@ class GroupViTTextModel(TextTransformer, PretrainedModel):
     config: GroupViTTextConfig
 
 
-class GroupViTTextTower(Tower):
-    """The text tower and its way into the space that it shares with pictures."""
+class GroupViTTextTower(TextTower):
+    """The text tower and its projection."""
 
     config_class = GroupViTConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
     config: GroupViTConfig
 
     def __init__(self, config: GroupViTConfig) -> None:
@@ -41,15 +38,3 @@ class GroupViTTextTower(Tower):
         self.text_projection = ProjectionHead(
             config.text_config.hidden_size, config.projection_intermediate_dim, config.projection_dim
         )
-
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return self.config.text_config.max_position_embeddings
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> the texts' vectors (B, P), not of unit length.
-
-        Attention is causal and pooling at the end token: padding on the right is not seen, with or without a mask.
-        """
-        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

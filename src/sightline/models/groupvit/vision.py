@@ -13,7 +13,8 @@ from sightline.models.groupvit.config import GroupViTConfig, GroupViTVisionConfi
 from sightline.models.groupvit.grouping import GroupViTStage, soft_groups
 from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
-from sightline.models.pretrained import PretrainedModel, Segments, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import Segments, Tower
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
@@ -55,7 +56,7 @@ class GroupViTVisionModel(PretrainedModel):
 
         `hidden_states` are the stages' inputs and the last one's output, not normalized; `attentions` the soft
         assignments (B, groups, tokens) of those stages that group. H and W are the config's `image_size`; with
-        `interpolate_pos_encoding` any size of at least one patch (what is left of a patch at the edges is not seen).
+        `interpolate_pos_encoding` any size of at least one patch (a rest at the edges is cut off).
         Raises `UsageError` otherwise.
         """
         x = self.dropout(self._tokens(pixel_values, interpolate_pos_encoding))
@@ -77,7 +78,7 @@ class GroupViTVisionModel(PretrainedModel):
 
 
 class GroupViTImageTower(Tower):
-    """The vision tower and its way into the space that it shares with texts."""
+    """The vision tower and its projection."""
 
     config_class = GroupViTConfig
     tables = TABLES
@@ -102,9 +103,9 @@ class GroupViTImageTower(Tower):
         tokens = self.vision_model.grid**2 + vision.num_group_tokens[0]
         return max(1, tokens * vision.hidden_size // 768)
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, C, H, W) -> the pictures' vectors (B, P), not of unit length."""
-        return self.visual_projection(self.vision_model(inputs).pooler_output)  # type: ignore[no-any-return]
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mean of the last stage's groups."""
+        return self.vision_model(inputs).pooler_output  # type: ignore[no-any-return]
 
     def segments(self, inputs: Tensor) -> Segments:
         """`pixel_values` (B, C, H, W) of any size -> the pictures' groups. Raises `UsageError` if no stage groups."""
@@ -115,11 +116,11 @@ class GroupViTImageTower(Tower):
         groups = F.normalize(self.visual_projection.of_each(out.last_hidden_state).float(), dim=-1)
         return Segments(images, groups, shares.float(), float(self.logit_scale.exp()))
 
-    def embed_with_summaries(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """`pixel_values` (B, C, H, W) -> the pictures' unit vectors (B, P) and, packed into rows (B, R, P), what
-        `sightline.models.regions` tells of: each group's unit vector, then each patch's group."""
-        seen = self.segments(pixel_values)
-        owners = seen.shares.flatten(2).argmax(1).to(seen.groups.dtype)
+    def embed_with_extras(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """`pixel_values` (B, C, H, W) -> the images' unit vectors (B, P) and their regions in rows (B, R, P), packed as
+        `sightline.models.regions` describes: each group's unit vector, then each patch's group."""
+        segments = self.segments(pixel_values)
+        owners = segments.shares.flatten(2).argmax(1).to(segments.groups.dtype)
         width = self.config.projection_dim
         owners = F.pad(owners, (0, -owners.shape[1] % width)).view(len(owners), -1, width)
-        return seen.images, torch.cat([seen.groups, owners], dim=1)
+        return segments.images, torch.cat([segments.groups, owners], dim=1)

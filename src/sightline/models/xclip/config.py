@@ -6,33 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, PairConfig, check_heads
+from sightline.models.config import PairConfig, check_heads
+from sightline.models.shared_configs import SharedTextConfig, SharedVisionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class XCLIPTextConfig(Config):
+class XCLIPTextConfig(SharedTextConfig):
     """The text tower's settings. Texts are pooled at the highest id, whatever `eos_token_id` says."""
 
     model_type: ClassVar[str] = "xclip_text_model"
 
-    vocab_size: int = 49408
-    hidden_size: int = 512
-    intermediate_size: int = 2048
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 8
-    max_position_embeddings: int = 77
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-    attention_dropout: float = 0.0
-    initializer_range: float = 0.02
-    initializer_factor: float = 1.0
-    pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -40,36 +25,21 @@ class XCLIPTextConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class XCLIPVisionConfig(Config):
-    """The vision tower's settings. `image_size` and `patch_size` in pixels; `mit_*`: over the `num_frames` frames."""
+class XCLIPVisionConfig(SharedVisionConfig):
+    """The vision tower's settings; `mit_*`: of the transformer over the `num_frames` frames."""
 
     model_type: ClassVar[str] = "xclip_vision_model"
 
-    hidden_size: int = 768
-    intermediate_size: int = 3072
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
     mit_hidden_size: int = 512
     mit_intermediate_size: int = 2048
     mit_num_hidden_layers: int = 1
     mit_num_attention_heads: int = 8
-    num_channels: int = 3
-    image_size: int = 224
-    patch_size: int = 32
     num_frames: int = 8
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-    attention_dropout: float = 0.0
-    initializer_range: float = 0.02
-    initializer_factor: float = 1.0
     drop_path_rate: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
         check_heads(f"{self.model_type} mit", self.mit_hidden_size, self.mit_num_attention_heads)
-        if self.patch_size > self.image_size:
-            raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -89,7 +59,7 @@ class XCLIPVisionConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class XCLIPConfig(PairConfig):
-    """The whole model's settings. The towers' may be given as dictionaries."""
+    """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "xclip"
 
@@ -113,3 +83,7 @@ class XCLIPConfig(PairConfig):
                 f"{self.model_type} config: mit_hidden_size {self.vision_config.mit_hidden_size} and "
                 f"projection_dim {self.projection_dim} must be one number"
             )
+
+    @property
+    def rescoring_rows(self) -> int:
+        return (self.vision_config.image_size // self.vision_config.patch_size) ** 2

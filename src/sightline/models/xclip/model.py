@@ -9,9 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
-from sightline.models.pairs import Halves, Met
-from sightline.models.projected import ProjectedTexts
+from sightline.models.pairs import PairEmbeddings, ProjectedTexts, Similarities
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
@@ -41,6 +39,8 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     """The film tower, the text tower and the prompts that the one gives the other."""
 
     parts: ClassVar[tuple[str, ...]] = ("",)
+    hub_task: ClassVar[str] = "video-classification"
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "message_fc")
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__(config)
@@ -85,25 +85,24 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         F is the checkpoint's number of frames. The loss takes the i-th text and the i-th film as a pair, so V = T.
         Raises `UsageError` otherwise.
         """
-        if input_ids is None or pixel_values is None:
-            raise UsageError(
-                "XCLIPModel needs input_ids and pixel_values; for one alone: get_text_features or get_video_features"
-            )
+        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         self._check(pixel_values)
         vision = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
         mit = self.integrate(vision.pooler_output)
         text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
         plain = self.text_projection(text.pooler_output)
-        met = self.meet(Halves((mit.pooler_output, self.summarise(vision.last_hidden_state)), (plain,)))
-        loss, logits = self.loss(met) if return_loss else None, met.logits_per_image
-        return XCLIPOutput(loss, logits.t(), met.text_embeds, text, vision, logits, met.image_embeds, mit)
+        videos = mit.pooler_output, self.summarise(vision.last_hidden_state)
+        pairs = self.match(PairEmbeddings(videos, (plain,)))
+        loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
+        return XCLIPOutput(loss, logits.t(), pairs.text_embeds, text, vision, logits, pairs.image_embeds, mit)
 
-    def halves(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Halves:
-        """Of films the vectors and the summaries, of texts the vectors before any prompt."""
-        return Halves(self.embed_with_summaries(pixel_values), (self.text_projection(self.text_model.pool(input_ids)),))
+    def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
+        """Of videos the vectors and the summaries, of texts the vectors before any prompt."""
+        texts = self.text_projection(self.text_model.pool(input_ids))
+        return PairEmbeddings(self.embed_with_extras(pixel_values), (texts,))
 
-    def compare(self, halves: Halves) -> Met:
-        """Each film prompts all texts; `logits_per_image` are those per film."""
-        (films, summaries), (texts,) = halves.pictures, halves.texts
-        cosines, prompted, films = similarity(texts + self.prompts_generator(texts, summaries), films)
-        return Met(self.scale * cosines, films, prompted)
+    def similarities(self, embeddings: PairEmbeddings) -> Similarities:
+        """Each video prompts all texts; `logits_per_image` are those per video."""
+        (videos, summaries), (texts,) = embeddings.images, embeddings.texts
+        cosines, prompted, videos = similarity(texts + self.prompts_generator(texts, summaries), videos)
+        return Similarities(self.scale * cosines, videos, prompted)

@@ -1,4 +1,4 @@
-"""What a film adds to a text: X-CLIP's video-specific prompts. Ni et al. (2022), section 3.3.
+"""X-CLIP's video-specific prompts, which a video adds to a text. Ni et al. (2022), section 3.3.
 
 Shapes: V films, T texts, L patches, P projection.
 """
@@ -41,7 +41,7 @@ class XCLIPPromptLayer(nn.Module):
         return self._feed(text + F.dropout(self.attention(self.norm1(text), film), self.dropout, self.training))
 
     def short(self, text: Tensor, film: Tensor) -> Tensor:
-        """What `forward` gives in evaluation, for a few texts and many films: an eighth of the work, for one text.
+        """`forward`'s output in evaluation, for a few texts and many films: an eighth of the work for a single text.
 
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
         weighted mean of the patches through the values'. `text` (V or 1, T, P), `film` (V, L, P) -> (V, T, P).
@@ -49,12 +49,12 @@ class XCLIPPromptLayer(nn.Module):
         heads = self.attention.heads
         q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
         keys, values = self.attention.kv.weight.view(2, heads, q.shape[-1], -1)
-        asked = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
-        seen = (asked @ film.transpose(1, 2)).softmax(-1) @ film
-        found = torch.einsum(
-            "vthp,hdp->vthd", seen.view(len(film), text.shape[1], heads, keys.shape[-1]), values
+        scores = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
+        mean = (scores @ film.transpose(1, 2)).softmax(-1) @ film
+        output = torch.einsum(
+            "vthp,hdp->vthd", mean.view(len(film), text.shape[1], heads, keys.shape[-1]), values
         ).flatten(2)
-        return self._feed(text + self.attention.out(found))
+        return self._feed(text + self.attention.out(output))
 
     def _feed(self, text: Tensor) -> Tensor:
         hidden = F.dropout(self.act(self.fc1(self.norm2(text))), self.mlp_dropout, self.training)
@@ -79,7 +79,7 @@ class XCLIPPromptGenerator(nn.Module):
         return self.alpha * text
 
     def short(self, text: Tensor, film: Tensor) -> Tensor:
-        """What `forward` gives in evaluation; see `XCLIPPromptLayer.short`."""
+        """`forward`'s output in evaluation; see `XCLIPPromptLayer.short`."""
         film, text = self.norm(film), text[None]
         for layer in self.layers:
             text = layer.short(text, film)  # type: ignore[operator]
@@ -87,7 +87,7 @@ class XCLIPPromptGenerator(nn.Module):
 
 
 class XCLIPRescorer(PretrainedModel):
-    """The exact score of a text and a film, from what was kept of both: the second step of a search."""
+    """The exact score of a text and a video from stored embeddings: the second step of a search."""
 
     config_class = XCLIPConfig
     tables = TABLES
@@ -103,15 +103,15 @@ class XCLIPRescorer(PretrainedModel):
     def forward(self, text: Tensor, video: Tensor, summaries: Tensor) -> Tensor:
         """`text` (T, P), `video` (V, P), `summaries` (V, L, P), of any dtype -> `logits_per_video` (V, T).
 
-        `text` is what `XCLIPTextTower.embed` gives, not of unit length: the prompt is added to it. `video` may be.
+        `text` is `XCLIPTextTower.embed`'s output, not of unit length: the prompt is added to it. `video` may be.
         """
         text, scale = text.to(self.dtype), self.logit_scale.exp()
         logits = []
-        # Of a film's patches there are two copies, of a text for it two queries to each head and some eight vectors.
+        # Of a film's patches there are two copies, of a text for it two queries to each head and about eight vectors.
         each = 2 * summaries[:1].numel() + text.numel() * (2 * self.config.prompt_num_attention_heads + 8)
         step = max(1, _NUMBERS // max(each, 1))
-        for some in (slice(start, start + step) for start in range(0, len(video), step)):
-            film, summary = video[some].to(self.dtype), summaries[some].to(self.dtype)
+        for rows in (slice(start, start + step) for start in range(0, len(video), step)):
+            film, summary = video[rows].to(self.dtype), summaries[rows].to(self.dtype)
             logits.append(scale * similarity(text + self.prompts_generator.short(text, summary), film)[0])
         return torch.cat(logits) if logits else text.new_empty(0, len(text))
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import TextTower
 from sightline.models.xclip.config import XCLIPConfig, XCLIPTextConfig
 from sightline.models.xclip.layouts import TABLES, TEXT_TABLES
 from sightline.nn.initial import normal
@@ -24,17 +25,15 @@ class XCLIPTextModel(TextTransformer, PretrainedModel):
     config: XCLIPTextConfig
 
     def _end(self, input_ids: Tensor) -> Tensor:
-        # At the highest id, whatever the config says: so the checkpoints were made, and the reference does it too.
+        # At the highest id, whatever the config says: the checkpoints were made so, and the reference does the same.
         return input_ids.argmax(-1)
 
 
-class XCLIPTextTower(Tower):
-    """The text tower and its way into the space that it shares with films. No film is known: nothing is prompted."""
+class XCLIPTextTower(TextTower):
+    """The text tower and its projection. Without a video, texts have no prompt."""
 
     config_class = XCLIPConfig
     tables = TABLES
-    parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
-    head: ClassVar[str | None] = "text_projection"
     config: XCLIPConfig
 
     def __init__(self, config: XCLIPConfig) -> None:
@@ -44,12 +43,3 @@ class XCLIPTextTower(Tower):
         self.text_model = XCLIPTextModel(config.text_config)
         self.text_projection = nn.Linear(width, config.projection_dim, bias=False)
         normal(self.text_projection.weight, config.initializer_factor * width**-0.5)
-
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return self.config.text_config.max_position_embeddings
-
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`input_ids` (B, L), padded on the right -> `XCLIPModel.get_text_features`'s `pooler_output` (B, P)."""
-        return self.text_projection(self.text_model.pool(inputs))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""X-CLIP's film tower. Ni et al., "Expanding Language-Image Pretrained Models for General Video Recognition" (2022).
+"""X-CLIP's video tower. Ni et al., "Expanding Language-Image Pretrained Models for General Video Recognition" (2022).
 
 Shapes: B films, T frames of each, C channels, L patches + 1, W width, P projection.
 """
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.models.pretrained import PretrainedModel, Tower
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.tower import Tower
 from sightline.models.xclip.config import XCLIPConfig, XCLIPVisionConfig
 from sightline.models.xclip.layouts import TABLES, VISION_TABLES
 from sightline.nn.attention import SelfAttention
@@ -37,7 +38,7 @@ class XCLIPBlock(Block):
     def forward(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
-        """`x` (B * T, L, W) -> (B * T, L, W): the message token is there for the attention alone."""
+        """`x` (B * T, L, W) -> (B * T, L, W): only the attention sees the message token."""
         heard = self.attention(self.norm1(self._with_message(x)), mask, causal, weights)
         return self.feed(x + heard[:, :-1])
 
@@ -76,7 +77,7 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
         """Films (B, T, C, H, W), or their frames one after another (B * T, C, H, W).
 
         Raises `UsageError` for films of another number of frames than the checkpoint's: they would be cut anew, and
-        frames of one film would hear those of another.
+        frames of a film would see those of another.
         """
         frames = self.config.num_frames
         if pixel_values.ndim == 5:
@@ -90,14 +91,16 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
         return super()._tokens(pixel_values, interpolate_pos_encoding)
 
 
-def check_frames(frames: int, given: int) -> None:
-    """Raises `UsageError` where a film has another number of frames than the checkpoint was made for."""
-    if given != frames:
-        raise UsageError(f"a film of {given} frames, but the model was made for {frames}: sample {frames} of each film")
+def check_frames(frames: int, of_video: int) -> None:
+    """Raises `UsageError` where a video has another number of frames than the checkpoint was made for."""
+    if of_video != frames:
+        raise UsageError(
+            f"a film of {of_video} frames, but the model was made for {frames}: sample {frames} of each film"
+        )
 
 
 class XCLIPMultiframeIntegrationTransformer(nn.Module):
-    """From frames to a film: a transformer over time, and the mean. Section 3.2, the last paragraph."""
+    """From frames to a video: a transformer over time, and the mean. Section 3.2, the last paragraph."""
 
     def __init__(self, config: XCLIPVisionConfig) -> None:
         super().__init__()
@@ -113,7 +116,7 @@ class XCLIPMultiframeIntegrationTransformer(nn.Module):
 
 
 class XCLIPVideoTower(Tower):
-    """From films to the space that they share with texts, and to what texts are prompted with."""
+    """From videos to the space that they share with texts, and to the summaries that texts are prompted with."""
 
     config_class = XCLIPConfig
     tables = TABLES
@@ -140,15 +143,15 @@ class XCLIPVideoTower(Tower):
 
     @property
     def rows(self) -> int:
-        """Patches and class token of each frame. The messages are in half of a block alone."""
+        """Patches and class token of each frame. Only the attentions see the messages."""
         return self.frames * (self.vision_model.grid**2 + 1)
 
-    def embed(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`pixel_values` (B, T, C, H, W) -> `get_video_features`'s `pooler_output` (B, P), for less work."""
+    def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`get_video_features`'s `pooler_output`, which is the embedding, for less work."""
         self._check(inputs)
         return self.integrate(self.vision_model.pool(inputs)).pooler_output
 
-    def embed_with_summaries(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+    def embed_with_extras(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """`pixel_values` (B, T, C, H, W) -> `embed`'s vectors (B, P) and the films' summaries (B, L - 1, P).
 
         Both are what `XCLIPRescorer` needs of a film.

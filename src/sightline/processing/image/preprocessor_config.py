@@ -9,7 +9,7 @@ from typing import Any
 from PIL.Image import Resampling
 
 from sightline.errors import CheckpointError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _HALF = (0.5, 0.5, 0.5)
@@ -48,16 +48,16 @@ def read_folder(folder: Path) -> dict[str, Any]:
     path, data = nested, None
     try:
         if nested.is_file():
-            data = _mapping("image_processor", read_json(nested).get("image_processor")) or None
+            data = _mapping("image_processor", read_checkpoint_json(nested).get("image_processor")) or None
         path = nested if data else plain
         if data is None and open_clip.is_file() and not plain.is_file():
-            path, data = open_clip, _from_open_clip(read_json(open_clip))
+            path, data = open_clip, _from_open_clip(read_checkpoint_json(open_clip))
         if data is None and not plain.is_file():
             raise CheckpointError(
                 f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
                 "processor there too"
             )
-        return read_settings(read_json(plain) if data is None else data)
+        return read_settings(read_checkpoint_json(plain) if data is None else data)
     except InvalidSettingError as error:
         raise CheckpointError(f"{path}: {error}") from None
 

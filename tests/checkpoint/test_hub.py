@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from checkpoint.fake_hub import FakeHub
-from sightline.checkpoint.names import PACKAGED, resolve
+from sightline.checkpoint.hub import PACKAGED, resolve
 from sightline.errors import CheckpointError, HubError
 
 FILES = {

@@ -3,18 +3,20 @@
 import hashlib
 import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.errors import CheckpointError, HubError
-from sightline.files import read_json
+from sightline.files import read_checkpoint_json
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 PACKAGED = Path(__file__).parent.parent / "pretrained"
 
-# In the order of preference: what a folder or repository may hold. An index file lists the shards.
+# Weight files in the order of preference. An index file lists the shards.
 WEIGHT_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -76,13 +78,13 @@ def weight_paths(folder: Path) -> list[Path]:
             continue
         if not name.endswith(".index.json"):
             return [path]
-        shards = read_json(path).get("weight_map")
+        shards = read_checkpoint_json(path).get("weight_map")
         if not isinstance(shards, dict) or not shards or not all(isinstance(shard, str) for shard in shards.values()):
             raise CheckpointError(f"{path}: no weight_map, so the shards cannot be found")
         paths = [folder / Path(shard).name for shard in sorted(set(shards.values()))]
-        there = set(folder.iterdir())
+        files = set(folder.iterdir())
         for shard in paths:
-            if shard not in there:
+            if shard not in files:
                 raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
         return paths
     raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
@@ -94,64 +96,53 @@ def packaged() -> list[str]:
 
 
 def _fetch(
-    name: str,
-    revision: str | None,
-    local_files_only: bool,
-    cache_dir: str | Path | None,
-    weights: bool,
+    name: str, revision: str | None, local_files_only: bool, cache_dir: str | Path | None, weights: bool
 ) -> Path:
+    """The cache's folder of a Hub repository: fetched or, without network, as the cache holds it."""
     # Imported here: most runs open a folder and never need the Hub's client.
-    from huggingface_hub import HfApi, constants, errors
+    from huggingface_hub import constants, errors
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(name)
     except errors.HFValidationError as error:
         raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
-    ours = ", ".join(packaged())
-    way_out = f"To go on offline, name a folder that holds the checkpoint, or a model in the package: {ours}."
-    # A commit never changes: what the cache holds of it needs no asking.
+    # A commit never changes: a cached commit needs no network.
     if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
         return folder
-    offline = local_files_only or constants.HF_HUB_OFFLINE
-    if not offline:
+    problem, cause = "the Hub is not to be asked", None
+    if not (local_files_only or constants.HF_HUB_OFFLINE):
         try:
-            info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
-            try:
-                return _download(name, revision, info.sha, info.siblings or [], cache_dir, weights)
-            except (errors.RepositoryNotFoundError, HubError):
-                raise
-            except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
-                raise HubError(
-                    f"{name}: the download broke off ({error}); run again to go on with it", "partial"
-                ) from error
-        except errors.GatedRepoError as error:
-            raise HubError(
-                f"{name}: gated. Ask for access on its page at {constants.ENDPOINT}/{name}, then `hf auth login`",
-                "gated",
-            ) from error
-        except errors.RevisionNotFoundError as error:
-            raise HubError(f"{name}: has no revision {revision!r}", "unknown") from error
-        except errors.RepositoryNotFoundError as error:
-            raise HubError(
-                f"{name}: no such folder here, and no such model on the Hub (or a private one: `hf auth login`)",
-                "unknown",
-            ) from error
+            with _hub_errors(name, revision):
+                return _download(name, revision, cache_dir, weights)
         except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
-            # No network, or a Hub that does not answer: what the cache holds is as good.
-            cause: Exception | None = error
-    else:
-        cause = None
-    folder = _cached(name, revision, cache_dir, weights)
-    if folder is not None:
+            problem, cause = f"no network to the Hub ({error})", error
+    if folder := _cached(name, revision, cache_dir, weights):
         return folder
-    if cause is None:
-        raise HubError(
-            f"{name}: no such folder, not in the cache, and the Hub is not to be asked. {way_out}", "offline"
-        )
     raise HubError(
-        f"{name}: no such folder, not in the cache, and no network to the Hub ({cause}). {way_out}", "offline"
+        f"{name}: no such folder, not in the cache, and {problem}. To go on offline, name a folder that holds the "
+        f"checkpoint, or a model in the package: {', '.join(packaged())}.",
+        "offline",
     ) from cause
+
+
+@contextmanager
+def _hub_errors(name: str, revision: str | None) -> Iterator[None]:
+    """The Hub's answers as `HubError`; errors of the network stay as they are."""
+    from huggingface_hub import constants, errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise HubError(
+            f"{name}: gated. Ask for access on its page at {constants.ENDPOINT}/{name}, then `hf auth login`", "gated"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise HubError(f"{name}: has no revision {revision!r}", "unknown") from error
+    except errors.RepositoryNotFoundError as error:
+        raise HubError(
+            f"{name}: no such folder here, and no such model on the Hub (or a private one: `hf auth login`)", "unknown"
+        ) from error
 
 
 def _cached(name: str, revision: str | None, cache_dir: str | Path | None, weights: bool) -> Path | None:
@@ -167,54 +158,67 @@ def _cached(name: str, revision: str | None, cache_dir: str | Path | None, weigh
     return config.parent
 
 
-def _download(
-    name: str,
-    revision: str | None,
-    commit: str | None,
-    siblings: "list[RepoSibling]",
-    cache_dir: str | Path | None,
-    weights: bool,
-) -> Path:
-    """Fetches what is needed of one commit; each new weight file is checked against the Hub's own hash."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+def _download(name: str, revision: str | None, cache_dir: str | Path | None, weights: bool) -> Path:
+    """Fetches the files of one commit; each new file is checked against the size and the hash that the Hub states.
 
-    there = {sibling.rfilename: sibling for sibling in siblings}
-    wanted = [file for file in SIDE_FILES if file in there]
+    `huggingface_hub.snapshot_download` checks neither, and notes the commit of a revision before its files are there.
+    """
+    from huggingface_hub import HfApi, errors, hf_hub_download
+
+    info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
+    files = {sibling.rfilename: sibling for sibling in info.siblings or []}
+    wanted = _wanted(name, files, weights)
+    try:
+        for file in wanted:
+            _download_file(name, files[file], info.sha, cache_dir)
+        # Last, when all files are there: the cache notes which commit the revision is, for runs without network.
+        return Path(hf_hub_download(name, wanted[0], revision=revision, cache_dir=cache_dir)).parent
+    except errors.RepositoryNotFoundError:
+        raise
+    except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
+        raise HubError(f"{name}: the download broke off ({error}); run again to go on with it", "partial") from error
+
+
+def _wanted(name: str, files: Iterable[str], weights: bool) -> list[str]:
+    """The names of the files to fetch. Raises `HubError` for a repository without config or weights."""
+    files = set(files)
+    wanted = [file for file in SIDE_FILES if file in files]
     if not {"config.json", "open_clip_config.json"} & set(wanted):
         raise HubError(f"{name}: holds no config.json, so it is no checkpoint that can be opened", "unknown")
     if weights:
-        first = next((file for file in WEIGHT_FILES if file in there), None)
+        first = next((file for file in WEIGHT_FILES if file in files), None)
         if first is None:
             raise HubError(f"{name}: holds none of {', '.join(WEIGHT_FILES)}", "unknown")
         wanted.append(first)
         if first.endswith(".index.json"):
             stem, suffix = first.removesuffix(".index.json").rsplit(".", 1)
-            wanted += sorted(f for f in there if re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", f))
-
-    def get(file: str, again: bool) -> Path:
-        return Path(hf_hub_download(name, file, revision=commit, cache_dir=cache_dir, force_download=again))
-
-    for file in wanted:
-        known = try_to_load_from_cache(name, file, cache_dir=cache_dir, revision=commit)
-        fresh = not isinstance(known, str)
-        path = get(file, again=False)
-        if problem := _problem(path, there[file], fresh):
-            path = get(file, again=True)  # half a file, or one that was damaged on its way: once more
-            if problem := _problem(path, there[file], True):
-                path.unlink(missing_ok=True)
-                path.resolve().unlink(missing_ok=True)
-                raise HubError(f"{name}: {file} {problem}, twice; try later or name another revision", "corrupt")
-    # Last, when all is there: the cache notes which commit the revision stands for, for runs without network.
-    return Path(hf_hub_download(name, wanted[0], revision=revision, cache_dir=cache_dir)).parent
+            wanted += sorted(file for file in files if re.fullmatch(rf"{stem}-\d+-of-\d+\.{suffix}", file))
+    return wanted
 
 
-def _problem(path: Path, sibling: "RepoSibling", hashed: bool) -> str | None:
-    """What is wrong with a fetched file, by what the Hub says of it."""
+def _download_file(name: str, sibling: "RepoSibling", commit: str | None, cache_dir: str | Path | None) -> None:
+    """A file of a commit into the cache, twice if the first is damaged. Raises `HubError` if the second is, too."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    file = sibling.rfilename
+    is_new = not isinstance(try_to_load_from_cache(name, file, cache_dir=cache_dir, revision=commit), str)
+    path = Path(hf_hub_download(name, file, revision=commit, cache_dir=cache_dir))
+    if not _problem(path, sibling, is_new):
+        return
+    path = Path(hf_hub_download(name, file, revision=commit, cache_dir=cache_dir, force_download=True))
+    if problem := _problem(path, sibling, True):
+        path.unlink(missing_ok=True)
+        path.resolve().unlink(missing_ok=True)
+        raise HubError(f"{name}: {file} {problem}, twice; try later or name another revision", "corrupt")
+
+
+def _problem(path: Path, sibling: "RepoSibling", check_hash: bool) -> str | None:
+    """How a file differs from the size and the hash that the Hub states."""
     size: Any = sibling.size
     if size is not None and path.stat().st_size != size:
         return f"came as {path.stat().st_size} bytes of {size}"
     lfs: Any = sibling.lfs
-    if hashed and lfs is not None and sha256(path) != lfs["sha256"]:
+    if check_hash and lfs is not None and sha256(path) != lfs["sha256"]:
         return "fails its hash"
     return None
 
