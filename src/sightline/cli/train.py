@@ -170,11 +170,11 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. Default: 0.", show_default=False)] = None,
 ) -> None:
-    """Train a model on captioned images or videos, or go on with a run that was stopped or killed.
+    """Train a model on captioned images or videos.
 
     Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
-    Ctrl-C saves and stops; the same command goes on, and gives the weights of a run never stopped. RUN/last and
-    RUN/best are checkpoints like any other.
+    Ctrl-C saves the run and stops it, with exit status 130. The same command goes on with a run that was stopped or
+    killed, and gives the weights of a run never stopped. RUN/last and RUN/best are checkpoints like any other.
 
     \b
     Examples:
