@@ -1,13 +1,21 @@
 # make demo   a gallery, an index, answers: the first three minutes
-# make test   every test, from a clean clone
+# make quick  the unit tests: what to run while working
+# make test   every test, from a clean clone; processes that are killed and parity with transformers among them
 # make check  what CI runs: lint, types, layers, tests
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check lint format clean
+.PHONY: demo quick quick-a-m quick-n-z test check lint format clean
 
 demo: .venv/ready
 	$(BIN)/sightline demo demo
+
+# Two halves at once, one on each of two cores.
+quick: .venv/ready
+	$(MAKE) --no-print-directory -j2 --output-sync quick-a-m quick-n-z
+
+quick-a-m quick-n-z: quick-%:
+	$(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider $(filter-out %.md,$(wildcard tests/[$*]*))
 
 test: .venv/ready
 	$(BIN)/python -m pytest

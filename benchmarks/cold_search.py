@@ -1,13 +1,12 @@
 """`sightline search` from a cold shell against importing torch: whole processes, in turn.
 
-python benchmarks/cold_search.py VOCABULARY [--items 10000]
+python benchmarks/cold_search.py VOCABULARY [--items 10000] [--rounds 9] [--mini]
 
 An index of random vectors, built by a ViT-B/32 with random weights; VOCABULARY is a folder with `clip-vocab.json` and
 `clip-merges.txt`.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from measure import in_turn, random_b32, ratio, report
+from measure import in_turn, random_clip, ratio, report
 
 import sightline
 from sightline.index import lock
@@ -28,18 +27,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("vocabulary", type=Path)
     parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        model, index = random_b32(Path(scratch) / "model", given.vocabulary), Path(scratch) / "index"
+        model, index = Path(scratch) / "model", Path(scratch) / "index"
+        random_clip(model, given.mini, given.vocabulary)
         fill(index, sightline.load(model), given.items)
         command = [str(Path(sys.executable).with_name("sightline")), "search", "--index", str(index)]
-        devnull = {"stdout": subprocess.DEVNULL, "check": True, "env": os.environ}
         taken = in_turn(
             {
-                "sightline search": lambda words: subprocess.run([*command, words], **devnull),
-                "import torch": lambda _: subprocess.run([sys.executable, "-c", "import torch"], **devnull),
+                "sightline search": lambda words: subprocess.check_output([*command, words]),
+                "import torch": lambda _: subprocess.check_output([sys.executable, "-c", "import torch"]),
             },
-            [f"a dog and {n} cats" for n in range(10)],
+            [f"a dog and {n} cats" for n in range(given.rounds + 1)],
         )
     report(__file__, {"items": given.items, "sightline search against import torch": ratio(taken, *taken)})
 

@@ -1,6 +1,6 @@
 """A folder of pictures to vectors, end to end: ours against `transformers` as its README uses it.
 
-python benchmarks/encode_images.py PHOTOS [--mosaics]
+python benchmarks/encode_images.py PHOTOS [--mosaics] [--rounds 5] [--mini]
 
 A ViT-B/32 with random weights, the peer in batches of 32, float32 and bfloat16. `--mosaics`: 12-megapixel JPEGs made of
 the photos. Each round has pictures of its own. The limit: decoding and resizing on all cores, then the tower's products
@@ -13,23 +13,21 @@ import random
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from measure import in_turn, product_peak, random_b32, ratio, report, seconds
+from measure import block_shapes, image_products, in_turn, product_peak, random_clip, ratio, report, seconds
 from PIL import Image
-from transformers import CLIPImageProcessor, CLIPModel
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 import sightline
 from sightline.processing.image.reading import open_image
 
 BATCH = 32
-SHAPES = ((50 * BATCH, 768, 2304), (50 * BATCH, 768, 768), (50 * BATCH, 768, 3072), (50 * BATCH, 3072, 768))
-PRODUCTS = 12 * 50 * (768 * 2304 + 768 * 768 + 2 * 768 * 3072) + 49 * 3072 * 768 + 768 * 512
-"""Multiplications of weights in the tower for one picture, by the book (ours leaves some out)."""
 
 
 def main() -> None:
@@ -37,23 +35,25 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--mosaics", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        model = random_b32(Path(scratch) / "model")
+        model = Path(scratch) / "model"
+        config = random_clip(model, given.mini)
         photos = sorted(given.photos.glob("*.jpg"))
         random.Random(0).shuffle(photos)
         size = BATCH if given.mosaics else 2 * BATCH
         sets = [[photos[(turn * size + i) % len(photos)] for i in range(size)] for turn in range(given.rounds + 1)]
         if given.mosaics:
             sets = [list(mosaics(files, photos, Path(scratch))) for files in sets]
-        report(__file__.replace(".py", "_mosaics.py") if given.mosaics else __file__, measure(model, sets))
+        report(__file__.replace(".py", "_mosaics.py") if given.mosaics else __file__, measure(model, config, sets))
 
 
 def mosaics(files: list[Path], photos: list[Path], scratch: Path) -> Iterator[Path]:
     """For each file a JPEG of 4032 x 3024 pixels with that photo and those that follow it, at their own size."""
     for file in files:
         mosaic = Image.new("RGB", (4032, 3024))
-        others = iter(photos[photos.index(file) :] + photos)
+        others = islice(cycle(photos), photos.index(file), None)
         for top in range(0, 3024, 426):
             for left in range(0, 4032, 426):
                 mosaic.paste(Image.open(next(others)).convert("RGB"), (left, top))
@@ -61,7 +61,7 @@ def mosaics(files: list[Path], photos: list[Path], scratch: Path) -> Iterator[Pa
         yield scratch / file.name
 
 
-def measure(model: Path, sets: list[list[Path]]) -> dict[str, Any]:
+def measure(model: Path, config: CLIPConfig, sets: list[list[Path]]) -> dict[str, Any]:
     ours = {name: sightline.load(model, dtype=name) for name in ("float32", "bfloat16")}
     cosines: list[float] = []
 
@@ -90,9 +90,11 @@ def measure(model: Path, sets: list[list[Path]]) -> dict[str, Any]:
             list(pool.map(lambda file: profile.resize_and_crop(open_image(file, short_side=side)), sets[-1]))
 
         rows["limit, decoding and resizing: pictures a second"] = size / median(seconds(prepare) for _ in range(5))
-    peak = product_peak(SHAPES, torch.bfloat16)
+    vision = config.vision_config
+    tokens = (vision.image_size // vision.patch_size) ** 2 + 1
+    peak = product_peak(block_shapes(tokens * BATCH, vision), torch.bfloat16)
     rows["limit, products in bfloat16: GFLOP/s"] = peak / 1e9
-    rows["limit, products: pictures a second"] = peak / (2 * PRODUCTS)
+    rows["limit, products: pictures a second"] = peak / (2 * image_products(config))
     limit = 1 / sum(1 / rows[f"limit, {part}: pictures a second"] for part in ("decoding and resizing", "products"))
     rows[f"share of the limit, {fast}"] = rows[f"pictures a second, {fast}"] / limit
     return rows

@@ -1,6 +1,6 @@
 """A family's two towers at its public base size: ours against `transformers`, on inputs that lie in memory.
 
-python benchmarks/families.py align [images] [texts] [--inputs 16] [--texts 96] [--rounds 5]
+python benchmarks/families.py align [images] [texts] [--inputs 16] [--texts 96] [--rounds 5] [--mini]
 
 Weights are random, with the statistics of batch norms taken from a first batch. Ours run as the encoder runs them:
 texts sorted by length, batches of its size, one on each core. The peer takes all cores, texts as they come padded to
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from measure import in_turn, product_peak, ratio, report, seconds
+from measure import block_shapes, config_of, in_turn, product_peak, ratio, report, seconds
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
@@ -34,24 +34,36 @@ from sightline.models.tower import Tower
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PEER_BATCHES = (1, 4, 16)
-SHAPES = ((2048, 768, 2304), (2048, 768, 768), (2048, 768, 3072), (2048, 3072, 768))
 
 
 @dataclass
 class Public:
-    """A family's public base model: the reference's class and config, one input's shape, the method that embeds it."""
+    """A family's model: the reference's class, a config, one input's shape, the method that embeds it, the tower whose
+    products are the limit."""
 
     model: Any
     config: Any
     shape: tuple[int, ...]
     features: str
+    limit: Any
 
 
 FAMILIES = {
-    "align": Public(transformers.AlignModel, transformers.AlignConfig, (3, 289, 289), "get_image_features"),
-    "groupvit": Public(transformers.GroupViTModel, transformers.GroupViTConfig, (3, 224, 224), "get_image_features"),
-    "xclip": Public(transformers.XCLIPModel, transformers.XCLIPConfig, (8, 3, 224, 224), "get_video_features"),
+    "align": (transformers.AlignModel, transformers.AlignConfig, "get_image_features"),
+    "groupvit": (transformers.GroupViTModel, transformers.GroupViTConfig, "get_image_features"),
+    "xclip": (transformers.XCLIPModel, transformers.XCLIPConfig, "get_video_features"),
 }
+
+
+def public(family: str, mini: bool) -> Public:
+    """At the public base size, or at that of the packaged model."""
+    model, kind, features = FAMILIES[family]
+    config = config_of(kind, mini)
+    vision = config.vision_config
+    side = 289 if family == "align" and not mini else vision.image_size  # align-base's processor crops to 289
+    frames = (vision.num_frames,) if family == "xclip" else ()
+    limit = config.text_config if mini else transformers.BertConfig()
+    return Public(model, config, (*frames, 3, side, side), features, limit)
 
 
 def main() -> None:
@@ -61,17 +73,18 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=16)
     parser.add_argument("--texts", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
-    public = FAMILIES[given.family]
+    chosen = public(given.family, given.mini)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        public.config().save_pretrained(folder)
-        save(folder, public)
+        chosen.config.save_pretrained(folder)
+        save(folder, chosen)
         figures: dict[str, Any] = {}
         if "images" in given.towers:
-            figures |= images(folder, public, given.inputs, given.rounds)
+            figures |= images(folder, chosen, given.inputs, given.rounds)
         if "texts" in given.towers:
-            figures |= texts(folder, public, given.texts, given.rounds)
+            figures |= texts(folder, chosen, given.texts, given.rounds)
     report(str(Path(__file__).with_stem("_".join(["families", given.family, *given.towers]))), figures)
 
 
@@ -96,7 +109,7 @@ def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, A
         return spread(lambda rows: tower.embed(pixels[rows].to(dtype)), list(batches(range(count), size)))
 
     def theirs(model: Any, dtype: torch.dtype, size: int, pixels: Tensor) -> Tensor:
-        return torch.cat([first(part, model).pooler_output for part in pixels.to(dtype).split(size)])
+        return torch.cat([first(part, model).pooler_output for part in torch.split(pixels.to(dtype), size)])
 
     sets = [torch.randn(count, *public.shape) for _ in range(rounds + 1)]
     flops = products(folder, lambda model: first(torch.empty(1, *public.shape, device="meta"), model))
@@ -104,11 +117,11 @@ def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, A
 
 
 def texts(folder: Path, public: Public, count: int, rounds: int) -> dict[str, Any]:
-    rng, most = random.Random(0), public.config().text_config.vocab_size
+    rng, most = random.Random(0), public.config.text_config.vocab_size
 
     def ids() -> list[list[int]]:
         lengths = [rng.randint(6, 20) for _ in range(count)]
-        return [[*(rng.randrange(1000, most - 2) for _ in range(n - 1)), most - 1] for n in lengths]
+        return [[*(rng.randrange(most // 50, most - 2) for _ in range(n - 1)), most - 1] for n in lengths]
 
     def padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
         longest = max(map(len, rows))
@@ -176,7 +189,7 @@ def compare(
         found = ratio(taken, f"transformers, {slow}", f"ours, {fast}")
         rows[f"{what}, ours, {fast} against transformers, {slow}, batches of {chosen[slow]}"] = found
     for name, dtype in DTYPES.items():
-        limit = product_peak(SHAPES, dtype) / flops
+        limit = product_peak(block_shapes(2048, public.limit), dtype) / flops
         rows[f"{what}, share of the limit, {name}"] = rows[f"{what} a second, ours, {name}"] / limit
         rows[f"{what}, least cosine to transformers in float32, {name}"] = float(np.min(cosines[name]))
     return rows
@@ -193,7 +206,7 @@ def products(folder: Path, work: Callable[[Any], Any]) -> int:
         model = family.model(family.config.from_folder(folder)).eval()
     with FlopCounterMode(display=False) as counter:
         work(model)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 if __name__ == "__main__":

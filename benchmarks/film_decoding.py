@@ -1,6 +1,6 @@
 """Eight frames of each moment of 60 seconds of 720p H.264, against decoding the film from its beginning to its end.
 
-    python benchmarks/film_decoding.py PHOTOS [--film FILE]
+    python benchmarks/film_decoding.py PHOTOS [--film FILE] [--seconds 60] [--rounds 5]
 
 The film is drawn from the photos and encoded by x264 as it comes; with --film it is kept in FILE, and taken from there
 if it is there already. Ours finds the moments itself (`moments`), or is told their times (`frames_at`, one call). The
@@ -33,7 +33,7 @@ from sightline.processing.video.reader import VideoReader
 from sightline.processing.video.sampling import frames_at, sample_frames
 from sightline.processing.video.scan import scan_frames
 
-SIZE, RATE, SECONDS = (1280, 720), 30, 60
+SIZE, RATE = (1280, 720), 30
 COUNT, SIDE = 8, 224
 
 
@@ -41,12 +41,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("photos", type=Path)
     arguments.add_argument("--film", type=Path)
+    arguments.add_argument("--seconds", type=int, default=60)
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         film = given.film or Path(scratch) / "film.mp4"
         if not film.exists():
-            draw(film, sorted(given.photos.glob("*.jpg")))
+            draw(film, sorted(given.photos.glob("*.jpg")), given.seconds)
         short = Path(scratch) / "short.mp4"
         beginning(film, short, 10)
         found = list(moments(film, COUNT, SIDE))
@@ -59,7 +60,9 @@ def main() -> None:
                 "the best loop, no threads": lambda _: best(film, times, "NONE"),
                 "the best loop, threads": lambda _: best(film, times, "FRAME"),
                 "8 frames of the film": lambda _: len(sample_frames(film, COUNT, short_side=SIDE)),
-                "a plain loop, 8 frames": lambda _: plain(film, [SECONDS * (i + 0.5) / COUNT for i in range(COUNT)]),
+                "a plain loop, 8 frames": lambda _: plain(
+                    film, [given.seconds * (i + 0.5) / COUNT for i in range(COUNT)]
+                ),
                 "limit": lambda _: sum(1 for _ in scan_frames(film, None, lambda reader, reduced: None)),
             },
             range(given.rounds + 1),
@@ -85,7 +88,7 @@ def main() -> None:
             taken, "a plain loop, 8 frames", "8 frames of the film"
         ),
         "moments over the limit": ratio(taken, "moments", "limit"),
-        "times as fast as it plays": SECONDS / sorted(taken["moments"])[len(taken["moments"]) // 2],
+        "times as fast as it plays": given.seconds / sorted(taken["moments"])[len(taken["moments"]) // 2],
     }
     report(__file__, figures)
 
@@ -124,7 +127,7 @@ def beginning(film: Path, into: Path, seconds: int) -> None:
                 out.mux(packet)
 
 
-def draw(film: Path, photos: list[Path]) -> None:
+def draw(film: Path, photos: list[Path], seconds: int) -> None:
     """Shots of 2 to 7 seconds: a photo panned and zoomed, a piece of another that crosses it, a sensor's noise."""
     draw = random.Random(0)
     noise = [np.random.default_rng(i).normal(0, 3, (SIZE[1], SIZE[0], 1)).round().astype(np.int16) for i in range(8)]
@@ -132,7 +135,7 @@ def draw(film: Path, photos: list[Path]) -> None:
         stream = out.add_stream("libx264", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.thread_type = "AUTO"  # PyAV's own choice makes x264 cut each frame into slices, which nobody does
-        left = SECONDS * RATE
+        left = seconds * RATE
         while left:
             length = min(left, draw.randint(2 * RATE, 7 * RATE))
             left -= length

@@ -1,6 +1,6 @@
 """How X-CLIP's cost grows with the number of frames, and what the second step of a search costs.
 
-python benchmarks/video_frames.py [--rounds 5]
+python benchmarks/film_frames.py [--rounds 4] [--mini]
 
 The public base configuration (B/32, 224 pixels) with random weights, at 8, 16 and 32 frames. Frames lie in memory.
 Four films, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
@@ -10,6 +10,7 @@ films scored for one text, from summaries in half precision.
 import argparse
 import tempfile
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 import transformers
 from families import products, spread
-from measure import in_turn, ratio, report
+from measure import config_of, in_turn, ratio, report
 from torch import Tensor
 
 from sightline import XCLIPConfig, XCLIPModel
@@ -35,25 +36,31 @@ FILMS, SCORED = 4, 100
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
+    config = config_of(transformers.XCLIPConfig, given.mini)
+    side = config.vision_config.image_size
     with tempfile.TemporaryDirectory() as folder:
-        report(__file__, frames(Path(folder), given.rounds) | second_step(Path(folder) / "8"))
+        found = frames(Path(folder), config, given.rounds)
+        report(__file__, found | second_step(Path(folder) / str(FRAMES[0]), side))
 
 
-def frames(folder: Path, rounds: int) -> dict[str, Any]:
+def frames(folder: Path, config: transformers.XCLIPConfig, rounds: int) -> dict[str, Any]:
     candidates, flops, parameters = {}, {}, {}
+    side = config.vision_config.image_size
     for count in FRAMES:
         here = folder / str(count)
-        XCLIPModel(XCLIPConfig(vision_config={"num_frames": count})).save_pretrained(here)
+        config.vision_config.num_frames = count
+        XCLIPModel(XCLIPConfig.from_dict(config.to_dict())).save_pretrained(here)
         for name, dtype in DTYPES.items():
             tower = XCLIPVideoTower.for_encoding(here, dtype)
             candidates[f"ours, {name}, {count}"] = partial(ours, tower, dtype, count)
         reference = transformers.XCLIPModel.from_pretrained(here).eval()
         candidates[f"transformers, {count}"] = partial(theirs, reference, count)
-        film = torch.empty(1, count, 3, 224, 224, device="meta")
-        flops[count] = products(here, lambda model, film=film: model.get_video_features(film))
+        film = torch.empty(1, count, 3, side, side, device="meta")
+        flops[count] = products(here, methodcaller("get_video_features", film))
         parameters[count] = tower.num_parameters()
-    taken = in_turn(candidates, [torch.randn(FILMS, max(FRAMES), 3, 224, 224) for _ in range(rounds + 1)])
+    taken = in_turn(candidates, [torch.randn(FILMS, max(FRAMES), 3, side, side) for _ in range(rounds + 1)])
     rows: dict[str, Any] = {f"seconds for the films: {name}": median(times) for name, times in taken.items()}
     for count in FRAMES:
         for who in ("ours, float32", "ours, bfloat16", "transformers"):
@@ -74,12 +81,13 @@ def ours(tower: Tower, dtype: torch.dtype, count: int, films: Tensor) -> Tensor:
 
 def theirs(model: Any, count: int, films: Tensor) -> Tensor:
     with torch.inference_mode():
-        return model.get_video_features(films[:, :count]).pooler_output
+        found: Tensor = model.get_video_features(films[:, :count]).pooler_output
+        return found
 
 
-def second_step(folder: Path) -> dict[str, Any]:
+def second_step(folder: Path, side: int) -> dict[str, Any]:
     tower, rescorer = XCLIPVideoTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
-    film = torch.randn(1, FRAMES[0], 3, 224, 224).bfloat16()
+    film = torch.randn(1, FRAMES[0], 3, side, side).bfloat16()
     with torch.inference_mode():
         video, summary = tower.embed_with_extras(film)
         text = torch.randn(1, video.shape[-1])

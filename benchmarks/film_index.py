@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import in_turn, random_b32, ratio, report
+from measure import in_turn, random_clip, ratio, report
 
 import sightline
-from sightline.index import Table, sync
-from sightline.index.video_items import cut
+from sightline.index import Table
+from sightline.index.sync import sync
+from sightline.index.video_items import video_items
 from sightline.processing.video.sampling import duration
 
 
@@ -32,8 +33,10 @@ def main() -> None:
     film, burnt = given.film.absolute(), dict[str, list[float]]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = sightline.load(given.model or random_b32(folder / "model"))
-        moments = [item.frames for item in cut(film, model.frames, model.size_hint)]
+        if given.model is None:
+            random_clip(folder / "model")
+        model = sightline.load(given.model or folder / "model")
+        moments = [item.read(model.size_hint)[0] for item in video_items(film, model.frames, model.size_hint)]
 
         def burn(what: str, work: Any) -> None:
             before = time.process_time()
@@ -44,7 +47,7 @@ def main() -> None:
             burn("whole", lambda: sync(folder / f"index-{turn}", [film], model))
 
         def decode(turn: int) -> None:
-            burn("decode", lambda: [item.end for item in cut(film, model.frames, model.size_hint)])
+            burn("decode", lambda: [item.end for item in video_items(film, model.frames, model.size_hint)])
 
         def compute(turn: int) -> None:
             burn("model", lambda: list(model.stream(moments, lambda frames: (frames, None), lambda frames: True)))

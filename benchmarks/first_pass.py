@@ -12,18 +12,21 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from sightline.index import ModelRecord, Scan, Table, ivf
+from sightline.index.folder import IVF_FILE
 from sightline.index.schema import item_schema
+from sightline.vectors import unit
 
 DIM, QUERIES, CHUNK = 512, 64, 65_536
 
 
-def like_clip(rows: int):
+def like_clip(rows: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
     """Chunks of rows, and the queries."""
     rng = np.random.default_rng(5)
     spectrum = np.arange(1, DIM + 1) ** -1.0
@@ -43,7 +46,7 @@ def like_clip(rows: int):
     return (near(np.random.default_rng([5, lo]), min(CHUNK, rows - lo)) for lo in range(0, rows, CHUNK)), queries
 
 
-def random(rows: int):
+def random(rows: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
     """Chunks of rows, and the queries."""
 
     def drawn(seed: list[int], count: int) -> np.ndarray:
@@ -52,11 +55,7 @@ def random(rows: int):
     return (drawn([6, lo], min(CHUNK, rows - lo)) for lo in range(0, rows, CHUNK)), drawn([7], QUERIES)
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def fill(table: Table, chunks) -> None:
+def fill(table: Table, chunks: Iterable[np.ndarray]) -> None:
     """Rows that hold little but their ids and vectors."""
     schema, first = item_schema(table.model), 0
     for chunk in chunks:
@@ -72,7 +71,7 @@ def fill(table: Table, chunks) -> None:
         first += len(chunk)
 
 
-def blank(kind: pa.DataType):
+def blank(kind: pa.DataType) -> bytes | str | int:
     return b"" if pa.types.is_binary(kind) else "" if pa.types.is_string(kind) else 0
 
 
@@ -84,7 +83,7 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         begin = time.perf_counter()
         ivf.refresh(table)
         build = time.perf_counter() - begin
-        size = (Path(folder) / ivf.LISTS).stat().st_size
+        size = (Path(folder) / IVF_FILE).stat().st_size
         ids, matrix = table.vectors()
         begin = time.perf_counter()
         first = ivf.Lists.of(table, ids, matrix)
@@ -114,7 +113,7 @@ def recall(truth: list[np.ndarray], found: list[np.ndarray]) -> float:
     return round(float(np.mean([np.isin(right, row).mean() for right, row in zip(truth, found, strict=True)])), 4)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="?", type=int, default=2_000_000)
     parser.add_argument("--kind", choices=["like CLIP", "random"], default="like CLIP")
@@ -126,3 +125,7 @@ if __name__ == "__main__":
         print(f"{name:12} {value}")
     print("(time: of a search over that of an exact one; build, open: in exact searches)")
     arguments.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

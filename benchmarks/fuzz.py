@@ -21,16 +21,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from index.pictures import contents, draw
-
 from sightline.errors import IndexFault, SightlineError
-from sightline.index import Table, fsck, sync
-from sightline.index.folder import NAME, manifests
+from sightline.index import Table, fsck
+from sightline.index.folder import FIRST_TABLE, manifests
+from sightline.index.sync import sync
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
+from support.images import draw
+from support.tables import contents
 
 HARMS = ("flip a bit", "flip ten bits", "overwrite bytes", "cut short", "zero", "empty", "take away")
 
@@ -134,8 +136,8 @@ def main() -> None:
         (work / "photos" / "25.png").unlink()
         sync(whole, [work / "photos"], FakeEncoder())
         before = contents(whole)
-        table = whole / NAME
-        newest = manifests(whole)[max(manifests(whole))]
+        table = whole / FIRST_TABLE
+        newest = manifests(table)[max(manifests(table))]
         others = [path for path in whole.rglob("*") if path.is_file() and path != newest]
         parts = [[newest], [*(table / "_deletions").iterdir()], [*(table / "data").iterdir()], others]
         for number in range(given.inputs):
@@ -163,7 +165,7 @@ def main() -> None:
     Path("fuzz.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def repair(folder: Path, before: dict[Path, dict]) -> str:
+def repair(folder: Path, before: dict[Path, dict[str, Any]]) -> str:
     try:
         fsck.repair(folder)
     except SightlineError as error:

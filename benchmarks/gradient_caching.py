@@ -1,7 +1,7 @@
 """What gradient caching costs and saves: memory and time of a step, of a CLIP of ViT-B/32's size with random weights.
 
     python benchmarks/gradient_caching.py [--micro-batch 32] [--batches 64 128] [--cached 1024] [--dtype bfloat16]
-        [--tokens 32]
+        [--tokens 32] [--mini]
 
 Each step in a process of its own, its weights and gradients there already: the most memory that it takes beyond these
 and its batch (a processor: the high water of resident memory; a GPU: of allocated memory), and its seconds, the median
@@ -30,7 +30,9 @@ from sightline.train.step import backward
 
 
 def main() -> None:
-    from measure import report  # here, as processes that are measured import this file
+    # Imported here, as processes that are measured import this file.
+    import transformers
+    from measure import config_of, report
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--micro-batch", type=int, default=32)
@@ -38,20 +40,22 @@ def main() -> None:
     parser.add_argument("--cached", type=int, nargs="*", default=[1024])
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
     small = given.micro_batch
+    config = config_of(transformers.CLIPConfig, given.mini).to_dict()
     steps: list[tuple[int, int | None]] = [(batch, None) for batch in (small, *given.batches)]
     steps += [(batch, small) for batch in (*given.batches, *given.cached)]
     figures: dict[str, Any] = {"micro-batch": small, "precision": given.dtype, "tokens": given.tokens}
     for batch, micro in steps:
         with get_context("spawn").Pool(1) as alone:
-            memory, seconds = alone.apply(step, (batch, micro, given.dtype, given.tokens))
+            memory, seconds = alone.apply(step, (config, batch, micro, given.dtype, given.tokens))
         name = f"batch of {batch}, {'all at once' if micro is None else 'cached'}"
         figures[f"{name}: MB of memory"] = memory / 1e6
         figures[f"{name}: seconds"] = seconds
         print(f"{name}: {memory / 1e6:,.0f} MB, {seconds:.1f} s", file=sys.stderr, flush=True)
     one = figures[f"batch of {small}, all at once: MB of memory"]
-    width = CLIPConfig().projection_dim
+    width = config["projection_dim"]
     for batch in (*given.batches, *given.cached):
         cached = f"batch of {batch}, cached"
         expected = one + 3 * 2 * batch * width * 4 / 1e6
@@ -65,18 +69,21 @@ def main() -> None:
     report(__file__, figures)
 
 
-def step(batch: int, micro: int | None, dtype: str, tokens: int) -> tuple[int, float]:
+def step(settings: dict[str, Any], batch: int, micro: int | None, dtype: str, tokens: int) -> tuple[int, float]:
     """Bytes beyond what is there before, and seconds."""
     torch.manual_seed(0)
     parallel = Parallel()
-    model = parallel.wrap(CLIPModel(CLIPConfig()).train())
+    config = CLIPConfig.from_dict(settings)
+    model = parallel.wrap(CLIPModel(config).train())
     if parallel.device.type == "cpu":
         model.set_attn_implementation("eager")
 
     def given(count: int) -> Batch:
-        ids = torch.randint(1, 40_000, (count, tokens))
-        ids[:, -1] = 49_407
-        return Batch(torch.randn(count, 3, 224, 224), ids, torch.ones_like(ids), torch.arange(count))
+        text, side = config.text_config, config.vision_config.image_size
+        assert isinstance(text.eos_token_id, int)
+        ids = torch.randint(1, text.vocab_size // 2, (count, tokens))
+        ids[:, -1] = text.eos_token_id
+        return Batch(torch.randn(count, 3, side, side), ids, torch.ones_like(ids), torch.arange(count))
 
     def once(samples: Batch) -> float:
         begun = time.perf_counter()

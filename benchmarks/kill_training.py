@@ -1,6 +1,6 @@
 """A training run, killed at ten random moments and taken up each time: are the weights those of a run left alone?
 
-python benchmarks/kill_training.py CHECKPOINT CAPTIONS [--steps 120] [--kills 10] [--seed 0]
+python benchmarks/kill_training.py CHECKPOINT CAPTIONS [--steps 120] [--batch-size 32] [--kills 10] [--seed 0]
 
 Both runs are `sightline train` in processes of their own, with random crops, mirrored pictures, averaged weights and a
 checkpoint every three steps; kills are SIGKILL, at any moment between a process's start and its end.
@@ -26,7 +26,7 @@ recipe = Recipe(
     model={model!r},
     data={data!r},
     steps={steps},
-    batch_size=32,
+    batch_size={batch_size},
     captions_per_image=2,
     crop=(0.5, 1.0),
     flip=True,
@@ -48,21 +48,25 @@ def hashes(run: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
     parser.add_argument("captions")
     parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     moments, folder = random.Random(given.seed), Path(tempfile.mkdtemp(prefix="kill-training-"))
     recipe = folder / "recipe.py"
-    recipe.write_text(RECIPE.format(model=given.checkpoint, data=given.captions, steps=given.steps))
+    settings = {"model": given.checkpoint, "data": given.captions, "steps": given.steps, "batch_size": given.batch_size}
+    recipe.write_text(RECIPE.format(**settings))
 
     begun = time.monotonic()
     alone = start(recipe, folder / "alone")
-    alone.communicate()
+    _, errors = alone.communicate()
+    if alone.returncode:
+        sys.exit(f"the run failed: {errors.decode()}")
     whole = time.monotonic() - begun
     expected = hashes(folder / "alone")
     print("left alone:", expected)
@@ -88,8 +92,8 @@ def main() -> None:
     print("killed:    ", found)
     print(json.dumps({"kills": len(killed), "at": killed, "identical": found == expected}))
     shutil.rmtree(folder)
-    sys.exit(found != expected)
+    return int(found != expected)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,23 +4,63 @@ import json
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
+from sightline.checkpoint.hub import PACKAGED
 
-def random_b32(folder: Path, vocabulary: Path | None = None) -> Path:
-    """A ViT-B/32 with random weights, written into the folder; `vocabulary` holds CLIP's `clip-vocab.json` and
-    `clip-merges.txt`, for texts."""
-    CLIPModel(CLIPConfig()).save_pretrained(folder)
-    CLIPImageProcessor().save_pretrained(folder)
+MINI = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
+
+
+def config_of(reference: Any, mini: bool) -> Any:
+    """A config of the reference's class: the defaults, which are the public base size, or the packaged model's size."""
+    return reference.from_pretrained(PACKAGED / MINI[reference.model_type]) if mini else reference()
+
+
+def random_clip(folder: Path, mini: bool = False, vocabulary: Path | None = None) -> CLIPConfig:
+    """Writes a CLIP with random weights into the folder, a ViT-B/32 or one of the packaged model's size.
+
+    `vocabulary` holds CLIP's `clip-vocab.json` and `clip-merges.txt`, for texts.
+    """
+    config = config_of(CLIPConfig, mini)
+    config.text_config.max_position_embeddings = 77
     if vocabulary is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("vocab.json", "merges.txt"):
             shutil.copyfile(vocabulary / f"clip-{name}", folder / name)
-    return folder
+        numbers = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        config.text_config.vocab_size = len(numbers)
+        config.text_config.eos_token_id = numbers["<|endoftext|>"]
+    CLIPModel(config).save_pretrained(folder)
+    side = config.vision_config.image_size
+    CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}).save_pretrained(folder)
+    return config
+
+
+def block_shapes(rows: int, tower: Any) -> list[tuple[int, int, int]]:
+    """The products (rows, in, out) of a block of a tower with this config."""
+    width, hidden = tower.hidden_size, tower.intermediate_size
+    return [(rows, width, 3 * width), (rows, width, width), (rows, width, hidden), (rows, hidden, width)]
+
+
+def block_products(tower: Any) -> int:
+    """Multiplications of weights in all blocks of a tower with this config, for one token."""
+    width, hidden = tower.hidden_size, tower.intermediate_size
+    products: int = tower.num_hidden_layers * (4 * width * width + 2 * width * hidden)
+    return products
+
+
+def image_products(config: CLIPConfig) -> int:
+    """Multiplications of weights in the image tower for one image, by the book (ours leaves some out)."""
+    vision = config.vision_config
+    patches = (vision.image_size // vision.patch_size) ** 2
+    outside = patches * 3 * vision.patch_size**2 * vision.hidden_size + vision.hidden_size * config.projection_dim
+    products: int = (patches + 1) * block_products(vision) + outside
+    return products
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -31,7 +71,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def in_turn(
-    candidates: dict[str, Callable[[Any], Any]],
+    candidates: Mapping[str, Callable[[Any], Any]],
     inputs: Iterable[Any],
     compare: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, list[float]]:
@@ -42,7 +82,7 @@ def in_turn(
     taken: dict[str, list[float]] = {name: [] for name in candidates}
     for turn, given in enumerate(inputs):
         outputs = {}
-        for name in list(candidates) if turn % 2 else reversed(candidates):
+        for name in list(candidates) if turn % 2 else reversed(list(candidates)):
             start = time.perf_counter()
             outputs[name] = candidates[name](given)
             if turn:

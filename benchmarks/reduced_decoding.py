@@ -1,6 +1,6 @@
 """What decoding large JPEGs at a reduced scale saves, and what it costs in likeness.
 
-python benchmarks/reduced_decoding.py PHOTOS CHECKPOINT
+python benchmarks/reduced_decoding.py PHOTOS CHECKPOINT [--mosaics 64]
 
 4032 x 3024 mosaics of the photos, on one core: decoding and resizing at the reduced scale against decoding all, and the
 cosines between both paths' vectors by CHECKPOINT in float32.
@@ -21,7 +21,7 @@ from sightline.processing.image.reading import open_image
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("photos", type=Path)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint")
     parser.add_argument("--mosaics", type=int, default=64)
     given = parser.parse_args()
     photos = sorted(given.photos.glob("*.jpg"))

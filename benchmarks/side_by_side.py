@@ -1,6 +1,6 @@
 """The four families at their public base sizes, beside one another: size, speed, memory; X-CLIP by its frames.
 
-python benchmarks/side_by_side.py [--inputs 16] [--rounds 5]
+python benchmarks/side_by_side.py [--inputs 16] [--rounds 5] [--families clip ...] [--frames 16 32] [--mini]
 
 Weights are random, towers are opened as the encoder opens them (bfloat16 where the machine has it), inputs lie ready.
 Speeds are ratios to CLIP's in the same run. Memory is that of a process of its own that opens one tower and embeds: its
@@ -11,14 +11,17 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure import in_turn, ratio, report
+from measure import MINI, in_turn, ratio, report
 from torch import Tensor
 
+from sightline.checkpoint.hub import PACKAGED
 from sightline.encoder.encoder import ROWS
 from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
@@ -26,8 +29,6 @@ from sightline.files import write_json
 from sightline.models import FAMILIES, family_of
 from sightline.models.tower import Tower
 
-SIDES = {"align": 289}
-FRAMES = (8, 16, 32)
 DTYPE = pick_dtype("auto", torch.device("cpu"))
 
 
@@ -35,6 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--inputs", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--families", nargs="+", choices=MINI, default=list(MINI), help="CLIP is always among them")
+    parser.add_argument("--frames", nargs="*", type=int, default=[16, 32], help="of X-CLIP, beside those of its config")
+    parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory:
@@ -42,28 +46,31 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folders = {}
-        for model_type in FAMILIES:
-            folders[model_type] = save(Path(name) / model_type, model_type, {})
-            model = FAMILIES[model_type].model
+        families = ["clip", *(model_type for model_type in given.families if model_type != "clip")]
+        for model_type in families:
+            config = config_of(model_type, given.mini)
+            folders[model_type] = save(Path(name) / model_type, config)
             with torch.device("meta"):
-                figures[f"{model_type}, million parameters"] = (
-                    model(FAMILIES[model_type].config()).num_parameters() / 1e6
-                )
-        for frames in FRAMES[1:]:
+                model = FAMILIES[model_type].model(config)
+            figures[f"{model_type}, million parameters"] = model.num_parameters() / 1e6
+        for frames in given.frames:
+            config = config_of("xclip", given.mini)
+            vision = replace(config.vision_config, num_frames=frames)
             folders[f"xclip, {frames} frames"] = save(
-                Path(name) / f"xclip{frames}", "xclip", {"vision_config": {"num_frames": frames}}
+                Path(name) / f"xclip{frames}", replace(config, vision_config=vision)
             )
         towers = {key: family_of(folder).image.for_encoding(folder, DTYPE) for key, folder in folders.items()}
-        images = {key: partial(embed, tower, inputs(key, tower, given.inputs)) for key, tower in towers.items()}
-        taken = in_turn({key: lambda _, work=work: work() for key, work in images.items()}, range(given.rounds + 1))
+        images = {key: inputs(folders[key], tower, given.inputs) for key, tower in towers.items()}
+        work = {key: partial(repeated, embed, tower, images[key]) for key, tower in towers.items()}
+        taken = in_turn(work, range(given.rounds + 1))
         for key in images:
             figures[f"{key}, an image's (film's) time against CLIP's"] = ratio(taken, key, "clip")
             figures[f"{key}, vectors a second"] = given.inputs / sorted(taken[key])[len(taken[key]) // 2]
-        texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in FAMILIES}
+        texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in families}
         ids = torch.randint(1, 9, (given.inputs, 16))
-        words = {key: partial(embed_words, tower, ids) for key, tower in texts.items()}
-        taken = in_turn({key: lambda _, work=work: work() for key, work in words.items()}, range(4 * given.rounds + 1))
-        for key in words:
+        work = {key: partial(repeated, embed_words, tower, ids) for key, tower in texts.items()}
+        taken = in_turn(work, range(4 * given.rounds + 1))
+        for key in texts:
             figures[f"{key}, a text's time against CLIP's"] = ratio(taken, key, "clip")
         for key, folder in folders.items():
             command = [sys.executable, __file__, "--memory", str(folder), "--inputs", str(given.inputs)]
@@ -71,17 +78,27 @@ def main() -> None:
     report(__file__, figures)
 
 
-def save(folder: Path, model_type: str, settings: dict[str, Any]) -> Path:
-    family = FAMILIES[model_type]
-    family.model(family.config.from_dict(settings)).eval().save_pretrained(folder)
+def config_of(model_type: str, mini: bool) -> Any:
+    config = FAMILIES[model_type].config
+    return config.from_folder(PACKAGED / MINI[model_type]) if mini else config()
+
+
+def save(folder: Path, config: Any) -> Path:
+    FAMILIES[config.model_type].model(config).eval().save_pretrained(folder)
     write_json(folder / "preprocessor_config.json", {})
     return folder
 
 
-def inputs(key: str, tower: Tower, count: int) -> Tensor:
-    side = SIDES.get(key, 224)
+def inputs(folder: Path, tower: Tower, count: int) -> Tensor:
+    config = family_of(folder).config.from_folder(folder)
+    side = config.vision_config.image_size
+    side = 289 if config.model_type == "align" and side > 289 else side  # align-base's processor crops to 289
     frames = (tower.frames,) if tower.frames > 1 else ()
     return torch.randn(count, *frames, 3, side, side).to(DTYPE)
+
+
+def repeated(work: Callable[[Tower, Tensor], None], tower: Tower, given: Tensor, turn: int) -> None:
+    work(tower, given)
 
 
 def embed(tower: Tower, pixels: Tensor) -> None:
@@ -103,7 +120,7 @@ def embed_words(tower: Tower, ids: Tensor) -> None:
 def memory(folder: Path, count: int) -> None:
     before = peak()
     tower = family_of(folder).image.for_encoding(folder, DTYPE)
-    embed(tower, inputs(folder.name, tower, count))
+    embed(tower, inputs(folder, tower, count))
     print(peak() - before)
 
 

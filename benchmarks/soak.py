@@ -25,10 +25,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import lance
 import numpy as np
@@ -37,13 +39,12 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import films
-
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
-from sightline.index import Table, batch, fsck, to_path
-from sightline.index.folder import manifests
+from sightline.index import Limits, Table, fsck, to_path
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.search.searcher import Index
 from support.encoders import FakeEncoder
+from support.videos import film
 
 PROGRAM = [sys.executable, "-c", "import sys; from sightline.cli.main import main; sys.exit(main())"]
 EVERY = 25
@@ -53,7 +54,7 @@ PHASES = {
     "sweep": 1,
     "reserve": 1,
     "encode": 60,
-    "film": 10,
+    "video": 10,
     "append": 4,
     "replace": 5,
     "remove": 3,
@@ -70,10 +71,9 @@ COLUMNS = ["uri", "start", "end", "moments", "hash", "size", "mtime", "width", "
 
 def run(index: str, photos: str, wait: str) -> None:
     """One run of `sync` that says on standard output when each phase begins ("+") and ends ("-")."""
-    sync = importlib.import_module("sightline.index.sync")
-    table = importlib.import_module("sightline.index.table")
-    batch._BATCH, sync._AMENDED = 12, 8
-    table._SMALL_FRAGMENTS, table._FRAGMENT_ROWS, table._KEEP = 5, 500, timedelta(seconds=2)
+    sync: Any = importlib.import_module("sightline.index.sync")
+    keep = timedelta(seconds=2)
+    limits = Limits(batch_rows=12, copied_rows=8, small_fragments=5, fragment_rows=500, keep=keep)
 
     def told(phase: str, owner: object, name: str) -> None:
         inner = getattr(owner, name)
@@ -88,17 +88,18 @@ def run(index: str, photos: str, wait: str) -> None:
 
         setattr(owner, name, outer)
 
-    told("scan", sync.walk, "listing")
+    told("scan", sync.walk, "list_files")
     told("compare", sync, "compare")
     told("encode", FakeEncoder, "_encode")
-    told("film", FakeEncoder, "_film")
+    told("video", FakeEncoder, "_video")
     told("compact", DatasetOptimizer, "compact_files")
     told("clean", lance.LanceDataset, "cleanup_old_versions")
     told("note", sync.lock, "_note")
-    for phase in ("sweep", "reserve", "append", "replace", "remove"):
-        told(phase, table.Table, phase)
+    told("sweep", sync.cleanup, "sweep")
+    for phase in ("reserve", "append", "replace", "remove"):
+        told(phase, Table, phase)
     try:
-        sync.sync(index, [photos], FakeEncoder(), wait=float(wait))
+        sync.sync(index, [photos], FakeEncoder(), wait=float(wait), limits=limits)
     except IndexLocked:
         sys.exit(3)
 
@@ -112,7 +113,7 @@ def watch(*folders: str) -> None:
     counts: collections.Counter[str] = collections.Counter()
     wrong: list[str] = []
 
-    def again_and_again(look) -> None:
+    def again_and_again(look: Callable[[], None]) -> None:
         while not done.is_set():
             try:
                 look()
@@ -126,8 +127,10 @@ def watch(*folders: str) -> None:
             except Exception as error:
                 wrong.append(repr(error))
 
-    def looks(folder: str):
-        table, known, index = None, {}, None
+    def looks(folder: str) -> tuple[Callable[[], None], Callable[[], None]]:
+        table: Table | None = None
+        index: Index | None = None
+        known: dict[tuple[str, float | None], np.ndarray] = {}
 
         def versions() -> None:
             nonlocal table
@@ -171,7 +174,7 @@ def draw(path: Path, chance: random.Random) -> None:
         seeds = [
             chance.choice([chance.getrandbits(32), chance.getrandbits(32), None]) for _ in range(chance.randint(1, 6))
         ]
-        films.film(path, seeds, seconds=0.5, size=(32, 32))
+        film(path, seeds, seconds=0.5, size=(32, 32))
         return
     colors = np.frombuffer(chance.randbytes(36), np.uint8).reshape(3, 4, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,9 +229,9 @@ class Soak:
     def __init__(self, folder: Path, files: int, seed: int) -> None:
         self.folder, self.photos, self.notes = folder, folder / "photos", folder / "soak.json"
         self.indexes = {"sync": folder / "index", "command": folder / "index-mini"}
-        self.state = (
-            json.loads(self.notes.read_text()) if self.notes.exists() else {"kills": 0, "rounds": 0, "checks": []}
-        )
+        self.state: dict[str, Any] = {"kills": 0, "rounds": 0, "checks": []}
+        if self.notes.exists():
+            self.state = json.loads(self.notes.read_text())
         self.usual: dict[str, float] = {}
         self.seed = seed
         if not self.photos.exists():
@@ -253,7 +256,7 @@ class Soak:
         """Kill a run in a phase drawn at random; which, or None if it was over before."""
         phase, often = chance.choice(list(PHASES.items()))
         skipped = chance.randrange(often)
-        first = not manifests(self.indexes["sync"])
+        first = not manifests(self.indexes["sync"] / FIRST_TABLE)
         process = self.start("sync")
         second = self.start("sync", wait=120) if chance.random() < 0.1 and not first else None
         stack: list[str] = []
@@ -289,9 +292,9 @@ class Soak:
 
     def kill_command(self, chance: random.Random) -> str | None:
         index = self.indexes["command"]
-        before, began = len(manifests(index)), time.monotonic()
+        before, began = len(manifests(index / FIRST_TABLE)), time.monotonic()
         process = self.start("command")
-        while process.poll() is None and len(manifests(index)) <= before + (before == 0):
+        while process.poll() is None and len(manifests(index / FIRST_TABLE)) <= before + (before == 0):
             time.sleep(0.005)
         waited = time.monotonic() - began
         with suppress(subprocess.TimeoutExpired):
@@ -345,14 +348,14 @@ class Soak:
             for kind in self.indexes:
                 self.check(kind)
 
-    def save(self, watched: dict) -> None:
+    def save(self, watched: dict[str, Any]) -> None:
         for name, many in watched["counts"].items():
             self.count("looked at", name, many)
         self.state.setdefault("wrong", []).extend(watched["wrong"])
         self.notes.write_text(json.dumps(self.state, indent=1) + "\n")
 
 
-def contents(index: Path) -> dict[tuple[str, float | None], tuple[tuple, np.ndarray]]:
+def contents(index: Path) -> dict[tuple[str, float | None], tuple[tuple[Any, ...], np.ndarray]]:
     """What the index holds by path and start."""
     rows = Table.open(index).columns(COLUMNS).to_pylist()
     held = {

@@ -1,6 +1,6 @@
 """How many pairs a second the trainer learns from, beside `transformers` in a plain loop and open_clip's trainer.
 
-python benchmarks/training_rate.py MODEL CAPTIONS [--open-clip FOLDER]
+python benchmarks/training_rate.py MODEL CAPTIONS [--open-clip FOLDER] [--sizes small ViT-B/32] [--pairs 8] [--steps 2]
 
 MODEL is a small CLIP, for its size and its tokenizer; the other size is a ViT-B/32; both begin with random weights.
 CAPTIONS is a Karpathy JSON. All learn from the same captions and random pictures, in batches that lie ready in memory,
@@ -45,6 +45,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("captions", type=Path)
     parser.add_argument("--open-clip", type=Path)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--pairs", type=int, help="a step, in place of this program's choice for each size")
+    parser.add_argument("--steps", type=int, help="in place of this program's choice; the first does not count")
     given = parser.parse_args()
     if given.open_clip is not None:
         find_open_clip(given.open_clip)
@@ -54,10 +57,11 @@ def main() -> None:
     captions = [sentence["raw"] for picture in told for sentence in picture["sentences"]]
     random.Random(0).shuffle(captions)
     figures: dict[str, Any] = {"threads": torch.get_num_threads()}
-    for size, precisions in SIZES.items():
+    for size in given.sizes:
         config = transformers.CLIPConfig.from_pretrained(given.model) if size == "small" else transformers.CLIPConfig()
         config.text_config.eos_token_id = tokenizer.token_to_id("<|endoftext|>")
-        for precision, (pairs, steps) in precisions.items():
+        for precision, (usual_pairs, usual_steps) in SIZES[size].items():
+            pairs, steps = given.pairs or usual_pairs, given.steps or usual_steps
             inputs = [batch(config, tokenizer, captions[i * pairs : (i + 1) * pairs], i) for i in range(steps)]
             found = compare(config, precision, inputs, given.open_clip is not None)
             for name, value in found.items():
@@ -133,7 +137,7 @@ def our_step(folder: Path, precision: str, pairs: int) -> Callable[[dict[str, An
         weight_decay=DECAY,
         betas=BETAS,
         max_grad_norm=CLIP,
-        precision=precision,
+        precision=cast(Any, precision),
     )
     trainer = Trainer(recipe, folder / "run", Parallel())
 
@@ -248,7 +252,7 @@ def open_clip_step(config: transformers.CLIPConfig, precision: str) -> Callable[
         one = One([(given["pixels"], given["77"]["input_ids"])])
         data = {"train": SimpleNamespace(dataloader=one, set_epoch=lambda epoch: None)}
         train_one_epoch(model, data, loss, 0, optimizer, None, None, None, arguments)
-        return losses[-1]
+        return float(losses[-1])
 
     return step
 

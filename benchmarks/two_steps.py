@@ -29,7 +29,7 @@ SEED, RESCORED, K = 20_261_122, 100, 10
 
 
 def index(folder: Path, model: sightline.Encoder, drawn: list[scenes.SceneVideo]) -> None:
-    record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.summary)
+    record = ModelRecord(model.name, model.fingerprint, model.dim, model.revision, model.rescoring)
     table, rows = Table.create(folder, record), []
     stream = model.stream(
         range(len(drawn)),
@@ -38,11 +38,13 @@ def index(folder: Path, model: sightline.Encoder, drawn: list[scenes.SceneVideo]
         extras=True,
     )
     for i, _, vector, extras in stream:
+        assert isinstance(vector, np.ndarray)
+        assert extras is not None
         rows.append(
             {
                 "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": SECONDS, "size": 1,
                 "mtime": 0, "hash": f"{i:032x}", "width": 224, "height": 224, "moments": 1,
-                "vector": vector.astype(np.float16), "summary": extras.ravel(),
+                "vector": vector.astype(np.float16), "rescoring": extras.ravel(),
             }
         )  # fmt: skip
         if len(rows) == 256 or i == len(drawn) - 1:
@@ -78,7 +80,7 @@ def main() -> None:
         taken = in_turn(searches, [0, *chosen], compare)
     everything = {name: ids[1:] for name, ids in found.items()}  # the first was the warm-up
     figures: dict[str, object] = {"model": given.model, "films": given.films, "queries": len(chosen)}
-    figures["summary, bytes a moment"] = 2 * model.summary * model.dim
+    figures["rows for exact scores, bytes a moment"] = 2 * model.rescoring * model.dim
     for name, ids in everything.items():
         figures[f"{name}: own film first"] = statistics.mean(ids[i][0] == i for i in chosen)
         shared = [len(set(mine) & set(full)) / K for mine, full in zip(ids, everything["all again"], strict=True)]

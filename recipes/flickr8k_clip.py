@@ -41,29 +41,31 @@ def model() -> tuple[CLIPModel, CLIPProcessor]:
     processor = made_processor(data)
     ends = processor.tokenizer
     made = CLIPModel(
-        CLIPConfig(
-            text_config={
-                "vocab_size": len(ends),
-                "hidden_size": WIDTH,
-                "intermediate_size": 4 * WIDTH,
-                "num_hidden_layers": 3,
-                "num_attention_heads": 4,
-                "max_position_embeddings": TOKENS,
-                "bos_token_id": ends.bos_token_id,
-                "eos_token_id": ends.eos_token_id,
-                "pad_token_id": ends.pad_token_id,
+        CLIPConfig.from_dict(
+            {
+                "text_config": {
+                    "vocab_size": len(ends),
+                    "hidden_size": WIDTH,
+                    "intermediate_size": 4 * WIDTH,
+                    "num_hidden_layers": 3,
+                    "num_attention_heads": 4,
+                    "max_position_embeddings": TOKENS,
+                    "bos_token_id": ends.bos_token_id,
+                    "eos_token_id": ends.eos_token_id,
+                    "pad_token_id": ends.pad_token_id,
+                    "projection_dim": WIDTH,
+                },
+                "vision_config": {
+                    "hidden_size": WIDTH,
+                    "intermediate_size": 4 * WIDTH,
+                    "num_hidden_layers": 6,
+                    "num_attention_heads": 4,
+                    "image_size": SIZE,
+                    "patch_size": PATCH,
+                    "projection_dim": WIDTH,
+                },
                 "projection_dim": WIDTH,
-            },
-            vision_config={
-                "hidden_size": WIDTH,
-                "intermediate_size": 4 * WIDTH,
-                "num_hidden_layers": 6,
-                "num_attention_heads": 4,
-                "image_size": SIZE,
-                "patch_size": PATCH,
-                "projection_dim": WIDTH,
-            },
-            projection_dim=WIDTH,
+            }
         )
     )
     with torch.no_grad():
@@ -102,7 +104,7 @@ def made_processor(data: Captions) -> CLIPProcessor:
 
 def turned(rows: Tensor) -> Tensor:
     """Rows (N, WIDTH) in a random basis, so that no unit starts with more than the others."""
-    basis, _ = torch.linalg.qr(torch.randn(WIDTH, WIDTH, dtype=torch.float64))
+    basis: Tensor = torch.linalg.qr(torch.randn(WIDTH, WIDTH, dtype=torch.float64)).Q
     return (rows @ basis).float()
 
 
@@ -116,7 +118,7 @@ def whitening(data: Captions, processor: CLIPProcessor) -> Tensor:
     patches = F.unfold(pixels, PATCH, stride=PATCH).transpose(1, 2).flatten(0, 1)[::2].double()
     variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
     strongest = components[:, -WIDTH:] / (variances[-WIDTH:] + 0.1).sqrt()
-    return turned(strongest).T
+    return turned(strongest).t()
 
 
 def waves() -> Tensor:
@@ -170,7 +172,7 @@ def some_patches(module: nn.Module, _: object, tokens: Tensor) -> Tensor | None:
     return kept.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else kept
 
 
-def some_words(module: nn.Module, given: tuple[Tensor], tokens: Tensor) -> Tensor | None:
+def some_words(module: nn.Embedding, given: tuple[Tensor], tokens: Tensor) -> Tensor | None:
     """Some words without meaning. Start and end, the last two tokens of the vocabulary, stay."""
     if not module.training:
         return None

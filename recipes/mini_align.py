@@ -8,11 +8,10 @@ so the stem is narrow, blocks that stride do not expand, and the others expand t
 on the same kind of machine gives the same weights, in about 20 minutes of one core.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
-from training import CACHE, SIZE, Batches, Stage, evaluate, fit, save, scene
+from training import SIZE, Batches, Stage, arguments, as_asked, evaluate, fit, save, scene
 from vocabulary import bert_settings, word_pieces
 
 from sightline import AlignConfig, AlignModel
@@ -39,45 +38,47 @@ PIXELS = {
 
 def config(vocab_size: int) -> AlignConfig:
     """Width 0.5 narrows the stem, whose 32 channels are fixed; the other channels are written twice as wide."""
-    return AlignConfig(
-        text_config={
-            "vocab_size": vocab_size,
-            "hidden_size": 128,
-            "intermediate_size": 512,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "max_position_embeddings": TOKENS,
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-            "pad_token_id": PAD,
-        },
-        vision_config={
-            "image_size": SIZE,
-            "width_coefficient": 0.5,
-            "depth_coefficient": 1.0,
-            "in_channels": [32, 128, 256, 384, 512],
-            "out_channels": [128, 256, 384, 512, 512],
-            "kernel_sizes": [3, 3, 3, 3, 3],
-            "strides": [2, 2, 1, 2, 1],
-            "num_block_repeats": [1, 1, 3, 1, 2],
-            "expand_ratios": [1, 1, 2, 1, 3],
-            "hidden_dim": 256,
-            # The default, 0.99, would be nearly the last batch alone.
-            "batch_norm_momentum": 0.01,
-            "drop_connect_rate": 0.0,
-        },
-        projection_dim=256,
-        temperature_init_value=0.07,
+    return AlignConfig.from_dict(
+        {
+            "text_config": {
+                "vocab_size": vocab_size,
+                "hidden_size": 128,
+                "intermediate_size": 512,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "max_position_embeddings": TOKENS,
+                "hidden_dropout_prob": 0.0,
+                "attention_probs_dropout_prob": 0.0,
+                "pad_token_id": PAD,
+            },
+            "vision_config": {
+                "image_size": SIZE,
+                "width_coefficient": 0.5,
+                "depth_coefficient": 1.0,
+                "in_channels": [32, 128, 256, 384, 512],
+                "out_channels": [128, 256, 384, 512, 512],
+                "kernel_sizes": [3, 3, 3, 3, 3],
+                "strides": [2, 2, 1, 2, 1],
+                "num_block_repeats": [1, 1, 3, 1, 2],
+                "expand_ratios": [1, 1, 2, 1, 3],
+                "hidden_dim": 256,
+                # The default, 0.99, would be nearly the last batch alone.
+                "batch_norm_momentum": 0.01,
+                "drop_connect_rate": 0.0,
+            },
+            "projection_dim": 256,
+            "temperature_init_value": 0.07,
+        }
     )
 
 
-def train(folder: Path, cache: Path) -> None:
-    torch.manual_seed(STAGE.seed)
-    tokenizer = word_pieces([text for i in range(10_000) for text in scene(i).captions], TOKENS)
+def train(folder: Path, stage: Stage, cache: Path) -> None:
+    torch.manual_seed(stage.seed)
+    tokenizer = word_pieces([text for i in range(min(10_000, stage.scenes)) for text in scene(i).captions], TOKENS)
     model = AlignModel(config(tokenizer.get_vocab_size())).train()
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.set_attn_implementation("eager")  # fused attention takes longer backwards, as in mini_clip.py
-    batches = Batches(STAGE, tokenizer, PAD, cache)
+    batches = Batches(stage, tokenizer, PAD, cache)
     print(f"{model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)
 
     def losses(step: int) -> tuple[torch.Tensor, dict[str, float]]:
@@ -87,17 +88,17 @@ def train(folder: Path, cache: Path) -> None:
             out = model(batch.ids, pixels, (batch.ids != PAD).long(), return_loss=True)
         return out.loss, {batch.kind: out.loss.item(), "temperature": model.temperature.item()}
 
-    fit(model, STAGE, losses, bound=lambda: model.temperature.clamp_(min=0.01))
+    fit(model, stage, losses, bound=lambda: model.temperature.clamp_(min=0.01))
     save(model, tokenizer, folder, words=bert_settings(TOKENS), pixels=PIXELS)
     tokenizer.model.save(str(folder))  # vocab.txt
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["train", "evaluate"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="drawn scenes are kept here")
-    given = parser.parse_args()
+def main() -> None:
+    given = arguments(__doc__, ["train", "evaluate"]).parse_args()
     if given.task == "train":
-        train(given.folder, given.cache)
-    evaluate(given.folder)
+        train(given.folder, as_asked(STAGE, given), given.cache)
+    evaluate(given.folder, given.tests)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,6 @@ thrown away in the end, has to name the shapes. The same seed on the same kind o
 cores the whole run takes about an hour and a quarter; the scenes are drawn once and kept in the cache.
 """
 
-import argparse
 import math
 from dataclasses import replace
 from itertools import combinations
@@ -21,12 +20,12 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from training import CACHE, CLIP_PIXELS, SCENES, SEED, SIZE, Batches, Stage, drawn, evaluate, fit, save, scene
-from vocabulary import END, byte_pairs, clip_settings
+from training import CLIP_PIXELS, SEED, SIZE, Batches, Stage, arguments, as_asked, drawn, evaluate, fit, save, scene
+from vocabulary import END, byte_pairs, clip_settings, number_of
 
 from sightline import CLIPConfig, CLIPModel, scenes
 
-FAMILIES, SIBLINGS = 5_000, 8
+SCENES_A_FAMILY, SIBLINGS = 12, 8  # a family is drawn for so many scenes: 5,000
 TOKENS = 64
 NAMING = 5.0  # the weight of the head that names shapes
 SCHOOL = ("siblings", "any", "siblings", "alike")
@@ -38,11 +37,11 @@ STAGES = {
 }
 
 
-# --- siblings: numbered after the scenes, SIBLINGS by SIBLINGS
+# --- siblings: SIBLINGS by SIBLINGS
 
 
 def sibling(index: int) -> scenes.Scene:
-    family, member = divmod(index - SCENES, SIBLINGS)
+    family, member = divmod(index, SIBLINGS)
     rng = Random(f"siblings/{SEED}/{family}/{member}")
     attempt = 0
     while True:
@@ -64,15 +63,17 @@ def sibling_picture(index: int) -> np.ndarray:
 
 
 class SiblingBatches(Batches):
-    """Batches of a third kind: whole families of siblings, whose captions all name the shapes."""
+    """Batches of a third kind: whole families of siblings, whose captions all name the shapes. Siblings have the
+    numbers after those of the scenes."""
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, cache: Path) -> None:
-        super().__init__(stage, tokenizer, tokenizer.token_to_id(END), cache)
-        numbers = range(SCENES, SCENES + FAMILIES * SIBLINGS)
-        self.siblings = drawn(cache / f"mini-{SEED}-{SCENES}-{len(numbers)}.npy", sibling_picture, numbers)
+        super().__init__(stage, tokenizer, number_of(END, tokenizer), cache)
+        self.families = self.scenes // SCENES_A_FAMILY
+        numbers = range(self.families * SIBLINGS)
+        self.siblings = drawn(cache / f"mini-{SEED}-{self.scenes}-{len(numbers)}.npy", sibling_picture, numbers)
         described = [sibling(i) for i in numbers]
         self.texts += [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
-        described = [scene(i) for i in range(SCENES)] + described
+        described = [scene(i) for i in range(self.scenes)] + described
         self.shapes = torch.tensor(
             [[float(any(t.shape == shape for t in one.things)) for shape in scenes.SHAPES] for one in described]
         )
@@ -80,9 +81,9 @@ class SiblingBatches(Batches):
     def choose(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         if kind != "siblings":
             return super().choose(kind)
-        families = np.sort(self.rng.choice(FAMILIES, self.batch // SIBLINGS, replace=False))
+        families = np.sort(self.rng.choice(self.families, self.batch // SIBLINGS, replace=False))
         places = (families[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel()
-        return places + SCENES, self.siblings[places]
+        return places + self.scenes, self.siblings[places]
 
     def text(self, row: int, kind: str, whole: bool) -> list[int]:
         texts = self.texts[row]
@@ -95,42 +96,43 @@ class SiblingBatches(Batches):
 
 
 def config(vocab_size: int) -> CLIPConfig:
-    return CLIPConfig(
-        text_config={
-            "vocab_size": vocab_size,
-            "hidden_size": 128,
-            "intermediate_size": 512,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "max_position_embeddings": TOKENS,
-            "hidden_act": "gelu",
-            "bos_token_id": vocab_size - 2,
-            "eos_token_id": vocab_size - 1,
-            "pad_token_id": vocab_size - 1,
+    return CLIPConfig.from_dict(
+        {
+            "text_config": {
+                "vocab_size": vocab_size,
+                "hidden_size": 128,
+                "intermediate_size": 512,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "max_position_embeddings": TOKENS,
+                "hidden_act": "gelu",
+                "bos_token_id": vocab_size - 2,
+                "eos_token_id": vocab_size - 1,
+                "pad_token_id": vocab_size - 1,
+                "projection_dim": 128,
+            },
+            "vision_config": {
+                "hidden_size": 192,
+                "intermediate_size": 768,
+                "num_hidden_layers": 5,
+                "num_attention_heads": 3,
+                "image_size": SIZE,
+                "patch_size": 8,
+                "hidden_act": "gelu",
+                "projection_dim": 128,
+            },
             "projection_dim": 128,
-        },
-        vision_config={
-            "hidden_size": 192,
-            "intermediate_size": 768,
-            "num_hidden_layers": 5,
-            "num_attention_heads": 3,
-            "image_size": SIZE,
-            "patch_size": 8,
-            "hidden_act": "gelu",
-            "projection_dim": 128,
-        },
-        projection_dim=128,
+        }
     )
 
 
-def train(folder: Path, name: str, cache: Path) -> None:
+def train(folder: Path, name: str, stage: Stage, cache: Path) -> None:
     """One stage: the first from nothing, others from what lies in `folder`."""
-    stage = STAGES[name]
     torch.manual_seed(stage.seed)
     if name == next(iter(STAGES)):
-        tokenizer = byte_pairs([text for i in range(10_000) for text in scene(i).captions], TOKENS)
+        tokenizer = byte_pairs([text for i in range(min(10_000, stage.scenes)) for text in scene(i).captions], TOKENS)
         model = CLIPModel(config(tokenizer.get_vocab_size())).train()
-        batches = Batches(stage, tokenizer, tokenizer.token_to_id(END), cache)
+        batches = Batches(stage, tokenizer, number_of(END, tokenizer), cache)
     else:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         model = CLIPModel.from_pretrained(folder, dtype="float32").train()
@@ -145,7 +147,7 @@ def train(folder: Path, name: str, cache: Path) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             out = model(batch.ids, batch.pixels, return_loss=True)
         figures = {batch.kind: out.loss.item(), "scale": model.logit_scale.exp().item()}
-        if "siblings" not in stage.kinds:
+        if not isinstance(batches, SiblingBatches):
             return out.loss, figures
         seen = head(out.vision_model_output.pooler_output.float())
         read = head(out.text_model_output.pooler_output.float())[batch.complete]
@@ -160,12 +162,12 @@ def train(folder: Path, name: str, cache: Path) -> None:
     save(model, tokenizer, folder, words=clip_settings(TOKENS), pixels=CLIP_PIXELS)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["train", *STAGES, "evaluate"], help="train: all stages")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="drawn scenes are kept here")
-    given = parser.parse_args()
+def main() -> None:
+    given = arguments(__doc__, ["train", *STAGES, "evaluate"]).parse_args()
     for name in STAGES if given.task == "train" else [given.task] if given.task in STAGES else []:
-        train(given.folder, name, given.cache)
-    evaluate(given.folder)
+        train(given.folder, name, as_asked(STAGES[name], given), given.cache)
+    evaluate(given.folder, given.tests)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,6 @@ patch must say one of the caption's nouns, where a patch says what its groups sa
 From that alone the groups find the things, as nothing else is as good a sign of a word as the thing it names.
 """
 
-import argparse
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -25,8 +24,8 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from training import CACHE, CLIP_PIXELS, SCENES, SEED, Batches, Stage, fit, padded, save, scene
-from vocabulary import END, clip_settings
+from training import CLIP_PIXELS, SEED, Batches, Stage, arguments, as_asked, fit, padded, save, scene
+from vocabulary import END, clip_settings, number_of
 
 import sightline
 from sightline import CLIPModel, CLIPProcessor, GroupViTConfig, GroupViTModel, GroupViTTextConfig, scenes
@@ -76,15 +75,15 @@ def nouns(caption: str) -> list[int]:
 
 
 class Captioned(Batches):
-    """Batches as the mini's, with the nouns of each scene's caption (SCENES, nouns); `shuffled`: of another scene's."""
+    """Batches as the mini's, with the nouns of each scene's caption (scenes, nouns); `shuffled`: of another scene's."""
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, cache: Path, shuffled: bool) -> None:
-        super().__init__(stage, tokenizer, tokenizer.token_to_id(END), cache)
-        order = np.random.default_rng(SEED).permutation(SCENES) if shuffled else range(SCENES)
+        super().__init__(stage, tokenizer, number_of(END, tokenizer), cache)
+        order = np.random.default_rng(SEED).permutation(self.scenes) if shuffled else np.arange(self.scenes)
         self.texts = [self.texts[i] for i in order]
-        self.nouns = torch.zeros(SCENES, len(NOUNS), dtype=torch.bool)
+        self.nouns = torch.zeros(self.scenes, len(NOUNS), dtype=torch.bool)
         for row, i in enumerate(order):
-            self.nouns[row, nouns(scene(i).caption)] = True
+            self.nouns[row, nouns(scene(int(i)).caption)] = True
 
 
 def placed(logits: Tensor, named: Tensor) -> Tensor:
@@ -111,7 +110,8 @@ def config(text: dict[str, object]) -> GroupViTConfig:
         "patch_size": PATCH,
         "hidden_act": "gelu",
     }
-    return GroupViTConfig(text_config=text, vision_config=vision, projection_dim=128, projection_intermediate_dim=512)
+    sizes = {"projection_dim": 128, "projection_intermediate_dim": 512}
+    return GroupViTConfig.from_dict({"text_config": text, "vision_config": vision, **sizes})
 
 
 def begin() -> GroupViTModel:
@@ -126,14 +126,14 @@ def begin() -> GroupViTModel:
     return model
 
 
-def train(folder: Path, cache: Path, shuffled: bool) -> None:
-    torch.manual_seed(STAGE.seed)
+def train(folder: Path, stage: Stage, cache: Path, shuffled: bool) -> None:
+    torch.manual_seed(stage.seed)
     tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
     model = begin()
     model.train().set_attn_implementation("eager")  # as in the mini's recipe
     model.text_model.requires_grad_(False)
     print(f"{model.num_parameters():,} parameters")
-    batches = Captioned(STAGE, tokenizer, cache, shuffled)
+    batches = Captioned(stage, tokenizer, cache, shuffled)
     asked = padded([e.ids for e in tokenizer.encode_batch(NOUNS)], batches.pad)
     with torch.no_grad():
         asked = model.text_model(asked).pooler_output
@@ -149,7 +149,7 @@ def train(folder: Path, cache: Path, shuffled: bool) -> None:
             # The whole picture and its groups go through one batch norm together, as they will through its means.
             tokens = torch.cat([vision.pooler_output[:, None], vision.last_hidden_state], 1)
             views = model.visual_projection.of_each(tokens)
-        captions, words = F.normalize(texts.float(), dim=-1).split([len(read), len(asked)])
+        captions, words = torch.split(F.normalize(texts.float(), dim=-1), [len(read), len(asked)])
         views = F.normalize(views.float(), dim=-1)
         scale, rows = model.scale, batch.rows
         pairs = contrastive_loss(scale * captions @ views[:, 0].T)
@@ -158,7 +158,7 @@ def train(folder: Path, cache: Path, shuffled: bool) -> None:
         figures = dict(zip(NAMES, (value.item() for value in places), strict=True))
         return pairs + sum(places) / len(places), {batch.kind: pairs.item(), **figures, "scale": scale.item()}
 
-    fit(model, STAGE, losses, bound=lambda: model.logit_scale.clamp_(max=math.log(100)))
+    fit(model, stage, losses, bound=lambda: model.logit_scale.clamp_(max=math.log(100)))
     pixels = {**CLIP_PIXELS, "size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
     save(model, tokenizer, folder, words=clip_settings(TOKENS), pixels=pixels)
 
@@ -181,7 +181,8 @@ def mean_ious(tests: list[scenes.Scene], logits: Iterable[Tensor]) -> dict[str, 
     the backgrounds wins. "own nouns": asked for what the picture has, things and background; the mean over pictures.
     """
     matrices = {way: np.zeros((len(each) + 1,) * 2, np.int64) for way, each in NAMES.items()}
-    pictures, things = [], []
+    pictures: list[float] = []
+    things: list[float] = []
     for one, scores in zip(tests, logits, strict=True):
         mask, named = one.mask(SIZE), [names(thing.color, thing.shape) for thing in one.things]
         for way, each in NAMES.items():
@@ -198,8 +199,8 @@ def mean_ious(tests: list[scenes.Scene], logits: Iterable[Tensor]) -> dict[str, 
     return {**results, "own nouns": float(np.mean(pictures)), "own nouns, things alone": float(np.nanmean(things))}
 
 
-def evaluate(folder: Path, control: Path | None) -> None:
-    tests = scenes.distinct(500, seed=1)
+def evaluate(folder: Path, control: Path | None, count: int | None) -> None:
+    tests = scenes.distinct(count or 500, seed=1)
     drawn = [one.draw(224) for one in tests]
     ours = mean_ious(tests, segmentations(folder, drawn))
     theirs = mean_ious(tests, segmentations(control, drawn)) if control else {}
@@ -208,13 +209,14 @@ def evaluate(folder: Path, control: Path | None) -> None:
         print(f", {value / theirs[name]:.1f} times the control's {theirs[name]:.3f}" if theirs else "")
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["train", "shuffled", "evaluate"])
-    parser.add_argument("folder", type=Path)
+def main() -> None:
+    parser = arguments(__doc__, ["train", "shuffled", "evaluate"])
     parser.add_argument("control", type=Path, nargs="?", help="what `shuffled` made, to compare with")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="drawn scenes are kept here")
     given = parser.parse_args()
     if given.task != "evaluate":
-        train(given.folder, given.cache, shuffled=given.task == "shuffled")
-    evaluate(given.folder, given.control)
+        train(given.folder, as_asked(STAGE, given), given.cache, shuffled=given.task == "shuffled")
+    evaluate(given.folder, given.control, given.tests)
+
+
+if __name__ == "__main__":
+    main()

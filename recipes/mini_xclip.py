@@ -12,7 +12,6 @@ of other pictures, more diverse than the frames of a few films. Meant for OMP_NU
 another more than they gain; 20 minutes of one core, and the films are drawn once and kept in the cache.
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,11 +24,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from training import (
-    CACHE,
     CLIP_PIXELS,
     SEED,
     SIZE,
     Stage,
+    arguments,
+    as_asked,
     drawn,
     fit,
     padded,
@@ -38,7 +38,7 @@ from training import (
     scene,
     varied,
 )
-from vocabulary import END, byte_pairs, clip_settings
+from vocabulary import END, byte_pairs, clip_settings, number_of
 
 from sightline import CLIPModel, XCLIPConfig, XCLIPModel, XCLIPProcessor, scenes
 from sightline.checkpoint.hub import PACKAGED
@@ -47,7 +47,7 @@ from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
 from sightline.scenes import MOTIONS, distinct_videos, sample_video
 
-FILMS = 3_000
+SCENES_A_FILM = 20  # a film is drawn for so many scenes: 3,000
 FRAMES = 8
 PATCH = 16
 TOKENS = 64
@@ -99,6 +99,11 @@ def over_time(one: scenes.SceneVideo) -> list[tuple[scenes.Thing, ...]]:
     return [(*one.scene.things[:-1], thing) if thing else one.scene.things[:-1] for thing in moving]
 
 
+def by_film(frames: Tensor) -> Tensor:
+    """(films x FRAMES, ...) -> (films, FRAMES, ...)."""
+    return frames.view(-1, FRAMES, *frames.shape[1:])
+
+
 @dataclass(frozen=True)
 class Shown:
     """Films (B, FRAMES, 3, SIZE, SIZE) in -1..1, their texts (B, length of the longest) and motions' numbers (B,); the
@@ -118,13 +123,14 @@ class Batches:
     def __init__(self, stage: Films, tokenizer: Tokenizer, cache: Path) -> None:
         self.stage, self.scenes, self.tokenizer = stage, stage.batch_size // stage.ways, tokenizer
         self.rng = np.random.default_rng(stage.seed)
-        self.drawn = drawn(cache / f"films-{SEED}-{FILMS}.npy", in_every_way, range(FILMS))
-        self.films = [film(i) for i in range(FILMS)]
-        self.pictures = pictures(cache)
+        count = stage.scenes // SCENES_A_FILM
+        self.drawn = drawn(cache / f"films-{SEED}-{count}.npy", in_every_way, range(count))
+        self.films = [film(i) for i in range(count)]
+        self.pictures = pictures(cache, stage.scenes)
 
     def __call__(self) -> Shown:
         rng = self.rng
-        rows = np.sort(rng.choice(FILMS, self.scenes, replace=False)).repeat(self.stage.ways)
+        rows = np.sort(rng.choice(len(self.films), self.scenes, replace=False)).repeat(self.stage.ways)
         ways = [rng.choice(tuple(MOTIONS), self.stage.ways, replace=False) for _ in range(self.scenes)]
         motions = [str(motion) for group in ways for motion in group]
         told = [replace(self.films[row], motion=motion) for row, motion in zip(rows, motions, strict=True)]
@@ -133,25 +139,25 @@ class Batches:
             one.captions[rng.integers(4) if whole else rng.integers(4, len(one.captions))]
             for one, whole in zip(told, complete, strict=True)
         ]
-        shown = np.concatenate([self.frames(*pair) for pair in zip(rows, motions, strict=True)])
-        moving = varied(shown, rng, FRAMES).unflatten(0, (-1, FRAMES))
+        shown = np.concatenate([self.frames(int(row), motion) for row, motion in zip(rows, motions, strict=True)])
+        moving = by_film(varied(shown, rng, FRAMES))
         others, medley = np.array([], int), moving[:0]
         if self.stage.medley:
             others = np.sort(rng.choice(len(self.pictures), self.stage.medley, replace=False))
-            medley = varied(self.pictures[others], rng).unflatten(0, (-1, FRAMES))
+            medley = by_film(varied(self.pictures[others], rng))
         places = [layout(things) for one in told for things in over_time(one)]
         places += [layout(scene(int(other)).things) for other in others]
         return Shown(
             moving,
-            padded([e.ids for e in self.tokenizer.encode_batch(texts)], self.tokenizer.token_to_id(END)),
+            padded([e.ids for e in self.tokenizer.encode_batch(texts)], number_of(END, self.tokenizer)),
             torch.tensor([list(MOTIONS).index(motion) for motion in motions]),
             medley,
-            torch.tensor(places).unflatten(0, (-1, FRAMES)),
+            by_film(torch.tensor(places)),
         )
 
     def frames(self, row: int, motion: str) -> np.ndarray:
         forward = BACKWARDS.get(motion, motion)
-        found = self.drawn[row, DRAWN.index(forward)]
+        found: np.ndarray = self.drawn[row, DRAWN.index(forward)]
         return found if motion == forward else found[::-1]
 
 
@@ -159,37 +165,39 @@ class Batches:
 
 
 def config(vocab_size: int) -> XCLIPConfig:
-    return XCLIPConfig(
-        text_config={
-            "vocab_size": vocab_size,
-            "hidden_size": 128,
-            "intermediate_size": 512,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "max_position_embeddings": TOKENS,
-            "hidden_act": "gelu",
-            "bos_token_id": vocab_size - 2,
-            "eos_token_id": vocab_size - 1,
-            "pad_token_id": vocab_size - 1,
-        },
-        vision_config={
-            "hidden_size": 192,
-            "intermediate_size": 768,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 3,
-            "image_size": SIZE,
-            "patch_size": PATCH,
-            "num_frames": FRAMES,
-            "hidden_act": "gelu",
-            "mit_hidden_size": 128,
-            "mit_intermediate_size": 256,
-            "mit_num_hidden_layers": 2,
-            "mit_num_attention_heads": 4,
-        },
-        projection_dim=128,
-        prompt_layers=1,
-        prompt_num_attention_heads=4,
-        prompt_hidden_act="gelu",
+    return XCLIPConfig.from_dict(
+        {
+            "text_config": {
+                "vocab_size": vocab_size,
+                "hidden_size": 128,
+                "intermediate_size": 512,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 2,
+                "max_position_embeddings": TOKENS,
+                "hidden_act": "gelu",
+                "bos_token_id": vocab_size - 2,
+                "eos_token_id": vocab_size - 1,
+                "pad_token_id": vocab_size - 1,
+            },
+            "vision_config": {
+                "hidden_size": 192,
+                "intermediate_size": 768,
+                "num_hidden_layers": 4,
+                "num_attention_heads": 3,
+                "image_size": SIZE,
+                "patch_size": PATCH,
+                "num_frames": FRAMES,
+                "hidden_act": "gelu",
+                "mit_hidden_size": 128,
+                "mit_intermediate_size": 256,
+                "mit_num_hidden_layers": 2,
+                "mit_num_attention_heads": 4,
+            },
+            "projection_dim": 128,
+            "prompt_layers": 1,
+            "prompt_num_attention_heads": 4,
+            "prompt_hidden_act": "gelu",
+        }
     )
 
 
@@ -213,13 +221,13 @@ def beginning(tokenizer: Tokenizer) -> XCLIPModel:
     return model
 
 
-def train(folder: Path, name: str, cache: Path) -> None:
+def train(folder: Path, name: str, stage: Films, cache: Path) -> None:
     """One stage: the first from "mini", others from what lies in `folder`."""
-    stage = STAGES[name]
     torch.manual_seed(stage.seed)
     if name == next(iter(STAGES)):
-        told = [text for i in range(4_000) for text in film(i).captions]
-        tokenizer = byte_pairs(told + [text for i in range(4_000) for text in scene(i).captions], TOKENS)
+        count = min(4_000, stage.scenes)
+        told = [text for i in range(count) for text in film(i).captions]
+        tokenizer = byte_pairs(told + [text for i in range(count) for text in scene(i).captions], TOKENS)
         model = beginning(tokenizer).train()
     else:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -235,7 +243,7 @@ def train(folder: Path, name: str, cache: Path) -> None:
         batch = batches()
         with torch.autocast("cpu", torch.bfloat16):
             frames = model.vision_model(torch.cat([batch.films, batch.medley]))
-            seen = model.visual_projection(frames.pooler_output).unflatten(0, (-1, FRAMES)).float()
+            seen = by_film(model.visual_projection(frames.pooler_output)).float()
             own = len(batch.motions) * FRAMES
             found = model.integrate(frames.pooler_output[:own]).pooler_output.float()
             summaries = model.summarise(frames.last_hidden_state[:own]).float()
@@ -246,9 +254,8 @@ def train(folder: Path, name: str, cache: Path) -> None:
         named, read = F.cross_entropy(naming(found), batch.motions), F.cross_entropy(naming(texts), batch.motions)
         off = (placing(seen) - batch.layouts).square().mean(dim=(0, 1))
         # Of the films that show the same scene: how often the text with the right motion wins.
-        siblings = (
-            logits.detach().unflatten(1, (-1, stage.ways)).unflatten(0, (-1, stage.ways)).diagonal(dim1=0, dim2=2)
-        )
+        count, ways = len(logits) // stage.ways, stage.ways
+        siblings = logits.detach().reshape(count, ways, count, ways).diagonal(dim1=0, dim2=2)
         right = (siblings.argmax(dim=1) == torch.arange(stage.ways)[:, None]).float().mean()
         figures = {"prompted": prompted, "plain": plain, "right of siblings": right, "naming seen": named}
         figures |= {"naming read": read, "scale": model.scale}
@@ -260,12 +267,12 @@ def train(folder: Path, name: str, cache: Path) -> None:
     save(model, tokenizer, folder, words=clip_settings(TOKENS), pixels=pixels)
 
 
-# --- evaluation: 1,000 films that training never drew
+# --- evaluation: films that training never drew, 1,000 if no other number is asked for
 
 
 @torch.inference_mode()
-def evaluate(folder: Path) -> None:
-    tests = distinct_videos(1_000, seed=1)
+def evaluate(folder: Path, count: int | None) -> None:
+    tests = distinct_videos(count or 1_000, seed=1)
     model = XCLIPModel.from_pretrained(folder, dtype="float32").eval()
     rescorer = XCLIPRescorer.from_pretrained(folder, dtype="float32").eval()
     processor = XCLIPProcessor.from_pretrained(folder)
@@ -321,15 +328,17 @@ def evaluate(folder: Path) -> None:
         candidates = np.argsort(-first[:, text])[:100]
         rescored = candidates[np.argsort(-full[candidates, text])[:10]]
         overlaps.append(len(set(rescored) & set(np.argsort(-full[:, text])[:10])) / 10)
-    print(f"the first 10 of the 100 nearest rescored, against scoring all 1,000: overlap {np.mean(overlaps):.4f}")
+    print(
+        f"the first 10 of the 100 nearest rescored, against scoring all {len(tests):,}: overlap {np.mean(overlaps):.4f}"
+    )
+
+
+def main() -> None:
+    given = arguments(__doc__, ["train", *STAGES, "evaluate"]).parse_args()
+    for name in STAGES if given.task == "train" else [given.task] if given.task in STAGES else []:
+        train(given.folder, name, as_asked(STAGES[name], given), given.cache)
+    evaluate(given.folder, given.tests)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["train", *STAGES, "evaluate"], help="train: all stages")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="what was drawn is kept here")
-    given = parser.parse_args()
-    for name in STAGES if given.task == "train" else [given.task] if given.task in STAGES else []:
-        train(given.folder, name, given.cache)
-    evaluate(given.folder)
+    main()

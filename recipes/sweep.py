@@ -15,6 +15,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from draw_scenes import draw
@@ -66,10 +67,12 @@ class Setting:
             "hidden_act": "gelu",
         }
         ids = {key: getattr(words, key) for key in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")}
-        config = CLIPConfig(
-            text_config=tower | ids | {"max_position_embeddings": words.max_position_embeddings},
-            vision_config=tower | {"image_size": SIZE, "patch_size": PATCH},
-            projection_dim=128,
+        config = CLIPConfig.from_dict(
+            {
+                "text_config": tower | ids | {"max_position_embeddings": words.max_position_embeddings},
+                "vision_config": tower | {"image_size": SIZE, "patch_size": PATCH},
+                "projection_dim": 128,
+            }
         )
         return CLIPModel(config), processor
 
@@ -98,9 +101,15 @@ AXES: dict[str, tuple[float, ...]] = {
 }
 
 
+def changed(axis: str, value: float) -> Setting:
+    """The centre with another value of one of its settings."""
+    change: dict[str, Any] = {axis: value}
+    return replace(CENTRE, **change)
+
+
 def settings() -> list[Setting]:
     """The centre, twice more with other seeds, and what differs from it in one thing."""
-    others = [replace(CENTRE, **{axis: value}) for axis, values in AXES.items() for value in values]
+    others = [changed(axis, value) for axis, values in AXES.items() for value in values]
     return list(dict.fromkeys([CENTRE, replace(CENTRE, seed=1), replace(CENTRE, seed=2), *others]))
 
 
@@ -148,7 +157,7 @@ def tell(folder: Path, results: dict[Setting, Result]) -> None:
         f"centre lie {np.ptp(seeds):.1%} apart in mean recall.</p></header>\n"
     )
     for axis, values in AXES.items():
-        own = {f"{value:g}": replace(CENTRE, **{axis: value}) for value in values}
+        own = {f"{value:g}": changed(axis, value) for value in values}
         found = {
             label: [(results[one].figures[name], interval(results[one], name)) for one in own.values()]
             for name, label in FIGURES.items()
@@ -185,7 +194,8 @@ def loss(run: Path) -> list[float]:
     sums = np.concatenate([[0.0], each.cumsum()])
     ends = np.arange(1, len(each) + 1)
     starts = np.maximum(0, ends - most)
-    return ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    means: list[float] = ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    return means
 
 
 if __name__ == "__main__":

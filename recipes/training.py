@@ -4,6 +4,7 @@ Every scene is a function of its number, and drawn once: the recipes share the c
 same kind of machine gives the same weights.
 """
 
+import argparse
 import json
 import math
 import time
@@ -12,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from sightline.models.pretrained import PretrainedModel
 CACHE = Path.home() / ".cache/sightline"
 SEED = 7
 SCENES = 60_000
+FEW = 500  # drawings that are not worth starting processes
 SIZE = 64  # pixels
 BATCH = 256
 DECAY = 0.1
@@ -49,7 +52,7 @@ CLIP_PIXELS = {
 
 @dataclass(frozen=True)
 class Stage:
-    """`kinds` of batches in turn."""
+    """`kinds` of batches in turn, chosen of so many `scenes`."""
 
     steps: int
     warmup_steps: int
@@ -57,6 +60,28 @@ class Stage:
     kinds: tuple[str, ...] = ("any", "alike")
     seed: int = SEED
     batch_size: int = BATCH
+    scenes: int = SCENES
+
+
+S = TypeVar("S", bound=Stage)
+
+
+def arguments(about: str | None, tasks: Iterable[str]) -> argparse.ArgumentParser:
+    """The command line of a recipe: a task, a folder, and what makes a run short, to try the recipe."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=list(tasks))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="what was drawn is kept here")
+    for name in ("steps", "batch-size", "scenes"):
+        parser.add_argument(f"--{name}", type=int, help="in place of each stage's own number")
+    parser.add_argument("--tests", type=int, help="scenes or films that are evaluated, in place of the recipe's number")
+    return parser
+
+
+def as_asked(stage: S, given: argparse.Namespace) -> S:
+    """The stage with the numbers of the command line."""
+    numbers = {name: getattr(given, name) for name in ("steps", "batch_size", "scenes")}
+    return replace(stage, **{name: number for name, number in numbers.items() if number is not None})
 
 
 @dataclass(frozen=True)
@@ -87,22 +112,29 @@ def picture(index: int) -> np.ndarray:
 def drawn(file: Path, draw: Callable[[int], np.ndarray], numbers: range) -> np.ndarray:
     """`draw(number)` of every number, stacked; from `file` where it has been drawn before."""
     if not file.exists():
-        arrays = []
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            for i, array in enumerate(pool.map(draw, numbers, chunksize=100)):
-                arrays.append(array)
-                if i % 1000 == 999:
-                    print(f"\rdrawing: {i + 1:,} of {len(numbers):,}", end="", flush=True)
-        print()
+        arrays = list(map(draw, numbers)) if len(numbers) <= FEW else in_processes(draw, numbers)
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary, temporary.open("wb") as out:
             np.save(out, np.stack(arrays))
-    return np.load(file, mmap_mode="r")
+    found: np.ndarray = np.load(file, mmap_mode="r")
+    return found
 
 
-def pictures(cache: Path) -> np.ndarray:
-    """The training scenes: uint8 (SCENES, SIZE, SIZE, 3)."""
-    return drawn(cache / f"mini-{SEED}-0-{SCENES}.npy", picture, range(SCENES))
+def in_processes(draw: Callable[[int], np.ndarray], numbers: range) -> list[np.ndarray]:
+    """`draw(number)` of every number, on all cores."""
+    arrays = []
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for i, array in enumerate(pool.map(draw, numbers, chunksize=100)):
+            arrays.append(array)
+            if i % 1000 == 999:
+                print(f"\rdrawing: {i + 1:,} of {len(numbers):,}", end="", flush=True)
+    print()
+    return arrays
+
+
+def pictures(cache: Path, count: int) -> np.ndarray:
+    """The training scenes: uint8 (count, SIZE, SIZE, 3)."""
+    return drawn(cache / f"mini-{SEED}-0-{count}.npy", picture, range(count))
 
 
 def varied(drawn: np.ndarray, rng: np.random.Generator, frames: int = 1) -> torch.Tensor:
@@ -133,9 +165,9 @@ class Batches:
     """
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
-        self.kinds, self.batch, self.pad = stage.kinds, stage.batch_size, pad
-        self.images = pictures(cache)
-        described = [scene(i) for i in range(SCENES)]
+        self.kinds, self.batch, self.scenes, self.pad = stage.kinds, stage.batch_size, stage.scenes, pad
+        self.images = pictures(cache, self.scenes)
+        described = [scene(i) for i in range(self.scenes)]
         self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
         settings = np.array([f"{one.background} {one.light}" for one in described])
         pools = [np.flatnonzero(settings == setting) for setting in np.unique(settings)]
@@ -144,7 +176,7 @@ class Batches:
 
     def choose(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of scenes (B,) and their pictures, uint8."""
-        pool = self.pools[self.rng.integers(len(self.pools))] if kind == "alike" else SCENES
+        pool = self.pools[self.rng.integers(len(self.pools))] if kind == "alike" else self.scenes
         rows = np.sort(self.rng.choice(pool, self.batch, replace=False))
         return rows, self.images[rows]
 
@@ -189,13 +221,14 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    start, means = time.monotonic(), {}
+    start = time.monotonic()
+    means: dict[str, float] = {}
     for step in range(stage.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, stage)
         loss, figures = losses(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
@@ -226,11 +259,12 @@ def save(
     (folder / "preprocessor_config.json").write_text(json.dumps(pixels, indent=2) + "\n")
 
 
-# --- evaluation: 1,000 scenes that training never drew, half of them with a held-out pair of shape and color
+# --- evaluation: scenes that training never drew, 1,000 of them if no other number is asked for, half of them with a
+# held-out pair of shape and color
 
 
-def evaluate(folder: Path) -> None:
-    tests = scenes.distinct(1_000, seed=1)
+def evaluate(folder: Path, count: int | None) -> None:
+    tests = scenes.distinct(count or 1_000, seed=1)
     held_out = np.array([any((t.shape, t.color) in scenes.HELD_OUT for t in one.things) for one in tests])
     encoder = sightline.load(folder, dtype="float32")
     images = encoder.encode_images([one.draw(224) for one in tests])
@@ -256,7 +290,8 @@ def evaluate(folder: Path) -> None:
         right_ones = []
         for i in single:
             thing = tests[i].things[0]
-            choices = [replace(tests[i], things=(replace(thing, **{part: option}),)).caption for option in options]
+            others: list[Any] = [{part: option} for option in options]
+            choices = [replace(tests[i], things=(replace(thing, **other),)).caption for other in others]
             scores = encoder.encode_text(choices) @ images[i]
             right_ones.append(list(options)[int(scores.argmax())] == getattr(thing, part))
         print(f"the right {part} of {len(options)}, in the full caption of a scene with one thing: ", end="")

@@ -50,6 +50,13 @@ def byte_pairs(captions: Iterable[str], tokens: int, limit: int = LIMIT) -> Toke
     return made
 
 
+def number_of(token: str, tokenizer: Tokenizer) -> int:
+    """The id of a token that the tokenizer has."""
+    number = tokenizer.token_to_id(token)
+    assert number is not None, token
+    return number
+
+
 def clip_settings(tokens: int) -> dict[str, object]:
     """The `tokenizer_config.json` beside such a tokenizer."""
     return {
@@ -82,7 +89,8 @@ def word_pieces(captions: Iterable[str], tokens: int) -> Tokenizer:
     learner.train_from_iterator(captions, trainers.WordPieceTrainer(vocab_size=LIMIT, show_progress=False))
     # Letters and digits, at a word's start and inside, so that any English word has tokens; then what was learned.
     alphabet = string.ascii_lowercase + string.digits
-    learned = sorted(learner.get_vocab(), key=learner.get_vocab().get)
+    numbers = learner.get_vocab()
+    learned = sorted(numbers, key=lambda token: numbers[token])
     known = dict.fromkeys([*SPECIAL, *alphabet, *(f"##{letter}" for letter in alphabet), *string.punctuation, *learned])
     ids = {token: i for i, token in enumerate(known)}
     made = tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))

@@ -3,12 +3,23 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+import sightline
 import support.examples  # noqa: F401 (its profiles must be known before one is chosen)
+from support.datasets import tar
+from support.images import as_bytes
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def pytest_collection_modifyitems(items):
+    """What has none of the other marks is a unit test."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("system", "parity", "shared")):
+            item.add_marker(pytest.mark.unit)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +29,17 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("no ../shared beside the repository")
     return folder
+
+
+@pytest.fixture(scope="package")
+def one_thread():
+    """Torch computes in one thread: small models' second thread would mostly wait for the first."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +97,57 @@ def byte_pairs(tmp_path_factory) -> Path:
     (folder / "vocab.json").write_text(json.dumps(model["vocab"] | {"<mask>": len(model["vocab"])}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in model["merges"]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn():
+    """Twelve scenes."""
+    from sightline.scenes import distinct
+
+    return distinct(12, 3)
+
+
+@pytest.fixture(scope="session")
+def shard(tmp_path_factory, drawn) -> Path:
+    """A tar of the scenes with one to three captions each, the fifth picture cut short."""
+    files = []
+    for number, scene in enumerate(drawn):
+        content = as_bytes(scene.draw(64))
+        said = {"captions": scene.captions[: 1 + number % 3]}
+        files += [
+            (f"{number:02d}.png", content[:200] if number == 4 else content),
+            (f"{number:02d}.json", json.dumps(said).encode()),
+        ]
+    return tar(tmp_path_factory.mktemp("drawn") / "scenes.tar", files)
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """The packaged CLIP."""
+    return sightline.load("mini", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def mini_xclip():
+    """The packaged X-CLIP."""
+    return sightline.load("mini-xclip", dtype="float32")
+
+
+@pytest.fixture
+def make_table(tmp_path):
+    """A table of these vectors, one row each, in an index folder of its own."""
+
+    from sightline.index.schema import ModelRecord
+    from sightline.index.table import Table
+    from support.tables import rows_of
+
+    def make(vectors, **more):
+        vectors = np.asarray(vectors, np.float32).reshape(-1, np.shape(vectors)[-1])
+        folder = tmp_path / f"index-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        table = Table.create(folder, ModelRecord("names", "f00d", vectors.shape[1]))
+        if len(vectors):
+            table.append(rows_of(vectors, **more))
+        return table
+
+    return make

@@ -21,6 +21,8 @@ from sightline.index.sync import sync
 from sightline.models import Family
 from sightline.train import Lora, Recipe, train
 
+pytestmark = pytest.mark.system
+
 PAGE = Path(__file__).parent.parent / "docs/adding-a-family.md"
 
 

@@ -1,16 +1,20 @@
 """The house as a whole: what it shows, what it imports, what its files say."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import sightline
 
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.system
 def test_imports_point_down_only() -> None:
     run = subprocess.run(
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -25,6 +29,7 @@ def test_every_public_name_is_there() -> None:
     assert dir(sightline) == sorted(sightline.__all__)
 
 
+@pytest.mark.system
 def test_importing_is_light() -> None:
     heavy = "torch", "faiss", "lance", "pyarrow", "PIL", "numpy", "transformers"
     code = f"import sys, sightline; print([name for name in {heavy} if name in sys.modules])"
@@ -36,6 +41,23 @@ def test_the_package_never_imports_the_reference() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         for line in path.read_text().splitlines():
             assert not line.lstrip().startswith(("import transformers", "from transformers")), path
+
+
+def test_no_test_imports_from_another():
+    """What several tests need is in `tests/support`; imports in the text of a program for another process count too."""
+    tests = ROOT / "tests"
+    rooms = {path.name for path in tests.iterdir() if path.is_dir()} - {"support", "__pycache__"}
+    modules = {path.stem for path in tests.rglob("test_*.py")} | {"conftest"}
+    taken = re.compile(rf"^\s*(?:from|import) (?:\.|(?:{'|'.join(sorted(rooms | modules))})\b)", re.MULTILINE)
+    for path in tests.rglob("*.py"):
+        assert not (found := taken.findall(path.read_text())), f"{path.relative_to(ROOT)}: {found}"
+
+
+def test_every_test_file_says_what_it_is_about():
+    tests = ROOT / "tests"
+    for path in tests.rglob("test_*.py"):
+        assert path.read_text().startswith('"""'), f"{path.relative_to(ROOT)} has no docstring"
+        assert (path.parent == tests) or (path.parent / "__init__.py").exists(), path.parent
 
 
 def test_no_circle_of_imports() -> None:

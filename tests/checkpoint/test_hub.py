@@ -1,12 +1,14 @@
+"""What a name opens: a folder, a packaged model, a repository on the Hub."""
+
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from checkpoint.fake_hub import FakeHub
 from sightline.checkpoint.hub import PACKAGED, resolve
 from sightline.errors import CheckpointError, HubError
+from support.hub import FakeHub
 
 FILES = {
     "config.json": b'{"model_type": "clip"}',

@@ -1,3 +1,5 @@
+"""The tables between our names of tensors and the files', read both ways."""
+
 import re
 
 import pytest

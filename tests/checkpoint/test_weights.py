@@ -1,3 +1,5 @@
+"""Files of weights: every kind opens, broken and malicious ones are refused by name."""
+
 import io
 import json
 import pickle

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.conftest import NAMES
-from sightline.index.folder import LISTS
+from sightline.index.folder import IVF_FILE
+from support.images import COLORS
 from support.videos import colored
 
 
@@ -28,7 +28,7 @@ def test_words_pictures_and_things_to_avoid(run, indexed):
     both = names(run("search", "red", "--image", indexed / "lime.png").out)
     assert both[0] == "yellow", "red and green make yellow"
     assert names(run("search", "white", "--not", "blue").out)[-1] == "blue"
-    assert len(names(run("search", "red", "-k", "100").out)) == len(NAMES)
+    assert len(names(run("search", "red", "-k", "100").out)) == len(COLORS)
 
 
 def test_plain_output_is_rank_score_path(run, indexed):
@@ -121,7 +121,7 @@ def test_forget_takes_out_without_a_model(run, indexed, monkeypatch):
     assert (indexed / "red.png").exists()
     (indexed / "blue.png").unlink()
     assert run("index", "--forget", indexed / "blue.png").out == "1 files taken out of the index\n"
-    assert "pictures     5\nfilms        0\n" in run("info").out
+    assert "images       5\nvideos       0\n" in run("info").out
 
 
 @pytest.mark.parametrize("files", [[], ["text.jpg"]])
@@ -154,7 +154,7 @@ def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sightline.index.sync", stop)
+    monkeypatch.setattr("sightline.index.sync.sync", stop)
     ran = run("index", indexed)
     assert ran.status == 130
     assert "goes on from there" in ran.err
@@ -179,10 +179,10 @@ def test_similar(run, indexed):
 
 def test_info_says_what_there_is(run, indexed, tmp_path):
     out = run("info").out
-    for words in (str(tmp_path / "index"), "pictures     7", "colors", "3 numbers each", "width int32", "taken"):
+    for words in (str(tmp_path / "index"), "images       7", "colors", "3 numbers each", "width int32", "taken"):
         assert words in out
     assert "first pass" not in out
-    (tmp_path / "index" / LISTS).touch()
+    (tmp_path / "index" / IVF_FILE).touch()
     assert "first pass" in run("info").out
 
 
@@ -201,8 +201,8 @@ def test_a_film_is_found_with_its_time(run, filmed):
     assert sorted(times) == [" 0:00-0:02", " 0:02-0:03", " 0:03-0:06"]
     (found,) = objects(run("search", "deeppink", "-k", "1", "--where", "kind = 'moment'", "--json").out)
     assert (found["uri"], found["kind"], found["start"], found["end"]) == (str(filmed), "moment", 3, 6)
-    assert "films        1, cut into 3 moments\n" in run("info").out
-    assert "pictures     7\n" in run("info").out
+    assert "videos       1, cut into 3 moments\n" in run("info").out
+    assert "images       7\n" in run("info").out
 
 
 def test_a_film_in_a_contact_sheet_opens_at_its_moment(run, filmed):
@@ -235,6 +235,7 @@ def test_similar_films_are_files(run, filmed):
     ]
 
 
+@pytest.mark.system
 def test_fsck_finds_a_sound_index_and_a_damaged_one(run, indexed, tmp_path):
     assert run("fsck") == (0, "sound\n", "")
     data = next((tmp_path / "index").rglob("*.lance/data/*"))

@@ -14,6 +14,8 @@ import pytest
 from sightline.cli import demo
 from sightline.scenes import distinct
 
+pytestmark = pytest.mark.system
+
 PROGRAM = Path(sys.executable).parent / "sightline"
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and redirections of POSIX")
@@ -21,11 +23,11 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and redirections 
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
 import sys, time
-from cli.conftest import Colors, fake_encoder
+from support.encoders import ColorEncoder, fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
-unit = Colors._unit
-Colors._unit = lambda self, rgb: time.sleep(0.3) or unit(self, rgb)
+encode = ColorEncoder._encode
+ColorEncoder._encode = lambda self, image: time.sleep(0.3) or encode(self, image)
 print("ready", flush=True)
 sys.exit(main())
 """
@@ -70,8 +72,7 @@ def test_ending_at_once_loses_no_output():
 @posix
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colors"]
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     with subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -84,7 +85,7 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     assert (process.returncode, out) == (130, "")
     assert err == "sightline: stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
-    assert "pictures     7\n" in run("info").out
+    assert "images       7\n" in run("info").out
 
 
 # `sightline`, interrupted while a module of that name is imported by code that swallows every exception.

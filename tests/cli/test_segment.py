@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 import sightline.segment.segmenter  # noqa: F401 (before the fixtures of this folder put another encoder in its place)
-from segment.conftest import write_checkpoint
 from sightline import scenes
+from support.checkpoints import groupvit_checkpoint
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("groupvit"))
+    return groupvit_checkpoint(tmp_path_factory.mktemp("groupvit"))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from cli.conftest import Colors
 from sightline.cli.main import main
+from support.encoders import ColorEncoder
 from support.videos import colored
 
 pty = pytest.importorskip("pty", reason="terminals of this kind are Unix's")
@@ -51,14 +51,18 @@ def plain(text):
     return re.sub(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
 
 
+def slowly(method):
+    """The method, after a wait: the bar is drawn ten times a second."""
+
+    def called(self, pixels):
+        time.sleep(0.15)
+        return method(self, pixels)
+
+    return called
+
+
 def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch):
-    unit = Colors._unit
-
-    def slowly(self, rgb):
-        time.sleep(0.15)  # the bar is drawn ten times a second
-        return unit(self, rgb)
-
-    monkeypatch.setattr(Colors, "_unit", slowly)
+    monkeypatch.setattr(ColorEncoder, "_encode", slowly(ColorEncoder._encode))
     (pictures / "empty.jpg").touch()
     status, drawn = terminal("index", pictures, "--model", "colors")
     assert status == 0
@@ -70,13 +74,7 @@ def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch)
 
 def test_the_bar_says_how_far_a_film_is(terminal, run, pictures, monkeypatch):
     colored(pictures / "a [red]film\x1b[31m.mp4", [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
-    seen = Colors._seen
-
-    def slowly(self, frames):
-        time.sleep(0.15)
-        return seen(self, frames)
-
-    monkeypatch.setattr(Colors, "_seen", slowly)
+    monkeypatch.setattr(ColorEncoder, "_video", slowly(ColorEncoder._video))
     status, drawn = terminal("index", pictures, "--model", "colors")
     assert status == 0
     assert re.search(r"encoding, a \[red\]film\\x1b\[31m\.mp4 at 0:0[23] ", plain(drawn))

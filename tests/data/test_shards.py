@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sightline.data import captions
 from sightline.data.places import _braces, expand
 from sightline.errors import DataError, UsageError
-from support.datasets import picture, shard, tar
+from support.datasets import shard, tar
 from support.examples import examples
+from support.images import as_bytes, image
 
 
 def test_every_sample_is_found_with_its_bytes_and_captions(tmp_path):
@@ -21,7 +22,7 @@ def test_every_sample_is_found_with_its_bytes_and_captions(tmp_path):
         shard(tmp_path / f"train-{number}.tar", range(4 * number, 4 * number + 4))
     found = captions(tmp_path / "train-{0..2}.tar")
     assert [sample.key for sample in found.samples] == [f"{i:04d}" for i in range(12)]
-    assert [sample.content() for sample in found.samples] == [picture(i) for i in range(12)]
+    assert [sample.content() for sample in found.samples] == [as_bytes(image(i)) for i in range(12)]
     assert found.samples[5].captions == ("picture f a", "picture f ab")
     assert not found.left_out
     assert str(found.left_out) == "nothing"
@@ -69,7 +70,10 @@ def test_nothing_to_be_found_is_an_error_that_says_why(tmp_path):
 
 def test_one_sample_in_two_shards_counts_once_and_different_ones_of_one_key_stay(tmp_path):
     shard(tmp_path / "a.tar", [1, 2])
-    tar(tmp_path / "b.tar", [("0001.png", picture(1)), ("0001.txt", b"other"), ("9.jpg", b"1"), ("9.txt", b"nine")])
+    tar(
+        tmp_path / "b.tar",
+        [("0001.png", as_bytes(image(1))), ("0001.txt", b"other"), ("9.jpg", b"1"), ("9.txt", b"nine")],
+    )
     shard(tmp_path / "c.tar", [2])
     found = captions(tmp_path / "*.tar")
     assert sorted(sample.key for sample in found.samples) == ["0002", "9", "a/0001", "b/0001"]

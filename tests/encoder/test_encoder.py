@@ -1,3 +1,5 @@
+"""The encoder against the reference and against itself: images and texts to vectors."""
+
 import json
 import shutil
 import threading

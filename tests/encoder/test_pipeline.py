@@ -1,16 +1,19 @@
+"""Work on threads, in order and in bounded memory."""
+
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.encoder import pipeline
 from sightline.encoder.pipeline import ahead, batches, ordered_map
+from support.examples import examples
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 10), st.randoms(use_true_random=False))
 def test_in_order_and_in_bounded_memory(n: int, threads: int, ahead: int, random) -> None:
     taken = 0
@@ -65,7 +68,7 @@ def test_a_full_batch_does_not_wait_for_what_follows() -> None:
     assert next(batches(endless(), 2)) == [1, 2]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 20), st.integers(1, 5))
 def test_ahead_keeps_order_and_bounds(n: int, most: int) -> None:
     taken = []

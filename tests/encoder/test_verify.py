@@ -1,3 +1,5 @@
+"""`verify`: golden values, and what it says of a difference."""
+
 import json
 import shutil
 from pathlib import Path

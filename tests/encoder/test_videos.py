@@ -13,7 +13,9 @@ import sightline
 from sightline.errors import ImageError, UsageError, VideoError
 from sightline.models.tower import Tower
 from sightline.processing.video.sampling import frames_at, sample_frames
-from support.videos import film, shot
+from sightline.vectors import unit
+from support.images import image
+from support.videos import film
 
 T = 4
 
@@ -58,10 +60,6 @@ def path(tmp_path: Path) -> Path:
     return film(tmp_path / "film.mp4", [1, 2, 3, 4], size=(96, 64))
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
 def test_a_model_for_pictures_sees_the_mean_of_eight_frames(pictures: sightline.Encoder, path: Path) -> None:
     (vector,) = pictures.encode_videos([path])
     frames = sample_frames(path, 8, short_side=pictures.size_hint)
@@ -78,13 +76,13 @@ def test_every_kind_of_film(pictures: sightline.Encoder, path: Path) -> None:
     vectors = pictures.encode_videos(given)
     np.testing.assert_allclose(vectors, np.broadcast_to(vectors[0], vectors.shape), atol=1e-6)
     (second,) = pictures.encode_videos([(path, 1.0, 2.0)])
-    shots = pictures.encode_images([shot(seed, (96, 64)) for seed in (1, 2, 3, 4)])
+    shots = pictures.encode_images([image(seed, (96, 64)) for seed in (1, 2, 3, 4)])
     assert (shots @ second).argmax() == 1
     assert pictures.encode_videos([]).shape == (0, pictures.dim)
 
 
 def test_frames_that_are_given_are_sampled_evenly(pictures: sightline.Encoder) -> None:
-    frames = [shot(seed, (96, 64)) for seed in range(16)]
+    frames = [image(seed, (96, 64)) for seed in range(16)]
     expected = unit(pictures.encode_images(frames[1::2]).mean(axis=0))
     np.testing.assert_allclose(pictures.encode_videos([frames])[0], expected, atol=1e-6)
     few = unit(pictures.encode_images(frames[:3]).mean(axis=0))
@@ -99,23 +97,23 @@ def test_a_model_for_film_takes_its_own_count(films: sightline.Encoder, path: Pa
     backwards = films.encode_videos([sample_frames(path, T)[::-1]])
     assert (backwards @ vectors[0]).item() < 0.99, "their order counts"
     for count in (1, 3, 8):
-        for frames in ([shot(1)] * count, np.zeros((count, 32, 32, 3), np.uint8)):
+        for frames in ([image(1)] * count, np.zeros((count, 32, 32, 3), np.uint8)):
             with pytest.raises(UsageError, match=f"a film of {count} frames, but the checkpoint takes 4"):
                 films.encode_videos([path, frames])
 
 
 def test_a_picture_is_a_still_film(films: sightline.Encoder) -> None:
-    picture = shot(3, (96, 64))
+    picture = image(3, (96, 64))
     np.testing.assert_array_equal(films.encode_images([picture]), films.encode_videos([[picture] * T]))
 
 
 def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, path: Path, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
-    shot(1).save(picture)
+    image(1).save(picture)
     (tmp_path / "empty.mp4").touch()
     for encoder in (pictures, films):
         for wrong, said in (
-            (shot(1), "a picture is no film"),
+            (image(1), "a picture is no film"),
             (np.zeros((32, 32, 3), np.uint8), "a picture is no film"),
             (picture, "picture.png is a picture, no film"),
             (str(picture), "picture.png is a picture, no film"),
@@ -130,7 +128,7 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
         ):
             with pytest.raises(UsageError, match=said):
                 encoder.encode_videos([path, wrong])
-        for one in (path, str(path), path.read_bytes(), shot(1), np.zeros((T, 32, 32, 3), np.uint8)):
+        for one in (path, str(path), path.read_bytes(), image(1), np.zeros((T, 32, 32, 3), np.uint8)):
             with pytest.raises(UsageError, match="list of films"):
                 encoder.encode_videos(one)
         with pytest.raises(VideoError, match=r"empty\.mp4"):
@@ -159,7 +157,7 @@ def streamed(encoder: sightline.Encoder, items: list[Item]) -> list[np.ndarray |
 @pytest.mark.parametrize("kind", ["pictures", "films"])
 def test_pictures_and_films_share_batches_and_nothing_else(kind: str, request, path: Path, tmp_path: Path) -> None:
     encoder: sightline.Encoder = request.getfixturevalue(kind)
-    stills: list[Item] = [shot(seed, (96, 64)) for seed in range(30)]
+    stills: list[Item] = [image(seed, (96, 64)) for seed in range(30)]
     moments: list[Item] = [
         frames_at(path, np.linspace(start, start + 1, encoder.frames, endpoint=False).tolist()) for start in range(4)
     ]
@@ -179,7 +177,7 @@ def test_films_fill_batches(pictures: sightline.Encoder, monkeypatch: pytest.Mon
     passes = []
     embed = type(pictures._image).embed
     monkeypatch.setattr(type(pictures._image), "embed", lambda self, x: passes.append(len(x)) or embed(self, x))
-    moments: list[Item] = [[shot(seed, (96, 64))] * 8 for seed in range(pictures.batch)]
+    moments: list[Item] = [[image(seed, (96, 64))] * 8 for seed in range(pictures.batch)]
     streamed(pictures, moments)
     assert passes == [pictures.batch] * 8, "no row is left black"
 
@@ -192,7 +190,7 @@ def test_the_next_films_are_cut_while_the_model_works(pictures: sightline.Encode
         for number in range(200):
             made.append(number)
             threads.add(threading.current_thread())
-            yield [shot(number, (96, 64))] * 8
+            yield [image(number, (96, 64))] * 8
 
     stream = pictures.stream(cut(), lambda frames: (frames, None), lambda frames: True)
     next(stream)

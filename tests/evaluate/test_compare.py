@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from evaluate.test_result import result
 from sightline.errors import UsageError
 from sightline.evaluate import Result, compare
 from sightline.evaluate.retrieval import measure
+from support.results import result
 
 
 def retrieved(rng, count=400, better=0.0, **changes):

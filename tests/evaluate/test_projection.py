@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from evaluate.conftest import png
 from sightline import scenes
 from sightline.data import captions
 from sightline.encoder import load
@@ -13,7 +12,9 @@ from sightline.errors import UsageError
 from sightline.evaluate.encode import quiet
 from sightline.evaluate.projection import Pairs, _Twofold, principal_axes, projection, train_heads, turned
 from sightline.models import FAMILIES
+from sightline.vectors import unit
 from support.datasets import tar
+from support.images import as_bytes
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +22,8 @@ def train(tmp_path_factory):
     files = []
     for number, scene in enumerate(scenes.distinct(48, 11)):
         said = json.dumps({"captions": scene.captions[:2]}).encode()
-        files += [(f"t{number}.png", png(scene.draw(64))), (f"t{number}.json", said)]
+        files += [(f"t{number}.png", as_bytes(scene.draw(64))), (f"t{number}.json", said)]
     return captions(tar(tmp_path_factory.mktemp("train") / "train.tar", files))
-
-
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def made_pairs(count=100, width=24, each=2, seed=0):

@@ -7,19 +7,7 @@ import pytest
 
 from sightline.errors import ImageError, UsageError
 from sightline.evaluate import Result, Skipped
-
-
-def result(**changes):
-    given = {
-        "kind": "retrieval",
-        "figures": {"text_to_image_R@1": 0.5},
-        "model": "mini",
-        "model_fingerprint": "0" * 32,
-        "data": "scenes",
-        "data_fingerprint": "1" * 32,
-        "precision": "float32",
-    }
-    return Result(**given | changes)
+from support.results import result
 
 
 def test_what_is_saved_is_what_is_opened(tmp_path, monkeypatch):

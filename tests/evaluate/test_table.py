@@ -2,28 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from sightline.errors import UsageError
-from sightline.evaluate import Result, compare, side_by_side
-from sightline.evaluate.retrieval import measure
-
-
-def made(model, data, hits, count=400, seed=0):
-    """A retrieval's result in which a share of `hits` is found at once."""
-    rng = np.random.default_rng(seed)
-    ranks = np.where(rng.random(count) < hits, 1, rng.integers(2, count, count))
-    samples = {
-        "key": [str(i) for i in range(count)],
-        "image_to_text": ranks.tolist(),
-        "text_to_image": [[int(rank)] for rank in ranks],
-    }
-    figures = {name: float(value[0]) for name, value in measure(samples, np.ones((1, count))).items()}
-    return Result(
-        kind="retrieval", figures=figures, model=model, model_fingerprint=f"print of {model}", data=data,
-        data_fingerprint=f"print of {data}", precision="float32", samples=samples,
-    )  # fmt: skip
+from sightline.evaluate import compare, side_by_side
+from support.results import made
 
 
 def test_what_was_gained_and_what_was_forgotten():

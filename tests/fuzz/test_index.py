@@ -11,16 +11,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.conftest import fake_encoder
-from index.test_table import MODEL, rows
 from sightline.cli.main import main
 from sightline.errors import ImageError, IndexFault, SightlineError, UsageError
 from sightline.index import Table, lock, to_path, to_uri, walk
-from sightline.index.item import Item
+from sightline.index.item import ImageItem
 from sightline.index.probe import is_path
 from sightline.index.schema import ModelRecord, version_of
 from sightline.search import Query
+from support.encoders import fake_encoder
 from support.examples import examples
+from support.tables import MODEL, rows
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_metadata(changed):
 def test_a_note_of_the_next_id_that_makes_no_sense(tmp_path, said):
     table = Table.create(tmp_path, MODEL)
     table.append(rows(range(3)))
-    table._dataset.update_config({"sightline.next_id": said})
+    table.dataset.update_config({"sightline.next_id": said})
     with suppress(IndexFault):
         assert table.next_id() >= 3
         assert table.reserve(2) >= 3
@@ -131,7 +131,7 @@ def test_paths(tmp_path_factory, paths):
     folder.mkdir(exist_ok=True)
     with suppress(UsageError):
         for path in walk.roots_of([f"{folder}/_{path}" for path in paths]):
-            walk.listing([path], avoid=folder)
+            walk.list_files([path], avoid=folder)
 
 
 PARTS = st.text(max_size=4) | st.none() | st.integers() | st.binary(max_size=3) | st.just(Path("x.jpg"))
@@ -191,12 +191,12 @@ def test_exif(tmp_path_factory, exif, tail, kind):
 
     path = tmp_path_factory.getbasetemp() / f"exif.{kind}"
     Image.new("RGB", (6, 4)).save(path, **({} if kind == "tif" else {"exif": b"Exif\0\0" + exif + tail}))
-    item = Item(path)
+    item = ImageItem(path)
     try:
-        picture = item.read(4)
+        picture, facts = item.read(4)
     except ImageError:
         assert kind == "webp", "its decoder refuses some"
     else:
-        assert sorted(picture.size) == sorted((item.width, item.height)) == [4, 6]
+        assert sorted(picture.size) == sorted((facts.width, facts.height)) == [4, 6]
     with suppress(SightlineError):
         item.read(1)

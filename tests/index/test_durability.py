@@ -13,9 +13,13 @@ import numpy as np
 import pytest
 
 from sightline.errors import IndexFault
-from sightline.index import Scan, Table, fsck, sync, to_path
+from sightline.index import Scan, Table, fsck, to_path
+from sightline.index.sync import sync
 from support.encoders import FakeEncoder
-from support.images import contents, draw
+from support.images import draw
+from support.tables import contents
+
+pytestmark = pytest.mark.system
 
 HERE = Path(__file__).parent
 
@@ -140,7 +144,7 @@ def test_a_disk_that_refuses_to_be_written_keeps_what_it_has(tmp_path):
     for seed in range(1, 150):
         draw(photos / f"{seed}.png", seed)
     script = (
-        "import resource, sys\nfrom support.encoders import FakeEncoder\nfrom sightline.index import sync\n"
+        "import resource, sys\nfrom support.encoders import FakeEncoder\nfrom sightline.index.sync import sync\n"
         "from sightline.errors import IndexFault\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "try: sync(sys.argv[1], [sys.argv[2]], FakeEncoder())\n"

@@ -1,3 +1,5 @@
+"""Damage to an index: what is found, what is kept, what is repaired."""
+
 import os
 import random
 import re
@@ -7,29 +9,27 @@ import pyarrow as pa
 import pytest
 
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
-from sightline.index import Table, fsck, lock, sync
-from sightline.index import batch as batch_module
-from sightline.index.folder import NAME, manifests
+from sightline.index import Limits, Table, fsck, lock
+from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.index.schema import ModelRecord, item_schema
+from sightline.index.sync import sync
 from support.encoders import FakeEncoder
-from support.images import contents, draw
+from support.images import draw
+from support.tables import MODEL, contents, rows
 
-from .test_table import MODEL, rows
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory):
     """Sixty pictures and a whole index of them, in several parts, with rows replaced and removed."""
     folder = tmp_path_factory.mktemp("gallery")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(batch_module, "_BATCH", 20)
     for seed in range(60):
         draw(folder / "photos" / f"{seed:02}.png", seed)
-    sync(folder / "index", [folder / "photos"], FakeEncoder())
+    sync(folder / "index", [folder / "photos"], FakeEncoder(), limits=Limits(batch_rows=20))
     draw(folder / "photos" / "05.png", 105)
     (folder / "photos" / "25.png").unlink()
-    sync(folder / "index", [folder / "photos"], FakeEncoder())
-    patch.undo()
+    sync(folder / "index", [folder / "photos"], FakeEncoder(), limits=Limits(batch_rows=20))
     return folder
 
 
@@ -44,12 +44,12 @@ def damaged(gallery, tmp_path):
 
 
 def newest(folder):
-    files = manifests(folder)
+    files = manifests(folder / FIRST_TABLE)
     return files[max(files)]
 
 
 def part(folder, name, which=0):
-    return sorted((folder / NAME / name).iterdir(), key=lambda file: file.stat().st_mtime_ns)[which]
+    return sorted((folder / FIRST_TABLE / name).iterdir(), key=lambda file: file.stat().st_mtime_ns)[which]
 
 
 def truncate(path):
@@ -114,7 +114,7 @@ def test_a_missing_manifest_is_as_if_the_last_commit_had_not_been(damaged):
 
 
 def test_nothing_is_left(damaged):
-    for manifest in manifests(damaged).values():
+    for manifest in manifests(damaged / FIRST_TABLE).values():
         garble(manifest)
     assert not any(problem.repairable for problem in fsck.check(damaged))
     with pytest.raises(IndexDamaged, match="delete it"):
@@ -129,8 +129,11 @@ def test_rows_that_cannot_be_right_go(tmp_path):
         ({"vector": [[float("nan")] + [0] * 7]}, "its vector is not of unit length"),
         ({"uri": ["relative.jpg"]}, "its uri is not an absolute path"),
         ({"uri": ["file://%00"]}, "its uri is not an absolute path"),
-        ({"hash": ["soup"]}, "its hash is none"),
+        ({"hash": ["soup"]}, "its hash is not one"),
         ({"width": [0]}, "its sizes are impossible"),
+        ({"latitude": [90.5]}, "its metadata is impossible"),
+        ({"longitude": [float("nan")]}, "its metadata is impossible"),
+        ({"orientation": [9]}, "its metadata is impossible"),
     ]
     table = Table.create(tmp_path, MODEL)
     table.append(rows(range(6), vector=[unit] * 6))
@@ -153,23 +156,23 @@ def test_rows_that_cannot_be_right_go(tmp_path):
 
 
 @pytest.mark.parametrize("regions", [None, (2, 2, 4)])
-def test_summaries_that_cannot_be_right_go(tmp_path, regions):
-    model = ModelRecord("fake", "f", 8, summary=3, regions=regions)
+def test_what_is_kept_beside_a_vector_and_cannot_be_right_goes(tmp_path, regions):
+    model = ModelRecord("fake", "f", 8, rescoring=0 if regions else 3, regions=regions)
     wrong = {4: float("nan"), 5: float("inf")} | ({6: 2.0, 7: -1.0} if regions else {})
     table = Table.create(tmp_path, model)
     for id in range(8):
         row = rows([id], vector=[[1.0] + [0] * 7])
-        summary = pa.array([[5.0] * 16 + [1.0] * 7 + [wrong.get(id, 0.0)]], pa.list_(pa.float16(), 24))
-        columns = [summary if name == "summary" else row.column(name) for name in item_schema(model).names]
+        extras = pa.array([[5.0] * 16 + [1.0] * 7 + [wrong.get(id, 0.0)]], pa.list_(pa.float16(), 24))
+        columns = [row.column(name) if name in row.column_names else extras for name in item_schema(model).names]
         table.append(pa.table(columns, schema=item_schema(model)))
     problems = fsck.check(tmp_path)
-    assert [problem.what for problem in problems] == ["its summary cannot be a model's"] * len(wrong)
+    assert [problem.what for problem in problems] == ["its rescoring or regions cannot be a model's"] * len(wrong)
     assert fsck.repair(tmp_path) == problems
     assert set(Table.open(tmp_path).columns(["id"]).column("id").to_pylist()) == set(range(8)) - wrong.keys()
 
 
 def test_leftovers_of_a_killed_writer_are_named_and_swept(damaged):
-    stray = damaged / NAME / "data" / "stray.lance"
+    stray = damaged / FIRST_TABLE / "data" / "stray.lance"
     stray.touch()
     assert [problem.where for problem in fsck.check(damaged)] == [str(stray)]
     with lock.writer(damaged):
@@ -203,7 +206,7 @@ def test_what_the_system_denies_is_not_taken_for_broken(damaged, monkeypatch):
 def test_no_index_and_one_of_a_newer_format(tmp_path, look):
     with pytest.raises(IndexMissing):
         look(tmp_path)
-    Table.create(tmp_path, MODEL)._dataset.update_schema_metadata({"sightline.version": "99"})
+    Table.create(tmp_path, MODEL).dataset.update_schema_metadata({"sightline.version": "99"})
     with pytest.raises(IndexTooNew, match="99"):
         look(tmp_path)
 

@@ -14,10 +14,12 @@ from PIL import Image
 from sightline.index import Table, to_path
 from support.images import draw
 
+pytestmark = pytest.mark.system
+
 INDEX = """
 import json, resource, sys
 from sightline import load
-from sightline.index import sync
+from sightline.index.sync import sync
 encoder = load("mini")
 for folder, index in zip(sys.argv[1::2], sys.argv[2::2]):
     summary = sync(index, [folder], encoder)

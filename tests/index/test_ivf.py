@@ -1,13 +1,16 @@
+"""The approximate first pass against exact search."""
+
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from sightline.index import Table, ivf, sync
-from sightline.index.folder import LISTS
+from sightline.index import Table, ivf
+from sightline.index.folder import IVF_FILE
 from sightline.index.ivf import Lists, refresh
 from sightline.index.scan import Scan
 from sightline.index.schema import ModelRecord
+from sightline.index.sync import sync
 from support.images import draw
 from support.tables import rows_of
 
@@ -162,7 +165,7 @@ def damage(file, how):
 
 @pytest.mark.parametrize("how", ["cut", "empty", "other bytes", 0.0, 0.001, 0.1, 0.5, 0.9, 1.0])
 def test_a_damaged_file_is_no_file_and_is_made_again(table, how):
-    file = table.folder / LISTS
+    file = table.folder / IVF_FILE
     whole = file.read_bytes()
     damage(file, how)
     ids, matrix = table.vectors()
@@ -176,14 +179,14 @@ def test_a_damaged_file_is_no_file_and_is_made_again(table, how):
 def test_a_file_of_another_model_is_no_file(table, tmp_path, fingerprint, dim):
     other = Table.create(tmp_path / "other", ModelRecord("words", fingerprint, dim))
     other.append(rows_of(clustered(ROWS)[:, :dim]))
-    (table.folder / LISTS).rename(other.folder / LISTS)
+    (table.folder / IVF_FILE).rename(other.folder / IVF_FILE)
     assert Lists.of(other, *other.vectors()) is None
     refresh(other)
     assert Lists.of(other, *other.vectors()) is not None
 
 
 def test_lists_are_written_anew_when_enough_is_new_or_gone(table):
-    file = table.folder / LISTS
+    file = table.folder / IVF_FILE
     before = file.stat().st_ino, file.read_bytes()
     table.append(rows_of(clustered(100, seed=2), first=ROWS))
     refresh(table)
@@ -192,25 +195,25 @@ def test_lists_are_written_anew_when_enough_is_new_or_gone(table):
     refresh(table)
     assert file.read_bytes() != before[1], "200 and 100 are not, though the number is nearly the same"
     assert not len(opened(table)._lists()._uncovered)
-    assert {entry.name for entry in table.folder.iterdir()} == {LISTS, "items.lance"}
+    assert {entry.name for entry in table.folder.iterdir()} == {IVF_FILE, "items.lance"}
 
 
 def test_a_table_that_became_small_loses_its_lists(table):
     table.remove(list(range(500, ROWS)))
     assert Lists.of(table, *table.vectors()) is None
     refresh(table)
-    assert not (table.folder / LISTS).exists()
+    assert not (table.folder / IVF_FILE).exists()
 
 
 def test_what_a_killed_writer_left_is_cleared(table):
-    left = table.folder / f".{LISTS}.abc"
+    left = table.folder / f".{IVF_FILE}.abc"
     left.write_bytes(b"half")
     refresh(table)
     assert not left.exists()
 
 
 def test_an_interrupt_keeps_the_file_of_before(table, monkeypatch):
-    before = (table.folder / LISTS).read_bytes()
+    before = (table.folder / IVF_FILE).read_bytes()
     table.append(rows_of(clustered(1000, seed=2), first=ROWS))
     real, calls = ivf._checksums, Counter()
 
@@ -223,12 +226,12 @@ def test_an_interrupt_keeps_the_file_of_before(table, monkeypatch):
         refresh(table)
     assert calls
     monkeypatch.setattr(ivf, "_checksums", real)
-    assert (table.folder / LISTS).read_bytes() == before
+    assert (table.folder / IVF_FILE).read_bytes() == before
     monkeypatch.setattr(ivf.faiss, "write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         refresh(table)
-    assert (table.folder / LISTS).read_bytes() == before
-    assert {entry.name for entry in table.folder.iterdir()} == {LISTS, "items.lance"}
+    assert (table.folder / IVF_FILE).read_bytes() == before
+    assert {entry.name for entry in table.folder.iterdir()} == {IVF_FILE, "items.lance"}
     assert len(opened(table)._lists()._uncovered) == 1000
 
 
@@ -238,7 +241,7 @@ def test_a_reader_keeps_the_lists_it_opened(table, queries):
     table.remove(list(range(1000)))
     refresh(table)
     np.testing.assert_array_equal(one_by_one(scan, queries, 10)[1], before)
-    (table.folder / LISTS).unlink()
+    (table.folder / IVF_FILE).unlink()
     np.testing.assert_array_equal(one_by_one(scan, queries, 10)[1], before)
 
 
@@ -246,16 +249,16 @@ def test_sync_writes_them_for_a_large_table_only(photos, index, encoder, monkeyp
     monkeypatch.setattr(ivf, "_LISTS", 2)
     monkeypatch.setattr(ivf, "FIRST_PASS_ROWS", 17)
     sync(index, [photos], encoder)
-    assert not (index / LISTS).exists()
+    assert not (index / IVF_FILE).exists()
     for seed in range(20):
         draw(photos / "more" / f"{seed}.png", 100 + seed)
     sync(index, [photos], encoder)
     table = Table.open(index)
     assert len(opened(table)._lists()._places) == 28
-    made = (index / LISTS).stat().st_ino
+    made = (index / IVF_FILE).stat().st_ino
     draw(photos / "one.png", 200)
     sync(index, [photos], encoder)
-    assert (index / LISTS).stat().st_ino == made, "one of 29 is too few"
+    assert (index / IVF_FILE).stat().st_ino == made, "one of 29 is too few"
 
 
 def test_checksums_tell_each_row():

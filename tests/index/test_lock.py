@@ -1,3 +1,5 @@
+"""The lock of a writer: who holds it, how long another waits, what a kill leaves."""
+
 import json
 import subprocess
 import sys
@@ -8,6 +10,8 @@ import pytest
 
 from sightline.errors import IndexLocked
 from sightline.index import lock
+
+pytestmark = pytest.mark.system
 
 HOLD = """
 import sys, time

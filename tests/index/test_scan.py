@@ -1,3 +1,5 @@
+"""Exact search: every answer against all scores; in threads, in parts, in processes."""
+
 import importlib
 import os
 import subprocess
@@ -7,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.errors import IndexDamaged, UsageError
 from sightline.index.scan import Scan
+from support.examples import examples
 
 module = importlib.import_module("sightline.index.scan")
 product = importlib.import_module("sightline.index.product")
@@ -56,7 +59,7 @@ def searches(draw):
 @pytest.mark.parametrize(
     ("fast", "rows", "most"), [(False, 8192, 4096), (True, 8192, 4096), (True, 32, 4096), (True, 32, 20)]
 )
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(search=searches())
 def test_top_is_what_sorting_all_scores_gives(fast, rows, most, search):
     """With and without the product of matrices, in one block and in several, with and without queries it gives up."""
@@ -74,7 +77,7 @@ def test_top_is_what_sorting_all_scores_gives(fast, rows, most, search):
         np.testing.assert_array_equal(found[row], expected_ids)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.integers(0, 2**32), st.sampled_from([2, 16, 200, 1024]), st.sampled_from([1e-3, 1.0]))
 def test_the_bound_of_the_product_holds(seed, dim, spread):
     """Rows that lose as much as a float16 can lose, all in one direction; numbers below the normal ones; whole ties."""
@@ -165,6 +168,7 @@ def test_torch_computes_with_as_many_threads_after_a_product_as_before(many):
         assert pool.submit(torch.get_num_threads).result() == before
 
 
+@pytest.mark.system
 def test_few_queries_do_not_import_torch():
     code = (
         "import sys, numpy; from sightline.index.scan import Scan;"
@@ -224,6 +228,7 @@ def test_an_empty_table_and_no_queries_have_empty_answers():
     assert [part.shape for part in Scan(np.arange(3), np.eye(3, 8)).top(np.empty((0, 8)), 2)] == [(0, 2), (0, 2)]
 
 
+@pytest.mark.system
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that fork are POSIX's")
 def test_a_child_of_a_fork_searches_too():
     code = """

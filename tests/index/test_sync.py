@@ -1,3 +1,5 @@
+"""`sync`: new, changed, moved and deleted files, and whatever cannot be read."""
+
 import hashlib
 import os
 import shutil
@@ -17,22 +19,15 @@ from sightline.errors import (
     ModelMismatch,
     UsageError,
 )
-from sightline.index import Summary, Table, forget, fsck, lock, sync, walk
-from sightline.index import batch as batch_module
+from sightline.index import Limits, Table, fsck, lock, walk
 from sightline.index import item as item_module
-from sightline.index import table as table_module
-from sightline.index.folder import NAME, exists
+from sightline.index.folder import FIRST_TABLE, exists
 from sightline.index.schema import ModelRecord
+from sightline.index.sync import forget, sync
+from sightline.index.sync_report import SyncReport
 from support.encoders import Encoded, FakeEncoder
-from support.images import contents, draw, ids
-
-
-def counts(summary):
-    return {name: value for name, value in vars(summary).items() if value and name != "skipped"}
-
-
-def reasons(summary):
-    return {path.name: reason for path, reason in summary.skipped}
+from support.images import draw
+from support.tables import contents, counts, ids, reasons
 
 
 @pytest.fixture
@@ -57,7 +52,7 @@ def test_a_first_run_takes_in_everything(photos, indexed, encoder):
 def test_what_is_unchanged_is_not_read(photos, indexed, encoder, monkeypatch):
     monkeypatch.setattr(item_module, "open_file", lambda path: pytest.fail("read"))
     before = Table.open(indexed)
-    assert sync(indexed, [photos], encoder) == Summary(unchanged=8)
+    assert sync(indexed, [photos], encoder) == SyncReport(unchanged=8, indexed=8)
     assert before.newest() is before, "nothing was written"
 
 
@@ -137,14 +132,14 @@ def test_a_move_onto_another_file_and_an_exchange_of_names(photos, indexed, enco
     (photos / "3.png").rename(photos / "t")
     (photos / "4.png").rename(photos / "3.png")
     (photos / "t").rename(photos / "4.png")
-    summary = counts(sync(indexed, [photos], encoder))
-    assert summary == {"changed": 3, "removed": 1, "unchanged": 4}
+    report = counts(sync(indexed, [photos], encoder))
+    assert report == {"changed": 3, "removed": 1, "unchanged": 4}
     assert contents(indexed) == fresh(photos, indexed)
 
 
 def test_touched_but_the_same(photos, indexed, encoder):
     os.utime(photos / "1.png", ns=(5, 5))
-    assert sync(indexed, [photos], encoder) == Summary(unchanged=8)
+    assert sync(indexed, [photos], encoder) == SyncReport(unchanged=8, indexed=8)
     assert encoder.seen == []
     assert contents(indexed)[photos / "1.png"]["mtime"] == 5
     assert contents(indexed) == fresh(photos, indexed)
@@ -200,9 +195,9 @@ def test_rows_under_a_denied_folder_stay(photos, indexed, encoder, monkeypatch):
         return really(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    summary = sync(indexed, [photos], encoder)
-    assert counts(summary) == {"unchanged": 6}
-    assert reasons(summary) == {"deep": "Permission denied"}
+    report = sync(indexed, [photos], encoder)
+    assert counts(report) == {"unchanged": 6}
+    assert reasons(report) == {"deep": "Permission denied"}
     assert counts(sync(indexed, [photos / "deep"], encoder)) == {}
     assert Table.open(indexed).count() == 8
 
@@ -215,18 +210,18 @@ def test_what_cannot_be_read_is_skipped_and_its_neighbours_are_not_touched(photo
     (photos / "half.jpg").write_bytes(whole[: len(whole) // 2])
     (photos / "nothing.jpg").symlink_to("nowhere")
     os.mkfifo(photos / "pipe.jpg")
-    summary = sync(indexed, [photos], encoder)
-    assert counts(summary) == {"unchanged": 8}
-    assert set(reasons(summary)) == {"empty.jpg", "text.jpg", "half.jpg", "nothing.jpg", "pipe.jpg"}
-    assert all(reason and "empty.jpg" not in reason for reason in reasons(summary).values())
+    report = sync(indexed, [photos], encoder)
+    assert counts(report) == {"unchanged": 8}
+    assert set(reasons(report)) == {"empty.jpg", "text.jpg", "half.jpg", "nothing.jpg", "pipe.jpg"}
+    assert all(reason and "empty.jpg" not in reason for reason in reasons(report).values())
     assert contents(indexed) == good
 
 
 def test_a_changed_file_that_cannot_be_read_any_more_loses_its_row(photos, indexed, encoder):
     (photos / "1.png").write_text("words")
-    summary = sync(indexed, [photos], encoder)
-    assert counts(summary) == {"removed": 1, "unchanged": 7}
-    assert "1.png" in reasons(summary)
+    report = sync(indexed, [photos], encoder)
+    assert counts(report) == {"removed": 1, "unchanged": 7}
+    assert "1.png" in reasons(report)
     assert photos / "1.png" not in contents(indexed)
 
 
@@ -239,9 +234,9 @@ def test_a_file_that_vanishes_in_the_middle_is_skipped(photos, index):
 
             return super().stream(items, vanish, *more, **named)
 
-    summary = sync(index, [photos], Vanishing())
-    assert counts(summary) == {"added": 7}
-    assert reasons(summary) == {"5.png": "No such file or directory"}
+    report = sync(index, [photos], Vanishing())
+    assert counts(report) == {"added": 7}
+    assert reasons(report) == {"5.png": "No such file or directory"}
 
 
 def test_a_vector_that_is_not_finite_does_not_get_in(photos, index):
@@ -251,9 +246,9 @@ def test_a_vector_that_is_not_finite_does_not_get_in(photos, index):
                 broken = encoded.vector * np.float32(np.nan)
                 yield encoded._replace(vector=broken) if encoded.item.path.name == "2.png" else encoded
 
-    summary = sync(index, [photos], Broken())
-    assert counts(summary) == {"added": 7}
-    assert list(reasons(summary)) == ["2.png"]
+    report = sync(index, [photos], Broken())
+    assert counts(report) == {"added": 7}
+    assert list(reasons(report)) == ["2.png"]
 
 
 def test_odd_names_are_indexed_and_found_again(tmp_path, index, encoder):
@@ -294,9 +289,9 @@ def test_another_model_is_refused_with_both_names(photos, indexed):
     assert Table.open(indexed).model == ModelRecord("fake", "0" * 64, 32)
 
 
-def test_an_index_of_a_newer_format_is_refused(photos, indexed, encoder, monkeypatch):
-    monkeypatch.setattr(table_module, "VERSION", 0)
-    with pytest.raises(IndexTooNew, match="format 2"):
+def test_an_index_of_a_newer_format_is_refused(photos, indexed, encoder):
+    Table.open(indexed).dataset.update_schema_metadata({"sightline.version": "9"})
+    with pytest.raises(IndexTooNew, match="format 9"):
         sync(indexed, [photos], encoder)
 
 
@@ -312,7 +307,7 @@ def test_another_writer_is_named_or_waited_for(photos, indexed, encoder):
 
 def test_nothing_to_index_makes_no_table(tmp_path, index, encoder):
     (tmp_path / "photos").mkdir()
-    assert sync(index, [tmp_path / "photos"], encoder) == Summary()
+    assert sync(index, [tmp_path / "photos"], encoder) == SyncReport()
     assert not exists(index)
 
 
@@ -329,13 +324,12 @@ def test_a_path_that_is_not_there_and_a_folder_that_is_no_index(photos, tmp_path
 
 def test_a_creation_that_was_cut_short_is_no_index_and_in_nobodys_way(photos, index, encoder):
     for part in ("_transactions", "_versions"):
-        (index / NAME / part).mkdir(parents=True)
-    (index / NAME / "_versions" / ".tmp.manifest_1").touch()
+        (index / FIRST_TABLE / part).mkdir(parents=True)
+    (index / FIRST_TABLE / "_versions" / ".tmp.manifest_1").touch()
     assert counts(sync(index, [photos], encoder)) == {"added": 8}
 
 
-def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
-    monkeypatch.setattr(batch_module, "_BATCH", 2)
+def test_items_are_let_go_once_they_are_committed(photos, index):
     alive = weakref.WeakSet()
 
     class Counting(FakeEncoder):
@@ -346,14 +340,12 @@ def test_items_are_let_go_once_they_are_committed(photos, index, monkeypatch):
                 assert len(alive) <= 4
                 yield Encoded(item, facts, self._encode(picture)[0], None)
 
-    assert counts(sync(index, [photos], Counting())) == {"added": 8}
+    assert counts(sync(index, [photos], Counting(), limits=Limits(batch_rows=2))) == {"added": 8}
 
 
-def test_small_commits_are_merged_in_passing(photos, index, encoder, monkeypatch):
-    monkeypatch.setattr(batch_module, "_BATCH", 1)
-    monkeypatch.setattr(table_module, "_SMALL_FRAGMENTS", 4)
-    sync(index, [photos], encoder)
-    dataset = Table.open(index)._dataset
+def test_small_commits_are_merged_in_passing(photos, index, encoder):
+    sync(index, [photos], encoder, limits=Limits(batch_rows=1, small_fragments=4))
+    dataset = Table.open(index).dataset
     assert len(dataset.get_fragments()) < 4
     assert contents(index) == fresh(photos, index)
 
@@ -372,9 +364,7 @@ def test_interrupting_keeps_what_was_done(photos, index):
     assert counts(sync(index, [photos], FakeEncoder())) == {"added": 3, "unchanged": 5}
 
 
-def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder, monkeypatch):
-    monkeypatch.setattr(batch_module, "_BATCH", 2)
-
+def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder):
     class Failing(FakeEncoder):
         def _encode(self, picture):
             if Table.open(index).count() >= 4:
@@ -382,7 +372,7 @@ def test_an_error_of_the_model_keeps_what_was_committed(photos, index, encoder, 
             return super()._encode(picture)
 
     with pytest.raises(MemoryError):
-        sync(index, [photos], Failing())
+        sync(index, [photos], Failing(), limits=Limits(batch_rows=2))
     assert Table.open(index).count() == 4
     assert counts(sync(index, [photos], encoder)) == {"added": 4, "unchanged": 4}
 
@@ -407,11 +397,11 @@ def test_what_duckdb_pandas_and_lancedb_see(indexed):
 
 def test_the_walk_is_given_strings_that_rows_lead_back_to(photos, indexed):
     roots = walk.roots_of([photos])
-    assert {str(path) for path in contents(indexed)} == set(walk.listing(roots, indexed).files)
+    assert {str(path) for path in contents(indexed)} == set(walk.list_files(roots, indexed).files)
 
 
 def test_whoever_writes_next_sweeps_up_after_a_killed_run(photos, indexed):
-    stray = indexed / NAME / "data" / "stray.lance"
+    stray = indexed / FIRST_TABLE / "data" / "stray.lance"
     stray.touch()
     (indexed / lock.NAME).write_text('{"pid": 1, "since": "yesterday"}')
     forget(indexed, [photos / "deep"])
@@ -427,10 +417,9 @@ def test_an_interrupt_out_of_a_commit_doubles_nothing(photos, index, encoder, mo
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch_module, "_BATCH", 3)
     monkeypatch.setattr(Table, "append", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        sync(index, [photos], encoder)
+        sync(index, [photos], encoder, limits=Limits(batch_rows=3))
     held = Table.open(index).columns(["uri"]).column("uri").to_pylist()
     assert len(held) == len(set(held)) == 3
     assert sync(index, [photos], encoder).added == 5

@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 
 from sightline.index import Table, fsck
-from support.images import contents, draw
+from support.images import draw
+from support.tables import contents
 
 HERE = Path(__file__).parent
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(sys.platform != "linux", reason="rights and disks as Linux has them"),
+]
 
-# Command lines one after another, with an encoder that needs no weights (its colors are those of tests/cli).
+# Command lines one after another, with an encoder that needs no weights.
 COMMANDS = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
-from cli.conftest import fake_encoder
+from support.encoders import fake_encoder
 from sightline.cli.main import main
 sys.modules["sightline.encoder"] = fake_encoder()
 ran = []
@@ -94,7 +98,7 @@ def test_an_index_that_may_be_read_and_not_written(run, photos, index, denied):
     )  # fmt: skip
     assert found[1].count("\n") == 3
     assert checked == [0, "sound\n", ""]
-    assert "pictures     8" in told[1]
+    assert "images       8" in told[1]
     assert refused == [[1, "", f"sightline: {index} cannot be written: Permission denied\n"]] * 3
     denied(index / "writer.lock", 0o666)
     [(status, _, errors)] = run(["index", photos])

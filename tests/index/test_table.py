@@ -1,42 +1,22 @@
-import importlib
+"""The table on disk: rows, vectors, filters, versions, what other versions and processes do to it."""
+
 import os
 import threading
 import time
 from datetime import timedelta
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError
-from sightline.index import Table
-from sightline.index.folder import NAME, manifests
-from sightline.index.schema import ModelRecord, item_schema
+from sightline.index import Limits, Table, cleanup
+from sightline.index.folder import FIRST_TABLE, manifests
+from sightline.index.schema import ModelRecord
 from support.examples import examples
-
-module = importlib.import_module("sightline.index.table")
-MODEL = ModelRecord("fake", "ab" * 32, 8)
-
-
-def rows(ids, **given):
-    """Whole rows; the vector of row i starts with i."""
-    values = {
-        "uri": [f"/photos/{id}.jpg" for id in ids],
-        "kind": ["image"] * len(ids),
-        "size": [100 + id for id in ids],
-        "mtime": [10**18 + id for id in ids],
-        "hash": [f"{id:032x}" for id in ids],
-        "width": [4] * len(ids),
-        "height": [3] * len(ids),
-        "vector": [[id] + [0] * 7 for id in ids],
-        "id": list(ids),
-        **given,
-    }
-    schema = item_schema(MODEL)
-    return pa.table([values.get(name, [None] * len(ids)) for name in schema.names], schema=schema)
+from support.tables import MODEL, rows
 
 
 @pytest.fixture
@@ -49,7 +29,7 @@ def table(tmp_path):
 
 def test_it_says_who_built_it(table):
     opened = Table.open(str(table.folder))
-    assert (opened.model, opened.version, opened.count(), opened.folder) == (MODEL, 2, 9, table.folder)
+    assert (opened.model, opened.version, opened.count(), opened.folder) == (MODEL, 3, 9, table.folder)
     assert ModelRecord.from_metadata({**MODEL.to_metadata(), "sightline.model.revision": "main"}).revision == "main"
 
 
@@ -58,7 +38,7 @@ def test_the_folder_may_have_any_name_and_be_relative(tmp_path, monkeypatch, nam
     monkeypatch.chdir(tmp_path)
     Table.create(name, MODEL).append(rows([1]))
     opened = Table.open(name)
-    assert (tmp_path / name / NAME).is_dir()
+    assert (tmp_path / name / FIRST_TABLE).is_dir()
     monkeypatch.chdir("/")
     assert opened.rows([1], ["uri"]) == [{"id": 1, "uri": "/photos/1.jpg"}]
     assert opened.newest() is opened
@@ -154,73 +134,69 @@ def test_ids_set_aside_are_never_given_again(table):
     assert table.reserve(1) == 31
 
 
-def test_tidying_merges_small_parts_and_spares_readers(table, monkeypatch):
-    monkeypatch.setattr(module, "_SMALL_FRAGMENTS", 3)
-    monkeypatch.setattr(module, "_FRAGMENT_ROWS", 20)
+def test_tidying_merges_small_parts_and_spares_readers(table):
+    table.limits = Limits(small_fragments=3, fragment_rows=20)
     reader = Table.open(table.folder)
     large = rows(range(100, 115))
     table.append(large)
-    data = set((table.folder / NAME / "data").iterdir())
-    table.tidy()
-    assert len(table._dataset.get_fragments()) == 3, "two small parts are not enough"
+    data = set((table.path / "data").iterdir())
+    cleanup.tidy(table)
+    assert len(table.dataset.get_fragments()) == 3, "two small parts are not enough"
     table.append(rows([200]))
     table.append(rows([201]))
     table.append(rows([202]))
-    table.tidy()
-    assert len(table._dataset.get_fragments()) == 3, "those before and after the large one, and the large one"
-    assert data < set((table.folder / NAME / "data").iterdir()), "nothing that a reader may need is gone"
+    cleanup.tidy(table)
+    assert len(table.dataset.get_fragments()) == 3, "those before and after the large one, and the large one"
+    assert data < set((table.path / "data").iterdir()), "nothing that a reader may need is gone"
     assert reader.count() == len(reader.vectors()[0]) == 9
     assert sorted(table.vectors()[0]) == [*range(9), *range(100, 115), 200, 201, 202]
 
 
-def test_a_reader_that_slept_too_long_is_told_so_and_goes_on(table, monkeypatch):
-    monkeypatch.setattr(module, "_KEEP", timedelta(microseconds=1))
-    monkeypatch.setattr(module, "_SMALL_FRAGMENTS", 2)
+def test_a_reader_that_slept_too_long_is_told_so_and_goes_on(table):
+    table.limits = Limits(keep=timedelta(microseconds=1), small_fragments=2)
     reader = Table.open(table.folder)
-    table.tidy()
+    cleanup.tidy(table)
     table.append(rows([20]))
-    table.tidy()
+    cleanup.tidy(table)
     with pytest.raises(IndexFault, match="open it again"):
         reader.vectors()
     assert len(reader.newest().vectors()[0]) == 10
-    assert len(manifests(table.folder)) == module._KEEP_LAST
+    assert len(manifests(table.path)) == table.limits.keep_last
 
 
-def test_a_version_may_be_read_for_an_hour_after_it_was_replaced_however_old_it_is(table, monkeypatch):
+def test_a_version_may_be_read_for_an_hour_after_it_was_replaced_however_old_it_is(table):
     """An index of last week is open for searching when somebody adds to it."""
-    monkeypatch.setattr(module, "_SMALL_FRAGMENTS", 2)
-    monkeypatch.setattr(module, "_KEEP", timedelta(seconds=1))
-    for age, file in enumerate(manifests(table.folder).values(), start=7):
+    for age, file in enumerate(manifests(table.path).values(), start=7):
         os.utime(file, times=2 * (time.time() - 86_400 * age,))
     time.sleep(1.1)  # Lance's own note of when the version was made
     reader = Table.open(table.folder)
-    monkeypatch.setattr(module, "_KEEP", timedelta(hours=1))
+    table.limits = Limits(small_fragments=2)
     for id in range(20, 26):
         table.append(rows([id]))
-        table.tidy()
+        cleanup.tidy(table)
     assert len(reader.vectors()[0]) == 9
     assert [row["uri"] for row in reader.rows([3])] == ["/photos/3.jpg"]
-    assert not {1, 2} & manifests(table.folder).keys(), "what was replaced last week is gone"
+    assert not {1, 2} & manifests(table.path).keys(), "what was replaced last week is gone"
 
 
-def test_a_tag_that_somebody_gave_a_version_is_no_obstacle(table, monkeypatch):
-    monkeypatch.setattr(module, "_KEEP", timedelta(microseconds=1))
-    table._dataset.tags.create("mine", 2)
+def test_a_tag_that_somebody_gave_a_version_is_no_obstacle(table):
+    table.limits = Limits(keep=timedelta(microseconds=1))
+    table.dataset.tags.create("mine", 2)
     table.append(rows([20]))
-    table.tidy()
-    assert 2 in manifests(table.folder)
-    assert 1 not in manifests(table.folder)
+    cleanup.tidy(table)
+    assert 2 in manifests(table.path)
+    assert 1 not in manifests(table.path)
 
 
 def test_leftovers_are_what_no_version_knows(table):
-    assert table.leftovers() == []
-    strays = [table.folder / NAME / name for name in ("data/x.lance", "_deletions/y.arrow", "_versions/z.manifest#1")]
+    assert cleanup.leftovers(table) == []
+    strays = [table.path / name for name in ("data/x.lance", "_deletions/y.arrow", "_versions/z.manifest#1")]
     for stray in strays:
         stray.parent.mkdir(exist_ok=True)
         stray.touch()
-    assert sorted(table.leftovers()) == sorted(strays)
-    table.sweep()
-    assert table.leftovers() == []
+    assert sorted(cleanup.leftovers(table)) == sorted(strays)
+    cleanup.sweep(table)
+    assert cleanup.leftovers(table) == []
     assert len(table.vectors()[0]) == 9
 
 
@@ -228,7 +204,7 @@ def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
     class Damaged:
         """Lance fails at any column but the id."""
 
-        version = latest_version = table._dataset.version
+        version = latest_version = table.dataset.version
 
         def scanner(self, columns, filter):
             raise OSError("failed to decode")
@@ -237,7 +213,7 @@ def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
             if columns != ["id"]:
                 raise OSError("failed to decode")
 
-    monkeypatch.setattr(table, "_dataset", Damaged())
+    monkeypatch.setattr(table, "dataset", Damaged())
     with pytest.raises(IndexDamaged, match="fsck --repair"):
         table.ids_where("width > 1")
 
@@ -246,7 +222,7 @@ def test_a_filter_on_a_column_that_is_damaged_is_not_blamed(table, monkeypatch):
 def test_no_index_says_how_to_make_one(tmp_path, missing):
     folder = tmp_path / "index"
     if missing != "folder":
-        (folder / NAME if missing == "files" else folder).mkdir(parents=True)
+        (folder / FIRST_TABLE if missing == "files" else folder).mkdir(parents=True)
     with pytest.raises(IndexMissing, match=f"sightline index PATH --index {folder}"):
         Table.open(folder)
 
@@ -254,7 +230,7 @@ def test_no_index_says_how_to_make_one(tmp_path, missing):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"sightline.version": "3"}, IndexTooNew),
+        ({"sightline.version": "4"}, IndexTooNew),
         ({"sightline.version": "x"}, IndexDamaged),
         ({"sightline.version": None}, IndexDamaged),
         ({"sightline.model.dim": "9"}, IndexDamaged),
@@ -262,19 +238,19 @@ def test_no_index_says_how_to_make_one(tmp_path, missing):
     ],
 )
 def test_metadata_that_is_not_ours(table, changes, error):
-    table._dataset.update_schema_metadata(changes)
-    with pytest.raises(error, match="2.*update" if error is IndexTooNew else "fsck --repair"):
+    table.dataset.update_schema_metadata(changes)
+    with pytest.raises(error, match="3.*update" if error is IndexTooNew else "fsck --repair"):
         Table.open(table.folder)
 
 
 def test_damage_is_an_error_that_names_the_way_out(table):
-    for file in (table.folder / NAME / "data").iterdir():
+    for file in (table.path / "data").iterdir():
         os.truncate(file, file.stat().st_size // 2)
     damaged = Table.open(table.folder)
     for read in (damaged.vectors, lambda: damaged.rows([1]), lambda: damaged.ids_where("id = 1")):
         with pytest.raises(IndexDamaged, match=f"fsck --repair --index {table.folder}"):
             read()
-    newest = manifests(table.folder)
+    newest = manifests(table.path)
     newest[max(newest)].write_bytes(b"no manifest")
     with pytest.raises(IndexDamaged, match="fsck --repair"):
         Table.open(table.folder)
@@ -282,7 +258,7 @@ def test_damage_is_an_error_that_names_the_way_out(table):
 
 def test_rust_panics_are_errors_and_stay_off_the_terminal(table, capfd):
     """A manifest whose footer points nowhere makes Lance panic."""
-    newest = manifests(table.folder)
+    newest = manifests(table.path)
     path = newest[max(newest)]
     content = bytearray(path.read_bytes())
     content[:4] = (2**31).to_bytes(4, "little")
@@ -299,7 +275,7 @@ def test_a_list_of_removed_rows_that_is_damaged(tmp_path):
     table = Table.create(tmp_path, MODEL)
     table.append(rows(range(200)))
     table.remove(range(3, 6))
-    [file] = (tmp_path / NAME / "_deletions").iterdir()
+    [file] = (tmp_path / FIRST_TABLE / "_deletions").iterdir()
     content = bytearray(file.read_bytes())
     content[-20] ^= 0x40
     file.write_bytes(content)
@@ -367,7 +343,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule()
     def merge(self):
-        self.table._dataset.optimize.compact_files(target_rows_per_fragment=16)
+        self.table.dataset.optimize.compact_files(target_rows_per_fragment=16)
         self.table = Table.open(self.place.name)
 
     @invariant()
@@ -382,13 +358,15 @@ AnyHistory.TestCase.settings = settings(examples(15), stateful_step_count=12)
 TestAnyHistory = AnyHistory.TestCase
 
 
-def test_regions_that_do_not_fit_their_rows_are_damage(tmp_path):
-    model = ModelRecord("m", "f", 8, None, 3 + 2, (3, 4, 4))
+def test_rows_that_do_not_fit_the_model_are_damage(tmp_path):
+    model = ModelRecord("m", "f", 8, None, regions=(3, 4, 4))
     assert ModelRecord.from_metadata(model.to_metadata()) == model
-    for regions in ("3x4x8", "3x4", "x", "3x4x4x4"):
+    assert model.extra_rows == 3 + 2
+    for regions in ("3x4", "x", "3x4x4x4"):
         with pytest.raises(ValueError):
             ModelRecord.from_metadata(model.to_metadata() | {"sightline.model.regions": regions})
     table = Table.create(tmp_path, model)
-    table._dataset.update_schema_metadata({"sightline.model.dim": "0"})
-    with pytest.raises(IndexDamaged):
-        Table.open(tmp_path)
+    for changed in ({"sightline.model.regions": "3x4x8"}, {"sightline.model.dim": "0"}):
+        table.dataset.update_schema_metadata(changed)
+        with pytest.raises(IndexDamaged):
+            Table.open(tmp_path)

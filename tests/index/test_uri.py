@@ -1,3 +1,5 @@
+"""Paths as URIs and back."""
+
 import os
 from pathlib import Path
 

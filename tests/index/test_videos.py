@@ -1,6 +1,5 @@
 """Films among the pictures: all moments of a film are in the index or none, whatever happens to the film or the run."""
 
-import importlib
 import io
 import os
 import shutil
@@ -12,20 +11,17 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.index import Summary, Table, forget, fsck, sync, to_path
-from sightline.index import batch as batch_module
-from sightline.index import video_items as cut_module
-from sightline.index.folder import NAME
-from sightline.index.item import read
-from sightline.index.schema import item_schema
+from sightline.index import Limits, Table, fsck, to_path
+from sightline.index import video_items as module
+from sightline.index.folder import FIRST_TABLE
+from sightline.index.sync import forget, sync
+from sightline.index.sync_report import SyncReport
 from sightline.processing.video.moments import Moment
 from support.encoders import FakeEncoder
-from support.images import draw
-from support.videos import film, shot
+from support.images import draw, image
+from support.tables import counts, reasons
+from support.videos import film
 
-from .test_sync import counts, reasons
-
-sync_module = importlib.import_module("sightline.index.sync")
 FACTS = ["uri", "kind", "start", "end", "moments", "hash", "size", "mtime", "width", "height", "vector"]
 
 
@@ -48,7 +44,7 @@ def indexed(folder, index, encoder):
 
 def held(index, dataset=None):
     """The rows of each path, by time; all columns but the id."""
-    table = Table.open(index) if dataset is None else Table(index, dataset)
+    table = Table.open(index) if dataset is None else Table(index / FIRST_TABLE, dataset)
     rows = defaultdict(list)
     for row in table.columns(FACTS).to_pylist():
         rows[to_path(row.pop("uri"))].append(row)
@@ -71,7 +67,7 @@ def fresh(folder, index):
 
 def are_whole(index):
     """Whether each version of the table holds films whole."""
-    dataset = lance.dataset(str(index / NAME))
+    dataset = lance.dataset(str(index / FIRST_TABLE))
     for version in dataset.versions():
         for rows in held(index, dataset.checkout_version(version["version"])).values():
             assert {row["moments"] for row in rows} in ({None}, {len(rows)})
@@ -90,7 +86,7 @@ def test_a_film_has_a_row_for_each_moment(folder, indexed, encoder):
     for seed, row in zip((11, 12, 13), moments, strict=True):
         assert (row["size"], row["mtime"], row["width"], row["height"]) == (facts.st_size, facts.st_mtime_ns, 64, 48)
         assert row["hash"] == moments[0]["hash"]
-        assert np.array(row["vector"], np.float32) @ encoder._encode(shot(seed))[0] > 0.95
+        assert np.array(row["vector"], np.float32) @ encoder._encode(image(seed))[0] > 0.95
     (picture,) = rows[folder / "a.png"]
     assert (picture["kind"], picture["start"], picture["end"], picture["moments"]) == ("image", None, None, None)
     thumbnails = Table.open(indexed).columns(["thumbnail"], "kind = 'moment'").column("thumbnail").to_pylist()
@@ -106,9 +102,9 @@ def test_ids_are_in_the_order_of_files_and_times(folder, indexed):
 
 
 def test_what_is_unchanged_is_not_decoded(folder, indexed, encoder, monkeypatch):
-    monkeypatch.setattr(cut_module, "moments", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
     os.utime(folder / "b.mp4", ns=(5, 5))
-    assert sync(indexed, [folder], encoder) == Summary(unchanged=4)
+    assert sync(indexed, [folder], encoder) == SyncReport(unchanged=4, indexed=7)
     assert [row["mtime"] for row in held(indexed)[folder / "b.mp4"]] == [5, 5, 5]
 
 
@@ -125,13 +121,12 @@ def test_a_changed_film_is_replaced_whole(folder, indexed, encoder, seeds):
 
 
 def test_a_moved_film_keeps_its_rows(folder, indexed, encoder, monkeypatch):
-    monkeypatch.setattr(cut_module, "moments", lambda *_: pytest.fail("decoded"))
-    monkeypatch.setattr(sync_module, "_AMENDED", 2)
+    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
     before = ids(indexed)
     (folder / "b.mp4").rename(folder / "else.mp4")
     (folder / "c.mkv").rename(folder / "f.mkv")
     (folder / "a.png").rename(folder / "g.png")
-    assert counts(sync(indexed, [folder], encoder)) == {"moved": 3, "unchanged": 1}
+    assert counts(sync(indexed, [folder], encoder, limits=Limits(copied_rows=2))) == {"moved": 3, "unchanged": 1}
     assert ids(indexed)[folder / "else.mp4"] == before[folder / "b.mp4"]
     monkeypatch.undo()
     assert held(indexed) == fresh(folder, indexed)
@@ -142,9 +137,9 @@ def test_a_film_named_like_a_picture_is_none_whatever_it_was(folder, indexed, en
     (folder / "b.mp4").rename(folder / "b.png")
     (folder / "a.png").rename(folder / "a.mkv")
     (folder / "c.mkv").rename(folder / "c.mov")
-    summary = sync(indexed, [folder], encoder)
-    assert counts(summary) == {"moved": 1, "removed": 2, "unchanged": 1}
-    assert set(reasons(summary)) == {"a.mkv", "b.png"}
+    report = sync(indexed, [folder], encoder)
+    assert counts(report) == {"moved": 1, "removed": 2, "unchanged": 1}
+    assert set(reasons(report)) == {"a.mkv", "b.png"}
     assert held(indexed) == fresh(folder, indexed)
 
 
@@ -158,11 +153,11 @@ def test_a_film_that_is_gone_or_forgotten_goes_whole(folder, indexed, encoder):
 
 def test_a_film_in_which_nothing_can_be_seen_is_one_moment(tmp_path, index, encoder, monkeypatch):
     film(tmp_path / "photos/black.mp4", [None, None])
-    monkeypatch.setattr(cut_module, "moments", lambda *_: iter(()))
+    monkeypatch.setattr(module, "moments", lambda *_: iter(()))
     assert counts(sync(index, [tmp_path / "photos"], encoder)) == {"added": 1}
     ((row,),) = held(index).values()
     assert (row["start"], row["end"], row["moments"]) == (0, 2, 1)
-    monkeypatch.setattr(cut_module, "moments", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
     assert counts(sync(index, [tmp_path / "photos"], encoder)) == {"unchanged": 1}
 
 
@@ -172,15 +167,15 @@ def test_what_cannot_be_read_is_skipped(folder, index, encoder):
     (folder / "empty.mp4").touch()
     (folder / "words.mkv").write_text("words")
     shutil.copy(folder / "a.png", folder / "picture.mp4")
-    summary = sync(index, [folder], encoder)
-    assert counts(summary) == {"added": 4}
-    assert set(reasons(summary)) == {"half.mp4", "empty.mp4", "words.mkv", "picture.mp4"}
-    assert not any(name in reason for name, reason in reasons(summary).items())
+    report = sync(index, [folder], encoder)
+    assert counts(report) == {"added": 4}
+    assert set(reasons(report)) == {"half.mp4", "empty.mp4", "words.mkv", "picture.mp4"}
+    assert not any(name in reason for name, reason in reasons(report).items())
 
 
 def cut_short(monkeypatch, error):
     """Films break off after two moments."""
-    really = cut_module.moments
+    really = module.moments
 
     def broken(path, *rest):
         for number, moment in enumerate(really(path, *rest)):
@@ -188,7 +183,7 @@ def cut_short(monkeypatch, error):
                 raise error
             yield moment
 
-    monkeypatch.setattr(cut_module, "moments", broken)
+    monkeypatch.setattr(module, "moments", broken)
 
 
 @pytest.mark.parametrize("error", [VideoError("b.mp4", "worn out"), OSError(5, "Input/output error"), MemoryError()])
@@ -196,9 +191,9 @@ def test_a_film_that_breaks_off_leaves_nothing(folder, indexed, encoder, monkeyp
     film(folder / "b.mp4", [21, 22, 23])
     film(folder / "bb.mp4", [31, 32, 33])
     cut_short(monkeypatch, error)
-    summary = sync(indexed, [folder], encoder)
-    assert counts(summary) == {"removed": 1, "unchanged": 3}
-    assert set(reasons(summary)) == {"b.mp4", "bb.mp4"}
+    report = sync(indexed, [folder], encoder)
+    assert counts(report) == {"removed": 1, "unchanged": 3}
+    assert set(reasons(report)) == {"b.mp4", "bb.mp4"}
     assert set(held(indexed)) == {folder / "a.png", folder / "c.mkv", folder / "d.png"}
     monkeypatch.undo()
     assert counts(sync(indexed, [folder], encoder)) == {"added": 2, "unchanged": 3}
@@ -209,25 +204,25 @@ def test_a_moment_without_a_finite_vector_costs_the_film(folder, index):
     class Broken(FakeEncoder):
         def stream(self, items, read, *more, **named):
             for encoded in super().stream(items, read, *more, **named):
-                is_broken = encoded.item.start == 1 and encoded.item.path.name == "b.mp4"
+                is_broken = encoded.item.end == 2 and encoded.item.path.name == "b.mp4"
                 yield encoded._replace(vector=encoded.vector * np.float32(np.nan)) if is_broken else encoded
 
-    summary = sync(index, [folder], Broken())
-    assert counts(summary) == {"added": 3}
-    assert list(reasons(summary)) == ["b.mp4"]
+    report = sync(index, [folder], Broken())
+    assert counts(report) == {"added": 3}
+    assert list(reasons(report)) == ["b.mp4"]
 
 
 def test_a_film_that_changes_while_it_is_decoded_is_skipped(folder, index, encoder, monkeypatch):
-    really = cut_module.moments
+    really = module.moments
 
     def changing(path, *rest):
         yield from really(path, *rest)
         os.utime(path, ns=(5, 5))
 
-    monkeypatch.setattr(cut_module, "moments", changing)
-    summary = sync(index, [folder / "b.mp4"], encoder)
-    assert counts(summary) == {}
-    assert reasons(summary) == {"b.mp4": "it changed while it was being read"}
+    monkeypatch.setattr(module, "moments", changing)
+    report = sync(index, [folder / "b.mp4"], encoder)
+    assert counts(report) == {}
+    assert reasons(report) == {"b.mp4": "it changed while it was being read"}
 
 
 class Interrupted(FakeEncoder):
@@ -248,15 +243,14 @@ def test_ctrl_c_in_a_film_keeps_what_was_before_it(folder, index, encoder):
     assert held(index) == fresh(folder, index)
 
 
-def test_a_long_film_does_not_hold_back_what_was_before_it(folder, index, monkeypatch):
-    monkeypatch.setattr(batch_module, "_SECONDS", -1.0)
+def test_a_long_film_does_not_hold_back_what_was_before_it(folder, index):
     seen = []
 
     def look(progress):
         if progress.stage == "encoding":
             seen.append((progress.path.name, progress.second, progress.done, Table.open(index).count()))
 
-    sync(index, [folder], FakeEncoder(), look)
+    sync(index, [folder], FakeEncoder(), look, limits=Limits(batch_seconds=-1.0))
     assert seen == [
         ("a.png", None, 1, 1), ("b.mp4", 1, 1, 1), ("b.mp4", 2, 1, 1), ("b.mp4", 3, 2, 4), ("c.mkv", 1, 2, 4),
         ("c.mkv", 2, 3, 6), ("d.png", None, 4, 7),
@@ -264,11 +258,10 @@ def test_a_long_film_does_not_hold_back_what_was_before_it(folder, index, monkey
     assert are_whole(index)
 
 
-def test_a_film_longer_than_a_batch_is_one_commit(tmp_path, index, encoder, monkeypatch):
-    monkeypatch.setattr(batch_module, "_BATCH", 2)
+def test_a_film_longer_than_a_batch_is_one_commit(tmp_path, index, encoder):
     film(tmp_path / "photos/long.mp4", list(range(9)), seconds=0.5)
     draw(tmp_path / "photos/z.png", 2)
-    sync(index, [tmp_path / "photos"], encoder)
+    sync(index, [tmp_path / "photos"], encoder, limits=Limits(batch_rows=2))
     assert len(held(index)[tmp_path / "photos/long.mp4"]) == 9
     assert are_whole(index)
 
@@ -284,18 +277,18 @@ def test_a_film_of_which_rows_are_lost_is_taken_in_again(folder, indexed, encode
 
 
 def test_each_moment_has_its_frames_and_facts(folder):
-    items = list(cut_module.cut(folder / "b.mp4", 4, 32))
+    items = list(module.video_items(folder / "b.mp4", 4, 32))
     assert [item.is_last for item in items] == [False, False, True]
     for item in items:
-        frames, facts = read(item, 32)
+        frames, facts = item.read(32)
         assert len(frames) == 4
         assert (facts.start, facts.end) == (item.start, item.end)
 
 
 def test_frames_keep_enough_for_a_thumbnail(tmp_path):
     film(tmp_path / "a.mp4", [1], size=(640, 480))
-    (item,) = cut_module.cut(tmp_path / "a.mp4", 2, 16)
-    _, facts = read(item, 16)
+    (item,) = module.video_items(tmp_path / "a.mp4", 2, 16)
+    _, facts = item.read(16)
     assert (facts.width, facts.height) == (640, 480)
     assert Image.open(io.BytesIO(facts.thumbnail)).size == (192, 144)
 
@@ -307,45 +300,18 @@ def test_only_two_moments_are_in_memory(tmp_path, monkeypatch):
     def many(*_):
         for second in range(100):
             made.append(second)
-            yield Moment(second, second + 1, [shot(second)] * 2)
+            yield Moment(second, second + 1, [image(second)] * 2)
 
-    monkeypatch.setattr(cut_module, "moments", many)
-    for number, _ in enumerate(cut_module.cut(tmp_path / "a.mp4", 2, 32)):
+    monkeypatch.setattr(module, "moments", many)
+    for number, _ in enumerate(module.video_items(tmp_path / "a.mp4", 2, 32)):
         assert len(made) <= number + 2
 
 
-@pytest.fixture
-def old(folder, index):
-    """An index in the first format, of the two pictures."""
-    sync(index, [folder / "a.png", folder / "d.png"], FakeEncoder())
-    rows = Table.open(index).columns([name for name in item_schema(Table.open(index).model).names if name != "moments"])
-    shutil.rmtree(index / NAME)
-    rows = rows.replace_schema_metadata({**rows.schema.metadata, b"sightline.version": b"1"})
-    lance.write_dataset(rows, str(index / NAME))
-    assert Table.open(index).version == 1
-    return index
-
-
-@pytest.mark.parametrize("cut", [False, True])
-def test_an_index_of_the_first_format_becomes_one_of_this(folder, old, encoder, cut):
-    table = Table.open(old)
-    assert len(table.rows([0, 1])) == 2
-    assert len(table.ids_where("width > 0")) == 2
-    if cut:  # an upgrade that was killed half-way
-        lance.dataset(str(old / NAME)).update_schema_metadata({"sightline.version": "2"})
-    assert fsck.check(old) == []
-    assert forget(old, [folder / "d.png"]) == 1
-    assert counts(sync(old, [folder], encoder)) == {"added": 3, "unchanged": 1}
-    assert Table.open(old).version == 2
-    assert held(old) == fresh(folder, old)
-    assert fsck.check(old) == []
-
-
 def test_reasons_are_those_of_pictures(tmp_path):
-    (item,) = cut_module.cut(tmp_path / "none.mp4", 2, 32)
+    (item,) = module.video_items(tmp_path / "none.mp4", 2, 32)
     with pytest.raises(FileNotFoundError):
-        read(item, 32)
+        item.read(32)
     (tmp_path / "folder.mp4").mkdir()
-    (item,) = cut_module.cut(tmp_path / "folder.mp4", 2, 32)
+    (item,) = module.video_items(tmp_path / "folder.mp4", 2, 32)
     with pytest.raises((ImageError, OSError)):
-        read(item, 32)
+        item.read(32)

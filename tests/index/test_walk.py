@@ -1,3 +1,5 @@
+"""Which files of a folder are indexed, and in which order."""
+
 import os
 
 import pytest
@@ -21,7 +23,7 @@ def here(tmp_path):
 
         def listing(self, *roots):
             roots = walk.roots_of([tmp_path / root for root in roots] or [tmp_path])
-            self.found = walk.listing(roots, avoid=tmp_path / "index")
+            self.found = walk.list_files(roots, avoid=tmp_path / "index")
             return [os.path.relpath(path, tmp_path) for path in self.found.files]
 
         def skipped(self):

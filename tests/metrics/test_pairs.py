@@ -4,15 +4,16 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.metrics import exact_cosines, pair_ranks, ranks
+from sightline.vectors import unit
+from support.examples import examples
 
 
-def unit(seed, count, dim):
-    rows = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+def directions(seed, count, dim):
+    return unit(np.random.default_rng(seed).standard_normal((count, dim)))
 
 
 def whole(scores, owner):
@@ -35,7 +36,7 @@ def pairs(draw):
     return np.random.default_rng(seed).integers(0, values, (owner[-1] + 1, len(owner))).astype(float), owner
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(pairs(), st.tuples(st.integers(1, 10), st.integers(1, 10)))
 def test_equal_scores_in_tiles_of_any_shape(given_pairs, tile):
     scores, owner = given_pairs
@@ -47,7 +48,7 @@ def test_equal_scores_in_tiles_of_any_shape(given_pairs, tile):
 @pytest.mark.parametrize("tile", [(1, 1), (7, 13), (64, 100), (1000, 1000)])
 def test_vectors_with_twins(tile):
     owner = np.repeat(np.arange(60), np.random.default_rng(1).integers(1, 6, 60))
-    images, texts = unit(1, 60, 48), unit(2, len(owner), 48)
+    images, texts = directions(1, 60, 48), directions(2, len(owner), 48)
     texts += 0.5 * images[owner]  # so that ranks are of all sizes
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
     images[30:40] = images[:10]
@@ -60,7 +61,7 @@ def test_vectors_with_twins(tile):
 
 @pytest.mark.parametrize("dim", [1, 3, 192, 1024])
 def test_cosines_are_exact(dim):
-    images, texts = unit(3, 37, dim), unit(4, 53, dim)
+    images, texts = directions(3, 37, dim), directions(4, 53, dim)
     scores = exact_cosines(images, texts)
     # In whole numbers nothing is rounded.
     in_integers = [np.rint(rows * np.float32(2**26)).astype(np.int64) for rows in (images, texts)]
@@ -73,7 +74,7 @@ def test_cosines_are_exact(dim):
 
 @pytest.mark.parametrize("axis", ["rows", "columns"])
 def test_twins_have_equal_scores_wherever_they_stand(axis):
-    images, texts = np.tile(unit(5, 1, 500), (133, 1)), unit(6, 77, 500)
+    images, texts = np.tile(directions(5, 1, 500), (133, 1)), directions(6, 77, 500)
     found = everything(exact_cosines(images, texts), 133, 77)
     assert (found == found[:1]).all()
 
@@ -82,7 +83,11 @@ def test_memory_is_that_of_a_tile():
     """A matrix of 640 MB is never there, and with four times the pairs a call takes no more than the lists grow."""
     tile, peaks = (256, 1024), []
     for count, texts in ((2000, 10_000), (4000, 20_000)):
-        images, words, owner = unit(7, count, 16), unit(8, texts, 16), np.repeat(np.arange(count), texts // count)
+        images, words, owner = (
+            directions(7, count, 16),
+            directions(8, texts, 16),
+            np.repeat(np.arange(count), texts // count),
+        )
         tracemalloc.start()
         pair_ranks(exact_cosines(images, words), owner, tile)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -102,9 +107,9 @@ def test_what_has_no_ranks():
     with pytest.raises(ValueError, match="NaN"):
         pair_ranks(lambda r, c: np.full((2, 2), np.nan), np.array([0, 1]))
     with pytest.raises(ValueError, match="unit length"):
-        exact_cosines(2 * unit(0, 2, 4), unit(0, 2, 4))
+        exact_cosines(2 * directions(0, 2, 4), directions(0, 2, 4))
     with pytest.raises(ValueError, match="texts are not"):
-        exact_cosines(unit(0, 2, 4), np.full((1, 4), np.nan, np.float32))
+        exact_cosines(directions(0, 2, 4), np.full((1, 4), np.nan, np.float32))
     assert [len(found) for found in pair_ranks(lambda r, c: np.zeros((0, 0)), np.empty(0, np.int64))] == [0, 0]
 
 

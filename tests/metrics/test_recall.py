@@ -1,3 +1,5 @@
+"""Ranks and recall, by hand and against a sort."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -25,10 +25,10 @@ from sightline import (
 )
 from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError, UsageError
-from sightline.index import sync
+from sightline.index.sync import sync
 from sightline.models.align.text import AlignTextTower
 from sightline.search import open_index
-from support.weights import randomise
+from support.weights import randomise, same_weights
 
 CONFIG = AlignConfig(
     text_config={
@@ -93,11 +93,6 @@ def folder(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "copy"))
 
 
-def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    x, y = a.state_dict(), b.state_dict()
-    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)
-
-
 def test_defaults_are_the_reference_s() -> None:
     for ours, reference in (
         (AlignTextConfig(), transformers.AlignTextConfig()),
@@ -126,13 +121,13 @@ def test_towers_open_from_the_whole_and_alone(model: AlignModel, saved: Path, tm
         opened = tower.from_pretrained(saved)
         assert torch.equal(opened(*args).pooler_output, mine.pooler_output)
         opened.save_pretrained(tmp_path / tower.__name__)
-        assert same(tower.from_pretrained(tmp_path / tower.__name__), opened)
+        assert same_weights(tower.from_pretrained(tmp_path / tower.__name__), opened)
         theirs = getattr(transformers, tower.__name__).from_pretrained(tmp_path / tower.__name__)
         assert torch.allclose(theirs(*args).pooler_output, mine.pooler_output, rtol=1e-4, atol=1e-5)
         fresh = getattr(transformers, tower.__name__)(theirs.config)
         fresh.load_state_dict(theirs.state_dict())
         fresh.save_pretrained(tmp_path / "theirs" / tower.__name__)
-        assert same(tower.from_pretrained(tmp_path / "theirs" / tower.__name__), opened)
+        assert same_weights(tower.from_pretrained(tmp_path / "theirs" / tower.__name__), opened)
 
 
 def test_text_tower_reads_only_its_own(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +149,7 @@ def test_counts_stay_whole_numbers_in_any_precision(saved: Path, tmp_path: Path,
     state = load_file(tmp_path / "model.safetensors")
     assert {tensor.dtype for key, tensor in state.items() if "num_batches" not in key} == {dtype}
     assert state["vision_model.embeddings.batchnorm.num_batches_tracked"] == 70_001
-    assert same(AlignModel.from_pretrained(tmp_path), half)
+    assert same_weights(AlignModel.from_pretrained(tmp_path), half)
 
 
 def test_folding_for_encoding_changes_no_embedding(model: AlignModel, saved: Path) -> None:
@@ -162,7 +157,7 @@ def test_folding_for_encoding_changes_no_embedding(model: AlignModel, saved: Pat
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in tower.modules())
     expected = model.get_image_features(pixels()).pooler_output
     torch.testing.assert_close(tower.embed(pixels()), expected, rtol=1e-4, atol=1e-5)
-    assert same(AlignModel.from_pretrained(saved), model)
+    assert same_weights(AlignModel.from_pretrained(saved), model)
     half = AlignVisionModel.for_encoding(saved, torch.bfloat16)
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
     likeness = torch.cosine_similarity(half.embed(pixels().bfloat16()).float(), expected)

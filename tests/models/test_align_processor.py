@@ -6,8 +6,8 @@ from transformers import AlignProcessor as TheirProcessor
 from transformers import BertTokenizer
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
-from models.test_processor import IMAGES, agree, picture
 from sightline import AlignProcessor
+from support.processors import IMAGES, agree, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore:`max_length` is ignored")
 

@@ -21,7 +21,7 @@ from sightline import (
 from sightline.checkpoint.rules import write
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.models.clip.layouts import OPEN_CLIP_CUSTOM_TEXT, OPENAI
-from support.weights import randomise
+from support.weights import randomise, same_weights
 
 CONFIG = CLIPConfig(
     text_config={
@@ -73,11 +73,6 @@ def pixels(seed: int = 0, n: int = 2) -> torch.Tensor:
     return torch.randn(n, 3, 12, 12, generator=torch.Generator().manual_seed(seed))
 
 
-def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    x, y = a.state_dict(), b.state_dict()
-    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)
-
-
 def test_defaults_are_the_reference_s() -> None:
     import transformers
 
@@ -113,9 +108,9 @@ def test_openai_and_open_clip_state_dicts(model: CLIPModel, tmp_path: Path, name
     save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
     (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP_CONFIG))
     opened = CLIPModel.from_pretrained(path if name == "ViT-B-32.pt" else tmp_path)
-    assert same(opened, model)
+    assert same_weights(opened, model)
     assert opened.config == CONFIG
-    assert same(CLIPTextModel.from_pretrained(path), model.text_model)
+    assert same_weights(CLIPTextModel.from_pretrained(path), model.text_model)
     assert torch.equal(opened(IDS, pixels()).logits_per_image, model(IDS, pixels(), MASK).logits_per_image)
 
 
@@ -141,7 +136,7 @@ def test_old_files_with_position_ids_and_bin(model: CLIPModel, folder: Path) -> 
     state["vision_model.embeddings.position_ids"] = torch.arange(10)[None]
     (folder / "model.safetensors").unlink()
     torch.save(state, folder / "pytorch_model.bin")
-    assert same(CLIPModel.from_pretrained(folder), model)
+    assert same_weights(CLIPModel.from_pretrained(folder), model)
 
 
 def test_towers_open_from_the_whole_and_alone(model: CLIPModel, folder: Path, tmp_path: Path) -> None:
@@ -159,12 +154,12 @@ def test_towers_open_from_the_whole_and_alone(model: CLIPModel, folder: Path, tm
         (CLIPVisionModel.from_pretrained(folder), "CLIPVisionModel"),
     ):
         tower.save_pretrained(tmp_path / kind)
-        assert same(type(tower).from_pretrained(tmp_path / kind), tower)
+        assert same_weights(type(tower).from_pretrained(tmp_path / kind), tower)
         theirs = getattr(transformers, kind).from_pretrained(tmp_path / kind)
         fresh = getattr(transformers, kind)(theirs.config)  # saved without a prefix, unless it was opened with one
         fresh.load_state_dict(theirs.state_dict())
         fresh.save_pretrained(tmp_path / f"{kind} by the reference")
-        assert same(type(tower).from_pretrained(tmp_path / f"{kind} by the reference"), tower)
+        assert same_weights(type(tower).from_pretrained(tmp_path / f"{kind} by the reference"), tower)
         args = (pixels(),) if "Vision" in kind else (IDS, MASK)
         assert torch.allclose(theirs(*args)[0], tower(*args)[0], rtol=1e-4, atol=1e-5)
 

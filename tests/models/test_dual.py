@@ -11,7 +11,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import sightline
-from models.test_processor import agree
 from sightline import (
     BertModel,
     CLIPModel,
@@ -23,6 +22,7 @@ from sightline import (
 )
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.pairs import PairEmbeddings
+from support.processors import agree
 from support.weights import randomise
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}

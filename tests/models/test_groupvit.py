@@ -24,7 +24,7 @@ from sightline.models.groupvit.layouts import HUGGING_FACE
 from sightline.models.groupvit.text import GroupViTTextTower
 from sightline.models.groupvit.vision import GroupViTImageTower
 from sightline.nn.patches import interpolate_positions
-from support.weights import randomise
+from support.weights import randomise, same_weights
 
 CONFIG = GroupViTConfig(
     text_config={
@@ -68,11 +68,6 @@ def pixels(height: int = 24, width: int = 24, n: int = 2) -> torch.Tensor:
     return torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(height))
 
 
-def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    x, y = a.state_dict(), b.state_dict()
-    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)
-
-
 def test_defaults_are_the_reference_s() -> None:
     for ours, reference in (
         (GroupViTTextConfig(), transformers.GroupViTTextConfig()),
@@ -112,15 +107,15 @@ def test_towers_open_from_the_whole_and_alone(model: GroupViTModel, folder: Path
     assert torch.allclose(image.embed(pixels()), model.get_image_features(pixels()).pooler_output, atol=1e-5)
     for kind, args in ((GroupViTTextModel, (IDS,)), (GroupViTVisionModel, (pixels(),))):
         tower = kind.from_pretrained(folder)
-        assert same(tower, model.text_model if kind is GroupViTTextModel else model.vision_model)
+        assert same_weights(tower, model.text_model if kind is GroupViTTextModel else model.vision_model)
         name = kind.__name__
         tower.save_pretrained(tmp_path / name)
-        assert same(kind.from_pretrained(tmp_path / name), tower)
+        assert same_weights(kind.from_pretrained(tmp_path / name), tower)
         theirs = getattr(transformers, name).from_pretrained(tmp_path / name)
         fresh = getattr(transformers, name)(theirs.config)
         fresh.load_state_dict(theirs.state_dict())
         fresh.save_pretrained(tmp_path / f"{name} by the reference")
-        assert same(kind.from_pretrained(tmp_path / f"{name} by the reference"), tower)
+        assert same_weights(kind.from_pretrained(tmp_path / f"{name} by the reference"), tower)
         assert torch.allclose(theirs(*args)[0], tower(*args)[0], rtol=1e-4, atol=1e-5)
 
 
@@ -137,7 +132,7 @@ def test_old_files_and_the_authors_second_scale(model: GroupViTModel, folder: Pa
     state["text_model.embeddings.position_ids"] = torch.arange(9)[None]
     state["multi_label_logit_scale"] = torch.tensor(2.0)
     save_file(state, folder / "model.safetensors")
-    assert same(GroupViTModel.from_pretrained(folder), model)
+    assert same_weights(GroupViTModel.from_pretrained(folder), model)
 
 
 @pytest.mark.parametrize(

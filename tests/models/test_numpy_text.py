@@ -94,6 +94,7 @@ def test_takes_what_the_encoder_takes(tmp_path: Path) -> None:
         words.encode_text("a red circle")
 
 
+@pytest.mark.system
 def test_a_search_by_words_does_without_torch(tmp_path: Path) -> None:
     """And finds what the encoder in torch would: a real index, in processes of their own."""
     script = """
@@ -101,7 +102,7 @@ import sys
 import numpy as np
 import sightline
 from sightline import scenes
-from sightline.index import sync
+from sightline.index.sync import sync
 folder = sys.argv[1]
 if sys.argv[2] == "make":
     for i in range(12):

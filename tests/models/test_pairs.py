@@ -6,35 +6,17 @@ import torch
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.models.pairs import PairEmbeddings, Similarities
+from support.models import PACKAGED, inputs
 from support.weights import randomise
-
-MODELS = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
-
-
-def inputs(model, n):
-    config = model.config
-    frames = (config.vision_config.num_frames,) if config.model_type == "xclip" else ()
-    size = config.vision_config.image_size
-    pixels = torch.randn(n, *frames, 3, size, size, dtype=torch.float64)
-    text = config.text_config
-    ids = torch.randint(5, 300, (n, 9))
-    ids[:, 0], mask = 2, torch.ones_like(ids)
-    for row, length in zip(range(n), (9, 4, 7, 5, 9), strict=False):
-        if text.model_type == "align_text_model":
-            ids[row, length:], mask[row, length:] = text.pad_token_id, 0
-        else:
-            ids[row, length - 1 :] = text.eos_token_id
-            mask[row, length:] = 0
-    return pixels, ids, mask
 
 
 def at_random(family):
     """The packaged model's config, every number at random, no batch norm over the batch at hand."""
-    model = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float64")
+    model = FAMILIES[family].model.from_pretrained(PACKAGED[family], dtype="float64")
     return randomise(model, 3).double().eval()
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", PACKAGED)
 def test_embeddings_in_parts_match_as_in_forward(family):
     torch.manual_seed(0)
     model = at_random(family)

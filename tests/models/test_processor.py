@@ -15,6 +15,7 @@ from transformers import CLIPProcessor as TheirProcessor
 from sightline import CLIPProcessor, load_image
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.models.features import BatchFeature
+from support.processors import IMAGES, agree, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore:`max_length` is ignored")
 
@@ -37,22 +38,6 @@ def ours(folder):
 @pytest.fixture(scope="module")
 def theirs(folder):
     return TheirProcessor.from_pretrained(folder)
-
-
-def picture(height=40, width=60, channels=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
-
-
-def agree(ours, theirs):
-    assert set(ours) == set(theirs)
-    for name, value in theirs.items():
-        if isinstance(value, list) and name != "pixel_values":
-            assert ours[name] == value
-            continue
-        assert type(ours[name]) is type(value)
-        for mine, other in zip(ours[name], value, strict=True):
-            assert mine.dtype == other.dtype
-            np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
 
 
 TEXTS = ["a photo of a cat", "a red dog " * 40, "", "kitten's ball <|endoftext|> café"]
@@ -97,25 +82,6 @@ def test_text(ours, theirs, text, options, tensors):
     agree(tokens, theirs.tokenizer(text, return_tensors=tensors, **options))
 
 
-FLOATS = picture() / 255
-IMAGES = {
-    "PIL": Image.fromarray(picture()),
-    "PIL, transparent": Image.fromarray(picture(channels=4)),
-    "PIL, grey": Image.fromarray(picture()).convert("L"),
-    "PILs": [Image.fromarray(picture(seed=seed)) for seed in range(3)],
-    "array": picture(),
-    "array, channels first": picture().transpose(2, 0, 1),
-    "array, one channel": picture(channels=1),
-    "array, transparent": picture(channels=4),
-    "array, whole floats": picture().astype(np.float32),
-    "array, fractions": FLOATS.astype(np.float32),
-    "arrays": [picture(seed=seed) for seed in range(2)],
-    "a batch": np.stack([picture(seed=seed) for seed in range(2)]),
-    "tensor": torch.from_numpy(picture().transpose(2, 0, 1).copy()),
-    "tensor, fractions": torch.from_numpy(FLOATS.transpose(2, 0, 1).astype(np.float32)),
-    "tensors": [torch.from_numpy(picture().transpose(2, 0, 1).copy())] * 2,
-    "a batch of tensors": torch.from_numpy(np.stack([picture().transpose(2, 0, 1)] * 2)),
-}
 SETTINGS = [
     {},
     {"do_rescale": False},
@@ -337,6 +303,7 @@ def test_a_folder_without_files_is_named(tmp_path):
         CLIPProcessor.from_pretrained(tmp_path)
 
 
+@pytest.mark.system
 def test_processing_needs_no_torch():
     code = (
         "import sys; from sightline.processing import image, tokenizer; from sightline.processing.image import profile;"

@@ -8,8 +8,7 @@ import torch
 from sightline.checkpoint.hub import resolve
 from sightline.models import FAMILIES, family_of
 from sightline.models.families import from_towers, packaged_with_regions
-
-MODELS = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
+from support.models import PACKAGED
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +18,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     model, processor = from_towers("mini", "mini")
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    return {family: resolve(name) for family, name in MODELS.items()} | {"vision-text-dual-encoder": folder}
+    return {family: resolve(name) for family, name in PACKAGED.items()} | {"vision-text-dual-encoder": folder}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

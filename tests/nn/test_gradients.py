@@ -32,6 +32,15 @@ def test_mlp(name: str, frozen: str) -> None:
         torch.testing.assert_close(a, b)
 
 
+def test_mlp_on_the_meta_device_has_shapes_and_gradients():
+    """Shapes alone, as where the products of a tower are counted: the meta device knows no autocast."""
+    mlp = Mlp(6, 10, "gelu", 5).to("meta")
+    y = mlp(torch.empty(2, 3, 6, device="meta"))
+    assert y.shape == (2, 3, 5)
+    y.sum().backward()
+    assert mlp.fc1.weight.grad.shape == (10, 6)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("length", [1, 7])
 def test_attention(causal: bool, length: int) -> None:

@@ -1,3 +1,5 @@
+"""Layers against torch's own."""
+
 import copy
 
 import pytest

@@ -1,14 +1,8 @@
-"""Models of a few thousand numbers: a second thread would mostly wait for the first."""
-
-from collections.abc import Iterator
+"""Models of a few thousand numbers, in one thread."""
 
 import pytest
-import torch
 
 
 @pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def alone(one_thread):
+    """In one thread."""

@@ -11,18 +11,16 @@ import transformers
 from torch import Tensor, nn
 
 import sightline
-from parity import test_align as align
-from parity import test_clip as clip
-from parity import test_dual as dual
-from parity import test_groupvit as groupvit
-from parity import test_xclip as xclip
 from sightline.models.groupvit import grouping
 from sightline.models.pairs import PairModel
 from sightline.train.batch import Batch
 from sightline.train.parallel import Parallel
 from sightline.train.recipe import Recipe
 from sightline.train.trainer import Trainer
+from support.configs import align, clip, dual, groupvit, xclip
 from support.weights import randomise
+
+pytestmark = pytest.mark.parity
 
 STEPS, RATE, DECAY, BETAS, CLIP = 30, 1e-4, 0.2, (0.9, 0.98), 1.0
 # The bar is 1e-4. They come to 1e-6; what a wrong decay, clip or rate does is above this.

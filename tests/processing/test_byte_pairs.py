@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from transformers import RobertaTokenizer
 
-from processing.test_tokenizer import strings
 from sightline.errors import CheckpointError
 from sightline.processing.tokenizer import Tokenizer
+from support.texts import strings
 
 TEXTS = [*strings(1000), "", " ", "  two  spaces ", "a photo of cats", "Hund läuft, HUND!", "猫犬猫", "a" * 300]
 TEXTS += ["<s> a <mask> b</s><pad>", "e\u0301clair", "\x00\ufffd\u00ad a\u200bb", "don't\n\tstop"]
@@ -34,6 +34,7 @@ def agree(ours: Tokenizer, reference: RobertaTokenizer, texts: list[str]) -> Non
     assert (ours.pad_id, ours.bos_id, ours.eos_id) == ends
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("whole", [False, True], ids=["vocab.json", "tokenizer.json"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_ids_are_the_references_in_every_layout_and_after_saving(byte_pairs, tmp_path, name, whole):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from processing.test_tokenizer import strings
 from sightline.errors import CheckpointError
 from sightline.processing.tokenizer import Tokenizer
+from support.texts import strings
 
 TEXTS = [
     *strings(1500),
@@ -47,6 +47,7 @@ def agree(ours: Tokenizer, reference: BertTokenizer, texts: list[str]) -> None:
     assert [ours.decode(row) for row in ids[::50]] == [reference.decode(row) for row in ids[::50]]
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("whole", [False, True], ids=["vocab.txt", "tokenizer.json"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_ids_are_the_references_in_every_layout_and_after_saving(word_pieces, tmp_path, name, whole):

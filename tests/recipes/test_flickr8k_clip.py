@@ -13,6 +13,8 @@ from transformers import CLIPModel as Reference
 from sightline import CLIPModel, scenes
 from sightline.train import train
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import sightline
 from sightline import scenes
+
+pytestmark = pytest.mark.system
 
 FOLDER = Path(sightline.__file__).parent / "pretrained" / "mini"
 

@@ -12,6 +12,8 @@ from sightline import scenes
 from sightline.checkpoint.hub import PACKAGED
 from sightline.processing.tokenizer import Tokenizer
 
+pytestmark = pytest.mark.system
+
 FOLDER = PACKAGED / "mini-align"
 
 

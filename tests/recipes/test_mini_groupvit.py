@@ -11,6 +11,8 @@ import torch
 from sightline import CLIPProcessor, GroupViTModel, scenes
 from sightline.metrics import confusion, mean_iou
 
+pytestmark = pytest.mark.system
+
 
 def test_segments_scenes_it_never_saw() -> None:
     """By color, over all colors and the background: three times what "all is background" gives, which is all that a

@@ -12,6 +12,8 @@ import sightline
 from sightline import XCLIPModel, XCLIPProcessor, scenes
 from sightline.scenes import MOTIONS
 
+pytestmark = pytest.mark.system
+
 FOLDER = Path(sightline.__file__).parent / "pretrained" / "mini-xclip"
 FILMS = scenes.distinct_videos(80, seed=3)
 

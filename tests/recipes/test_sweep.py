@@ -9,6 +9,8 @@ import torch
 from sightline.evaluate import Result
 from sightline.train import Outcome
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def sweep(monkeypatch):

@@ -1,3 +1,5 @@
+"""The contact sheet: one file, nothing fetched, nothing run."""
+
 import base64
 import io
 import os

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from evaluate.test_table import made
 from sightline.data import captions
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.evaluate import Result, compare, diagnosis, side_by_side, temperature
 from sightline.evaluate.projection import Pairs, _row
@@ -18,6 +18,7 @@ from sightline.format import in_order, shown
 from sightline.report import plots
 from sightline.report.results import write_report
 from sightline.report.sections import SHOWN
+from support.results import made
 
 HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
@@ -139,7 +140,7 @@ def test_numbers_in_words_are_not_rounded():
 
 def test_without_matplotlib(results, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(UsageError, match=r'pip install "sightline\[train\]"'):
+    with pytest.raises(UsageError, match=re.escape(install("report"))):
         write_report(tmp_path / "report.html", results)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import scenes
 from sightline.scenes import Scene, Thing, drawing
+from support.examples import examples
 
 SCENES = [scenes.sample(23, i) for i in range(40)]
 
@@ -36,7 +37,7 @@ def test_is_where_a_change_of_color_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     assert touching > 5, "nothing was covered, so that was not tested"
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**31), st.sampled_from([48, 64, 97]))
 def test_of_a_smoothed_picture_it_tells_the_centres(seed: int, size: int) -> None:
     scene = scenes.unseen(seed)

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline import scenes
@@ -16,6 +16,7 @@ from sightline.scenes import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZE
 from sightline.scenes.captions import RELATIONS
 from sightline.scenes.drawing import silhouette
 from sightline.scenes.layout import distance
+from support.examples import examples
 
 SEEDS = st.integers(0, 2**31)
 MANY = [scenes.sample(11, i) for i in range(1500)]
@@ -30,6 +31,7 @@ def test_the_dictionary_is_large_enough() -> None:
     assert min(len(TEXTURES), len(BACKGROUNDS), len(LIGHTS)) >= 4
 
 
+@pytest.mark.system
 def test_the_same_in_every_process() -> None:
     code = (
         "import hashlib; from sightline import scenes;"
@@ -85,7 +87,7 @@ def test_distinct_captions() -> None:
     assert TESTS[:50] == scenes.distinct(50, seed=5)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(SEEDS, st.integers(0, 10_000))
 def test_geometry(seed: int, index: int) -> None:
     for scene in (scenes.sample(seed, index), scenes.unseen(seed, index)):
@@ -122,7 +124,7 @@ def test_what_is_drawn_overlaps_only_where_it_is_said() -> None:
 OPPOSITE = {"left": "right", "above": "below", "inside": "around", "front": "behind"}
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(SEEDS)
 def test_relations_are_symmetric_and_true(seed: int) -> None:
     scene = scenes.sample(seed)
@@ -153,7 +155,7 @@ def parse(caption: str, scene: Scene) -> None:
     assert caption.endswith(f", {BACKGROUNDS[scene.background].phrase}, {LIGHTS[scene.light].phrase}")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(SEEDS)
 def test_full_captions_tell_the_truth(seed: int) -> None:
     for scene in (scenes.sample(seed), scenes.unseen(seed)):

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
@@ -34,6 +34,7 @@ from sightline.scenes import (
 from sightline.scenes.captions import RELATIONS, SYNONYMS
 from sightline.scenes.layout import distance
 from sightline.scenes.video_sampler import MOVERS
+from support.examples import examples
 
 SEEDS = st.integers(0, 2**31)
 TIMES = np.linspace(0, 1, 33).tolist()
@@ -49,6 +50,7 @@ def pixels(video: SceneVideo, count: int, size: int = 48) -> np.ndarray:
     return np.stack([np.asarray(frame, float) for frame in video.frames(count, size)])
 
 
+@pytest.mark.system
 def test_the_same_in_every_process() -> None:
     code = (
         "import hashlib; from sightline.scenes import sample_video; found = [sample_video(3, i) for i in range(20)];"
@@ -106,7 +108,7 @@ def test_frames_are_drawn_as_pictures_are() -> None:
             assert np.array_equal(np.asarray(frame), np.asarray(replace(video.scene, things=things).draw(40)))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SEEDS)
 def test_each_motion_is_what_it_is_called(seed: int) -> None:
     video = sample_video(seed)
@@ -134,7 +136,7 @@ def test_each_motion_is_what_it_is_called(seed: int) -> None:
         assert {replace(thing, **{part: 0.0}) for thing in things} == {replace(video.thing, **{part: 0.0})}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SEEDS)
 def test_nothing_touches_and_relations_hold_at_all_times(seed: int) -> None:
     for base in (sample_video(seed), unseen_video(seed)):

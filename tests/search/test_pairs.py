@@ -1,11 +1,14 @@
+"""The best of many texts and images against the whole matrix."""
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.errors import UsageError
 from sightline.search import pairs
 from sightline.search.pairs import retrieve
+from support.examples import examples
 
 
 def oracle(rows, columns, k):
@@ -15,7 +18,7 @@ def oracle(rows, columns, k):
     return index, np.take_along_axis(scores, index, axis=1)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     n_texts=st.integers(0, 13),
     n_images=st.integers(0, 13),

@@ -1,3 +1,5 @@
+"""Queries as vectors."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from sightline.errors import UsageError
 from sightline.search.query import AVOID_WEIGHT, Query
-from support.tables import Words, unit
+from sightline.vectors import unit
+from support.encoders import NameEncoder
 
 EMPTY = np.empty((0, 16), np.float16)
 
@@ -113,7 +116,7 @@ def test_every_mix_is_one_unit_vector(texts, images, avoid, rows, same):
         collection[:] = collection[0]  # no spread to measure
     if not texts and not images:
         return
-    vector = Query(tuple(texts), tuple(images), tuple(avoid)).vector(Words(), collection)
+    vector = Query(tuple(texts), tuple(images), tuple(avoid)).vector(NameEncoder(), collection)
     assert vector.dtype == np.float32
     assert vector.shape == (16,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)

@@ -1,3 +1,5 @@
+"""Searching an index: nearest of all, with conditions, while it changes."""
+
 import os
 import threading
 from pathlib import Path
@@ -9,7 +11,11 @@ from sightline.errors import IndexMissing, ModelMismatch, UsageError
 from sightline.index import ivf
 from sightline.search.query import Query
 from sightline.search.searcher import Index, default_folder, open_index
-from support.tables import DIM, Words, rows_of, unit
+from sightline.vectors import unit
+from support.encoders import NameEncoder
+from support.tables import rows_of
+
+DIM = 16
 
 
 @pytest.fixture
@@ -116,10 +122,10 @@ def test_k_is_a_positive_whole_number(make_table, words, k):
 
 
 def test_another_model_is_refused_before_it_answers(make_table, words, vectors):
-    other = Words()
+    other = NameEncoder()
     other.fingerprint = "beef"
     folder = make_table(vectors).folder
-    with pytest.raises(ModelMismatch, match=r"built by the model words.*--model"):
+    with pytest.raises(ModelMismatch, match=r"built by the model names.*--model"):
         open_index(folder, other)
     changed = Index(open_index(folder, words).table, other)
     with pytest.raises(ModelMismatch):

@@ -1,3 +1,5 @@
+"""Groups of near duplicates."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from sightline.errors import UsageError
 from sightline.search import similar as module
 from sightline.search.similar import near_duplicates
-from support.tables import unit
+from sightline.vectors import unit
 
 
 def at(*degrees):

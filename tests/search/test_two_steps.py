@@ -12,10 +12,12 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 import sightline
 from sightline import XCLIPConfig, XCLIPModel
 from sightline.errors import UsageError
-from sightline.index import Table, fsck, sync
+from sightline.index import Table, fsck
+from sightline.index.sync import sync
 from sightline.processing.video.moments import moments
 from sightline.search import Query, open_index
-from support.videos import film, shot
+from support.images import image
+from support.videos import film
 from support.weights import randomise
 
 FRAMES, SIDE, PATCH, DIM = 4, 32, 8, 16
@@ -112,10 +114,10 @@ def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.Monkey
 
 def test_a_picture_among_films_is_a_still_film(checkpoint: Path, tmp_path: Path) -> None:
     film(tmp_path / "photos/film.mp4", [1], seconds=0.5)
-    shot(2).save(tmp_path / "photos/picture.png")
+    image(2).save(tmp_path / "photos/picture.png")
     sync(tmp_path / "index", [tmp_path / "photos"], sightline.load(checkpoint, dtype="float32"))
     found = {result.kind: result.score for result in open_index(tmp_path / "index").search(TEXTS[0])}
-    (expected,) = whole_model(checkpoint, [[shot(2)] * FRAMES], TEXTS[0])
+    (expected,) = whole_model(checkpoint, [[image(2)] * FRAMES], TEXTS[0])
     assert found.keys() == {"image", "moment"}
     assert found["image"] == pytest.approx(expected, abs=2e-3)
 
@@ -149,6 +151,6 @@ def test_where_nothing_is_kept_nothing_is_scored_again(make_table, words) -> Non
 
 def test_summaries_are_in_the_table(checkpoint: Path, gallery) -> None:
     table = Table.open(gallery[0])
-    assert (table.model.summary, sightline.load(checkpoint).summary) == ((SIDE // PATCH) ** 2,) * 2
+    assert (table.model.rescoring, sightline.load(checkpoint).rescoring) == ((SIDE // PATCH) ** 2,) * 2
     assert fsck.check(gallery[0]) == []
-    assert sightline.load("mini").summary == 0
+    assert sightline.load("mini").rescoring == 0

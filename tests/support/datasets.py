@@ -1,19 +1,10 @@
-"""Small data sets of captioned pictures, drawn from random numbers."""
+"""Small shards of captioned images."""
 
 import io
 import json
 import tarfile
 
-import numpy as np
-from PIL import Image
-
-
-def picture(seed, size=(40, 30), kind="PNG"):
-    """The bytes of a picture of 4 x 3 random colors."""
-    colors = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(colors).resize(size, Image.Resampling.BICUBIC).save(out, kind)
-    return out.getvalue()
+from support.images import as_bytes, image
 
 
 def word(number):
@@ -36,5 +27,5 @@ def shard(path, numbers, captions=2):
     files = []
     for number in numbers:
         said = {"captions": [f"picture {word(number)} a{'b' * caption}" for caption in range(captions)]}
-        files += [(f"{number:04d}.png", picture(number)), (f"{number:04d}.json", json.dumps(said).encode())]
+        files += [(f"{number:04d}.png", as_bytes(image(number))), (f"{number:04d}.json", json.dumps(said).encode())]
     return tar(path, files)

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sightline.processing.metadata import Metadata
-from support.videos import shot
+from support.images import image
 
 MAKE, MODEL, DESCRIPTION, ORIENTATION, CHANGED, DETAILS, GPS = 0x10F, 0x110, 0x10E, 0x112, 0x132, 0x8769, 0x8825
 ORIGINAL, DIGITIZED = 0x9003, 0x9004
@@ -20,7 +20,7 @@ INSTANT = 1_609_459_200  # 2021-01-01 00:00:00 UTC
 
 def picture(name, size=(64, 48)):
     """An image that no other name has."""
-    return shot(zlib.crc32(name.encode()), size)
+    return image(zlib.crc32(name.encode()), size)
 
 
 def exif(main=None, details=None, gps=None):

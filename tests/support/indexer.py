@@ -1,23 +1,19 @@
 """`python indexer.py INDEX DELAY PATH ...`: one run of `sync` that can be killed: small commits, frequent merges.
 
-The model takes DELAY seconds for each picture after the first. Says "begun" with the first one. Exit status 3: locked.
+The model takes DELAY seconds for each image after the first. Says "begun" with the first one, or when it begins to
+upgrade. Exit status 3: locked.
 """
 
-import importlib
 import sys
 import time
 from pathlib import Path
 
 from sightline.errors import IndexLocked
-from sightline.index import batch
+from sightline.index import Limits
+from sightline.index.sync import sync
 from support.encoders import FakeEncoder
 
-sync_module = importlib.import_module("sightline.index.sync")
-table_module = importlib.import_module("sightline.index.table")
-batch._BATCH = 10
-sync_module._AMENDED = 5
-table_module._SMALL_FRAGMENTS = 6
-table_module._FRAGMENT_ROWS = 100
+LIMITS = Limits(batch_rows=10, copied_rows=5, upgraded_rows=4, small_fragments=6, fragment_rows=100)
 
 
 class SlowEncoder(FakeEncoder):
@@ -35,12 +31,13 @@ def main(index, delay, *paths):
     begun = []
 
     def tell(progress):
-        if progress.stage == "encoding" and not begun:
+        if progress.stage in ("upgrading", "encoding") and not begun:
             begun.append(progress)
             print("begun", flush=True)
 
     try:
-        sync_module.sync(index, [Path(path) for path in paths], SlowEncoder(float(delay)), tell, wait=len(paths) - 1)
+        encoder, wait = SlowEncoder(float(delay)), len(paths) - 1
+        sync(index, [Path(path) for path in paths], encoder, tell, wait=wait, limits=LIMITS)
     except IndexLocked as error:
         print(error)
         sys.exit(3)

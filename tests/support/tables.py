@@ -1,7 +1,7 @@
-"""Rows made by hand, and an encoder that knows a few words: an index without a model."""
+"""Rows of an index made by hand, what an index holds, and what a run of `sync` says."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +10,29 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightline.index import Table
 from sightline.index.schema import ModelRecord, item_schema
-from sightline.index.uri import to_uri
+from sightline.index.uri import to_path, to_uri
 
-DIM = 16
-
-
-def unit(rows: Any) -> NDArray[np.float32]:
-    rows = np.asarray(rows, np.float32)
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+MODEL = ModelRecord("fake", "ab" * 32, 8)
 
 
-class Words:
-    """An encoder with the contract of the real one: each word and each picture name has its own fixed direction."""
-
-    name, fingerprint, dim, size_hint = "words", "f00d", DIM, 32
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def _row(self, item: Any) -> NDArray[np.float32]:
-        self.asked.append(str(item))
-        return unit(np.random.default_rng(list(str(item).encode())).normal(size=DIM))
-
-    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([self._row(text) for text in texts])
-
-    def encode_images(self, images: Sequence[Any]) -> NDArray[np.float32]:
-        assert not any(Path(image).suffix == ".mp4" for image in images)
-        return np.stack([self._row(Path(image).name) for image in images])
-
-    def encode_videos(self, films: Sequence[Any]) -> NDArray[np.float32]:
-        assert all(Path(film).suffix.lower() == ".mp4" for film in films)
-        return np.stack([self._row(Path(film).name) for film in films])
+def rows(ids, **given):
+    """Whole rows; the vector of row i starts with i."""
+    values = {
+        "uri": [f"/photos/{id}.jpg" for id in ids],
+        "kind": ["image"] * len(ids),
+        "size": [100 + id for id in ids],
+        "mtime": [10**18 + id for id in ids],
+        "hash": [f"{id:032x}" for id in ids],
+        "width": [4] * len(ids),
+        "height": [3] * len(ids),
+        "vector": [[id] + [0] * 7 for id in ids],
+        "id": list(ids),
+        **given,
+    }
+    schema = item_schema(MODEL)
+    return pa.table([values.get(name, [None] * len(ids)) for name in schema.names], schema=schema)
 
 
 def rows_of(
@@ -70,4 +60,27 @@ def rows_of(
         }
         for i, vector in enumerate(vectors)
     ]
-    return pa.Table.from_pylist(rows, schema=item_schema(ModelRecord("words", "f00d", dim)))
+    return pa.Table.from_pylist(rows, schema=item_schema(ModelRecord("names", "f00d", dim)))
+
+
+def contents(folder):
+    """What the index holds, by path: all columns but the id and the time at which the row was added."""
+    names = [name for name in item_schema(Table.open(folder).model).names if name not in ("id", "added")]
+    rows = Table.open(folder).columns(names).to_pylist()
+    held = {to_path(row.pop("uri")): row for row in rows}
+    assert len(held) == len(rows), "a uri is there twice"
+    return held
+
+
+def ids(folder):
+    """The id of each path's row."""
+    rows = Table.open(folder).columns(["uri", "id"]).to_pylist()
+    return {to_path(row["uri"]): row["id"] for row in rows}
+
+
+def counts(report):
+    return {name: value for name, value in vars(report).items() if value and name not in ("skipped", "indexed")}
+
+
+def reasons(report):
+    return {path.name: reason for path, reason in report.skipped}

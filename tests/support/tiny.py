@@ -2,11 +2,11 @@
 
 import torch
 
-from models.test_pairs import inputs
 from sightline.models import FAMILIES as MODELS
 from sightline.models.groupvit.grouping import GroupViTAssignAttention
 from sightline.train.batch import Batch
 from sightline.train.step import freeze_batch_norms
+from support.models import inputs
 from support.weights import randomise
 
 FAMILIES = "clip", "align", "groupvit", "xclip"

@@ -1,4 +1,4 @@
-"""Random weights that hide nothing: fresh norms are 1 and 0, and swapped ones would go unseen."""
+"""Random weights that hide nothing (fresh norms are 1 and 0, and swapped ones would go unseen); equal weights."""
 
 import torch
 from torch import nn
@@ -27,3 +27,9 @@ def randomise(model: nn.Module, seed: int) -> nn.Module:
                 value = 0.5 + 0.5 * noise.abs()
             tensor.copy_(value.to(tensor.dtype))
     return model
+
+
+def same_weights(a, b):
+    """Whether two models, or two dictionaries of tensors, have the same names and the same numbers."""
+    x, y = (one.state_dict() if isinstance(one, nn.Module) else one for one in (a, b))
+    return x.keys() == y.keys() and all(torch.equal(x[key], y[key]) for key in x)

@@ -13,6 +13,8 @@ from sightline.cli.main import main
 from sightline.cli.train import TowerName, command
 from sightline.train import Lora, Recipe
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def folder(tmp_path):

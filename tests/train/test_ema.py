@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.test_pairs import MODELS, inputs
 from sightline.models import FAMILIES
 from sightline.train.ema import ExponentialMovingAverage
 from sightline.train.lora import Lora
+from support.models import PACKAGED, inputs
 from support.runs import trained
 
 
@@ -27,9 +27,9 @@ def started(model, decay):
     return average
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", PACKAGED)
 def test_by_hand(family):
-    model = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
+    model = FAMILIES[family].model.from_pretrained(PACKAGED[family], dtype="float32").train()
     average = started(model, 0.3)
     expected = {name: tensor.clone().double() for name, tensor in model.state_dict().items()}
     for step, decay in ((1, 0.1), (2, 2 / 11), (3, 0.25), (4, 0.3), (5, 0.3)):

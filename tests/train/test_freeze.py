@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.test_pairs import MODELS, inputs
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.models.dual.model import VisionTextDualEncoderModel
 from sightline.train.freeze import freeze, lr_scales
+from support.models import PACKAGED, inputs
 
 BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3), "dual": (5, 3)}  # pictures, texts
 
@@ -15,7 +15,7 @@ BLOCKS = {"clip": (5, 3), "align": (8, 3), "groupvit": (3, 3), "xclip": (4, 3), 
 def opened(family):
     if family == "dual":
         return VisionTextDualEncoderModel.from_towers("mini", "mini").train()
-    return FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
+    return FAMILIES[family].model.from_pretrained(PACKAGED[family], dtype="float32").train()
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])

@@ -37,14 +37,6 @@ CONFIG = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def similarities_of(pictures, texts, scale):
     pictures, texts = F.normalize(pictures, dim=-1), F.normalize(texts, dim=-1)
     return Similarities(scale * pictures @ texts.t(), pictures, texts)
@@ -219,6 +211,7 @@ def start():
     return model, CLIPProcessor.from_pretrained("mini-groupvit")
 
 
+@pytest.mark.system
 def test_a_training_with_masks_learns_where_things_are(tmp_path):
     losses = []
 

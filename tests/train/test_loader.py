@@ -198,6 +198,7 @@ for batch in loader.stream(0, 10**9):
 """
 
 
+@pytest.mark.system
 def test_ctrl_c_ends_it(samples, folder):
     command = [sys.executable, "-c", FOREVER, str(samples[0].file), str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import warnings
 
 import pytest
@@ -9,10 +10,12 @@ import torch
 import transformers
 
 from sightline import CLIPModel, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
+from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import Lora, train
 from sightline.train.lora import attach, merged, save_adapter
+from support.models import PACKAGED
 from support.runs import recipe, trained
 from support.weights import randomise
 
@@ -20,7 +23,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import peft
 
-PACKAGED = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
 REFERENCE = {"clip": "CLIPModel", "align": "AlignModel", "groupvit": "GroupViTModel", "xclip": "XCLIPModel"}
 REFERENCE |= {"vision-text-dual-encoder": "VisionTextDualEncoderModel"}
 KINDS = {
@@ -30,14 +32,6 @@ KINDS = {
     "xclip": {"image": {"qkv", "out", "fc1", "fc2", "message_fc"}, "text": {"qkv", "out", "fc1", "fc2"}},
     "vision-text-dual-encoder": {"image": {"qkv", "out", "fc1", "fc2"}, "text": {"qkv", "out", "fc1", "fc2"}},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def at_random(family):
@@ -98,6 +92,7 @@ def test_every_target_trains_and_the_frozen_rest_does_not_move(family, towers):
     assert kinds == {tower: KINDS[family][tower] for tower in towers}
 
 
+@pytest.mark.system
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks the reference
 @pytest.mark.parametrize("family", KINDS)
 def test_merged_and_in_peft_s_files_it_is_the_adapted_model(family, tmp_path):
@@ -137,6 +132,7 @@ def test_merged_and_in_peft_s_files_it_is_the_adapted_model(family, tmp_path):
     torch.testing.assert_close(b[name], wanted, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.system
 def test_a_run_with_adapters_is_taken_up_bit_for_bit_and_saves_both(tmp_path):
     lora = Lora(rank=2, dropout=0.1, towers=("image",), also=("text_projection",))
     whole = trained(tmp_path / "whole", lora=lora, ema_decay=0.9)
@@ -182,7 +178,7 @@ def test_what_is_not_there_is_named(monkeypatch):
     with pytest.raises(UsageError, match="has no module 'head'"):
         attach(model, Lora(also=("head",)))
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(UsageError, match=r'pip install "sightline-search\[train\]"'):
+    with pytest.raises(UsageError, match=re.escape(install("train"))):
         attach(model, Lora())
 
 

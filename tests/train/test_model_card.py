@@ -7,21 +7,21 @@ import yaml
 from huggingface_hub import ModelCard
 
 import sightline
-from models.test_pairs import MODELS
 from sightline.models import FAMILIES
 from sightline.train import open_recipe, train
 from sightline.train.model_card import RunSummary, model_card
+from support.models import PACKAGED
 from support.runs import Numbers, recipe
 
 SUMMARY = RunSummary("captions|.csv", "f" * 64, 20, 40, 320, 3, {10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}})
 
 
 def written(family="clip", summary=SUMMARY, **changes):
-    opened = FAMILIES[family].model.from_pretrained(MODELS[family])
+    opened = FAMILIES[family].model.from_pretrained(PACKAGED[family])
     return model_card(opened, recipe(**changes), summary)
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", PACKAGED)
 def test_front_matter(family):
     text = written(family, model="openai/clip-vit-base-patch32")
     about = yaml.safe_load(text.split("---\n")[1])
@@ -123,6 +123,7 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     assert sightline.load(outcome.path).dim == 24
 
 
+@pytest.mark.system
 def test_what_was_seen_is_counted_over_stops(tmp_path):
     class Stopped(Exception):
         pass

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from models.test_pairs import MODELS
 from sightline import CLIPModel
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.train import train
 from sightline.train.freeze import freeze, lr_scales
 from sightline.train.optimizer import optimizer
+from support.models import PACKAGED
 from support.runs import model, recipe, trained
 
 NORMS = nn.LayerNorm, nn.modules.batchnorm._BatchNorm
@@ -20,9 +20,9 @@ NORMS = nn.LayerNorm, nn.modules.batchnorm._BatchNorm
 
 @pytest.mark.parametrize("layer_decay", [1.0, 0.5])
 @pytest.mark.parametrize("frozen", [(), ("image",), ("text",)])
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", PACKAGED)
 def test_every_trained_parameter_is_in_one_group(family, frozen, layer_decay):
-    opened = FAMILIES[family].model.from_pretrained(MODELS[family], dtype="float32").train()
+    opened = FAMILIES[family].model.from_pretrained(PACKAGED[family], dtype="float32").train()
     freeze(opened, frozen)
     groups = optimizer(opened, recipe(layer_decay=layer_decay, weight_decay=0.2)).param_groups
     ids = [id(parameter) for group in groups for parameter in group["params"]]
@@ -76,6 +76,7 @@ def test_a_frozen_tower_comes_out_as_it_went_in(tmp_path, tower):
         assert tensor.equal(start[name]) == name.startswith(frozen), name
 
 
+@pytest.mark.system
 def test_the_average_is_what_is_saved_and_a_stopped_run_goes_on_with_it(tmp_path):
     seen = {}
 

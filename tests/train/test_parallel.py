@@ -16,13 +16,7 @@ from sightline.train.parallel import Parallel
 from support import processes, tiny
 from support.processes import STEPS, training
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.system
 
 
 def free_ports(count):

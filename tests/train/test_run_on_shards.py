@@ -8,7 +8,10 @@ import torch
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.train import Recipe, train
-from support.datasets import picture, shard, tar
+from support.datasets import shard, tar
+from support.images import as_bytes, image
+
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture
@@ -18,10 +21,13 @@ def folder(tmp_path, vocabulary):
     settings = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 16}, "crop_size": 16}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     shard(tmp_path / "0.tar", range(10))
-    more = [("bad.jpg", b"no picture"), ("bad.txt", b"words"), ("alone.png", picture(1))]
+    more = [("bad.jpg", b"no picture"), ("bad.txt", b"words"), ("alone.png", as_bytes(image(1)))]
     tar(
         tmp_path / "1.tar",
-        [*more, *((f"{i}.{s}", picture(i) if s == "png" else b"a") for i in range(20, 32) for s in ("png", "txt"))],
+        [
+            *more,
+            *((f"{i}.{s}", as_bytes(image(i)) if s == "png" else b"a") for i in range(20, 32) for s in ("png", "txt")),
+        ],
     )
     return tmp_path
 

@@ -18,14 +18,6 @@ from support.parity import GRADIENT_FLOOR, GRADIENTS, close
 OWNER = [0, 0, 1, 2, 3, 3, 3, 4, 5]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def gradients(model):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 

@@ -1,3 +1,5 @@
+"""Whole runs: they learn, stop, are killed, and go on bit for bit."""
+
 import json
 import os
 import resource
@@ -17,23 +19,14 @@ from sightline.errors import CheckpointError, DataError, SightlineError, UsageEr
 from sightline.train import Recipe, open_recipe, train
 from sightline.train.loss import ContrastiveLoss
 from support.runs import Numbers, model, recipe, trained
+from support.weights import same_weights
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("run") / "run")
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_a_run_learns_and_leaves_checkpoints_that_open(tmp_path):
@@ -74,7 +67,7 @@ def test_killed_at_ten_random_moments_the_weights_are_the_same(tmp_path, undistu
     log = (tmp_path / "run/log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["step", *map(str, range(1, 41))]
     assert log[0] == "step,loss,logit_scale,lr,skipped"
-    assert same(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
+    assert same_weights(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -89,7 +82,7 @@ def test_a_signal_saves_stops_and_the_run_goes_on(tmp_path, undisturbed, number)
     outcome = train(recipe(data=Stops), tmp_path / "run")
     assert outcome.stopped
     assert 17 <= outcome.step < 40
-    assert same(trained(tmp_path / "run"), undisturbed)
+    assert same_weights(trained(tmp_path / "run"), undisturbed)
 
 
 def test_an_evaluation_that_a_kill_prevented_is_made_up_for(tmp_path):
@@ -152,7 +145,7 @@ def test_what_a_kill_left_half_written_goes(tmp_path, undisturbed):
     train(recipe(), tmp_path / "run")
     (tmp_path / "run/.writing-00000099").mkdir()
     (tmp_path / "run/.writing-00000099/model.safetensors").write_bytes(b"half")
-    assert same(trained(tmp_path / "run"), undisturbed)
+    assert same_weights(trained(tmp_path / "run"), undisturbed)
     assert not (tmp_path / "run/.writing-00000099").exists()
 
 
@@ -187,7 +180,7 @@ def test_killed_before_any_name_is_given_the_run_goes_on(tmp_path, monkeypatch):
         train(one, run)
         assert [(run / name).resolve(strict=True).name for name in ("last", "best")] == ["step-00000001"] * 2
         assert not list(run.glob(".writing-*"))
-        assert same(CLIPModel.from_pretrained(run / "last").state_dict(), weights)
+        assert same_weights(CLIPModel.from_pretrained(run / "last").state_dict(), weights)
     assert 7 < at < 99
 
 
@@ -211,7 +204,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     assert sorted(path.name for path in (tmp_path / "run").glob("*0*")) == ["step-00000007"]
     train(recipe(steps=14), tmp_path / "run")
     weights = (CLIPModel.from_pretrained(tmp_path / name / "last").state_dict() for name in ("whole", "run"))
-    assert same(*weights)
+    assert same_weights(*weights)
 
 
 def test_data_that_end_early(tmp_path):
@@ -262,7 +255,7 @@ def test_no_memory_says_what_to_change(tmp_path):
 def test_fixed_and_held_scales(tmp_path):
     fixed = trained(tmp_path / "fixed", logit_scale="fixed", steps=5)
     assert fixed["logit_scale"] == model()[0].logit_scale
-    assert same(trained(tmp_path / "fixed-below", logit_scale="fixed", max_logit_scale=2.0, steps=5), fixed)
+    assert same_weights(trained(tmp_path / "fixed-below", logit_scale="fixed", max_logit_scale=2.0, steps=5), fixed)
     held = trained(tmp_path / "held", max_logit_scale=14.0, lr=0.1, steps=5)
     assert held["logit_scale"].exp() <= 14.0 * (1 + 1e-6)
 

@@ -120,15 +120,15 @@ def _shots() -> "list[SceneVideo]":
 
 def _index(gallery: Gallery) -> "Index":
     from sightline.encoder import load
-    from sightline.index import sync
+    from sightline.index.sync import sync
     from sightline.search import open_index
 
     folder = gallery.folder / "index"
     model = load("mini")
     _show("index", str(gallery.images), "--index", str(folder), "--model", "mini")
     with progress_bar() as progress:
-        summary = sync(folder, [gallery.images], model, progress)
-    typer.echo(f"{summary.added:,} added, {summary.unchanged:,} unchanged\n")
+        report = sync(folder, [gallery.images], model, progress)
+    typer.echo(f"{report.added:,} added, {report.unchanged:,} unchanged\n")
     return open_index(folder, model)
 
 

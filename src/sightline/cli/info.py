@@ -11,29 +11,31 @@ def command(index: IndexOption = None) -> None:
       sightline info
     """
     from sightline.index import Table
-    from sightline.index.folder import LISTS
-    from sightline.index.schema import MOMENTS, SUMMARY, item_schema
+    from sightline.index.folder import IVF_FILE
+    from sightline.index.schema import LARGE_COLUMNS, VERSION, item_schema
+    from sightline.index.settings import read_settings
 
     folder = index_folder(index)
-    table = Table.open(folder)
+    table, settings = Table.open(folder), read_settings(folder)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    films = table.columns(["uri"], "kind = 'moment'").column("uri").to_pylist()
-    hidden = ("vector", SUMMARY, *[MOMENTS] * table.is_old)
-    columns = [f"{field.name} {field.type}" for field in item_schema(table.model) if field.name not in hidden]
-    kept = "to score again" if table.model.regions is None else "for regions"
+    videos = table.columns(["uri"], "kind = 'moment'").column("uri").to_pylist()
+    model, schema = table.model, item_schema(table.model)
+    old = "" if table.version == VERSION else f", which the next `sightline index` brings up to {VERSION}"
+    extras = f", and {model.extra_rows} such rows " + ("for exact scores" if model.rescoring else "for regions")
     lines = {
         "index": one_line(str(folder.absolute())),
-        "pictures": f"{table.count() - len(films):,}",
-        "films": f"{len(set(films)):,}" + (f", cut into {len(films):,} moments" if films else ""),
+        "folders": one_line(", ".join(settings.folders)) or "unknown",
+        "excluded": one_line(", ".join(settings.exclude)),
+        "images": f"{table.count() - len(videos):,}",
+        "videos": f"{len(set(videos)):,}" + (f", cut into {len(videos):,} moments" if videos else ""),
         "size": f"{size / 1e6:,.1f} MB on disk",
-        "model": one_line(table.model.name) + (f" at {table.model.revision}" if table.model.revision else ""),
-        "fingerprint": table.model.fingerprint,
-        "vectors": f"{table.model.dim} numbers each"
-        + (f", and {table.model.summary} such rows {kept}" if table.model.summary else ""),
-        "format": str(table.version),
-        "columns": ", ".join(columns),
+        "model": one_line(model.name) + (f" at {model.revision}" if model.revision else ""),
+        "fingerprint": model.fingerprint,
+        "vectors": f"{model.dim} numbers each" + (extras if model.extra_rows else ""),
+        "table": f"{table.path.name}, format {table.version}{old}",
+        "columns": ", ".join(f"{f.name} {f.type}" for f in schema if f.name not in LARGE_COLUMNS),
+        "first pass": f"{IVF_FILE}, for programs that ask often" if (folder / IVF_FILE).is_file() else "",
     }
-    if (folder / LISTS).is_file():
-        lines["first pass"] = f"{LISTS}, for programs that ask often"
     for name, value in lines.items():
-        print(f"{name:<12} {value}")
+        if value:
+            print(f"{name:<12} {value}")

@@ -81,6 +81,11 @@ class Encoder(Source):
         # One batch at a time on a GPU: it has no use for more, and Apple's does not bear several threads.
         self._turn: AbstractContextManager[object] = nullcontext() if self.device.type == "cpu" else Lock()
 
+    @property
+    def precision(self) -> str:
+        """The numbers in which vectors are computed: "float32", "bfloat16" ..."""
+        return str(self.dtype).removeprefix("torch.")
+
     @cached_property
     def _text(self) -> Tower:
         return self.family.text.for_encoding(self.path, self.dtype).to(self.device)

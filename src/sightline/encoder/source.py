@@ -54,7 +54,7 @@ class Source:
         return self.profile.size_hint
 
     @property
-    def summary(self) -> int:
+    def rescoring(self) -> int:
         """Rows of `dim` numbers that have to be kept beside each item's vector for exact scores (see `Rescorer`);
         0 where the vector is enough."""
         return int(self.config.rescoring_rows)

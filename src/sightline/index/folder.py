@@ -1,39 +1,99 @@
-"""What lies in the folder of an index, before anything of it is opened."""
+"""What lies in the folder of an index, and which of the tables in it is the live one."""
 
 import os
+import re
 from pathlib import Path
 
-from sightline.errors import IndexFault, IndexMissing, UsageError
+from sightline.errors import IndexDamaged, IndexFault, IndexMissing, UsageError
 from sightline.index import lance_errors, lock
+from sightline.index.notes import damaged, read_note, write_note
 
-NAME = "items.lance"
-"""The dataset's folder inside the index folder: LanceDB lists it as the table "items"."""
-LISTS = "lists.faiss"
-"""The file of a large table's first pass (`lists`); it may be deleted at any time."""
+FIRST_TABLE = "items.lance"
+"""The table of a new index: LanceDB lists it as "items". Tables that take its place are items-2.lance, ..."""
+POINTER = "current.json"
+"""Names the live table; without this file it is FIRST_TABLE. Readers look once for each snapshot."""
+SETTINGS = "settings.json"
+"""The folders that are indexed (see `settings`)."""
+UPGRADE = "upgrade.json"
+"""The table that is on its way to take the live one's place (see `upgrade`)."""
+IVF_FILE = "ivf.faiss"
+"""The inverted lists of a large table (see `ivf`); it may be deleted at any time."""
+OLD_IVF_FILE = "lists.faiss"
+"""What it was called before format 3."""
+
+_TABLE = re.compile(r"items(?:-([1-9][0-9]{0,8}))?\.lance")
+_FILES = (POINTER, SETTINGS, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
+
+
+def live_table(folder: Path) -> Path:
+    """The folder of the live table. Raises IndexDamaged if the pointer is broken."""
+    pointer = read_note(folder / POINTER)
+    name = FIRST_TABLE if pointer is None else pointer.get("table")
+    if not isinstance(name, str) or not _TABLE.fullmatch(name):
+        raise damaged(folder / POINTER)
+    return folder / name
+
+
+def switch(folder: Path, name: str) -> None:
+    """Make this the live table, in one step. Readers of the one before keep it until it is dropped."""
+    write_note(folder / POINTER, {"table": name})
+
+
+def tables(folder: Path) -> dict[int, Path]:
+    """All tables in the folder, whole or not, by number. Raises IndexFault if we may not look."""
+    found = ((_TABLE.fullmatch(name), name) for name in _names(folder))
+    return {int(match[1] or 1): folder / name for match, name in sorted(found, key=str) if match}
+
+
+def number_of(table: Path) -> int:
+    """Of two tables the one with the higher number was made later."""
+    match = _TABLE.fullmatch(table.name)
+    return int(match[1] or 1) if match else 1
+
+
+def upgrade_target(folder: Path) -> Path | None:
+    """The table that is being filled to take the live one's place; None if there is none."""
+    try:
+        note = read_note(folder / UPGRADE) or {}
+    except IndexDamaged:
+        return None
+    name = note.get("target")
+    return folder / name if isinstance(name, str) and _TABLE.fullmatch(name) else None
+
+
+def fallback(folder: Path) -> Path | None:
+    """The table to go on with if the pointer is broken: the latest that is complete."""
+    complete = [path for path in tables(folder).values() if is_table(path) and path != upgrade_target(folder)]
+    return max(complete, key=number_of, default=None)
 
 
 def exists(folder: Path) -> bool:
     """Whether the folder holds an index, whole or damaged. A creation that was cut short left none.
 
-    Raises IndexFault where the system does not let us look.
+    Raises IndexFault if the system does not let us look.
     """
-    return bool(manifests(folder) or _names(folder / NAME / "data"))
+    return any(map(is_table, tables(folder).values()))
+
+
+def is_table(path: Path) -> bool:
+    """Whether something was committed to this table, whatever became of it."""
+    return bool(manifests(path) or _names(path / "data"))
 
 
 def missing(folder: Path) -> IndexMissing:
-    """The error where there is none."""
+    """The error for a folder without an index."""
     return IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
 
 
-def manifests(folder: Path) -> dict[int, Path]:
+def manifests(table: Path) -> dict[int, Path]:
     """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
-    versions = folder / NAME / "_versions"
-    files = [versions / name for name in _names(versions) if name.endswith(".manifest")]
-    return {2**64 - 1 - int(file.stem): file for file in files if file.stem.isdecimal()}
+    versions = table / "_versions"
+    paths = [versions / name for name in _names(versions) if name.endswith(".manifest")]
+    return {2**64 - 1 - int(path.stem): path for path in paths if path.stem.isdecimal()}
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder; nothing if there is none. Raises IndexFault where we may not look."""
+    """What lies in a folder; nothing if there is no such folder. Raises IndexFault if we may not look."""
     try:
         return os.listdir(folder)  # noqa: PTH208 (names are all that is wanted)
     except (FileNotFoundError, NotADirectoryError):
@@ -43,9 +103,14 @@ def _names(folder: Path) -> list[str]:
 
 
 def claim(folder: Path) -> None:
-    """Make the index folder. Raises UsageError where other things live, IndexFault where it cannot be made."""
+    """Make the index folder. Raises UsageError if other things live there, IndexFault if it cannot be made."""
     with lance_errors.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        others = {entry.name for entry in folder.iterdir()} - {NAME, LISTS, lock.NAME}
+        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
     if others and not exists(folder):
         raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file of an index, or the temporary file that becomes it, has this name."""
+    return bool(_TABLE.fullmatch(name)) or any(name == file or name.startswith(f".{file}.") for file in _FILES)

@@ -11,8 +11,19 @@ from typing import Any
 import lance
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
-from sightline.index import lance_errors, lock
-from sightline.index.folder import NAME, exists, manifests, missing
+from sightline.index import cleanup, lance_errors, lock
+from sightline.index.folder import (
+    POINTER,
+    SETTINGS,
+    exists,
+    fallback,
+    is_table,
+    live_table,
+    manifests,
+    missing,
+    switch,
+)
+from sightline.index.settings import read_settings
 from sightline.index.table import Table
 
 
@@ -40,8 +51,7 @@ class _Findings:
         kind, number = step
         (self.manifests if kind == "manifest" else self.fragments)[number] = reason
 
-    def problems(self, folder: Path) -> list[Problem]:
-        table = folder / NAME
+    def problems(self, table: Path) -> list[Problem]:
         found = [
             Problem(f"version {version} cannot be read ({reason})", str(table / "_versions"), self.version is not None)
             for version, reason in self.manifests.items()
@@ -55,17 +65,17 @@ class _Findings:
 def check(folder: str | os.PathLike[str]) -> list[Problem]:
     """Read all of the index in `folder`; what is wrong with it, empty if nothing is.
 
-    Nothing is changed, and a writer may be at work. Raises IndexMissing, IndexTooNew, and IndexFault where the system
+    Nothing is changed, and a writer may be at work. Raises IndexMissing, IndexTooNew, and IndexFault if the system
     does not let us read.
     """
-    folder = Path(folder)
-    findings = _probe(folder)
-    problems = findings.problems(folder)
+    folder = Path(folder).absolute()
+    path, problems = _examine_folder(folder)
+    problems = problems + _probe(path).problems(path)
     if not problems:
         table = Table.open(folder)
-        left = table.leftovers()
+        left = cleanup.leftovers(table)
         if not lock.is_held(folder) and table.newest() is table:  # else they may be those of a writer at work
-            problems = [Problem("left behind by a writer that was killed or failed", str(file)) for file in left]
+            problems = list(map(_left_behind, left))
     return problems
 
 
@@ -76,39 +86,67 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
     brings back what was lost. Only files of the index are touched. Raises IndexLocked while a writer is at work, and
     IndexDamaged if nothing can be read.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     if not exists(folder):
         raise missing(folder)
     with lock.writer(folder):
-        findings = _probe(folder)
+        path, problems = _examine_folder(folder)
+        findings = _probe(path)
         if findings.version is None:
             raise IndexDamaged(f"nothing in {folder} can be read any more: delete it, and index into a new one")
-        files = manifests(folder)
         with lance_errors.writing(folder):
+            for problem in problems:
+                Path(problem.where).unlink(missing_ok=True)
+            if problems:
+                switch(folder, path.name)
+            versions = manifests(path)
             for version in findings.manifests:
-                files[version].unlink(missing_ok=True)
+                versions[version].unlink(missing_ok=True)
         with lance_errors.reading(folder):  # not `Table.open`: it refuses parts that are about to be dropped
-            table = Table(folder, lance.dataset(str(folder / NAME)))
-        table.drop(list(findings.fragments), list(findings.rows))
-        left = [Problem("left behind by a writer that was killed or failed", str(file)) for file in table.leftovers()]
-        table.sweep()
-    return findings.problems(folder) + left
+            table = Table(path, lance.dataset(str(path)))
+        cleanup.drop(table, list(findings.fragments), list(findings.rows))
+        left = list(map(_left_behind, cleanup.leftovers(table)))
+        cleanup.sweep(table)
+    return problems + findings.problems(path) + left
 
 
-def _probe(folder: Path) -> _Findings:
+def _examine_folder(folder: Path) -> tuple[Path, list[Problem]]:
+    """The live table, or the table to go on with if the pointer is broken, and what is wrong with the small files."""
     if not exists(folder):
         raise missing(folder)
+    problems = []
+    try:
+        read_settings(folder)
+    except IndexDamaged:
+        problems.append(Problem("cannot be read: which folders are indexed is lost", str(folder / SETTINGS)))
+    path, reason = folder, "cannot be read"
+    try:
+        path = live_table(folder)
+        reason = f"names {path.name}, which does not exist"
+    except IndexDamaged:
+        pass
+    if not is_table(path):
+        path = fallback(folder) or path
+        problems.append(Problem(reason, str(folder / POINTER), is_table(path)))
+    return path, problems
+
+
+def _left_behind(path: Path) -> Problem:
+    return Problem("left behind by a writer that was killed or failed", str(path))
+
+
+def _probe(table: Path) -> _Findings:
     findings = _Findings()
     while not findings.done:
-        _attempt(folder, findings)
+        _attempt(table, findings)
     return findings
 
 
-def _attempt(folder: Path, findings: _Findings) -> None:
+def _attempt(table: Path, findings: _Findings) -> None:
     """Run the probe once, without what earlier attempts found broken; a step that ends its process is broken too."""
     skip = [["manifest", version] for version in findings.manifests]
     skip += [["fragment", id] for id in findings.fragments]
-    command = [sys.executable, "-m", "sightline.index.probe", str(folder), json.dumps(skip)]
+    command = [sys.executable, "-m", "sightline.index.probe", str(table), json.dumps(skip)]
     findings.rows.clear()
     step: list[Any] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -120,7 +158,7 @@ def _attempt(folder: Path, findings: _Findings) -> None:
                 case ["broken", reason]:
                     findings.blame(step, reason)
                 case ["denied", reason]:
-                    raise IndexFault(f"{folder} cannot be checked: {reason}")
+                    raise IndexFault(f"{table.parent} cannot be checked: {reason}")
                 case ["newer", message]:
                     raise IndexTooNew(message)
                 case ["holds", id, rows]:

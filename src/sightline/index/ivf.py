@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sightline import files
 from sightline.index import lance_errors
-from sightline.index.folder import LISTS
+from sightline.index.folder import IVF_FILE, OLD_IVF_FILE
 from sightline.index.table import Table
 
 faiss: Any = _faiss  # its types lack half of what is used here
@@ -99,11 +99,12 @@ def refresh(table: Table) -> None:
     Memory: the codes and a sample of the vectors. Whatever ends this early, the file before it stays.
     """
     with lance_errors.writing(table.folder):
-        for left in table.folder.glob(f".{LISTS}.*"):  # of a writer that was killed
+        (table.folder / OLD_IVF_FILE).unlink(missing_ok=True)
+        for left in table.folder.glob(f".{IVF_FILE}.*"):  # of a writer that was killed
             left.unlink(missing_ok=True)
         rows = table.count()
         if rows < FIRST_PASS_ROWS or table.model.dim % 4:
-            (table.folder / LISTS).unlink(missing_ok=True)
+            (table.folder / IVF_FILE).unlink(missing_ok=True)
             return
         found = _read(table)
         if found is not None:
@@ -111,7 +112,7 @@ def refresh(table: Table) -> None:
             if max(rows, len(found[1])) - common <= _OUTDATED * rows:
                 return
         index, ids, sums = _build(table, rows)
-        with files.replacing(table.folder / LISTS) as temporary, temporary.open("r+b") as file:
+        with files.replacing(table.folder / IVF_FILE) as temporary, temporary.open("r+b") as file:
             _write(file, table, index, ids, sums)
 
 
@@ -151,7 +152,7 @@ def _read(table: Table) -> tuple[Any, Ids, Sums] | None:
     """faiss's lists, ids and checksums; None if the file is not there, not whole, or another model's. Only bytes whose
     digest is right reach faiss, which may end the process on others."""
     try:
-        with (table.folder / LISTS).open("rb") as file:
+        with (table.folder / IVF_FILE).open("rb") as file:
             digest = hashlib.blake2b(digest_size=_DIGEST)
             noted = file.read(_DIGEST)
             while block := file.read(1 << 20):

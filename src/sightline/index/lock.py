@@ -26,7 +26,7 @@ def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
     """
     until = time.monotonic() + max(wait, _INSTANT)
     try:
-        handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise IndexFault(f"{folder} cannot be written: {error.strerror}") from error
     try:

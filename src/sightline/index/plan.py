@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +12,14 @@ from sightline.errors import ImageError, IndexFault
 from sightline.files import open_file
 from sightline.index import walk
 from sightline.index.item import hash_file
-from sightline.index.schema import MOMENTS
 from sightline.index.table import Table
 from sightline.index.uri import to_text
 from sightline.processing.suffixes import is_video
+from sightline.progress import Progress, ProgressCallback
 
 
-class Held(NamedTuple):
-    """What the table knows of a file: the ids of its rows, ascending, and whether those are all that it had."""
+class IndexedFile(NamedTuple):
+    """What the table knows of a file: the ids of its rows, ascending, and whether all the rows that it had are left."""
 
     ids: tuple[int, ...]
     size: int
@@ -30,83 +30,86 @@ class Held(NamedTuple):
 @dataclass
 class Plan:
     """`amend`: id -> (path, mtime) of rows whose contents stay, those of one file together; `remove`: files that are
-    gone; `encode`: path -> the rows that it replaces, None if it is new. `unchanged` and `moved` are in files."""
+    gone; `encode`: path -> the rows that it replaces, None if it is new. `unchanged` and `moved` count files."""
 
     amend: dict[int, tuple[str, int]] = field(default_factory=dict)
-    remove: list[Held] = field(default_factory=list)
-    encode: dict[str, Held | None] = field(default_factory=dict)
+    remove: list[IndexedFile] = field(default_factory=list)
+    encode: dict[str, IndexedFile | None] = field(default_factory=dict)
     unchanged: int = 0
     moved: int = 0
 
 
-def files_of(table: Table) -> dict[str, Held]:
+def files_of(table: Table) -> dict[str, IndexedFile]:
     """All files of the table, by path."""
-    uris, *facts = (column.to_pylist() for column in table.columns(["uri", "id", "size", "mtime"]).columns)
-    moments = [None] * len(uris) if table.is_old else table.columns([MOMENTS]).column(MOMENTS).to_pylist()
-    files: dict[str, Held] = {}
-    films: defaultdict[str, list[int]] = defaultdict(list)
+    columns = table.columns(["uri", "id", "size", "mtime", "moments"])
+    uris, *facts = (column.to_pylist() for column in columns.columns)
+    files: dict[str, IndexedFile] = {}
+    videos: defaultdict[str, list[int]] = defaultdict(list)
     counts: dict[str, int] = {}
-    for path, id, size, mtime, count in zip(map(to_text, uris), *facts, moments, strict=True):
-        files[path] = Held((id,), size, mtime, is_whole=True)
+    for path, id, size, mtime, count in zip(map(to_text, uris), *facts, strict=True):
+        files[path] = IndexedFile((id,), size, mtime, is_whole=True)
         if count is not None:
-            films[path].append(id)
+            videos[path].append(id)
             counts[path] = count
-    for path, ids in films.items():
+    for path, ids in videos.items():
         files[path] = files[path]._replace(ids=tuple(sorted(ids)), is_whole=len(ids) == counts[path])
     return files
 
 
-def below(files: dict[str, Held], roots: Sequence[str]) -> dict[str, Held]:
-    """Those at and below `roots`."""
-    return {path: held for path, held in files.items() if any(walk.is_below(path, root) for root in roots)}
+def files_below(table: Table, roots: Sequence[str]) -> dict[str, IndexedFile]:
+    """The files of the table at and below `roots`."""
+    return _below(files_of(table), roots)
 
 
-def compare(table: Table, roots: Sequence[str], found: walk.Listing, hashed: Callable[[int, int, Path], None]) -> Plan:
-    """What to do so that the rows below `roots` are those of `found`.
+def _below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
+    return {path: file for path, file in files.items() if any(walk.is_below(path, root) for root in roots)}
+
+
+def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress: ProgressCallback) -> Plan:
+    """What to do so that the rows below `roots` are those of the listed files.
 
     Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
-    moved, wherever it was; a file with another time but the same size may be the same. `hashed` hears (done, total,
-    path) then. A film of which rows are missing is to be encoded. Raises IndexFault if a root lost all its files.
+    moved, wherever it was; a file with another time but the same size may be the same. A video of which rows are
+    missing is to be encoded. Raises IndexFault if a root lost all its files.
     """
     files = files_of(table)
-    known = below(files, roots)
-    for path in known.keys() - found.files.keys():
+    known = _below(files, roots)
+    for path in known.keys() - listing.files.keys():
         if not walk.is_listed(path):  # once given by its own name; no walk lists it
-            found.look(path)
-    gone = {path: held for path, held in known.items() if path not in found.files and not found.is_blocked(path)}
-    _refuse_emptied(table, roots, gone, found)
+            listing.add(path)
+    gone = {path: file for path, file in known.items() if path not in listing.files and not listing.is_blocked(path)}
+    _refuse_emptied(table, roots, gone, listing)
 
     plan = Plan()
-    for path, facts in found.files.items():
-        held = known.get(path)
-        if held and held.is_whole and (held.size, held.mtime) == facts:
+    for path, size_and_mtime in listing.files.items():
+        file = known.get(path)
+        if file and file.is_whole and (file.size, file.mtime) == size_and_mtime:
             plan.unchanged += 1
         else:
-            plan.encode[path] = held
-    new_sizes = {found.files[path][0] for path, held in plan.encode.items() if held is None}
+            plan.encode[path] = file
+    new_sizes = {listing.files[path][0] for path, file in plan.encode.items() if file is None}
     vanished = {
-        path: held
-        for path, held in sorted(files.items())
-        if held.is_whole and held.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
+        path: file
+        for path, file in sorted(files.items())
+        if file.is_whole and file.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
     }
-    for path, same in list(_same_contents(table, plan.encode, found, vanished, hashed)):
-        plan.amend.update(dict.fromkeys(same.ids, (path, found.files[path][1])))
+    for path, same in list(_same_contents(table, plan.encode, listing, vanished, progress)):
+        plan.amend.update(dict.fromkeys(same.ids, (path, listing.files[path][1])))
         if plan.encode.pop(path) is None:
             plan.moved += 1
         else:
             plan.unchanged += 1
-    plan.remove = [held for held in gone.values() if held.ids[0] not in plan.amend]
+    plan.remove = [file for file in gone.values() if file.ids[0] not in plan.amend]
     return plan
 
 
-def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, Held], found: walk.Listing) -> None:
+def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, IndexedFile], listing: walk.Listing) -> None:
     for root in roots:
         lost = sum(walk.is_below(path, root) for path in gone)
-        if lost and not any(walk.is_below(path, root) for path in found.files):
+        if lost and not any(walk.is_below(path, root) for path in listing.files):
             raise IndexFault(
-                f"{root} holds no picture and no film any more, but the index holds {lost} from there: is its disk "
-                "mounted? "
-                f"To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
+                f"{root} holds no image and no video any more, but the index holds {lost} from there: is its disk "
+                f"mounted? To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
             )
 
 
@@ -123,33 +126,33 @@ def _is_gone(path: str) -> bool:
 
 def _same_contents(
     table: Table,
-    encode: dict[str, Held | None],
-    found: walk.Listing,
-    vanished: dict[str, Held],
-    hashed: Callable[[int, int, Path], None],
-) -> Iterator[tuple[str, Held]]:
-    """Of the files to encode those whose contents are held: as the file's own or, once each, as a vanished file's.
+    encode: dict[str, IndexedFile | None],
+    listing: walk.Listing,
+    vanished: dict[str, IndexedFile],
+    progress: ProgressCallback,
+) -> Iterator[tuple[str, IndexedFile]]:
+    """Of the files to encode those whose contents are indexed: as the same file's or, once each, as a vanished file's.
 
-    A film that is named like a picture now is none of them, nor the other way round: as a new file it is not read.
+    A video that is named like an image now is left out, and the other way round: as a new file it will not be read.
     """
-    sizes = {held.size for held in vanished.values()}
+    sizes = {file.size for file in vanished.values()}
     doubtful = {
-        path: held
-        for path, held in encode.items()
-        if (found.files[path][0] in sizes if held is None else held.is_whole and found.files[path][0] == held.size)
+        path: file
+        for path, file in encode.items()
+        if (listing.files[path][0] in sizes if file is None else file.is_whole and listing.files[path][0] == file.size)
     }
-    ids = [held.ids[0] for held in (*vanished.values(), *doubtful.values()) if held is not None]
+    ids = [file.ids[0] for file in (*vanished.values(), *doubtful.values()) if file is not None]
     hashes = dict(zip(ids, table.take(ids, ["hash"]).column("hash").to_pylist(), strict=True)) if ids else {}
-    movers: defaultdict[tuple[str | None, bool], deque[Held]] = defaultdict(deque)
-    for path, held in vanished.items():
-        movers[hashes[held.ids[0]], is_video(path)].append(held)
+    movers: defaultdict[tuple[str | None, bool], deque[IndexedFile]] = defaultdict(deque)
+    for path, file in vanished.items():
+        movers[hashes[file.ids[0]], is_video(path)].append(file)
     with ThreadPoolExecutor(4) as pool:
         for done, (path, hash) in enumerate(zip(doubtful, pool.map(_hash, doubtful), strict=True), 1):
-            hashed(done, len(doubtful), Path(path))
-            own = doubtful[path]
-            if own is not None and hashes[own.ids[0]] == hash:
-                yield path, own
-            elif own is None and (moved := movers[hash, is_video(path)]):
+            progress(Progress("scanning", done, len(doubtful), path=Path(path)))
+            indexed = doubtful[path]
+            if indexed is not None and hashes[indexed.ids[0]] == hash:
+                yield path, indexed
+            elif indexed is None and (moved := movers[hash, is_video(path)]):
                 yield path, moved.popleft()
 
 

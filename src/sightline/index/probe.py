@@ -1,8 +1,8 @@
-"""`python -m sightline.index.probe FOLDER SKIP`: reads all of an index and says what is broken, one JSON list a line.
+"""`python -m sightline.index.probe TABLE SKIP`: reads all of a table and says what is broken, one JSON list a line.
 
 A process of its own, because a damaged file can make Lance panic or ask for more memory than there is, and that ends
-the process. "at" is said before each step that could; whoever listens then knows which step it was and leaves it out
-of the next attempt, in SKIP (JSON: the list of what "at" named).
+the process. "at" is said before each step that could; the listener then knows which step it was and leaves it out of
+the next attempt, in SKIP (JSON: the list of what "at" named).
 
     ["at", "manifest", version]  ["at", "fragment", id]   what is read next
     ["holds", id, rows]                                   so many rows are in a fragment, broken or not
@@ -15,6 +15,7 @@ of the next attempt, in SKIP (JSON: the list of what "at" named).
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -27,25 +28,31 @@ import numpy.typing as npt
 
 from sightline.errors import IndexTooNew, SightlineError
 from sightline.index import lance_errors
-from sightline.index.folder import NAME, manifests
-from sightline.index.schema import SUMMARY, ModelRecord
+from sightline.index.folder import manifests
+from sightline.index.schema import VERSION, ModelRecord, stored_names, version_of
 from sightline.index.table import Table
 from sightline.index.uri import to_path
 
+_RANGES = {
+    "latitude": (-90, 90), "longitude": (-180, 180), "altitude": (-1e5, 1e6), "orientation": (1, 8), "rating": (-1, 5),
+    "taken_offset": (-1440, 1440), "iso": (1, math.inf), "f_number": (0, math.inf), "exposure": (0, math.inf),
+    "focal_length": (0, math.inf), "duration": (0, math.inf), "fps": (0, math.inf), "frames": (1, math.inf),
+}  # fmt: skip
+_LARGE = ("thumbnail", "vector", "rescoring", "regions", "summary")
 _UNIT = 0.01
 """So far from 1 may a vector's length be; float16 rounds each of its numbers by at most 2^-11 of it."""
 
 
 def main() -> None:
-    folder, skip = Path(sys.argv[1]), json.loads(sys.argv[2])
+    table, skip = Path(sys.argv[1]), json.loads(sys.argv[2])
     newest = None
-    for version, file in sorted(manifests(folder).items(), reverse=True):
+    for version, file in sorted(manifests(table).items(), reverse=True):
         if ["manifest", version] in skip:
             continue
         say("at", "manifest", version)
         try:
-            dataset = lance.dataset(str(folder / NAME), version=version)
-            Table(folder, dataset).count()
+            dataset = lance.dataset(str(table), version=version)
+            Table(table, dataset).count()
         except IndexTooNew as error:
             say("newer", str(error))
         except BaseException as error:
@@ -85,45 +92,49 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
 
 def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
     """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
-    model = ModelRecord.from_metadata(dataset.schema_metadata)
+    version, model = version_of(dataset.schema_metadata), ModelRecord.from_metadata(dataset.schema_metadata)
     for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=256).to_batches():
         batch.validate(full=True)
         matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
         unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite
-        kept = are_summaries(batch, model)
-        names = ("_rowid", "id", "uri", "hash", "size", "width", "height", "kind", "start", "end")
-        columns = (batch.column(name).to_pylist() for name in names)
-        for whole, known, address, row_id, uri, hash, size, width, height, kind, *times in zip(
-            unit, kept, *columns, strict=True
-        ):
+        extras = are_extras(batch, stored_names(version, model), model)
+        small = batch.select([name for name in batch.schema.names if name not in _LARGE])
+        for is_unit, has_extras, row in zip(unit, extras, small.to_pylist(), strict=True):
             reason = (
-                "its vector is not of unit length" if not whole
-                else "its summary cannot be a model's" if not known
-                else "its uri is not an absolute path" if not is_path(uri)
-                else "its hash is none" if not re.fullmatch("[0-9a-f]{32}", hash)
-                else "its sizes are impossible" if size < 1 or width < 1 or height < 1
-                else "its times are impossible" if not are_times(kind, *times)
+                "its vector is not of unit length" if not is_unit
+                else "its rescoring or regions cannot be a model's" if not has_extras
+                else "its uri is not an absolute path" if not is_path(row["uri"])
+                else "its hash is not one" if not re.fullmatch("[0-9a-f]{32}", row["hash"])
+                else "its sizes are impossible" if min(row["size"], row["width"], row["height"]) < 1
+                else "its times are impossible" if not are_times(row["kind"], row["start"], row["end"])
+                else "its metadata is impossible" if version >= VERSION and not is_metadata(row)
                 else ""
             )  # fmt: skip
-            yield address, row_id, (uri, times[0]), reason
+            yield row["_rowid"], row["id"], (row["uri"], row["start"]), reason
 
 
-def are_summaries(batch: Any, model: ModelRecord) -> npt.NDArray[np.bool_]:
-    """Of each row whether its summary is all numbers, and names no region that there is not."""
-    if not model.summary:
+def are_extras(batch: Any, stored: dict[str, str], model: ModelRecord) -> npt.NDArray[np.bool_]:
+    """Of each row whether what is kept beside its vector is all numbers, and names no region that does not exist."""
+    if not model.extra_rows:
         return np.ones(len(batch), bool)
-    rows = batch.column(SUMMARY).flatten().to_numpy().reshape(len(batch), -1)
-    kept: npt.NDArray[np.bool_] = np.isfinite(rows).all(axis=1)
+    column = batch.column(stored["rescoring" if model.regions is None else "regions"])
+    rows = column.flatten().to_numpy().reshape(len(batch), -1)
+    possible: npt.NDArray[np.bool_] = np.isfinite(rows).all(axis=1)
     if model.regions is not None:
         owners = rows[:, model.regions[0] * model.dim :]
-        kept &= ((owners >= 0) & (owners < model.regions[0])).all(axis=1)
-    return kept
+        possible &= ((owners >= 0) & (owners < model.regions[0])).all(axis=1)
+    return possible
 
 
 def are_times(kind: str, start: float | None, end: float | None) -> bool:
     if start is None or end is None:
         return kind == "image" and start is end
     return kind == "moment" and 0 <= start <= end
+
+
+def is_metadata(row: dict[str, Any]) -> bool:
+    """Whether all numbers of the metadata are null or in their range."""
+    return all(row[name] is None or low <= row[name] <= high for name, (low, high) in _RANGES.items())
 
 
 def is_path(uri: str) -> bool:

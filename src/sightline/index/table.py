@@ -2,196 +2,205 @@
 
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("LANCE_LOG", "critical")  # Lance reads it when imported: no log lines between our own
-
-import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import condition, lance_errors
-from sightline.index.folder import NAME, exists, manifests, missing
-from sightline.index.schema import MOMENTS, SUMMARY, VERSION, VERSION_KEY, ModelRecord, item_schema, version_of
+from sightline.index.dataset import create_dataset, open_dataset
+from sightline.index.folder import exists, is_table, live_table, missing
+from sightline.index.limits import DEFAULT, Limits
+from sightline.index.schema import (
+    LARGE_COLUMNS,
+    VERSION,
+    ModelRecord,
+    item_schema,
+    stored_names,
+    stored_schema,
+    version_of,
+)
 
 Ids = npt.NDArray[np.int64]
 
 _NEXT_ID = "sightline.next_id"
-_FRAGMENT_ROWS = 16_384
-"""Rows of a merged fragment: few enough that a broken file costs little, enough for a million rows in 64 files."""
-_SMALL_FRAGMENTS = 16
-"""So many fragments below half of that are merged. Large ones stay: what is added never costs rewriting all."""
-_KEEP = timedelta(hours=1)
-"""A replaced version stays readable this long: whoever reads it has that long to finish or to refresh."""
-_KEEP_LAST = 2
-"""So many versions stay however old they are: `fsck` falls back on one of them if the newest manifest breaks."""
 
 
 class Table:
-    """One consistent snapshot of an index's rows; `newest` gives that of now.
+    """One consistent snapshot of an index's rows; `newest` gives today's.
 
-    The reading methods may be called from several threads. The writing methods want the writer's lock held; each
-    commits once, atomically: a reader or a later run sees all of it or nothing.
+    The reading methods may be called from several threads; columns that an older format lacks are null. The writing
+    methods need the writer's lock held, and a table in today's format; each commits once, atomically: a reader or a
+    later run sees all of it or nothing.
     """
 
-    def __init__(self, folder: Path, dataset: Any) -> None:
+    def __init__(self, path: Path, dataset: Any, limits: Limits = DEFAULT) -> None:
         """Use `open` or `create`. Raises IndexTooNew or IndexDamaged if this is no table that we know."""
-        self.folder = folder
-        self._dataset = dataset
-        self._places: tuple[Any, Ids, Ids] | None = None
+        self.path, self.folder, self.dataset, self.limits = path, path.parent, dataset, limits
+        self._by_id: tuple[Any, Ids, Ids] | None = None
         metadata = dataset.schema_metadata
         try:
             self.version = version_of(metadata)
             if self.version > VERSION:
-                raise IndexTooNew(f"{folder} has format {self.version}, this Sightline knows {VERSION}: update it")
+                raise IndexTooNew(f"{self.folder} has format {self.version}, this Sightline knows {VERSION}: update it")
             self.model = ModelRecord.from_metadata(metadata)
-            schema = item_schema(self.model)
-            self.is_old = MOMENTS not in dataset.schema.names
-            if self.is_old:
-                schema = schema.remove(schema.get_field_index(MOMENTS))
-            whole = dataset.schema.equals(schema)
-            self._names: list[str] = schema.names
+            if "moments" not in dataset.schema.names:
+                self.version = 1  # whatever it says: a Sightline before format 3 was killed while it changed that
+            self._stored = stored_names(self.version, self.model)
+            is_whole = dataset.schema.equals(stored_schema(self.version, self.model))
         except (KeyError, ValueError, ArithmeticError):
-            whole = False
-        if not whole:
-            raise IndexDamaged(f"{folder / NAME} lacks what Sightline wrote into it; {lance_errors.repair(folder)}")
+            is_whole = False
+        if not is_whole:
+            raise IndexDamaged(f"{path} lacks what Sightline wrote into it; {lance_errors.repair(self.folder)}")
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> "Table":
-        """The newest version of the table in `folder`. Raises IndexMissing, IndexTooNew or IndexDamaged."""
+    def open(cls, folder: str | os.PathLike[str], limits: Limits = DEFAULT, name: str | None = None) -> "Table":
+        """The newest version of the live table in `folder`, or of another one, by name. Raises IndexMissing,
+        IndexTooNew or IndexDamaged."""
         folder = Path(folder).absolute()
-        if not exists(folder):
+        path = live_table(folder) if name is None else folder / name
+        if not is_table(path):
+            if exists(folder):
+                raise IndexDamaged(f"{folder} lacks its table {path.name}; {lance_errors.repair(folder)}")
             raise missing(folder)
         with lance_errors.reading(folder), lance_errors.hushed():
-            dataset = lance.dataset(str(folder / NAME))
-            _ = dataset.schema, dataset.schema_metadata  # Lance may panic there as well
-            for fragment in dataset.get_fragments():
-                deletions = fragment.deletion_file()
-                if deletions and deletions.endswith(".arrow"):
-                    # A broken one of these few bytes makes Lance ask for more memory than there is, which ends the
-                    # process; pyarrow raises an error.
-                    with pa.ipc.open_file(str(folder / NAME / deletions)) as file:
-                        file.read_all()
-        return cls(folder, dataset)
+            dataset = open_dataset(path)
+        return cls(path, dataset, limits)
 
     @classmethod
-    def create(cls, folder: str | os.PathLike[str], model: ModelRecord) -> "Table":
-        """A new, empty table in `folder`, in the place of one that may be there."""
+    def create(
+        cls, folder: str | os.PathLike[str], model: ModelRecord, limits: Limits = DEFAULT, name: str | None = None
+    ) -> "Table":
+        """A new, empty table: the live one of `folder`, in the place of one that may be there, or another, by name."""
         folder = Path(folder).absolute()
+        path = live_table(folder) if name is None else folder / name
         with lance_errors.writing(folder):
-            dataset = lance.write_dataset(item_schema(model).empty_table(), str(folder / NAME), mode="overwrite")
-        return cls(folder, dataset)
+            dataset = create_dataset(path, item_schema(model))
+        return cls(path, dataset, limits)
 
     # ---- reading
 
     def count(self) -> int:
         """Number of rows."""
         with self._reading():
-            return int(self._dataset.count_rows())
+            return int(self.dataset.count_rows())
 
     def newest(self) -> "Table":
-        """The newest version: this object where it is that, else another one, so that whoever reads here can finish."""
-        with lance_errors.reading(self.folder):
-            if self._dataset.latest_version == self._dataset.version:
-                return self
-        return Table.open(self.folder)
+        """The newest version: this object if it is that, else another one, so that readers of this one can finish."""
+        if live_table(self.folder) == self.path:
+            with lance_errors.reading(self.folder):
+                if self.dataset.latest_version == self.dataset.version:
+                    return self
+        return Table.open(self.folder, self.limits)
 
     def vectors(self) -> tuple[Ids, npt.NDArray[np.float16]]:
         """All ids, int64 (n,), and vectors, float16 (n, dim), in the order in which the table holds them."""
-        dataset, stop = self._dataset, 0
+        dataset, stop = self.dataset, 0
         with self._reading():
             n = dataset.count_rows()
             ids = np.empty(n, np.int64)
             matrix = np.empty((n, self.model.dim), np.float16)
-            for some, vectors in self._batches(dataset):
-                start, stop = stop, stop + len(some)
-                ids[start:stop], matrix[start:stop] = some, vectors
+            for batch_ids, vectors in self._arrays("vector", 1):
+                start, stop = stop, stop + len(batch_ids)
+                ids[start:stop], matrix[start:stop] = batch_ids, vectors[:, 0]
             if stop != n:
                 raise ValueError(f"{stop} rows where there should be {n}")
         self._remember(dataset, ids)
         return ids, matrix
 
     def batches(self) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
-        """As `vectors`, some rows at a time: for whoever does not need them all in memory."""
+        """As `vectors`, in parts: for large tables."""
         with self._reading():
-            yield from self._batches(self._dataset)
+            for ids, vectors in self._arrays("vector", 1):
+                yield ids, vectors[:, 0]
 
-    def _batches(self, dataset: Any) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
-        for batch in dataset.to_batches(columns=["id", "vector"]):
-            vectors = batch.column("vector").flatten().to_numpy().reshape(-1, self.model.dim)
-            yield batch.column("id").to_numpy(), vectors
-
-    def summaries(self) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
-        """All ids with their summaries, float16 (n, summary, dim), some rows at a time."""
+    def regions(self) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
+        """All ids with their packed regions (see `models.regions`), float16 (n, packed rows, dim), in parts."""
         with self._reading():
-            for batch in self._dataset.to_batches(columns=["id", SUMMARY], batch_size=1024):
-                yield batch.column("id").to_numpy(), self._rows_of(batch.column(SUMMARY))
+            yield from self._arrays("regions", self.model.extra_rows, batch_size=1024)
 
-    def summaries_of(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.float16]:
-        """The summaries of these rows, float16 (n, summary, dim)."""
-        return self._rows_of(self.take(ids, [SUMMARY]).column(SUMMARY).combine_chunks())
+    def regions_of(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.float16]:
+        """The packed regions of these rows, float16 (n, packed rows, dim)."""
+        return self._array(self.take(ids, ["regions"]).column("regions").combine_chunks(), self.model.extra_rows)
 
-    def _rows_of(self, summaries: Any) -> npt.NDArray[np.float16]:
-        flat: npt.NDArray[np.float16] = summaries.flatten().to_numpy()
-        return flat.reshape(-1, self.model.summary, self.model.dim)
+    def _arrays(self, name: str, rows: int, **options: int) -> Iterator[tuple[Ids, npt.NDArray[np.float16]]]:
+        stored = self._stored[name]
+        for batch in self.dataset.to_batches(columns=["id", stored], **options):
+            yield batch.column("id").to_numpy(), self._array(batch.column(stored), rows)
+
+    def _array(self, column: Any, rows: int) -> npt.NDArray[np.float16]:
+        """A column of lists -> (n, rows, dim)."""
+        flat: npt.NDArray[np.float16] = column.flatten().to_numpy()
+        return flat.reshape(-1, rows, self.model.dim)
 
     def columns(self, names: Sequence[str], where: str | None = None) -> pa.Table:
         """The named columns of all rows, or of those for which an SQL expression of our own holds."""
         with self._reading():
-            return self._dataset.to_table(columns=list(names), filter=where)
+            return self._named(self.dataset.to_table(columns=self._stored_of(names), filter=where), names)
 
     def rows(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """One dict per id, in the order of `ids`, each with its "id". Raises KeyError for an id that is not here."""
+        """One dict per id, in the order of `ids`, each with its "id". Raises KeyError for an id that no row has."""
         return list(self.take(ids, columns).to_pylist())
 
     def take(self, ids: Sequence[int] | Ids, columns: Sequence[str] | None = None) -> pa.Table:
         """As `rows`, as a pyarrow table."""
         wanted = np.asarray(ids, dtype=np.int64)
         with self._reading():
-            dataset, held, order = self._places or self._find(self._dataset)
-            ranks = np.searchsorted(held, wanted)
-            ranks[ranks == len(held)] = 0
-            if len(wanted) and (not len(held) or (held[ranks] != wanted).any()):
-                raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(held.tolist()))}")
-            names = self._names if columns is None else list(dict.fromkeys(["id", *columns]))
+            dataset, known, order = self._by_id or self._remember(
+                self.dataset, self.dataset.to_table(columns=["id"]).column("id").to_numpy()
+            )
+            ranks = np.searchsorted(known, wanted)
+            ranks[ranks == len(known)] = 0
+            if len(wanted) and (not len(known) or (known[ranks] != wanted).any()):
+                raise KeyError(f"{self.folder} holds no row {min(set(wanted.tolist()) - set(known.tolist()))}")
+            names = item_schema(self.model).names if columns is None else list(dict.fromkeys(["id", *columns]))
             places, back = np.unique(order[ranks], return_inverse=True)
-            return dataset.take(pa.array(places, pa.int64()), columns=names).take(pa.array(back))
+            taken = dataset.take(pa.array(places, pa.int64()), columns=self._stored_of(names))
+            return self._named(taken.take(pa.array(back)), names)
 
-    def _find(self, dataset: Any) -> tuple[Any, Ids, Ids]:
-        return self._remember(dataset, dataset.to_table(columns=["id"]).column("id").to_numpy())
+    def _stored_of(self, names: Sequence[str]) -> list[str]:
+        return [self._stored[name] for name in names if name in self._stored]
+
+    def _named(self, rows: pa.Table, names: Sequence[str]) -> pa.Table:
+        """Under today's names; null where this format has no such column."""
+        schema = item_schema(self.model)
+        fields = [schema.field(name) for name in names]
+        columns = [
+            rows.column(self._stored[field.name]) if field.name in self._stored else pa.nulls(len(rows), field.type)
+            for field in fields
+        ]
+        return pa.table(columns, schema=pa.schema(fields))
 
     def _remember(self, dataset: Any, ids: Ids) -> tuple[Any, Ids, Ids]:
-        """A version, its ids in ascending order, and where in it each one's row lies: they must not be mixed."""
+        """A version, its ids in ascending order, and the place in it of each one's row: they must not be mixed."""
         order = np.argsort(ids, kind="stable")
-        self._places = dataset, ids[order], order
-        return self._places
+        self._by_id = dataset, ids[order], order
+        return self._by_id
 
     def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
         condition.check(sql)
         try:
-            asked = self._dataset.scanner(columns=["id"], filter=sql)
+            scanner = self.dataset.scanner(columns=["id"], filter=sql)
             with lance_errors.hushed():  # it is here that Lance panics
-                asked.explain_plan()
-            found = asked.to_table()
+                scanner.explain_plan()
+            rows = scanner.to_table()
         except BaseException as error:
             if not lance_errors.is_failure(error):
                 raise
-            plain = [name for name in self._names if name not in ("thumbnail", "vector", SUMMARY)]
-            self.columns(plain)  # a damaged table fails here too, and says so
+            names = [name for name in self._stored if name not in LARGE_COLUMNS]
+            self.columns(names)  # a damaged table fails here too, and says so
+            more = "; the next `sightline index` of its folders adds more" if self.version < VERSION else ""
             raise UsageError(
                 f"the filter {sql!r} is not understood: {lance_errors.reason(error)}. Columns are "
-                f"{', '.join(self._names)}; a time is written timestamp '2024-12-31 18:00:00'"
+                f"{', '.join(names)}{more}; a time is written timestamp '2024-12-31 18:00:00'"
             ) from None
-        return np.asarray(found.column("id"), dtype=np.int64)
+        return np.asarray(rows.column("id"), dtype=np.int64)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -205,110 +214,42 @@ class Table:
 
     # ---- writing
 
-    def upgrade(self) -> None:
-        """Bring a table of the first format up to this one; cut short, it is done again."""
-        if self.is_old:
-            with self._writing():
-                self._dataset.update_schema_metadata({VERSION_KEY: str(VERSION)})
-                self._dataset.add_columns(pa.field(MOMENTS, pa.int32()))
-            self.version, self.is_old = VERSION, False
-            self._names = item_schema(self.model).names
-
     def reserve(self, count: int) -> int:
-        """Set `count` ids aside, for good; returns the first. What is not used of them stays unused."""
+        """Set `count` ids aside, for good; returns the first. Those that are not used then stay unused."""
         first = self.next_id()
-        with self._writing():
-            self._dataset.update_config({_NEXT_ID: str(first + count)})
+        with self.writing():
+            self.dataset.update_config({_NEXT_ID: str(first + count)})
         return first
 
     def next_id(self) -> int:
         """The lowest id that no row has or had."""
-        held = self.columns(["id"]).column("id").to_numpy()
-        noted = self._dataset.config().get(_NEXT_ID, "")
-        known = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else 0  # a note that was damaged is none
-        return max(known, int(held.max(initial=-1)) + 1)
+        ids = self.columns(["id"]).column("id").to_numpy()
+        noted = self.dataset.config().get(_NEXT_ID, "")
+        known = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else 0  # unless the note was damaged
+        return max(known, int(ids.max(initial=-1)) + 1)
 
     def append(self, rows: pa.Table) -> None:
         """Add whole rows whose ids are new."""
-        with self._writing():
-            self._dataset.insert(rows)
+        with self.writing():
+            self.dataset.insert(rows)
 
     def replace(self, rows: pa.Table, gone: Sequence[int] = ()) -> None:
         """Put whole rows in the place of those with the same ids, add those with new ids, take out the rows `gone`."""
-        with self._writing():
-            merge = self._dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        with self.writing():
+            merge = self.dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             if gone:
                 merge = merge.when_not_matched_by_source_delete(f"id IN ({', '.join(map(str, gone))})")
             merge.execute(rows)
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Take rows out."""
-        with self._writing():
+        """Take rows out; a table in an older format allows that too."""
+        with self.writing():
             keys = pa.table({"id": pa.array(ids, pa.int64())})
-            self._dataset.merge_insert("id").when_matched_delete().execute(keys)
-
-    def drop(self, fragments: Sequence[int], addresses: Sequence[int]) -> None:
-        """Take out whole fragments, unread, and rows by their addresses: what `fsck` found broken."""
-        with self._writing():
-            if fragments:
-                gone = lance.LanceOperation.Delete([], fragments, "false")
-                self._dataset = lance.LanceDataset.commit(self._dataset, gone, read_version=self._dataset.version)
-            for start in range(0, len(addresses), 1000):
-                listed = ", ".join(map(str, addresses[start : start + 1000]))
-                self._dataset.delete(f"_rowid IN ({listed})")
-
-    def tidy(self) -> None:
-        """Merge small fragments when there are many, and drop versions that nobody can still be reading."""
-        fragments = self._dataset.get_fragments()
-        large = [f.fragment_id for f in fragments if f.physical_rows - f.num_deletions >= _FRAGMENT_ROWS // 2]
-        with self._writing():
-            if len(fragments) - len(large) >= _SMALL_FRAGMENTS:
-                self._dataset.optimize.compact_files(
-                    target_rows_per_fragment=_FRAGMENT_ROWS,
-                    excluded_fragment_ids=large,
-                    batch_size=1024,  # rows with summaries are large
-                    compaction_mode="try_binary_copy",  # a tenth of the memory, where no row was removed
-                )
-            if outdated := self._outdated():
-                self._dataset.cleanup_old_versions(versions=outdated, error_if_tagged_old_versions=False)
-
-    def _outdated(self) -> list[int]:
-        """The versions that were replaced too long ago to have readers; none until there is an hour's worth of them.
-
-        What counts is when a version was replaced, not when it was made: a reader may have opened it just before.
-        """
-        versions = sorted(manifests(self.folder).items())[: 1 - _KEEP_LAST]
-        outdated: list[int] = []
-        for (version, _), (_, later) in pairwise(versions):
-            age = time.time() - later.stat().st_mtime
-            if age <= (_KEEP if outdated else 2 * _KEEP).total_seconds():
-                break  # those after it were replaced even later
-            outdated.append(version)
-        return outdated
-
-    def leftovers(self) -> list[Path]:
-        """Files that a killed or failed writer left behind: no version of the table refers to them."""
-        with lance_errors.reading(self.folder):
-            known = set(self._dataset.tracked_files().read_all().column("path").to_pylist())
-        left = [
-            file
-            for part in ("data", "_deletions", "_transactions")
-            for file in self._files(part)
-            if f"{part}/{file.name}" not in known
-        ]
-        return left + [file for file in self._files("_versions") if file.suffix not in (".manifest", ".json")]
-
-    def sweep(self) -> None:
-        """Delete the leftovers. Only the writer may: another's half-written files would be among them."""
-        with self._writing():
-            for file in self.leftovers():
-                file.unlink(missing_ok=True)
-
-    def _files(self, part: str) -> Iterator[Path]:
-        return (self.folder / NAME / part).glob("*")
+            self.dataset.merge_insert("id").when_matched_delete().execute(keys)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._places = None
+    def writing(self) -> Iterator[None]:
+        """What fails in here becomes IndexFault, and left the table as it was."""
+        self._by_id = None
         with lance_errors.writing(self.folder):
             yield

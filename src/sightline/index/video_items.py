@@ -1,35 +1,68 @@
-"""A film cut into items, one for each moment. Apart from `item`: what decodes film is imported when there is one."""
+"""A video as items, one for each moment. Apart from `item`: what decodes videos is imported when there is a video."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from PIL import Image
+
 from sightline.errors import ImageError
-from sightline.index.item import THUMBNAIL, FileFacts, Item, hash_file, unchanged
+from sightline.index.item import THUMBNAIL_SIDE, Facts, FileFacts, Item, facts_of, hash_file, unchanged
+from sightline.processing.metadata import Metadata, read_video_metadata
 from sightline.processing.video.moments import moments
 from sightline.processing.video.sampling import duration, sample_frames
 
 
-def cut(path: Path, count: int, short_side: int) -> Iterator[Item]:
-    """A film's moments with `count` frames each, as they are decoded: two at a time are in memory.
+@dataclass(frozen=True, eq=False)
+class MomentItem(Item):
+    """A moment of a video, from second `start` to `end`, decoded already: to find the moments is to decode them."""
 
-    There is at least one: a film in which nothing can be seen is one moment, so that it is not decoded again by each
-    run. What goes wrong is the `error` of the last item, and then all of the film is to be left out.
+    path: Path
+    start: float
+    end: float
+    images: list[Image.Image] = field(repr=False)
+    file: FileFacts
+    metadata: Metadata
+    is_last: bool = False
+    is_video = True
+
+    def read(self, short_side: int) -> tuple[list[Image.Image], Facts]:
+        middle = self.images[len(self.images) // 2]
+        return self.images, facts_of(self.file, self.metadata, middle, self.start, self.end)
+
+
+@dataclass(frozen=True, eq=False)
+class BrokenVideo(Item):
+    """The end of a video that cannot be read, or not to its end; reading it raises the error."""
+
+    path: Path
+    error: Exception
+    end, is_last, is_video = None, True, True
+
+    def read(self, short_side: int) -> tuple[list[Image.Image], Facts]:
+        raise self.error
+
+
+def video_items(path: Path, frames: int, short_side: int) -> Iterator[Item]:
+    """A video's moments with `frames` frames each, as they are decoded: two at a time are in memory.
+
+    There is at least one moment: a video in which nothing can be seen is a single moment, so that not every run decodes
+    it again. If something goes wrong the last item is a BrokenVideo, and the whole video is to be left out.
     """
-    short_side = max(short_side, THUMBNAIL)
+    short_side = max(short_side, THUMBNAIL_SIDE)
     try:
         with unchanged(path) as (opened, size, mtime):
-            file = FileFacts(size, mtime, hash_file(opened))
+            file, metadata = FileFacts(size, mtime, hash_file(opened)), read_video_metadata(path)
             item = None
-            for moment in moments(path, count, short_side):
+            for moment in moments(path, frames, short_side):
                 if item is not None:
                     yield item
-                item = Item(path, moment.start, moment.end, moment.frames, file, is_last=False)
+                item = MomentItem(path, moment.start, moment.end, moment.frames, file, metadata)
             if item is None:
                 end = duration(path)
-                item = Item(path, 0.0, end, sample_frames(path, count, 0.0, end, short_side), file)
+                item = MomentItem(path, 0.0, end, sample_frames(path, frames, 0.0, end, short_side), file, metadata)
         yield replace(item, is_last=True)
     except (ImageError, OSError) as error:
-        yield Item(path, error=error)
+        yield BrokenVideo(path, error)
     except MemoryError:
-        yield Item(path, error=ImageError(str(path), "not enough memory to read it"))
+        yield BrokenVideo(path, ImageError(str(path), "not enough memory to read it"))

@@ -1,4 +1,4 @@
-"""What lies under the given paths: pictures and films with size and time, and what could not be looked at."""
+"""What lies under the given paths: images and videos with size and time, and what could not be looked at."""
 
 # ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH206
 # Plain strings: a Path for each of a million names costs more than the walk itself.
@@ -17,29 +17,29 @@ from sightline.processing.suffixes import is_image, is_video
 @dataclass
 class Listing:
     """`files`: path -> (size, mtime in ns). `skipped`: path and reason. `blocked`: what lies at or below these paths is
-    unknown, so nothing there may be called deleted."""
+    unknown, so nothing at or below them may be called deleted."""
 
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
 
-    def look(self, path: str) -> None:
-        """Take in one file."""
+    def add(self, path: str) -> None:
+        """Take in a file."""
         try:
-            facts = os.stat(path)
+            stated = os.stat(path)
         except FileNotFoundError:
             if os.path.islink(path):
                 self.skipped.append((Path(path), "it is a link to nothing"))
         except OSError as error:
             self._block(path, error)
         else:
-            if stat.S_ISREG(facts.st_mode):
-                self.files[path] = facts.st_size, facts.st_mtime_ns
+            if stat.S_ISREG(stated.st_mode):
+                self.files[path] = stated.st_size, stated.st_mtime_ns
             else:
                 self.skipped.append((Path(path), "it is not a file"))
 
     def walk(self, folders: Iterable[str], avoid: str) -> None:
-        """Take in all pictures and films below `folders`, but not the folder `avoid`.
+        """Take in all images and videos below `folders`, but not the folder `avoid`.
 
         Names that start with a dot are left out. Links are followed, those to folders last and each real folder once:
         loops end, and a folder that can be reached without a link is named without it.
@@ -60,7 +60,7 @@ class Listing:
                         if _is_folder(entry):
                             (links if entry.is_symlink() else folders).append(entry.path)
                         elif is_wanted(entry.name):
-                            self.look(entry.path)
+                            self.add(entry.path)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -75,16 +75,16 @@ class Listing:
         self.blocked.append(path)
 
 
-def listing(roots: Sequence[str], avoid: Path) -> Listing:
-    """The pictures and films at and below `roots`, by path in order. A file given as a root needs no suffix."""
-    found = Listing()
-    found.walk((root for root in roots if os.path.isdir(root)), str(avoid))
+def list_files(roots: Sequence[str], avoid: Path) -> Listing:
+    """The images and videos at and below `roots`, by path in order. A file given as a root needs no suffix."""
+    listing = Listing()
+    listing.walk((root for root in roots if os.path.isdir(root)), str(avoid))
     for root in roots:
         if not os.path.isdir(root):
-            found.look(root)
-    found.files = dict(sorted(found.files.items()))
-    found.skipped.sort()
-    return found
+            listing.add(root)
+    listing.files = dict(sorted(listing.files.items()))
+    listing.skipped.sort()
+    return listing
 
 
 def roots_of(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -111,7 +111,7 @@ def is_wanted(name: str) -> bool:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in circles, or where we may not look
+    except OSError:  # a link that leads round in circles, or that we may not follow
         return False
 
 

@@ -42,10 +42,10 @@ def nearest(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The cosines and ids, (k,) each or fewer, of the items whose best region is nearest, best first, ties by id.
 
-    Exact: each region of each item is compared; the table's summaries are read once, some rows at a time.
+    Exact: each region of each item is compared; the table's regions are read once, some rows at a time.
     """
     scores, ids = np.empty(0, np.float32), np.empty(0, np.int64)
-    for some, packed in table.summaries():
+    for some, packed in table.regions():
         if allow is not None:
             there = np.isin(some, allow)
             some, packed = some[there], packed[there]
@@ -59,7 +59,7 @@ def nearest(
 def regions_of(table: Table, ids: NDArray[np.int64], query: NDArray[np.float32], profile: Any) -> list[Region]:
     """The region of each item that comes nearest to the query."""
     regions = []
-    for row, packed in zip(table.rows(ids, ["width", "height"]), table.summaries_of(ids), strict=True):
+    for row, packed in zip(table.rows(ids, ["width", "height"]), table.regions_of(ids), strict=True):
         number = int(_cosines(table, packed[None], query)[0].argmax())
         mask = unpack(packed[None], _shape(table))[1][0] == number
         left, top, right, bottom = window = profile.visible_box(row["height"], row["width"])

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sightline.errors import ModelMismatch, UsageError
 from sightline.index.ivf import Lists
 from sightline.index.scan import Scan
-from sightline.index.schema import SUMMARY
 from sightline.index.table import Table
 from sightline.index.uri import to_path
 from sightline.search.query import Query
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 RESCORED = 100
 """Candidates that are scored exactly where cosines are an approximation and nobody says how many."""
 _BLOCK = 256
-"""Candidates whose summaries are in memory at a time."""
+"""Candidates whose rows for exact scores are in memory at a time."""
 
 # Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread.
 SAMPLE = 4096
@@ -222,11 +221,11 @@ class Index:
         asked, ids, dim = encoder.embed_text(texts), np.sort(ids), table.model.dim
         scores = np.empty(len(ids), np.float32)
         for start in range(0, len(ids), _BLOCK):
-            rows = table.take(ids[start : start + _BLOCK], ["vector", SUMMARY])
-            vectors, summaries = (
-                rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", SUMMARY)
+            rows = table.take(ids[start : start + _BLOCK], ["vector", "rescoring"])
+            vectors, extras = (
+                rows.column(name).combine_chunks().flatten().to_numpy() for name in ("vector", "rescoring")
             )
-            cosines = self._rescorer.cosines(asked, vectors.reshape(-1, dim), summaries.reshape(len(rows), -1, dim))
+            cosines = self._rescorer.cosines(asked, vectors.reshape(-1, dim), extras.reshape(len(rows), -1, dim))
             scores[start : start + _BLOCK] = cosines.mean(axis=1)
         best = np.lexsort((ids, -scores))[:k]
         return scores[best][None], ids[best][None]
@@ -244,8 +243,8 @@ class Index:
 
 
 def _is_rescored(table: Table) -> bool:
-    """Whether its summaries are for exact scores."""
-    return table.model.summary > 0 and table.model.regions is None
+    """Whether rows for exact scores are kept in it."""
+    return table.model.rescoring > 0
 
 
 def _results(table: Table, scores: Any, ids: NDArray[np.int64], regions: Sequence[Region | None]) -> list[Result]:

@@ -2,8 +2,6 @@
 
 import pytest
 
-from evaluate.conftest import drawn, shard  # noqa: F401 (fixtures)
-
 
 @pytest.fixture(autouse=True)
 def colors() -> None:

@@ -5,11 +5,13 @@ import sys
 
 import pytest
 
-from evaluate.conftest import png
 from sightline import scenes
 from sightline.distribution import install
 from sightline.evaluate import Result
 from support.datasets import tar
+from support.images import as_bytes
+
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def train(tmp_path):
     files = []
     for number, scene in enumerate(scenes.distinct(20, 5)):
         files += [
-            (f"t{number}.png", png(scene.draw(64))),
+            (f"t{number}.png", as_bytes(scene.draw(64))),
             (f"t{number}.json", json.dumps({"captions": scene.captions[:1]}).encode()),
         ]
     return tar(tmp_path / "train.tar", files)

@@ -360,6 +360,7 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
     assert same_scene(open_image(encoded(scene(), "AVIF")))
 
 
+@pytest.mark.system
 def test_heic_is_looked_at_without_its_package(tmp_path):
     """In a process where `pillow_heif` can't be imported: named as files worth opening, each with its reason."""
     heic = encoded(scene(), "HEIF")

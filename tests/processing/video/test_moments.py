@@ -19,8 +19,8 @@ from sightline.processing.video.moments import FROZEN, LONGEST, SPLIT, moments
 from sightline.processing.video.reader import VideoReader
 from sightline.processing.video.sampling import duration, frames_at
 from sightline.processing.video.scan import scan_frames
-from support.encoded import decoded, encode, film, numbered
 from support.examples import examples
+from support.videos import decoded, encode, numbered, numbered_film
 
 RATE = 20
 
@@ -173,12 +173,12 @@ def test_frames_come_from_equal_parts():
 
 def test_few_frames_are_repeated():
     for count in (1, 2, 3):
-        (moment,) = moments(film(count, options={"bf": 0}), 8)
+        (moment,) = moments(numbered_film(count, options={"bf": 0}), 8)
         assert len(moment.frames) == 8
         assert len({picture.tobytes() for picture in moment.frames}) == count
         assert (moment.start, moment.end) == (0, pytest.approx(count / 10))
     with pytest.raises(ValueError, match="at least one"):
-        next(moments(film(2), 0))
+        next(moments(numbered_film(2), 0))
 
 
 def test_times_are_those_of_frames_at():
@@ -213,7 +213,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_frame_of_the_pass_is_the_sequential_one(kind):
-    source = film(50, **KINDS[kind])
+    source = numbered_film(50, **KINDS[kind])
     frames = decoded(source)
     *scanned, (end, nothing) = scan_frames(source, None, to_array, max_batch=5)
     assert nothing is None
@@ -242,7 +242,7 @@ def test_the_pass_over_any_film(kind, codec, gop, between, opened, gaps, batch):
     options = {"bf": between, "g": gop, **({"x264-params": f"open-gop={int(opened)}"} if codec == "libx264" else {})}
     ticks = None if codec == "mpeg2video" else np.cumsum(gaps).tolist()
     base = None if ticks is None else Fraction(1, 25)
-    source = film(len(gaps), codec=codec, kind=kind, rate=25, ticks=ticks, base=base, options=options)
+    source = numbered_film(len(gaps), codec=codec, kind=kind, rate=25, ticks=ticks, base=base, options=options)
     frames = {round(time, 4): picture for time, picture in decoded(source)}
     *scanned, _ = scan_frames(source, None, to_array, max_batch=batch)
     with VideoReader(source) as video:
@@ -291,7 +291,11 @@ def test_damage_gives_moments_or_an_error(data):
     assert all(one.end <= two.start for one, two in itertools.pairwise(found))
 
 
-BASES = [film(40, options={"g": 8, "bf": 2}), film(40, kind="matroska", options={"g": 8}), film(40, kind="mpegts")]
+BASES = [
+    numbered_film(40, options={"g": 8, "bf": 2}),
+    numbered_film(40, kind="matroska", options={"g": 8}),
+    numbered_film(40, kind="mpegts"),
+]
 
 
 def test_a_reader_who_leaves_stops_the_threads():

@@ -18,8 +18,8 @@ from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_ima
 from sightline.processing.video import reader, sampling
 from sightline.processing.video.keyframes import KeyframeDecoder
 from sightline.processing.video.sampling import duration, frames_at, sample_frames
-from support.encoded import decoded, encode, film, numbered
 from support.examples import examples
+from support.videos import decoded, encode, numbered, numbered_film
 
 QUICK = {"preset": "ultrafast"}
 KINDS = {
@@ -62,7 +62,7 @@ def same(pictures, others):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_are_the_sequential_ones(kind):
-    source = film(40, **KINDS[kind])
+    source = numbered_film(40, **KINDS[kind])
     frames = decoded(source)
     assert len(frames) == 40
     if "mpegts" in str(KINDS[kind]) or kind == "mpeg2 ps":  # their clock starts anywhere
@@ -76,7 +76,7 @@ def test_frames_are_the_sequential_ones(kind):
 
 
 def test_a_stream_without_times_has_those_of_its_rate():
-    source = film(30, kind="h264", rate=25, options={"bf": 0, "g": 10})
+    source = numbered_film(30, kind="h264", rate=25, options={"bf": 0, "g": 10})
     frames = decoded(source)
     assert {time for time, _ in frames} == {None}
     wanted = [12 / 25, 0.5, 0.0, 7, 29 / 25]
@@ -101,7 +101,7 @@ def test_any_times_of_any_film(kind, codec, gop, between, opened, gaps, start, t
         between = min(between, 2)
     ticks = np.cumsum([start, *gaps[1:]]).tolist()
     options = {"bf": between, "g": gop, **({"x264-params": f"open-gop={int(opened)}"} if codec == "libx264" else {})}
-    source = film(len(ticks), codec=codec, kind=kind, ticks=ticks, base=Fraction(1, 1000), options=options)
+    source = numbered_film(len(ticks), codec=codec, kind=kind, ticks=ticks, base=Fraction(1, 1000), options=options)
     frames = decoded(source)
     times = times + [frames[i % len(frames)][0] for i in exact]
     # A time half a tick before a frame's may be rounded to it.
@@ -115,7 +115,7 @@ def test_little_is_decoded(monkeypatch):
         reader.VideoReader, "decode", lambda *given, **named: count.append(1) or decode(*given, **named)
     )
     for kind in ("mp4", "matroska", "mpegts", "avi"):
-        source = film(300, kind=kind, options=QUICK | {"g": 25, "bf": 0})
+        source = numbered_film(300, kind=kind, options=QUICK | {"g": 25, "bf": 0})
         frames = decoded(source)
         count.clear()
         assert same(frames_at(source, [20.5 + frames[0][0] * (kind == "avi")]), [frames[205][1]])
@@ -130,7 +130,7 @@ def test_references_are_decoded_but_others_left_out(monkeypatch):
         return decode(self, packet, skip)
 
     monkeypatch.setattr(reader.VideoReader, "decode", counting)
-    source = film(100, options={"g": 100, "bf": 3, "x264-params": "scenecut=0"})
+    source = numbered_film(100, options={"g": 100, "bf": 3, "x264-params": "scenecut=0"})
     assert same(frames_at(source, [7.55]), [decoded(source)[75][1]])
     assert sum(skipped) >= 70
 
@@ -138,7 +138,7 @@ def test_references_are_decoded_but_others_left_out(monkeypatch):
 @pytest.mark.parametrize("kind", ["mp4", "matroska"])
 def test_times_after_one_keyframe_share_a_decoder(kind, monkeypatch):
     monkeypatch.setattr(sampling, "decoder_count", lambda pixels: 2)
-    source = film(100, kind=kind, options=QUICK | {"g": 20, "bf": 0, "x264-params": "scenecut=0"})
+    source = numbered_film(100, kind=kind, options=QUICK | {"g": 20, "bf": 0, "x264-params": "scenecut=0"})
     with reader.VideoReader(source) as opened:
         wanted = [opened.tick(i / 10) for i in (1, 5, 18, 22, 25, 41, 60, 79, 80, 99)]
         first, second = sampling._groups(opened, wanted)
@@ -149,7 +149,7 @@ def test_times_after_one_keyframe_share_a_decoder(kind, monkeypatch):
 @pytest.mark.parametrize("held", [0, 300, 2000])
 def test_few_packets_wait(held):
     """In a film with a single keyframe, what waits is decoded before it is known whether it matters."""
-    source = film(80, options={"g": 200, "bf": 3, "x264-params": "scenecut=0"})
+    source = numbered_film(80, options={"g": 200, "bf": 3, "x264-params": "scenecut=0"})
     frames = decoded(source)
     wanted = [0.3, 2.75, 2.85, 6.1, 7.9]
     with reader.VideoReader(source) as opened:
@@ -163,7 +163,7 @@ def test_few_packets_wait(held):
 def test_hidden_beginnings_are_not_shown():
     """An edit list that starts amid a group of frames: all are decoded, those before it never shown."""
     file = io.BytesIO()
-    plain = film(40, options={"g": 20, "bf": 2})
+    plain = numbered_film(40, options={"g": 20, "bf": 2})
     with av.open(io.BytesIO(plain)) as given, av.open(file, "w", format="mp4") as out:
         out_stream = out.add_stream_from_template(given.streams.video[0])
         out.flags &= ~0x200000
@@ -196,12 +196,12 @@ def test_marks_of_keyframes_that_lie(codec):
 
 
 def test_samples_are_the_middles_of_equal_parts():
-    source = film(40)
+    source = numbered_film(40)
     frames = [picture for _, picture in decoded(source)]
     assert duration(source) == pytest.approx(4)
     assert same(sample_frames(source, 4), [frames[i] for i in (5, 15, 25, 35)])
     assert same(sample_frames(source, 2, start=1, end=3), [frames[i] for i in (15, 25)])
-    assert same(sample_frames(film(1), 3), [decoded(film(1))[0][1]] * 3)
+    assert same(sample_frames(numbered_film(1), 3), [decoded(numbered_film(1))[0][1]] * 3)
     for count, start, end in ((0, 0, 1), (2, 2, 1), (2, -1, 1), (2, 0, float("inf")), (2, float("nan"), 3)):
         with pytest.raises(ValueError, match="at least one"):
             sample_frames(source, count, start, end)
@@ -209,7 +209,7 @@ def test_samples_are_the_middles_of_equal_parts():
         frames_at(source, [float("nan")])
     assert frames_at(source, []) == []
     for kind in ("mp4", "matroska", "mpegts"):
-        first, last = frames_at(film(12, kind=kind, options={"bf": 0}), [-1e300, np.float32(1e30)])
+        first, last = frames_at(numbered_film(12, kind=kind, options={"bf": 0}), [-1e300, np.float32(1e30)])
         assert not np.array_equal(first, last)
 
 
@@ -226,7 +226,7 @@ def test_a_length_that_is_not_told_or_not_true(tmp_path):
         assert container.duration is None
     assert duration(live.getvalue()) == pytest.approx(3.5, abs=0.01)
     assert same(sample_frames(live.getvalue(), 2), [decoded(live.getvalue())[i][1] for i in (8, 26)])
-    whole = film(100, kind="matroska", options={"g": 10})
+    whole = numbered_film(100, kind="matroska", options={"g": 10})
     assert duration(whole) == pytest.approx(10)
     cut = whole[: len(whole) // 2]
     assert 3 < duration(cut) < 8
@@ -300,8 +300,8 @@ def test_films_are_set_upright(degrees, across, down):
     def turned(stream):
         stream.set_display_rotation(degrees, across, down)
 
-    picture = frames_at(film(3, settings=turned), [0.1])[0]
-    plain = frames_at(film(3), [0.1])[0]
+    picture = frames_at(numbered_film(3, settings=turned), [0.1])[0]
+    plain = frames_at(numbered_film(3), [0.1])[0]
     # FFmpeg's call turns anticlockwise, then mirrors what is shown.
     plain = plain.rotate(degrees, expand=True)
     if across:
@@ -331,7 +331,7 @@ def test_frames_with_exif():
 
 
 def test_reduced_frames():
-    source = film(4, options={"qp": 1})
+    source = numbered_film(4, options={"qp": 1})
     large = encode([np.asarray(Image.fromarray(numbered(i)).resize((640, 480))) for i in range(4)], options={"qp": 1})
     whole, reduced = frames_at(large, [0.1])[0], frames_at(large, [0.1], 100)[0]
     assert reduced.size == (200, 150)
@@ -345,7 +345,7 @@ def test_pixels_that_are_not_square():
     def wide(stream):
         stream.sample_aspect_ratio = Fraction(4, 3)
 
-    picture = frames_at(film(3, settings=wide), [0.1])[0]
+    picture = frames_at(numbered_film(3, settings=wide), [0.1])[0]
     assert picture.size == picture.info["full_size"] == (85, 48)
 
 
@@ -394,8 +394,8 @@ def only_sound():
         (lambda: saved(numbered(1), "PNG"), r"a picture \(PNG\)"),
         (lambda: saved(numbered(1), "AVIF"), r"a picture \(AVIF\)"),
         (only_sound, "only sound"),
-        (lambda: film()[:900], "cut short"),
-        (lambda: film().replace(b"avc1", b"zzzz"), "can't be decoded here"),
+        (lambda: numbered_film()[:900], "cut short"),
+        (lambda: numbered_film().replace(b"avc1", b"zzzz"), "can't be decoded here"),
         (lambda: b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "not a film"),
         (lambda: b"ffconcat version 1.0\nfile 'a.mp4'\n", "not a film"),
     ],
@@ -419,7 +419,7 @@ def test_what_is_no_file(tmp_path):
 
 def test_names_that_look_like_something_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    source = film(5)
+    source = numbered_film(5)
     for name in ("-i", "-dash.mp4", "http:", "concat:a|b.mp4", "ü 猫 %03d.mp4", "a\nb.mp4"):
         (tmp_path / name).write_bytes(source)
         assert same(frames_at(name, [0.2]), frames_at(source, [0.2]))
@@ -430,13 +430,17 @@ def test_names_that_look_like_something_else(tmp_path, monkeypatch):
 
 
 def test_too_many_pixels(monkeypatch):
-    source = film(2)
+    source = numbered_film(2)
     monkeypatch.setattr(reader, "MAX_FRAME_PIXELS", 64 * 48 - 1)
     with pytest.raises(VideoError, match="64 x 48 pixels are too many"):
         frames_at(source, [0.0])
 
 
-BASES = [film(40, options={"g": 8, "bf": 2}), film(40, kind="matroska", options={"g": 8}), film(40, kind="mpegts")]
+BASES = [
+    numbered_film(40, options={"g": 8, "bf": 2}),
+    numbered_film(40, kind="matroska", options={"g": 8}),
+    numbered_film(40, kind="mpegts"),
+]
 
 
 @examples(60)
@@ -455,7 +459,7 @@ def test_damage_gives_frames_or_an_error(source, data):
 
 
 def test_half_a_film_gives_its_half():
-    source = film(60, kind="mpegts", options={"g": 10})
+    source = numbered_film(60, kind="mpegts", options={"g": 10})
     frames = decoded(source)
     half = source[: len(source) // 2]
     readable = len(decoded(half))

@@ -1,0 +1,91 @@
+"""What is known of items, as rows of the table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sightline.index.item import Facts
+from sightline.index.schema import METADATA_COLUMNS, ModelRecord, item_schema
+from sightline.index.uri import to_uri
+from sightline.processing.metadata import Metadata
+
+
+class Content(NamedTuple):
+    """What a row holds of an image, or of a moment: facts, vector (dim,), the rows kept beside the vector, and the
+    numbers in which the vector was computed."""
+
+    facts: Facts
+    vector: NDArray[np.float32]
+    extras: NDArray[np.float16] | None
+    precision: str
+
+    def is_finite(self) -> bool:
+        return all(np.isfinite(array).all() for array in (self.vector, self.extras) if array is not None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row on its way into the table; its file has `moments` of them if it is a video."""
+
+    id: int
+    path: Path
+    content: Content
+    moments: int | None
+
+
+def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
+    """Whole rows, in the table's schema."""
+    schema = item_schema(model)
+    facts = [row.content.facts for row in rows]
+    columns: dict[str, Any] = {
+        "id": [row.id for row in rows],
+        "uri": [to_uri(row.path) for row in rows],
+        "kind": ["image" if row.moments is None else "moment" for row in rows],
+        "moments": [row.moments for row in rows],
+        "added": [datetime.now(UTC)] * len(rows),
+        "precision": [row.content.precision for row in rows],
+        "vector": _lists([row.content.vector.astype(np.float16) for row in rows]),
+    }
+    for name in ("start", "end", "width", "height", "thumbnail", "phash"):
+        columns[name] = [getattr(fact, name) for fact in facts]
+    for name in ("size", "mtime", "hash"):
+        columns[name] = [getattr(fact.file, name) for fact in facts]
+    for name in METADATA_COLUMNS:
+        columns[name] = [_value(fact.metadata, name) for fact in facts]
+    if model.extra_rows:
+        extras = [row.content.extras for row in rows if row.content.extras is not None]
+        columns["rescoring" if model.regions is None else "regions"] = _lists(extras)
+    nulls = pa.nulls(len(rows))
+    return pa.table([columns.get(name, nulls.cast(schema.field(name).type)) for name in schema.names], schema=schema)
+
+
+def with_metadata(rows: pa.Table, metadata: Sequence[Metadata | None]) -> pa.Table:
+    """The rows with other metadata; where that is None, they keep theirs."""
+    for name in METADATA_COLUMNS:
+        old = rows.column(name).to_pylist()
+        values = [value if new is None else _value(new, name) for value, new in zip(old, metadata, strict=True)]
+        rows = with_column(rows, name, values)
+    return rows
+
+
+def with_column(rows: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    """The rows with other values in a column."""
+    place = rows.schema.get_field_index(name)
+    field = rows.schema.field(place)
+    return rows.set_column(place, field, pa.array(values, field.type))
+
+
+def _value(metadata: Metadata, name: str) -> Any:
+    value = getattr(metadata, name)
+    return None if value == () else value
+
+
+def _lists(arrays: Sequence[NDArray[np.float16]]) -> pa.Array:
+    flat = np.concatenate([array.ravel() for array in arrays])
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), len(flat) // len(arrays))

@@ -1,0 +1,1 @@
+"""Random configs of each family in the reference's classes, and random inputs for them."""

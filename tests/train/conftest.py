@@ -1,0 +1,8 @@
+"""Training of models of a few thousand numbers, in one thread."""
+
+import pytest
+
+
+@pytest.fixture(scope="package", autouse=True)
+def alone(one_thread):
+    """In one thread."""
