@@ -45,10 +45,11 @@ def command(
     ] = False,
     index: IndexOption = None,
 ) -> None:
-    """Index images and videos, or bring the index up to date: what is new, changed, moved or gone.
+    """Index images and videos, or bring the index up to date.
 
-    Videos are cut into moments: a search finds the file and the time. Files that cannot be read are named and left out;
-    the rest goes on. May be stopped at any time (exit status 130): the next run goes on where this one ended.
+    Reads files that are new or changed, follows those that were moved, and forgets those that were deleted. Videos are
+    cut into moments: a search finds the file and the time. Files that cannot be read are named and left out. May be
+    stopped at any time (exit status 130): the next run goes on where this one ended.
 
     \b
     Examples:
