@@ -18,7 +18,7 @@ from PIL import Image
 
 from sightline import Segmenter
 from sightline.metrics import confusion, mean_iou
-from sightline.segment.segmenter import PROMPT
+from sightline.templates import IMAGE_TEMPLATE
 
 THRESHOLD = 0.95
 SPELLED = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor"}
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("voc20", type=Path)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--prompt", default=PROMPT)
+    parser.add_argument("--prompt", default=IMAGE_TEMPLATE)
     given = parser.parse_args()
     names = (given.voc20 / "classes.txt").read_text().split()[1:]
     classes = [SPELLED.get(name, name) for name in names]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from draw_scenes import draw
+from markupsafe import Markup
 
 import sightline
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor, scenes
@@ -27,8 +28,8 @@ from sightline.evaluate import Result
 from sightline.evaluate.retrieval import measure, retrieval
 from sightline.files import write_text
 from sightline.report.page import write_page
-from sightline.report.plots import check_installed, groups, lines
-from sightline.report.tables import STYLE, grid, table
+from sightline.report.plots import check_installed, grid, groups, lines
+from sightline.report.tables import table
 from sightline.train import Recipe, train
 
 SIZE, PATCH, LAYERS = 64, 16, 2
@@ -151,11 +152,14 @@ def tell(folder: Path, results: dict[Setting, Result]) -> None:
     write_text(folder / "sweep.csv", out.getvalue())
     seeds = [result.figures["mean_recall"] for setting, result in results.items() if replace(setting, seed=0) == CENTRE]
     centre = ", ".join(f"{name} {value:g}" for name, value in asdict(CENTRE).items() if name != "seed")
-    body = "<header><h1>Width, heads, learning rate and batch size of a small CLIP</h1>" + (
-        f"<p>Around one centre ({centre}); {SCENES * ROUNDS:,} pairs each; {UNSEEN} unseen scenes with all their "
-        f"captions. Bars: middle 95% of the bootstrap over these scenes. By the seed alone, {len(seeds)} runs of the "
-        f"centre lie {np.ptp(seeds):.1%} apart in mean recall.</p></header>\n"
+    note = (
+        f"Around one centre ({centre}); {SCENES * ROUNDS:,} pairs each; {UNSEEN} unseen scenes with all their "
+        "captions. Bars: middle 95% of the bootstrap over these scenes. By the seed alone, "
+        f"{len(seeds)} runs of the centre lie {np.ptp(seeds):.1%} apart in mean recall."
     )
+    body = Markup(
+        "<header><h1>Width, heads, learning rate and batch size of a small CLIP</h1><p>{}</p></header>\n"
+    ).format(note)
     for axis, values in AXES.items():
         own = {f"{value:g}": changed(axis, value) for value in values}
         found = {
@@ -169,10 +173,11 @@ def tell(folder: Path, results: dict[Setting, Result]) -> None:
             for of in [loss(folder / one.name)]
         }
         drawn = groups(f"Recall by {axis}", list(own), found), lines(f"Loss by {axis}", "pairs seen", "", curves)
-        body += f"<h2>{axis.capitalize()}</h2>\n" + grid(*drawn)
+        body += Markup("<h2>{}</h2>\n").format(axis.capitalize()) + grid(*drawn)
     cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
-    body += "<h2>All runs</h2>\n" + table(list(rows[0]), cells)
-    write_page(folder / "sweep.html", "Sweep", body, STYLE, "recipes/sweep.py")
+    body += table(list(rows[0]), cells, heading="All runs")
+    page = {"title": "Sweep", "style": "report.css", "body": body, "footer": "recipes/sweep.py"}
+    write_page(folder / "sweep.html", "page.html.j2", **page)
 
 
 def interval(result: Result, name: str) -> list[float]:

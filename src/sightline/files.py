@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import CheckpointError, ImageError, JsonError
+from sightline.errors import CheckpointError, ImageError, JsonError, UsageError
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -33,6 +33,28 @@ def read_checkpoint_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{error}; fetch the file again") from error
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
+
+
+def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> None:
+    """Raises `UsageError` if `file` cannot be written, or if its content would be lost and is not of the kind wanted.
+
+    `what` names the kind in messages ("page"), `starts` is how its files begin, in any case. Call it before long work.
+    """
+    path = Path(file)
+    try:
+        has_folder, is_folder = path.absolute().parent.is_dir(), path.is_dir()
+        content = b""
+        if not is_folder and path.exists():
+            with path.open("rb") as old:
+                content = old.read(len(starts))
+    except OSError as error:  # a name that is too long, a file that may not be read
+        raise UsageError(f"{file}: the {what} cannot be written there ({error.strerror})") from error
+    if not has_folder:
+        raise UsageError(f"{file}: there is no folder to write this file into")
+    if is_folder:
+        raise UsageError(f"{file} is a folder: name a file for the {what}")
+    if content and content.lower() != starts.lower():
+        raise UsageError(f"{file} is no {what} of ours and would be lost: choose another name")
 
 
 def open_file(path: Path) -> io.BufferedReader:

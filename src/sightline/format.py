@@ -1,9 +1,9 @@
-"""Figures for people."""
+"""Names, figures and times as people read them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-_PLAIN = ("ranks_moved", "ranks_moved_float32", "scale", "loss", "entropy", "dimension")
+_PLAIN = ("rank_changes", "rank_changes_float32", "scale", "loss", "entropy", "dimension")
 
 
 def label(name: str) -> str:
@@ -12,7 +12,7 @@ def label(name: str) -> str:
 
 
 def shown(name: str, value: float, sign: str = "") -> str:
-    """A figure for people: shares in percent, ranks and numbers as they are."""
+    """A figure as text: shares in percent, ranks and numbers as they are. `sign` "+" writes the sign of all numbers."""
     if name.endswith("rank"):
         return f"{round(value, 1) + 0.0:{sign},.1f}"  # no "-0.0"
     if name.endswith(_PLAIN):
@@ -23,3 +23,15 @@ def shown(name: str, value: float, sign: str = "") -> str:
 def in_order(names: Iterable[str]) -> list[str]:
     """As words are sorted, but numbers by their size: R@5 before R@10."""
     return sorted(names, key=lambda name: [(part.isdigit(), part.zfill(9)) for part in re.split(r"(\d+)", name)])
+
+
+def between(name: str, ends: Sequence[float], sign: str = "") -> str:
+    """The interval of a figure: "2.06% to 2.40%"."""
+    return " to ".join(shown(name, end, sign) for end in ends)
+
+
+def clock(seconds: float) -> str:
+    """A time in a video: 0:07, 12:03, 1:00:00."""
+    hours, rest = divmod(int(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -15,6 +15,8 @@ FILES = {
     "one.json": json.dumps({"classes": ["cat", "dog", "red kite"], "templates": ["a {c}.", "the {}"]}),
     "many.json": json.dumps({"pets": {"classes": ["cat", "dog", "red kite"], "templates": ["my {c}"]}, "cars": {}}),
     "set.yaml": "train:\n  images: x\nclasses:\n  3: cat\n  5: 'dog'\n  9: red kite\n",
+    "top.yml": "3: cat\n5: dog\n9: red kite\n",
+    "after.yaml": 'colors: {0: [0, 0, 0]}\nmore: {}\nnames:\n  3: cat\n  5: "dog"\n  9: red kite\n',
     "templates.txt": "a photo of a {}.\n\nthe {class}!\n",
 }
 
@@ -36,6 +38,8 @@ def files(tmp_path):
         ("one.json", (0, 1, 2), ("a {}.", "the {}")),
         ("many.json#pets", (0, 1, 2), ("my {}",)),
         ("set.yaml", (3, 5, 9), ()),
+        ("top.yml", (3, 5, 9), ()),
+        ("after.yaml", (3, 5, 9), ()),
     ],
 )
 def test_classes(files, name, numbers, templates):
@@ -55,6 +59,9 @@ def test_classes(files, name, numbers, templates):
         ('{"a": {}, "b": {}}', ".json", "say which.*#a.*#b"),
         ('{"templates": ["{}"]}', ".json", "no list of classes"),
         ('["cat", 3]', ".json", "3 is no name"),
+        ("a: [", ".yaml", "not YAML"),
+        ("a: cat", ".yaml", "no mapping of numbers to names"),
+        ("{0: cat, 1: {}}", ".yaml", "no mapping of numbers to names"),
         ('{"classes": ["cat", "dog"], "templates": ["a photo"]}', ".json", "'a photo' needs one"),
     ],
 )
@@ -62,6 +69,11 @@ def test_files_that_are_no_list(tmp_path, text, suffix, says):
     (tmp_path / f"file{suffix}").write_text(text)
     with pytest.raises(UsageError, match=says):
         read_classes(tmp_path / f"file{suffix}")
+
+
+def test_words_that_yaml_reads_as_values_are_names(tmp_path):
+    (tmp_path / "classes.yaml").write_text("names: {0: no, 1: 1e3, 2: null}")
+    assert read_classes(tmp_path / "classes.yaml").names == ("no", "1e3", "null")
 
 
 def test_no_file_and_no_text(tmp_path):

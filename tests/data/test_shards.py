@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.data import captions
-from sightline.data.places import _braces, expand
+from sightline.data.paths import _expand_braces, resolve_paths
 from sightline.errors import DataError, UsageError
 from support.datasets import shard, tar
 from support.examples import examples
@@ -168,14 +168,14 @@ def test_a_shard_that_changed_since_is_an_error(tmp_path):
     ],
 )
 def test_braces(pattern, names):
-    assert list(_braces(pattern)) == names
+    assert list(_expand_braces(pattern)) == names
 
 
 def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path):
     shard(tmp_path / "a[1]{0..1}.tar", [1])
-    assert expand(tmp_path / "a[1]{0..1}.tar") == [tmp_path / "a[1]{0..1}.tar"]
+    assert resolve_paths(tmp_path / "a[1]{0..1}.tar") == [tmp_path / "a[1]{0..1}.tar"]
     with pytest.raises(UsageError, match="range"):
-        expand("{0..99999999999}.tar")
+        resolve_paths("{0..99999999999}.tar")
 
 
 def test_captions_with_half_a_surrogate_have_a_fingerprint(tmp_path):

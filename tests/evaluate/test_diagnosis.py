@@ -1,4 +1,4 @@
-"""Diagnosis: what was found, how sure, and what of it is shown."""
+"""Diagnosis and confusions: the answers, their confidence, and the mistakes that are shown."""
 
 import base64
 import io
@@ -11,52 +11,41 @@ from PIL import Image
 from sightline import scenes
 from sightline.data import captions, labelled
 from sightline.data.classes import Classes
-from sightline.evaluate import zeroshot
-from sightline.evaluate.diagnosis import (
-    SHOWN,
-    SIDE,
-    Given,
-    ask,
-    confusions,
-    diagnosis,
-    most_confused,
-    pictures,
-    summary,
-    surest,
-)
-from sightline.evaluate.matching import Questions, learned_scale
-from sightline.evaluate.result import Result
+from sightline.evaluate import Result, confusions, diagnosis, zeroshot
+from sightline.evaluate.confusions import most_confused
+from sightline.evaluate.diagnosis import MISTAKES, SIDE, most_confident, small_images
+from sightline.evaluate.matching import Answers, Block, answer, learned_scale
 from sightline.report.results import write_report
 from support.videos import film
 
 
-def given(right, found, confidence):
-    return Given(
-        np.array(right), np.array(found), np.zeros(len(right)), np.array(confidence), np.zeros(len(right), int)
+def answers(right, predicted, confidence):
+    return Answers(
+        np.array(right), np.array(predicted), np.zeros(len(right)), np.array(confidence), np.zeros(len(right), int)
     )
 
 
 def test_answers_by_hand():
     cosines = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2], [0.4, 0.4, 0.2]])).astype(np.float32) / 10
-    found = ask(Questions(lambda: iter([(cosines, np.array([1, 2, 1]))])), 10.0)
-    assert found.found.tolist() == [1, 0, 0]  # of equal ones the first
-    np.testing.assert_allclose(found.confidence, [0.5, 0.6, 0.4], rtol=1e-6)
-    np.testing.assert_allclose(found.of_right, [0.5, 0.2, 0.4], rtol=1e-6)
-    figures = summary(found)
+    given = answer(lambda: iter([Block(cosines, np.array([1, 2, 1]))]), 10.0)
+    assert given.predicted.tolist() == [1, 0, 0]  # of equal ones the first
+    np.testing.assert_allclose(given.confidence, [0.5, 0.6, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(given.right_confidence, [0.5, 0.2, 0.4], rtol=1e-6)
+    figures = given.figures()
     assert figures["accuracy"] == pytest.approx(1 / 3)
     assert figures["confidence"] == pytest.approx(0.5)
     assert figures["confidence_when_right"] == pytest.approx(0.5)
     assert figures["confidence_when_wrong"] == pytest.approx(0.5)
-    assert "confidence_when_wrong" not in summary(given([0], [0], [0.9]))
-    assert "confidence_when_right" not in summary(given([0], [1], [0.9]))
+    assert "confidence_when_wrong" not in answers([0], [0], [0.9]).figures()
+    assert "confidence_when_right" not in answers([0], [1], [0.9]).figures()
 
 
 def test_the_surest_are_shown_nobody_twice():
-    found = given([0, 0, 1, 2, 3, 4], [1, 2, 1, 3, 3, 5], [0.9, 0.95, 0.5, 0.4, 0.99, 0.1])
+    found = answers([0, 0, 1, 2, 3, 4], [1, 2, 1, 3, 3, 5], [0.9, 0.95, 0.5, 0.4, 0.99, 0.1])
     # The last but one and the third are right; of the first two the second is surer of the same picture's place.
-    assert surest(found) == [1, 3, 5]
-    many = given(range(100), np.arange(100) + 1, np.linspace(0, 1, 100))
-    assert surest(many) == list(range(99, 99 - SHOWN, -1))
+    assert most_confident(found) == [1, 3, 5]
+    many = answers(range(100), np.arange(100) + 1, np.linspace(0, 1, 100))
+    assert most_confident(many) == list(range(99, 99 - MISTAKES, -1))
 
 
 def test_result(mini, shard, tmp_path):
@@ -67,16 +56,16 @@ def test_result(mini, shard, tmp_path):
     assert sum(details["reliability"]["counts"]) == count
     assert sum(details["histogram"]["right"]) == round(count * result.figures["accuracy"])
     wrong = count - sum(details["histogram"]["right"])
-    assert len(details["confusions"]) <= wrong == sum(details["histogram"]["wrong"])
-    for one in details["confusions"]:
-        assert one["right"] != one["found"]
-        assert one["confidence"] >= one["of_right"]
+    assert len(details["mistakes"]) <= wrong == sum(details["histogram"]["wrong"])
+    for one in details["mistakes"]:
+        assert one["right"] != one["predicted"]
+        assert one["confidence"] >= one["right_confidence"]
     matrix = details["matrix"]
     seen = [one for one in captions(shard).samples if one.key in matrix["keys"]]
     assert matrix["texts"] == [one.captions[0] for one in seen]
     texts, images = mini.encode_text(matrix["texts"]), mini.encode_images([one.content() for one in seen])
     np.testing.assert_allclose(matrix["cosines"], texts @ images.T, atol=1e-5)
-    assert set(matrix["keys"]) <= details["pictures"].keys()
+    assert set(matrix["keys"]) <= details["images"].keys()
     result.save(tmp_path / "result.json")
     assert Result.open(tmp_path / "result.json").details == details
 
@@ -85,18 +74,17 @@ def test_pictures_are_small_jpegs_and_what_cannot_be_read_is_left_out(shard, tmp
     film(tmp_path / "film.mp4", [1, 2])
     (tmp_path / "captions.csv").write_text("file,caption\nfilm.mp4,a film\n")
     samples = [*captions(shard).samples, *captions(tmp_path / "captions.csv").samples]
-    found = pictures(samples)
-    assert len(found) == 12
-    assert "04" not in found
-    for uri in found.values():
-        head, data = uri.split(",")
-        assert head == "data:image/jpeg;base64"
-        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+    images = small_images(samples)
+    assert len(images) == 12
+    assert "04" not in images
+    for text in images.values():
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
+            assert image.format == "JPEG"
             assert max(image.size) <= SIDE
 
 
 def test_the_most_confused():
-    found = given([0, 0, 1, 2, 2, 2], [1, 0, 0, 1, 1, 2], [0.5, 0.9, 0.4, 0.6, 0.8, 0.3])
+    found = answers([0, 0, 1, 2, 2, 2], [1, 0, 0, 1, 1, 2], [0.5, 0.9, 0.4, 0.6, 0.8, 0.3])
     assert [(pair, rows.tolist()) for pair, rows in most_confused(found)] == [
         ((2, 1), [4, 3]), ((0, 1), [0]), ((1, 0), [2]),
     ]  # fmt: skip
@@ -118,17 +106,17 @@ def test_classes_that_are_confused(mini, tmp_path):
     assert details["without_samples"] == told.details["without_samples"] == ["house"]
     wrong = [
         (known.names[a], known.names[b])
-        for a, b in zip(told.samples["label"], told.samples["found"], strict=True)
+        for a, b in zip(told.samples["label"], told.samples["predicted"], strict=True)
         if a != b
     ]
     assert wrong
-    assert {(one["right"], one["found"]): one["count"] for one in details["pairs"]} == Counter(wrong)
-    assert {key for one in details["pairs"] for key in one["keys"]} == details["pictures"].keys()
+    assert {(one["right"], one["predicted"]): one["count"] for one in details["pairs"]} == Counter(wrong)
+    assert {key for one in details["pairs"] for key in one["keys"]} == details["images"].keys()
     cosines = np.array([[0.5, 0.2, 0.1]], np.float32)
-    assert ask(Questions(lambda: iter([(cosines, np.array([2]))])), 1.0).ranks.tolist() == [2]
+    assert answer(lambda: iter([Block(cosines, np.array([2]))]), 1.0).ranks.tolist() == [2]
     assert len(result.skipped) == 1
     result.save(tmp_path / "result.json")
     write_report(tmp_path / "page.html", [Result.open(tmp_path / "result.json")])
     page = (tmp_path / "page.html").read_text()
     assert page.count("taken for") == len(details["pairs"])
-    assert page.count("<img") == len(details["pictures"])
+    assert page.count("<img") == len(details["images"])

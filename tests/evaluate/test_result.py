@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sightline.errors import ImageError, UsageError
+from sightline.errors import UsageError
 from sightline.evaluate import Result, Skipped
 from support.results import result
 
@@ -17,7 +17,7 @@ def test_what_is_saved_is_what_is_opened(tmp_path, monkeypatch):
         settings={"split": "test"},
         samples={"ranks": [1, 2], "keys": ["a", "ü"]},
         details={"per class": {"dog": None}},
-        skipped=[Skipped.of(ImageError("broken.jpg", "no picture"))],
+        skipped=[Skipped("broken.jpg", "no picture")],
     )
     before.save(tmp_path / "result.json")
     after = Result.open(tmp_path / "result.json")

@@ -12,7 +12,7 @@ from PIL import Image
 from sightline import XCLIPModel
 from sightline.data import captions
 from sightline.errors import DataError
-from sightline.evaluate.encode import score_pairs, see
+from sightline.evaluate.encode import encode, score_pairs
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure, retrieval
 from sightline.metrics import ranks, recall_at
@@ -65,7 +65,7 @@ def test_as_the_whole_matrix_says(mini, shard, tmp_path):
     assert result.data_fingerprint == captions(shard).fingerprint
     assert [one.source for one in result.skipped] == [f"{shard}/04.png"]
     assert result.samples["key"] == [f"{i:02d}" for i in range(12) if i != 4]
-    assert result.details == {"pictures": 11, "texts": sum(map(len, said)), "left_out": {}}
+    assert result.details == {"images": 11, "texts": sum(map(len, said)), "left_out": {}}
     result.save(tmp_path / "result.json")
     assert Result.open(tmp_path / "result.json") == result
 
@@ -76,11 +76,11 @@ def test_as_the_whole_matrix_says(mini, shard, tmp_path):
 
 
 def test_rows_are_those_of_the_encoder(mini, shard):
-    seen = see(mini, captions(shard).samples)
+    encoded = encode(mini, captions(shard).samples)
     batch = mini.batch
     # The encoder's own batches are as large as these only if there are many.
-    rows = mini.encode_images(pictures(shard)[0] * batch)[: len(seen.vectors)]
-    np.testing.assert_array_equal(seen.vectors, rows)
+    rows = mini.encode_images(pictures(shard)[0] * batch)[: len(encoded.vectors)]
+    np.testing.assert_array_equal(encoded.vectors, rows)
 
 
 def test_xclip_scores_by_the_whole_model(mini_xclip, shard):
@@ -95,8 +95,8 @@ def test_xclip_scores_by_the_whole_model(mini_xclip, shard):
         whole = (out.logits_per_video / model.scale).numpy()
     check(result, whole, said)
     plain = mini_xclip.encode_images(images) @ mini_xclip.encode_text(flat(said)).T
-    seen = see(mini_xclip, captions(shard).samples)
-    scores, _ = score_pairs(mini_xclip, seen, mini_xclip.embed_text(flat(said)))
+    encoded = encode(mini_xclip, captions(shard).samples)
+    scores, _ = score_pairs(mini_xclip, encoded, mini_xclip.embed_text(flat(said)))
     found = scores(slice(None), slice(None))
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-4)
     assert np.abs(found - plain).max() > 1e-3, "the prompts matter here"

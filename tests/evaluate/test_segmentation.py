@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from sightline import Segmenter, scenes
-from sightline.errors import DataError, UsageError
+from sightline.data.classes import Classes
+from sightline.data.masks import masked
+from sightline.errors import UsageError
 from sightline.evaluate import compare, segmentation
-from sightline.evaluate.segmentation import masked, measure
+from sightline.evaluate.segmentation import SegmentationTask, measure
 from sightline.metrics import confusion, iou, mean_iou
 
 CLASSES = ("background", "something red", "something blue", "something green")
@@ -91,35 +93,25 @@ def test_a_list_with_gaps_and_void(segmenter, folder):
         segmentation(segmenter, masked(folder), background=0.5)
 
 
-def test_the_data_decide_the_fingerprint(folder):
-    before = masked(folder).fingerprint
-    assert masked(folder).fingerprint == before
-    mask = np.asarray(Image.open(folder / "masks" / "0.png")).copy()
-    mask[-1, -1] ^= 1
-    Image.fromarray(mask).save(folder / "masks" / "0.png")
-    assert masked(folder).fingerprint != before
-
-
-def test_what_is_no_such_data(segmenter, folder, tmp_path):
-    with pytest.raises(DataError, match="no such folder"):
-        masked(folder / "none")
-    with pytest.raises(DataError, match="no such folder of pictures"):
-        masked(folder, image_root=folder / "none")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="--classes"):
-        masked(tmp_path / "empty")
-    with pytest.raises(DataError, match="not one mask"):
-        masked(tmp_path / "empty", classes=folder / "classes.txt")
-    Image.new("L", (64, 64), 7).save(folder / "masks" / "0.png")
-    with pytest.raises(DataError, match=r"0\.png: the number 7"):
-        segmentation(segmenter, masked(folder))
-    Image.new("RGB", (64, 64)).save(folder / "masks" / "0.png")
-    with pytest.raises(DataError, match="mask of colors"):
-        segmentation(segmenter, masked(folder))
+def test_arguments_that_do_not_fit(segmenter, folder):
     with pytest.raises(UsageError, match="mode"):
         segmentation(segmenter, masked(folder), mode="open_clip")
-    (folder / "images" / "0.jpg").unlink()
-    assert len(masked(folder).left_out) == 1
+    with pytest.raises(UsageError, match="a photo"):
+        segmentation(segmenter, masked(folder), prompt="a photo")
+
+
+@pytest.mark.parametrize(
+    ("background", "threshold", "things", "void"),
+    [(None, 0.95, [1, 3], [2]), (0.5, 0.5, [1, 3], [2]), (0.0, None, [1, 3], [0, 2])],
+)
+def test_the_background_is_a_class_or_left_out(background, threshold, things, void):
+    classes = Classes(("Background", "cat", "void", "dog"), (0, 1, 2, 3))
+    task = SegmentationTask.of(classes, background)
+    assert (task.threshold, task.things, task.void, task.background) == (threshold, things, void, 0)
+    assert task.positions(np.array([[0, 1, -1]])).tolist() == [[1, 3, 0]]
+    without = SegmentationTask.of(Classes(("cat", "dog"), (0, 1)), None)
+    assert (without.threshold, without.things, without.background) == (None, [0, 1], None)
+    assert without.positions(np.array([-1])).tolist() == [-1]
 
 
 def test_a_picture_may_count_more_than_once():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sightline.errors import UsageError
-from sightline.evaluate import compare, side_by_side
+from sightline.evaluate import compare, table
 from support.results import made
 
 
@@ -14,12 +14,12 @@ def test_what_was_gained_and_what_was_forgotten():
         made("before", "photos", 0.6), made("before", "scenes", 0.2),
         made("after", "scenes", 0.9), made("after", "photos", 0.3), made("other", "scenes", 0.2),
     ]  # fmt: skip
-    found = side_by_side(results, draws=200, seed=1)
+    found = table(results, draws=200, seed=1)
     photos, drawn = found.details["tables"]
     assert (photos["data"], photos["models"], photos["samples"]) == ("photos", ["before", "after"], 400)
     assert drawn["models"] == ["before", "after", "other"]
-    for table, verdicts in ((photos, ["worse"]), (drawn, ["better", "same"])):
-        for row in table["rows"]:
+    for of_task, verdicts in ((photos, ["worse"]), (drawn, ["better", "same"])):
+        for row in of_task["rows"]:
             assert [other["verdict"] for other in row["others"]] == verdicts, row["figure"]
     (row,) = (row for row in drawn["rows"] if row["figure"] == "text_to_image_R@1")
     pair = compare(results[1], results[2], draws=200, seed=1)
@@ -34,9 +34,9 @@ def test_what_was_gained_and_what_was_forgotten():
 def test_tasks_are_kept_apart():
     results = [made("a", "d", 0.5), made("b", "d", 0.6)]
     other = [replace(one, settings={"split": "test"}) for one in results]
-    assert len(side_by_side([*results, *other], draws=10).details["tables"]) == 2
+    assert len(table([*results, *other], draws=10).details["tables"]) == 2
     with pytest.raises(UsageError, match="no two models"):
-        side_by_side([results[0], other[1]])
+        table([results[0], other[1]])
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_tasks_are_kept_apart():
 )
 def test_results_that_make_no_table(results, says):
     with pytest.raises(UsageError, match=says):
-        side_by_side(results)
+        table(results)

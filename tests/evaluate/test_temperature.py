@@ -6,8 +6,8 @@ import torch
 
 from sightline.data import captions
 from sightline.encoder.rescorer import Rescorer
-from sightline.evaluate.encode import see
-from sightline.evaluate.matching import Questions, learned_scale, pair_questions, rounds
+from sightline.evaluate.encode import encode
+from sightline.evaluate.matching import Block, learned_scale, pair_blocks, rounds
 from sightline.evaluate.temperature import RANGE, best_scale, curve, scales_around, temperature
 from sightline.models import FAMILIES
 from sightline.nn.loss import contrastive_loss
@@ -15,9 +15,9 @@ from support.videos import film
 
 
 def fixed(cosines, right):
-    """Questions that are asked in blocks of two."""
+    """Questions in blocks of two."""
     rows = np.asarray(cosines, np.float32)
-    return Questions(lambda: ((rows[i : i + 2], np.asarray(right)[i : i + 2]) for i in range(0, len(rows), 2)))
+    return lambda: (Block(rows[i : i + 2], np.asarray(right)[i : i + 2]) for i in range(0, len(rows), 2))
 
 
 def noisy(count, noise, seed=0):
@@ -29,20 +29,20 @@ def noisy(count, noise, seed=0):
 @pytest.mark.parametrize("way", ["text_to_image", "image_to_text"])
 def test_what_a_model_says_of_its_pairs(mini, shard, way):
     """The loss is the contrastive loss of `forward`, the ranking the same at every scale."""
-    seen = see(mini, captions(shard).samples)
-    said = rounds([sample.captions for sample in seen.samples])
-    assert len(said) == len(seen.samples), "one has a single caption"
+    encoded = encode(mini, captions(shard).samples)
+    said = rounds([sample.captions for sample in encoded.samples])
+    assert len(said) == len(encoded.samples), "one has a single caption"
     own = learned_scale(mini)
     model = FAMILIES["clip"].model.from_pretrained("mini", dtype="float32")
     assert own == pytest.approx(float(model.scale.detach()), rel=1e-6)
-    logits = torch.from_numpy(mini.encode_text(said)).double() @ torch.from_numpy(seen.vectors).double().T * own
-    found = {name: curve(questions, scales_around(own)) for name, questions in pair_questions(mini, seen).items()}
+    logits = torch.from_numpy(mini.encode_text(said)).double() @ torch.from_numpy(encoded.vectors).double().T * own
+    found = {name: curve(blocks, scales_around(own)) for name, blocks in pair_blocks(mini, encoded).items()}
     at = found[way].scales.tolist().index(own)
     both = (found["text_to_image"].loss[at] + found["image_to_text"].loss[at]) / 2
     assert both == pytest.approx(float(contrastive_loss(logits)), rel=1e-4)
     ahead = logits if way == "text_to_image" else logits.T
     assert found[way].ranks.tolist() == (ahead > ahead.diag()[:, None]).sum(1).tolist()
-    assert not found[way].moved.any()
+    assert not found[way].rank_changes.any()
     assert found[way].accuracy == (found[way].ranks == 0).mean()
 
 
@@ -92,7 +92,7 @@ def test_result(mini, shard):
     result = temperature(mini, captions(shard))
     figures = result.figures
     assert figures["best_scale_loss"] <= figures["loss"]
-    assert (figures["ranks_moved"], len(result.skipped)) == (0, 1)
+    assert (figures["rank_changes"], len(result.skipped)) == (0, 1)
     curves = result.details["text_to_image"]
     own, best = curves["scales"].index(figures["scale"]), curves["scales"].index(figures["best_scale"])
     assert curves["confidence"][own] == figures["text_to_image_confidence"]
@@ -104,9 +104,9 @@ def test_a_film_prompts_its_texts(mini_xclip, tmp_path):
     for seed, name in enumerate("ab"):
         film(tmp_path / f"{name}.mp4", [seed])
     (tmp_path / "captions.csv").write_text("file,caption\na.mp4,a red square\nb.mp4,a blue circle\n")
-    seen = see(mini_xclip, captions(tmp_path / "captions.csv").samples)
-    ((cosines, right),) = list(pair_questions(mini_xclip, seen)["text_to_image"])
+    encoded = encode(mini_xclip, captions(tmp_path / "captions.csv").samples)
+    ((cosines, right),) = list(pair_blocks(mini_xclip, encoded)["text_to_image"]())
     texts = mini_xclip.embed_text(["a red square", "a blue circle"])
-    exact = Rescorer(mini_xclip).cosines(texts, seen.vectors, seen.summaries)
+    exact = Rescorer(mini_xclip).cosines(texts, encoded.vectors, encoded.rescoring)
     np.testing.assert_allclose(cosines, exact.T, atol=1e-6)
     assert right.tolist() == [0, 1]

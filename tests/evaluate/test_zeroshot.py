@@ -64,7 +64,7 @@ def test_pictures_with_an_ensemble_and_more_classes(mini, folders):
         "key": [str(file.relative_to(folders)) for file in files],
         "label": label,
         "rank": rank,
-        "found": scores.argmax(1).tolist(),
+        "predicted": scores.argmax(1).tolist(),
     }
     assert result.figures["top-1"] == np.mean(np.array(rank) == 1)
     assert result.figures["top-5"] == np.mean(np.array(rank) <= 5)

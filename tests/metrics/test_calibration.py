@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.calibration import calibration_curve
 
-from sightline.metrics.calibration import answers, moved, reliability
+from sightline.metrics.calibration import rank_changes, reliability, softmax_stats
 
 COSINES = arrays.arrays(np.float32, (4, 6), elements=st.floats(-1, 1, width=32))
 SCALES = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=5)
@@ -55,7 +55,7 @@ def test_what_is_no_confidence(confidence, correct, says):
 
 @given(COSINES, SCALES, st.lists(st.integers(0, 5), min_size=4, max_size=4))
 def test_answers_are_torchs_softmax(cosines, scales, right):
-    found = answers(cosines, right, scales)
+    found = softmax_stats(cosines, right, scales)
     for i, scale in enumerate(scales):
         logits = torch.from_numpy(cosines).double() * scale
         spread = torch.distributions.Categorical(logits=logits)
@@ -75,12 +75,12 @@ def neighbours(count):
 
 @given(st.floats(1e-3, 1e4))
 def test_no_scale_moves_a_rank(scale):
-    assert moved(neighbours(50), np.arange(50), [scale], np.float64).tolist() == [0]
+    assert rank_changes(neighbours(50), np.arange(50), [scale], np.float64).tolist() == [0]
 
 
 def test_float32_makes_neighbours_equal():
     # Above 1 there are half as many numbers: 0.95 and its neighbours have no room there. A power of two keeps all.
-    found = moved(neighbours(50), np.arange(50), [1.1, 2.0, 0.5], np.float32)
+    found = rank_changes(neighbours(50), np.arange(50), [1.1, 2.0, 0.5], np.float32)
     assert found[0] > 10
     assert found[1:].tolist() == [0, 0]
 
@@ -88,6 +88,6 @@ def test_float32_makes_neighbours_equal():
 @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
 def test_scales_are_above_zero(scale):
     with pytest.raises(ValueError, match="above 0"):
-        answers(np.zeros((1, 2), np.float32), [0], [scale])
+        softmax_stats(np.zeros((1, 2), np.float32), [0], [scale])
     with pytest.raises(ValueError, match="above 0"):
-        moved(np.zeros((1, 2), np.float32), [0], [scale], np.float64)
+        rank_changes(np.zeros((1, 2), np.float32), [0], [scale], np.float64)

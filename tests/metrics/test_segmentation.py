@@ -52,9 +52,9 @@ def test_refuses_what_has_no_class() -> None:
         confusion([0, 1], [0, 1, 1], 2)
     with pytest.raises(ValueError, match="from 0 to 1; those true"):
         confusion([0, 2], [0, 1], 2)
-    with pytest.raises(ValueError, match="those found"):
+    with pytest.raises(ValueError, match="those predicted"):
         confusion([0, 1], [0, -1], 2)
-    with pytest.raises(ValueError, match="those found"):
+    with pytest.raises(ValueError, match="those predicted"):
         confusion([0, 1], [0.0, 1.0], 2)
     with pytest.raises(ValueError, match="no pixels"):
         mean_iou(confusion([255], [0], 2, ignore=255))

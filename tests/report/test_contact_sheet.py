@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import UsageError
-from sightline.report.contact_sheet import Card, Section, cards, picture, write_sheet
+from sightline.report.contact_sheet import Card, Section, cards, small_image, write_sheet
 from sightline.search.searcher import Result
 from support.videos import colored
 
@@ -107,11 +107,11 @@ def test_cards_show_the_tables_thumbnail_else_the_file(tmp_path, make_table):
     table = make_table(np.eye(4)[:3], folder=tmp_path, facts=lambda i: {} if i == 0 else {"thumbnail": None})
     results = [Result(i + 1, 0.5, str(tmp_path / f"{i:05}.jpg"), "image", None, None, i) for i in (1, 0, 2)]
     drawn, stored, missing = cards(table, results)
-    with Image.open(io.BytesIO(drawn.picture)) as image:
+    with Image.open(io.BytesIO(drawn.image)) as image:
         assert image.size == (320, 213)
-    with Image.open(io.BytesIO(stored.picture)) as image:
+    with Image.open(io.BytesIO(stored.image)) as image:
         assert image.size == (6, 4)
-    assert missing.picture == b""
+    assert missing.image == b""
     assert missing.remark == "600 × 400, 1 KB"
 
 
@@ -129,11 +129,11 @@ def test_a_moments_card_shows_its_frame(tmp_path, make_table):
     table = make_table(np.eye(4)[:1], facts=lambda i: {**moment, "thumbnail": None})
     (card,) = cards(table, [Result(1, 0.5, str(tmp_path / "a.mp4"), "moment", 1.0, 2.0, 0)])
     assert (card.start, card.end) == (1, 2)
-    with Image.open(io.BytesIO(card.picture)) as image:
+    with Image.open(io.BytesIO(card.image)) as image:
         assert image.size == (320, 240)
         color = image.resize((1, 1)).getpixel((0, 0))
         assert color[1] > 2 * max(color[0], color[2]), "a frame of that moment, drawn from the film"
-    assert picture(tmp_path / "none.mp4") == b""
+    assert small_image(tmp_path / "none.mp4") == b""
 
 
 def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
@@ -154,8 +154,8 @@ def test_a_sheet_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch
 
 def test_a_picture_that_cannot_be_read_is_empty(tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
-    assert picture(tmp_path / "text.jpg") == b""
-    assert picture(tmp_path / "none.jpg") == b""
+    assert small_image(tmp_path / "text.jpg") == b""
+    assert small_image(tmp_path / "none.jpg") == b""
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "notes.html"])

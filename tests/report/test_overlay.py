@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import UsageError
-from sightline.report.overlay import check_place, color, label_file, label_map, overlay, save
+from sightline.report.overlay import check_overlay, color, label_file, label_map, overlay, save_png
 
 LABELS = np.repeat(np.array([[0, 0, 1, -1]], np.int32), 60, axis=0).repeat(200, axis=1)  # 60 x 800
 SHARES = np.array([0.5, 0.25])
@@ -42,11 +42,11 @@ def test_label_map_and_files(tmp_path: Path) -> None:
     few = label_map(LABELS, ["cat", "sofa"])
     many = label_map(LABELS, [str(i) for i in range(300)])
     for picture, name, classes in ((few, "a.png", ["cat", "söfa\n犬"]), (many, "b.png", [str(i) for i in range(300)])):
-        save(picture, tmp_path / name, classes)
+        save_png(picture, tmp_path / name, classes)
         with Image.open(tmp_path / name) as again:
             assert (np.asarray(again) == LABELS + 1).all()
     assert few.getpalette()[3:9] == [*color(0), *color(1)]
-    check_place(tmp_path / "a.png")  # our own may be written again
+    check_overlay(tmp_path / "a.png")  # our own may be written again
     assert label_file("x/cat.png") == Path("x/cat.labels.png")
 
 
@@ -55,11 +55,11 @@ def test_nobody_s_picture_is_lost(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "cat.labels.png")
     (tmp_path / "text.png").write_text("no picture")
     for name, message in (
-        ("photo.png", "photo.png is there already"),
-        ("cat.png", "cat.labels.png is there already"),
-        ("text.png", "text.png is there already"),
+        ("photo.png", "photo.png is no picture of ours"),
+        ("cat.png", "cat.labels.png is no picture of ours"),
+        ("text.png", "text.png is no picture of ours"),
         ("cat.jpg", "name it cat.png"),
         ("nowhere/cat.png", "no folder to write"),
     ):
         with pytest.raises(UsageError, match=message):
-            check_place(tmp_path / name)
+            check_overlay(tmp_path / name)

@@ -148,7 +148,7 @@ def _queries(gallery: Gallery) -> "list[Query]":
 
 def _search(query: "Query", index: "Index", gallery: Gallery) -> "Section":
     """Prints the results of a query, and returns them as a section of the page."""
-    from sightline.report.contact_sheet import Section, cards, picture
+    from sightline.report.contact_sheet import Section, cards, small_image
 
     options = [part for file in query.images for part in ("--image", str(file))]
     options += [part for text in query.avoid for part in ("--not", text)]
@@ -161,14 +161,14 @@ def _search(query: "Query", index: "Index", gallery: Gallery) -> "Section":
         caption = gallery.scenes[name].caption if name in gallery.scenes else ""
         typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}{place(result)}  {caption}")
     typer.echo()
-    return Section(str(query), cards(index.table, results), examples=[picture(file) for file in query.images])
+    return Section(str(query), cards(index.table, results), examples=[small_image(file) for file in query.images])
 
 
 def _segment(gallery: Gallery) -> "Section":
     """Prints the parts of an image by words and paints them; returns the painting as a section of the page."""
     from sightline.processing.image.reading import open_image
-    from sightline.report.contact_sheet import Card, Section, picture
-    from sightline.report.overlay import overlay, save
+    from sightline.report.contact_sheet import Card, Section, small_image
+    from sightline.report.overlay import overlay, save_png
     from sightline.scenes import BACKGROUNDS
     from sightline.segment import Segmenter
 
@@ -182,9 +182,9 @@ def _segment(gallery: Gallery) -> "Section":
         typer.echo(f"{share:6.1%}  {one_line(word)}")
     typer.echo()
     painted = overlay(open_image(file), segmentation.labels, segmentation.classes, segmentation.shares)
-    save(painted, out, segmentation.classes)
-    card = Card(str(out.absolute()), float(segmentation.shares.sum()), picture(out))
-    return Section(f"Which part is which: {', '.join(words)}", [card], examples=[picture(file)])
+    save_png(painted, out, segmentation.classes)
+    card = Card(str(out.absolute()), float(segmentation.shares.sum()), small_image(out))
+    return Section(f"Which part is which: {', '.join(words)}", [card], examples=[small_image(file)])
 
 
 def _clearest(scenes: "dict[str, Scene]") -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sightline.errors import UsageError
+from sightline.format import clock
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ def place(result: "Result") -> str:
     box = "" if result.region is None else " at {},{}-{},{}".format(*result.region.box)
     if result.start is None or result.end is None:
         return box
-    from sightline.report.contact_sheet import clock
-
     return f" {clock(result.start)}-{clock(ceil(result.end))}{box}"
 
 
@@ -148,8 +147,6 @@ class _Stages:
 
 def _describe(progress: Progress) -> str:
     from rich.markup import escape
-
-    from sightline.report.contact_sheet import clock
 
     skipped = f", {progress.skipped:,} skipped" if progress.skipped else ""
     video = ""

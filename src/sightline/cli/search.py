@@ -66,9 +66,9 @@ def command(
     from sightline.search import Query, open_index
 
     if html is not None:
-        from sightline.report.page import check_place
+        from sightline.report.page import check_page
 
-        check_place(html)
+        check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
     # To open a first pass takes longer than one exact search.
@@ -83,10 +83,10 @@ def command(
                 "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True
             )
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, picture, write_sheet
+        from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
 
         note = f"{len(found)} of {len(opened):,} pictures and moments" + (f" where {where}" if where else "")
-        examples = [picture(file) for file in query.images]
+        examples = [small_image(file) for file in query.images]
         write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 

@@ -7,6 +7,7 @@ import typer
 
 from sightline.cli.output import JsonOption, check_image, one_line, write_json
 from sightline.errors import HubError, UsageError
+from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
@@ -29,9 +30,9 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Write the picture painted (PNG), and beside it its labels (.labels.png)."),
     ] = None,
-    prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text that a word is put into, at {}.")] = (
-        "a photo of a {}."
-    ),
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="The text that a word is put into, at {}.")
+    ] = IMAGE_TEMPLATE,
     model: Annotated[
         str,
         typer.Option(
@@ -55,9 +56,9 @@ def command(
     """
     check_image(image)
     if out is not None:
-        from sightline.report.overlay import check_place
+        from sightline.report.overlay import check_overlay
 
-        check_place(out)
+        check_overlay(out)
         if out.absolute() == image.absolute():
             raise UsageError(f"{out} is the picture itself: choose another name")
 
@@ -81,8 +82,8 @@ def command(
             typer.echo(f"{rest:6.1%}  (background)")
     if out is not None:
         from sightline.processing.image.reading import open_image
-        from sightline.report.overlay import label_file, label_map, overlay, save
+        from sightline.report.overlay import label_file, label_map, overlay, save_png
 
-        save(label_map(found.labels, found.classes), label_file(out), found.classes)
-        save(overlay(open_image(image), found.labels, found.classes, found.shares), out, found.classes)
+        save_png(label_map(found.labels, found.classes), label_file(out), found.classes)
+        save_png(overlay(open_image(image), found.labels, found.classes, found.shares), out, found.classes)
         typer.echo(f"picture: {one_line(str(out))}, labels: {one_line(str(label_file(out)))}", err=True)

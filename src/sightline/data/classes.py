@@ -1,29 +1,24 @@
-"""Names of classes, and the texts that they are put into."""
+"""Lists of classes, and of the templates that make texts of them, from the files that people have."""
 
 import csv
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sightline.errors import UsageError
+from sightline.templates import check_template
 
-PHOTO = "a photo of a {}."
-BARE = "{}"
-"""What a class is put into where nothing else is said: for pictures as in Radford et al. (2021), section 3.1.4; the
-class of a film stands alone, as in Ni et al. (2022)."""
-
-_PLACE = re.compile(r"\{\w*\}")
 _WORDNET = re.compile(r"n\d{8}")
 
 
 @dataclass(frozen=True)
 class Classes:
-    """`names` of classes, and the number by which data may call each; `templates` if they came along."""
+    """`names` of classes, the `numbers` by which data may call them, and the `templates` that came with the list."""
 
     names: tuple[str, ...]
     numbers: tuple[int, ...]
@@ -37,31 +32,31 @@ class Classes:
 
     @classmethod
     def of(cls, folders: Sequence[str]) -> "Classes":
-        """As folders are named: "golden_retriever" is a golden retriever."""
+        """Classes named as folders are: "golden_retriever" is a golden retriever."""
         return cls(tuple(name.replace("_", " ") for name in folders), tuple(range(len(folders))))
 
-    def find(self, called: Sequence[str]) -> list[int]:
-        """Where in `names` each of the data's classes is: by its name (capitals, "_" and "-" don't matter), by its
+    def find(self, labels: Sequence[str]) -> list[int]:
+        """The position in `names` of each of the data's labels: by name (capitals, "_" and "-" don't matter), by
         number, or, for as many WordNet ids as there are names, by their order. Raises `UsageError`."""
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(self.names):
-            places.setdefault(_plain(name), []).append(place)
-        if not any(_plain(one) in places for one in called):
-            if all(one.isdecimal() for one in called):
-                places = {str(number): [place] for place, number in enumerate(self.numbers)}
-            if len(called) == len(self.names) and all(_WORDNET.fullmatch(one) for one in called):
-                return [sorted(called).index(one) for one in called]
-        found = []
-        for one in called:
-            here = places.get(_plain(one), [])
-            if not here:
-                near = get_close_matches(_plain(one), places, 1)
-                hint = f"; did you mean {self.names[places[near[0]][0]]!r}?" if near else ""
-                raise UsageError(f"the data's class {one!r} is not among the {len(self.names)} that are given{hint}")
-            if len(here) > 1:
-                raise UsageError(f"the data's class {one!r} is {len(here)} times among those that are given")
-            found.append(here[0])
-        return found
+        positions: dict[str, list[int]] = {}
+        for position, name in enumerate(self.names):
+            positions.setdefault(_plain(name), []).append(position)
+        if not any(_plain(label) in positions for label in labels):
+            if all(label.isdecimal() for label in labels):
+                positions = {str(number): [position] for position, number in enumerate(self.numbers)}
+            if len(labels) == len(self.names) and all(_WORDNET.fullmatch(label) for label in labels):
+                return [sorted(labels).index(label) for label in labels]
+        return [self._only(label, positions) for label in labels]
+
+    def _only(self, label: str, positions: Mapping[str, Sequence[int]]) -> int:
+        matching = positions.get(_plain(label), [])
+        if not matching:
+            near = get_close_matches(_plain(label), positions, 1)
+            hint = f"; did you mean {self.names[positions[near[0]][0]]!r}?" if near else ""
+            raise UsageError(f"the data's class {label!r} is not among the {len(self.names)} that are given{hint}")
+        if len(matching) > 1:
+            raise UsageError(f"the data's class {label!r} is {len(matching)} times among those that are given")
+        return matching[0]
 
 
 def _plain(name: str) -> str:
@@ -72,98 +67,118 @@ def read_classes(source: str | os.PathLike[str]) -> Classes:
     """A list of classes from a file.
 
     Text: a class a line, numbered from 0. CSV, TSV: a column "name", and "id" for the numbers. JSON: a list, or
-    {"classes": [...], "templates": [...]}, or several of these by name, of which "FILE.json#NAME" means one. YAML: the
-    lines "NUMBER: NAME". Raises `UsageError`.
+    {"classes": [...], "templates": [...]}, or several of these by name, of which "FILE.json#NAME" picks one. YAML: the
+    first mapping {NUMBER: NAME}, at the top or under any key. Raises `UsageError`.
     """
-    path, content = _read(source)
-    suffix = path.suffix.lower()
+    suffix = _path_of(source).suffix.lower()
     templates: Sequence[Any] = ()
     if suffix == ".json":
-        data = _of_json(source)
+        data = _json_list(source)
         names = data if isinstance(data, list) else data.get("classes")
         templates = () if isinstance(data, list) else data.get("templates", ())
         if not isinstance(names, list):
             raise UsageError(f'{source}: no list of classes in it; it takes {{"classes": [...]}}')
-        numbers: list[int] = list(range(len(names)))
+        by_number = list(enumerate(names))
     elif suffix in (".csv", ".tsv"):
-        rows = list(csv.DictReader(content.splitlines(), delimiter="," if suffix == ".csv" else "\t"))
-        if not rows or rows[0].get("name") is None:
-            raise UsageError(f'{source}: no column "name" in it (and "id", if the numbers matter)')
-        names = [row["name"] for row in rows]
-        numbers = [_number(source, row.get("id", at)) for at, row in enumerate(rows)]
+        by_number = _of_table(source, "," if suffix == ".csv" else "\t")
     elif suffix in (".yaml", ".yml"):
-        pairs = re.findall(r"^\s+(\d+)\s*:\s*['\"]?(.+?)['\"]?\s*$", content, re.MULTILINE)
-        names, numbers = [name for _, name in pairs], [int(number) for number, _ in pairs]
+        by_number = _of_yaml(source)
     else:
-        names = [line.strip() for line in content.splitlines() if line.strip()]
-        numbers = list(range(len(names)))
-    if strange := [name for name in names if not isinstance(name, str) or not name.strip()]:
-        raise UsageError(f"{source}: {strange[0]!r} is no name of a class")
+        by_number = list(enumerate(_lines(source)))
+    if wrong := [name for _, name in by_number if not isinstance(name, str) or not name.strip()]:
+        raise UsageError(f"{source}: {wrong[0]!r} is no name of a class")
+    numbers, names = zip(*by_number, strict=True) if by_number else ((), ())
     try:
         return Classes(tuple(names), tuple(numbers), tuple(map(check_template, templates)))
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from error
 
 
-def read_templates(given: Sequence[str]) -> list[str]:
-    """Texts with a place for the class ("{}"), each given as it is or in a file: a text a line, or JSON's "templates".
-    Raises `UsageError`."""
+def _of_table(source: str | os.PathLike[str], delimiter: str) -> list[tuple[int, Any]]:
+    rows = list(csv.DictReader(_read(source).splitlines(), delimiter=delimiter))
+    if not rows or rows[0].get("name") is None:
+        raise UsageError(f'{source}: no column "name" in it (and "id", if the numbers matter)')
+    try:
+        return [(int(row.get("id", at)), row["name"]) for at, row in enumerate(rows)]
+    except (TypeError, ValueError) as error:
+        wrong = next(row["id"] for row in rows if not str(row["id"]).strip().isdecimal())
+        raise UsageError(f"{source}: {wrong!r} is no number of a class") from error
+
+
+def _of_yaml(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:
+    import yaml
+
+    try:
+        # Of this loader's scalars all are strings: a class named "no" or "1e3" stays what it is.
+        data = yaml.load(_read(source), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{source}: not YAML ({' '.join(str(error).split())})") from error
+    for mapping in _mappings(data):
+        if mapping and all(key.isdecimal() and isinstance(name, str) for key, name in mapping.items()):
+            return [(int(number), name) for number, name in mapping.items()]
+    raise UsageError(f"{source}: no mapping of numbers to names in it")
+
+
+def _mappings(data: Any) -> Iterator[dict[str, Any]]:
+    """All mappings in YAML, an outer one before those inside it."""
+    if isinstance(data, dict):
+        yield data
+        for value in data.values():
+            yield from _mappings(value)
+
+
+def read_templates(sources: Sequence[str]) -> list[str]:
+    """Templates, texts with "{}" for the class. Each source is a template or a file of them: a line each, or JSON's
+    "templates". Raises `UsageError`."""
     templates: list[str] = []
-    for one in given:
-        if "{" in one:
-            templates.append(check_template(one))
+    for source in sources:
+        if "{" in source:
+            templates.append(check_template(source))
             continue
-        path, content = _read(one)
-        if path.suffix.lower() == ".json":
-            data = _of_json(one)
-            lines = data if isinstance(data, list) else data.get("templates")
+        if _path_of(source).suffix.lower() == ".json":
+            data = _json_list(source)
+            texts = data if isinstance(data, list) else data.get("templates")
         else:
-            lines = [line.strip() for line in content.splitlines() if line.strip()]
-        if not isinstance(lines, list) or not lines:
-            raise UsageError(f"{one}: no templates in it")
-        templates += map(check_template, lines)
+            texts = _lines(source)
+        if not isinstance(texts, list) or not texts:
+            raise UsageError(f"{source}: no templates in it")
+        templates += map(check_template, texts)
     return templates
 
 
-def check_template(template: Any) -> str:
-    """The template with "{}" for its place, however that was called. Raises `UsageError`."""
-    if not isinstance(template, str) or len(_PLACE.findall(template)) != 1:
-        raise UsageError(f'the template {template!r} needs one "{{}}", where the class goes')
-    return _PLACE.sub("{}", template)
-
-
-def _read(source: str | os.PathLike[str]) -> tuple[Path, str]:
-    """The file and what is in it, without the part of its name after "#"."""
+def _path_of(source: str | os.PathLike[str]) -> Path:
+    """The file of "FILE" or "FILE#NAME"."""
     path = Path(source)
-    if not path.exists():
-        path = Path(os.fspath(source).rpartition("#")[0] or source)
+    return path if path.exists() else Path(os.fspath(source).rpartition("#")[0] or source)
+
+
+def _read(source: str | os.PathLike[str]) -> str:
+    path = _path_of(source)
     try:
-        return path, path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         raise UsageError(f"{path}: no text in UTF-8") from error
 
 
-def _of_json(source: str | os.PathLike[str]) -> Any:
-    """A list, or the object that is meant."""
-    path, content = _read(source)
+def _lines(source: str | os.PathLike[str]) -> list[str]:
+    """The lines of a text that are not empty."""
+    return [line.strip() for line in _read(source).splitlines() if line.strip()]
+
+
+def _json_list(source: str | os.PathLike[str]) -> Any:
+    """A JSON file's list, or its object with "classes" or "templates", which may be one of several, chosen by #NAME."""
+    path = _path_of(source)
     try:
-        data = json.loads(content)
+        data = json.loads(_read(source))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON ({error})") from error
     if isinstance(data, dict) and not data.keys() & {"classes", "templates"}:
-        wanted = os.fspath(source).rpartition("#")[2]
-        if wanted not in data:
-            raise UsageError(f"{path}: holds several lists; say which: " + ", ".join(f"{path}#{name}" for name in data))
-        data = data[wanted]
+        name = os.fspath(source).rpartition("#")[2]
+        if name not in data:
+            raise UsageError(f"{path}: holds several lists; say which: " + ", ".join(f"{path}#{key}" for key in data))
+        data = data[name]
     if not isinstance(data, dict | list):
         raise UsageError(f"{source}: holds {type(data).__name__}, expected a list or an object")
     return data
-
-
-def _number(source: str | os.PathLike[str], given: Any) -> int:
-    try:
-        return int(given)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{source}: {given!r} is no number of a class") from error

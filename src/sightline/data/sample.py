@@ -1,4 +1,4 @@
-"""A picture or film with what is said of it: where its bytes lie, and reading them."""
+"""Samples, images or videos with their captions or their class, and the data sets that they make up."""
 
 import json
 from collections.abc import Iterable
@@ -7,38 +7,14 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
+from sightline.data.tar import Member
 from sightline.errors import DataError
 from sightline.processing import suffixes
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A file inside a tar: `size` bytes from `offset` on."""
-
-    path: Path
-    name: str
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """Its bytes, by one seek. Raises `DataError` where the tar is no longer as it was."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.size)
-        except OSError as error:
-            raise DataError(f"{self}: can't be read ({error.strerror or error})") from error
-        if len(content) < self.size:
-            raise DataError(f"{self}: the tar is shorter than it was; fetch it again and start anew")
-        return content
-
-    def __str__(self) -> str:
-        return f"{self.path}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
 class Item:
-    """One picture or film; `key` is its own in the data set."""
+    """An image or video: a file, or a file inside a tar. `key` names it in the data set, and nothing else there."""
 
     key: str
     media: Path | Member
@@ -49,7 +25,7 @@ class Item:
 
     @property
     def file(self) -> Path:
-        """The file that has to be opened: a shard has many samples."""
+        """The file that has to be opened; many samples share a shard."""
         return self.media.path if isinstance(self.media, Member) else self.media
 
     @property
@@ -64,20 +40,20 @@ class Item:
 
     @property
     def is_video(self) -> bool:
-        """Going by the suffix."""
+        """Whether the suffix is a video's."""
         return suffixes.is_video(self.media.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample(Item):
-    """With its captions, at least one."""
+    """An image or video with its captions, at least one."""
 
     captions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledSample(Item):
-    """With the number of its class."""
+    """An image or video with the number of its class."""
 
     label: int
 
@@ -95,13 +71,6 @@ class LeftOut:
         if len(names) < 3:
             names.append(name if len(name) <= 100 else f"{name[:100]}...")
 
-    def update(self, other: "LeftOut") -> None:
-        """Counts another source's as well."""
-        for reason, count in other.counts.items():
-            for name in other._names[reason]:
-                self.add(reason, name)
-            self.counts[reason] += count - len(other._names[reason])
-
     def __len__(self) -> int:
         return sum(self.counts.values())
 
@@ -116,7 +85,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Captions:
-    """A data set of captioned pictures or films. `name` is for people, `left_out` what is not among the samples."""
+    """A data set of captioned images or videos. `name` is for people; `left_out` counts what is not in `samples`."""
 
     name: str
     samples: tuple[Sample, ...]
@@ -127,13 +96,13 @@ class Captions:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of keys, captions and sizes in bytes, in whatever order the files were found. Raises `DataError`."""
+        """A hash of keys, captions and sizes in bytes, the same in any order of the samples. Raises `DataError`."""
         return _fingerprint([sample.key, sample.size, *sample.captions] for sample in self.samples)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A data set of pictures or films with a class each; `classes` are their names by number."""
+    """A data set of images or videos with a class each; `classes` are the names by number."""
 
     name: str
     samples: tuple[LabelledSample, ...]

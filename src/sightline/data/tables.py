@@ -1,4 +1,4 @@
-"""Tables of pictures: CSV, TSV and JSON lines, with their columns found by name."""
+"""Tables of images and videos: CSV, TSV and JSON lines, with their columns recognized by name."""
 
 import ast
 import csv
@@ -6,42 +6,33 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from sightline.data.entry import Entry, make_entry
 from sightline.data.sample import LeftOut
 from sightline.errors import DataError
 
-SUFFIXES = frozenset([".csv", ".tsv", ".txt", ".jsonl", ".ndjson"])
-"""Of tables. What is in a `.csv`, `.tsv` or `.txt` its first line tells."""
-
+T = TypeVar("T")
 Row = Mapping[str, Any]
 
-# Names of columns, the first that a table has counts. Compared without case, spaces, "-" and "_".
+# Names of columns; the first that a table has counts. Compared without case, spaces, "-" and "_".
 FILE = (
-    *(
-        "file",
-        "filepath",
-        "filename",
-        "imagepath",
-        "imagefile",
-        "imagefilename",
-        "imagename",
-        "image",
-        "imgpath",
-        "img",
-    ),
-    *("picture", "photo", "path"),
-    *("videopath", "videofile", "videoname", "video", "videoid", "clippath", "clipname", "media"),
-)
+    "file", "filepath", "filename", "imagepath", "imagefile", "imagefilename", "imagename", "image", "imgpath", "img",
+    "picture", "photo", "path",
+    "videopath", "videofile", "videoname", "video", "videoid", "clippath", "clipname", "media",
+)  # fmt: skip
 CAPTION = ("caption", "sentence", "text", "title", "description", "comment", "raw")
 CLASS = ("classname", "labelname", "class", "category", "label", "name", "target")
 
 
 def read_table(path: Path, left_out: LeftOut) -> list[Row]:
-    """The rows by column; a row of another length than the first line goes to `left_out`. Raises `DataError`."""
+    """The rows by column; a row of another length than the first line goes to `left_out`. Raises `DataError`.
+
+    The first line of a `.csv`, `.tsv` or `.txt` tells the delimiter.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -55,7 +46,7 @@ def read_table(path: Path, left_out: LeftOut) -> list[Row]:
     try:
         rows = _delimited(text, delimiter, csv.QUOTE_MINIMAL)
     except csv.Error as error:
-        # Many a table with tabs knows no quotes: there they are text.
+        # In many tables with tabs a quote is an ordinary letter.
         if delimiter == ",":
             raise DataError(f"{path}: no CSV ({error})") from error
         try:
@@ -94,29 +85,50 @@ def _json_lines(path: Path, text: str, left_out: LeftOut) -> Iterator[Row]:
                 left_out.add("that are no JSON object", f"line {number}")
 
 
-def columns(path: Path, rows: Sequence[Row], wanted: Sequence[str], what: str) -> list[str]:
-    """The columns of the first name of `wanted` that there is, numbered ones ("caption1", "caption 2") among them.
+def table_entries(path: Path, left_out: LeftOut) -> Iterator[Entry]:
+    """An entry for each row of a table of captions. Raises `DataError`."""
+    return row_entries(path, read_table(path, left_out), left_out)
 
-    Raises `DataError` if there is none.
+
+def row_entries(path: Path, rows: Sequence[Row], left_out: LeftOut) -> Iterator[Entry]:
+    """An entry for each row; rows without a file's name go to `left_out`. Raises `DataError` for missing columns."""
+    file = find_columns(path, rows, FILE, "files")[0]
+    caption_columns = find_columns(path, rows, CAPTION, "captions")
+    split = split_column(rows)
+    for number, row in enumerate(rows, 1):
+        name = row.get(file)
+        if isinstance(name, str) and name.strip():
+            yield make_entry(name.strip(), _captions(map(row.get, caption_columns)), row.get(split) if split else None)
+        else:
+            left_out.add("that name no file", f"row {number}")
+
+
+def find_columns(path: Path, rows: Sequence[Row], wanted: Sequence[str], what: str) -> list[str]:
+    """The columns of the first name in `wanted` that the table has, numbered ones ("caption1", "caption 2") included.
+
+    Raises `DataError` if it has none of them; `what` says in the message what they hold.
     """
-    there = list(dict.fromkeys(key for row in rows for key in row))
+    present = list(dict.fromkeys(key for row in rows for key in row))
     for name in wanted:
-        if found := [column for column in there if re.fullmatch(rf"{name}s?\d*", _plain(column))]:
-            return found
-    raise DataError(f"{path}: no column of {what}; name it {wanted[0]!r} (it has {', '.join(there) or 'none'})")
+        if matching := [column for column in present if re.fullmatch(rf"{name}s?\d*", _plain(column))]:
+            return matching
+    raise DataError(f"{path}: no column of {what}; name it {wanted[0]!r} (it has {', '.join(present) or 'none'})")
 
 
 def split_column(rows: Sequence[Row]) -> str | None:
-    """The column that says of which split a row is, if there is one."""
+    """The column that names each row's split, if the table has one."""
     return next((column for row in rows[:1] for column in row if _plain(column) == "split"), None)
 
 
-def check_split(path: Path, wanted: Iterable[str], there: Iterable[str | None]) -> None:
-    """Raises `DataError` where one of the splits `wanted` is not among those that entries have."""
-    counts = Counter(there)
+def select_splits(
+    path: Path, entries: Sequence[T], wanted: Sequence[str], split_of: Callable[[T], str | None]
+) -> list[T]:
+    """The entries (or rows) of the splits `wanted`. Raises `DataError` if a split has none."""
+    counts = Counter(map(split_of, entries))
     if unknown := set(wanted) - counts.keys():
         known = ", ".join(f"{name} ({count:,})" for name, count in counts.items() if name is not None)
         raise DataError(f"{path}: no split {' and no '.join(sorted(unknown))}; it has {known or 'none'}")
+    return [entry for entry in entries if split_of(entry) in wanted]
 
 
 def _plain(column: str) -> str:
@@ -124,16 +136,17 @@ def _plain(column: str) -> str:
     return re.sub(r"[\s_-]", "", column).casefold()
 
 
-def said(values: Iterable[Any]) -> list[str]:
-    """Captions in the cells of a row: strings, lists, and lists written as JSON or as Python writes them."""
-    found: list[str] = []
-    for value in values:
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            for read in (json.loads, ast.literal_eval):
-                with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-                    listed = read(value)
-                    if isinstance(listed, list) and any(isinstance(text, str) for text in listed):
-                        value = listed
-                    break
-        found.extend(text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
-    return found
+def _captions(cells: Iterable[Any]) -> Iterator[str]:
+    """The captions in the cells of a row: strings, lists, and lists written as JSON or as Python writes them."""
+    for cell in cells:
+        texts = _listed(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
+        yield from (text for text in (texts if isinstance(texts, list) else [texts]) if isinstance(text, str))
+
+
+def _listed(cell: str) -> Any:
+    """The list that a cell spells, or the cell itself if it spells none with a text in it."""
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            value = read(cell)
+            return value if isinstance(value, list) and any(isinstance(text, str) for text in value) else cell
+    return cell

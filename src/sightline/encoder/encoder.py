@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -98,15 +98,19 @@ class Encoder(Source):
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
         return _unit(self.embed_text(texts))
 
-    def embed_text(self, texts: Sequence[str]) -> Vectors:
-        """What `encode_text` gives before it is brought to unit length: what a `Rescorer` takes."""
+    def embed_text(self, texts: Sequence[str], *, project: bool = True) -> Vectors:
+        """What `encode_text` gives before it is brought to unit length: what a `Rescorer` takes.
+
+        With `project=False` the tower's pooled states before its projection, (n, state_dim).
+        """
         tokens = self.tokens(texts)
-        vectors = np.empty((len(tokens), self.dim), np.float32)
         tower = self._text  # opened here, not by each of the workers
+        through = tower.embed if project else partial(tower.embed, project=False)
+        vectors = np.empty((len(tokens), self.dim if project else tower.state_dim), np.float32)
 
         def embed(rows: list[int]) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._run(tower.embed, torch.int64, ids, mask)[0]
+            return self._run(through, torch.int64, ids, mask)[0]
 
         # Texts of one length share a batch: padding to the longest of all would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
@@ -158,19 +162,25 @@ class Encoder(Source):
         is_video: Callable[[T], bool] = lambda item: False,
         *,
         extras: bool = False,
+        project: bool = True,
     ) -> Generator["Encoded[T, F]"]:
         """Each item encoded, in order; one that cannot be read comes with its `ImageError` in the vector's place.
 
         `read` returns an item's picture or, where it `is_video`, its `frames` frames, and facts of any kind about it,
         which come out beside the vector; it runs in threads and may raise `ImageError` or `OSError`. `extras`: for
-        models that have `rescoring` or `regions`, also the rows that are kept beside the vector. `items` are made in a
-        thread of their own, so that it may take time to make them, as it does to cut a video. Pictures and videos share
-        batches, of which a few are in memory at a time. An item's vector is the same, bit for bit, whatever stands
-        beside it.
+        models that have `rescoring` or `regions`, also the rows that are kept beside the vector. With `project=False`
+        the vector is the tower's pooled state before its projection, (state_dim,), of unit length. `items` are made in
+        a thread of their own, so that it may take time to make them, as it does to cut a video. Pictures and videos
+        share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit, whatever
+        stands beside it.
         """
+        tower = self._image  # opened here, not by each of the workers
+        through: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
+        if extras:
+            through = tower.embed_with_extras
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers)) as ready:
-            yield from self._stream(ready, read, self.batch, extras)
+            yield from self._stream(ready, read, self.batch, through)
 
     @property
     def frames(self) -> int:
@@ -187,7 +197,7 @@ class Encoder(Source):
         vectors = np.empty((len(items), self.dim), np.float32)
         batch = self._share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, lambda item: (read(item), None), batch, extras=False)) as stream:
+        with closing(self._stream(groups, lambda item: (read(item), None), batch, self._image.embed)) as stream:
             for row, encoded in enumerate(stream):
                 if isinstance(encoded.vector, ImageError):
                     raise encoded.vector
@@ -199,12 +209,11 @@ class Encoder(Source):
         groups: Iterable[list[T]],
         read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
         batch: int,
-        extras: bool,
+        through: Callable[..., Any],
     ) -> Generator["Encoded[T, F]"]:
         def encode(group: list[T]) -> list[Encoded[T, F]]:
-            return self._encode([self._prepare(item, read) for item in group], batch, extras)
+            return self._encode([self._prepare(item, read) for item in group], batch, through)
 
-        _ = self._image  # opened here, not by each of the workers
         with closing(self._spread(encode, groups)) as done:
             for _, group in done:
                 yield from group
@@ -228,12 +237,10 @@ class Encoder(Source):
             pixels = np.repeat(pixels, frames, axis=0)
         return _Prepared(item, facts, pixels.reshape(-1, frames, *pixels.shape[1:]))
 
-    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, extras: bool) -> "list[Encoded[T, F]]":
-        """A group of prepared items through the tower."""
-        tower: Any = self._image
+    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, through: Callable[..., Any]) -> "list[Encoded[T, F]]":
+        """A group of prepared items through the tower; `through` gives vectors, or vectors and extras."""
         readable = [one.inputs for one in group if not isinstance(one.inputs, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
-        through = tower.embed_with_extras if extras else tower.embed
         parts = [self._pixels(through, inputs[cut : cut + batch], batch) for cut in range(0, len(inputs), batch)]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         vectors = _unit(columns[0]) if readable else np.empty(0, np.float32)
@@ -245,7 +252,7 @@ class Encoder(Source):
             stop = start + len(one.inputs)
             vector = _mean(vectors[start:stop])
             middle = start + len(one.inputs) // 2  # of a video that a model for pictures sees, the middle frame's
-            rows = columns[1][middle].astype(np.float16) if extras else None
+            rows = columns[1][middle].astype(np.float16) if len(columns) > 1 else None
             encoded.append(Encoded(one.item, one.facts, vector, rows))
             start = stop
         return encoded

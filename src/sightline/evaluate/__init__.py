@@ -1,14 +1,16 @@
-"""How good a model is: each evaluation gives a `Result`, and is a file of its command's name."""
+"""Evaluations of a model: each is a function in the file of its name, as is its command, and returns a `Result`."""
 
 from sightline.evaluate.compare import compare
-from sightline.evaluate.diagnosis import confusions, diagnosis
+from sightline.evaluate.confusions import confusions
+from sightline.evaluate.diagnosis import diagnosis
 from sightline.evaluate.projection import projection
 from sightline.evaluate.result import Result, Skipped
 from sightline.evaluate.retrieval import retrieval
 from sightline.evaluate.segmentation import segmentation
-from sightline.evaluate.table import side_by_side
+from sightline.evaluate.table import table
 from sightline.evaluate.temperature import temperature
-from sightline.evaluate.zeroshot import video, zeroshot
+from sightline.evaluate.video import video
+from sightline.evaluate.zeroshot import zeroshot
 
 __all__ = [
     "Result",
@@ -19,7 +21,7 @@ __all__ = [
     "projection",
     "retrieval",
     "segmentation",
-    "side_by_side",
+    "table",
     "temperature",
     "video",
     "zeroshot",

@@ -1,7 +1,7 @@
-"""Two results over the same data: how far apart they are, and how sure that is."""
+"""Two results over the same data: the difference of each figure, and its interval."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from sightline.evaluate.retrieval import measure as measure_retrieval
 from sightline.evaluate.segmentation import measure as measure_segmentation
 from sightline.evaluate.zeroshot import measure as measure_classes
 
-Measure = Callable[[Mapping[str, Sequence[Any]], NDArray[np.float64]], dict[str, NDArray[np.float64]]]
+Floats = NDArray[np.float64]
+Measure = Callable[[Mapping[str, Sequence[Any]], Floats], dict[str, Floats]]
 
 MEASURES: dict[str, Measure] = {
     "retrieval": measure_retrieval,
@@ -27,47 +28,55 @@ TASK = ("split", "classes", "background")
 
 DRAWS = 2000
 CONFIDENCE = 0.95
-_AT_ONCE = 100
+_DRAWS_AT_ONCE = 100
+
+
+class CompareRow(TypedDict):
+    """A figure of both results with its intervals, their difference b - a with its interval, and the share of the draws
+    in which b is above a."""
+
+    figure: str
+    a: float
+    a_interval: list[float]
+    b: float
+    b_interval: list[float]
+    difference: float
+    interval: list[float]
+    b_above_a: float
+
+
+class CompareDetails(TypedDict):
+    """A row for each figure, and how many samples the data set has."""
+
+    rows: list[CompareRow]
+    samples: int
 
 
 def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Result:
-    """Each figure of both, the difference b - a, and where it lies with a confidence of 95%.
+    """Each figure of both, the difference b - a, and its 95% interval. Details: `CompareDetails`.
 
-    The paired bootstrap (Efron and Tibshirani, 1993, chapters 13 and 16): samples are drawn anew from the data set, as
-    many as there are, the same for both results, and the middle 95% of the differences over `draws` such sets is the
-    interval. What is drawn is a picture with all its captions, for these are not independent of one another. `details`
-    has a row for each figure, and for each the share of draws in which b is above a.
+    The paired bootstrap (Efron and Tibshirani, 1993, chapters 13 and 16): samples are drawn from the data set with
+    replacement, as many as it has, the same for both results, and the middle 95% of the differences over `draws` such
+    sets is the interval. A draw takes an image with all its captions, which are not independent of one another.
 
     Raises `UsageError` for results over different data or tasks, which have no difference, and for kinds of results
     that are not made of samples.
     """
-    _check(a, b, draws)
-    measure, count = MEASURES[a.kind], len(a.samples["key"])
-    rng = np.random.default_rng(seed)
-    found: list[list[NDArray[np.float64]]] = [[], []]
-    names: list[str] = []
-    for start in range(0, draws, _AT_ONCE):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), min(_AT_ONCE, draws - start)).astype(np.float64)
-        for part, result in zip(found, (a, b), strict=True):
-            figures = measure(result.samples, drawn)
-            names = list(figures)
-            part.append(np.stack(list(figures.values())))
-    of_a, of_b = (np.concatenate(part, axis=1) for part in found)
-    rows: list[dict[str, Any]] = []
-    for name, drawn_a, drawn_b in zip(names, of_a, of_b, strict=True):
-        difference = drawn_b - drawn_a
-        rows.append(
-            {
-                "figure": name,
-                "a": a.figures[name],
-                "a_interval": _middle(drawn_a),
-                "b": b.figures[name],
-                "b_interval": _middle(drawn_b),
-                "difference": b.figures[name] - a.figures[name],
-                "interval": _middle(difference),
-                "b_above_a": float((difference > 0).mean()),
-            }
-        )
+    check_comparable(a, b, draws)
+    drawn_a, drawn_b = _bootstrap(a, b, draws, seed)
+    rows: list[CompareRow] = [
+        {
+            "figure": name,
+            "a": a.figures[name],
+            "a_interval": _middle(of_a),
+            "b": b.figures[name],
+            "b_interval": _middle(drawn_b[name]),
+            "difference": b.figures[name] - a.figures[name],
+            "interval": _middle(drawn_b[name] - of_a),
+            "b_above_a": float((drawn_b[name] - of_a > 0).mean()),
+        }
+        for name, of_a in drawn_a.items()
+    ]
     return Result(
         kind="compare",
         figures={row["figure"]: row["difference"] for row in rows},
@@ -84,16 +93,12 @@ def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Resul
             "a": dict(a.settings),
             "b": dict(b.settings),
         },
-        details={"rows": rows, "samples": count},
+        details=CompareDetails(rows=rows, samples=len(a.samples["key"])),
     )
 
 
-def _middle(values: NDArray[np.float64]) -> list[float]:
-    edge = (1 - CONFIDENCE) / 2
-    return [float(value) for value in np.quantile(values, [edge, 1 - edge])]
-
-
-def _check(a: Result, b: Result, draws: int) -> None:
+def check_comparable(a: Result, b: Result, draws: int) -> None:
+    """Raises `UsageError` for results that have no difference, and says why."""
     if draws < 1:
         raise UsageError(f"draws is {draws}: take at least 1, better {DRAWS}")
     if a.kind != b.kind:
@@ -118,6 +123,24 @@ def _check(a: Result, b: Result, draws: int) -> None:
         raise UsageError(
             f"the results are not over the same pictures: {what}; evaluate both where all can be read, in one order"
         )
+
+
+def _bootstrap(a: Result, b: Result, draws: int, seed: int) -> list[dict[str, Floats]]:
+    """The figures (draws,) of both results over data sets drawn from their samples, the same for both."""
+    measure, count = MEASURES[a.kind], len(a.samples["key"])
+    rng = np.random.default_rng(seed)
+    parts: list[list[dict[str, Floats]]] = [[], []]
+    for start in range(0, draws, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, draws - start)
+        weights = rng.multinomial(count, np.full(count, 1 / count), size).astype(np.float64)
+        for part, result in zip(parts, (a, b), strict=True):
+            part.append(measure(result.samples, weights))
+    return [{name: np.concatenate([figures[name] for figures in part]) for name in part[0]} for part in parts]
+
+
+def _middle(values: Floats) -> list[float]:
+    edge = (1 - CONFIDENCE) / 2
+    return [float(value) for value in np.quantile(values, [edge, 1 - edge])]
 
 
 def _short(value: Any) -> str:

@@ -1,11 +1,12 @@
-"""The pictures and films of a data set, and words, as a model sees them.
+"""The images and videos of a data set, and texts, encoded by a model.
 
-Shapes: N pictures or films that can be read, T texts, D numbers in a vector.
+Shapes: N images or videos that can be read, T texts, D numbers in a vector.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -22,29 +23,17 @@ from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import TILE, Scores
 from sightline.processing.image.reading import open_image
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 S = TypeVar("S", bound=Item)
 
 _TEXTS = 4096
 RESCORED = (32, 128)
-"""Films and texts whose exact scores are computed at a time, where a text reads differently for each film."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an evaluation is: `done` of `total` in this stage, `skipped` pictures that could not be read."""
-
-    stage: str
-    done: int
-    total: int
-    skipped: int = 0
-
-
-Report = Callable[[Progress], None]
+"""Videos and texts whose exact scores are computed at a time, where a text reads differently for each video."""
 
 
 class DataSet(Protocol):
-    """What a result tells of its data."""
+    """What a result says of its data."""
 
     @property
     def name(self) -> str: ...
@@ -52,30 +41,34 @@ class DataSet(Protocol):
     def fingerprint(self) -> str: ...
 
 
-def quiet(progress: Progress) -> None:
-    """Reports to nobody."""
-
-
 @dataclass(frozen=True)
-class Seen(Generic[S]):
-    """The samples that could be read, in their order, with unit vectors (N, D); `summaries` float16 (N, rows, D) where
-    the model scores by more than vectors. `skipped` are the others."""
+class EncodedData(Generic[S]):
+    """The samples that could be read, in their order, with unit vectors (N, D); `rescoring` float16 (N, rows, D) if the
+    model scores by more than vectors. `skipped` are the samples that could not be read."""
 
     samples: list[S]
     vectors: Vectors
-    summaries: NDArray[np.float16] | None
+    rescoring: NDArray[np.float16] | None
     skipped: list[Skipped]
 
+    def subset(self, rows: NDArray[np.int64]) -> "EncodedData[S]":
+        """The samples at these rows."""
+        rescoring = None if self.rescoring is None else self.rescoring[rows]
+        return EncodedData([self.samples[i] for i in rows], self.vectors[rows], rescoring, [])
 
-def see(encoder: Encoder, samples: Sequence[S], report: Report = quiet) -> Seen[S]:
-    """Pictures and films through the model, as `Encoder.encode_images` and `encode_videos` see them.
 
-    What cannot be read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
+def encode(
+    encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = no_progress, *, project: bool = True
+) -> EncodedData[S]:
+    """Images and videos as `Encoder.encode_images` and `encode_videos` encode them.
+
+    With `project=False` the vectors are the tower's pooled states before its projection, of unit length. What cannot be
+    read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
     """
-    good: list[S] = []
+    readable: list[S] = []
     vectors: list[Vectors] = []
+    rescoring: list[NDArray[np.float16]] = []
     skipped: list[Skipped] = []
-    summaries: list[NDArray[np.float16]] = []
 
     def read(sample: S) -> tuple[Image.Image | list[Image.Image], None]:
         try:
@@ -86,26 +79,59 @@ def see(encoder: Encoder, samples: Sequence[S], report: Report = quiet) -> Seen[
             return video_frames(content, encoder.frames, encoder.size_hint), None
         return open_image(content, short_side=encoder.size_hint), None
 
-    is_rescored = encoder.family.is_rescored
-    stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored)
+    is_rescored = encoder.family.is_rescored and project
+    stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored, project=project)
     with closing(stream):
         for done, encoded in enumerate(stream, 1):
             if isinstance(encoded.vector, ImageError):
                 skipped.append(Skipped(str(encoded.item.media), encoded.vector.reason))
             else:
-                good.append(encoded.item)
+                readable.append(encoded.item)
                 vectors.append(encoded.vector)
                 if encoded.extras is not None:
-                    summaries.append(encoded.extras)
-            report(Progress("encoding", done, len(samples), len(skipped)))
-    if not good:
+                    rescoring.append(encoded.extras)
+            progress(Progress("encoding", done, len(samples), skipped=len(skipped)))
+    if not readable:
         why = f"the first: {skipped[0].source}: {skipped[0].reason}" if skipped else "there are none"
         raise DataError(f"none of {len(samples)} pictures and films can be read; {why}")
-    return Seen(good, np.stack(vectors), np.stack(summaries) if is_rescored else None, skipped)
+    return EncodedData(readable, np.stack(vectors), np.stack(rescoring) if is_rescored else None, skipped)
 
 
-def about(encoder: Encoder, data: DataSet) -> dict[str, Any]:
-    """What a `Result` says of its model and its data. Raises `DataError`."""
+def encode_texts(
+    encoder: Encoder, texts: Sequence[str], progress: ProgressCallback = no_progress, *, project: bool = True
+) -> Vectors:
+    """Texts as `score_pairs` takes them, (T, D): of unit length, unless the model scores by more than vectors.
+
+    With `project=False` the tower's pooled states before its projection, not of unit length.
+    """
+    encode_text = encoder.encode_text
+    if encoder.family.is_rescored or not project:
+        encode_text = partial(encoder.embed_text, project=project)
+    parts = []
+    for start in range(0, len(texts), _TEXTS):
+        parts.append(encode_text(texts[start : start + _TEXTS]))
+        progress(Progress("reading texts", min(start + _TEXTS, len(texts)), len(texts)))
+    return np.concatenate(parts)
+
+
+def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> tuple[Scores, tuple[int, int]]:
+    """The model's scores of pairs of images and texts (from `encode_texts`), and how many to ask for at a time.
+
+    Cosines, exact in tiles of any shape. For X-CLIP, whose texts read differently for each video, the whole model's
+    scores of all pairs (Ni et al., 2022, section 3.3), divided by the scale.
+    """
+    if encoded.rescoring is None:
+        return exact_cosines(encoded.vectors, texts), TILE
+    rescorer, rescoring = Rescorer(encoder), encoded.rescoring
+
+    def scores(videos: slice, columns: slice) -> Vectors:
+        return rescorer.cosines(texts[columns], encoded.vectors[videos], rescoring[videos])
+
+    return scores, RESCORED
+
+
+def describe_run(encoder: Encoder, data: DataSet) -> dict[str, Any]:
+    """The fields of a `Result` about its model and its data. Raises `DataError`."""
     return {
         "model": encoder.name,
         "model_fingerprint": encoder.fingerprint,
@@ -113,29 +139,3 @@ def about(encoder: Encoder, data: DataSet) -> dict[str, Any]:
         "data_fingerprint": data.fingerprint,
         "precision": str(encoder.dtype).removeprefix("torch."),
     }
-
-
-def read_texts(encoder: Encoder, texts: Sequence[str], report: Report = quiet) -> Vectors:
-    """Texts as `score_pairs` takes them, (T, D): of unit length, unless they are to be scored by more than vectors."""
-    encode = encoder.embed_text if encoder.family.is_rescored else encoder.encode_text
-    vectors = np.empty((len(texts), encoder.dim), np.float32)
-    for start in range(0, len(texts), _TEXTS):
-        vectors[start : start + _TEXTS] = encode(texts[start : start + _TEXTS])
-        report(Progress("reading texts", min(start + _TEXTS, len(texts)), len(texts)))
-    return vectors
-
-
-def score_pairs(encoder: Encoder, seen: Seen[Any], texts: Vectors) -> tuple[Scores, tuple[int, int]]:
-    """What the model says of pairs of pictures and texts (`read_texts`), and how many to ask for at a time.
-
-    Cosines, exact in tiles of any shape. For X-CLIP, whose texts read differently for each film, the whole model's
-    scores of all pairs (Ni et al., 2022, section 3.3), divided by the scale.
-    """
-    if seen.summaries is None:
-        return exact_cosines(seen.vectors, texts), TILE
-    rescorer, summaries = Rescorer(encoder), seen.summaries
-
-    def scores(films: slice, words: slice) -> Vectors:
-        return rescorer.cosines(texts[words], seen.vectors[films], summaries[films])
-
-    return scores, RESCORED

@@ -1,4 +1,4 @@
-"""What an evaluation found, with all that is needed to trust it and to repeat it."""
+"""The result of an evaluation, with all that is needed to trust it and to repeat it."""
 
 import dataclasses
 import os
@@ -13,20 +13,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.distribution import VERSION
-from sightline.errors import ImageError, JsonError, UsageError
+from sightline.errors import JsonError, UsageError
 from sightline.files import read_json, write_json
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture or film that could not be read, and why. It counts nowhere."""
+    """An image or video that could not be read, and why. It counts nowhere."""
 
     source: str
     reason: str
-
-    @classmethod
-    def of(cls, error: ImageError) -> Self:
-        return cls(error.source, error.reason)
 
 
 def _command() -> str:
@@ -51,11 +47,11 @@ def _versions() -> dict[str, str]:
 class Result:
     """One evaluation of one model on one data set; all of it can be written as JSON.
 
-    `kind` is the evaluation's name, `figures` the numbers of its table (shares from 0 to 1). `settings` are the choices
-    that decide the figures beside model and data (a split, templates, a mode). `samples` hold what was found of each
-    sample, columns of one length or of several, so that two results can be compared sample by sample; `details` what
-    there is to show beyond that (figures of each class, curves). `precision` is the dtype that the model computed in.
-    `seed` is None where nothing was drawn.
+    `kind` is the evaluation's command, `figures` are the numbers of its table (shares from 0 to 1). `settings` are the
+    choices that decide the figures beside model and data (a split, templates, a mode). `samples` are columns with the
+    outcome for each sample, so that two results can be compared sample by sample; `details` what a report shows beyond
+    that (figures of each class, curves), of the form that the evaluation's `...Details` documents. `precision` is the
+    dtype that the model computed in. `seed` is None if nothing is drawn at random.
     """
 
     kind: str
@@ -83,14 +79,12 @@ class Result:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """What `save` wrote. Raises `UsageError` for a file that is something else."""
+        """A result that `save` wrote. Raises `UsageError` for any other file."""
         try:
             data = read_json(Path(path))
-            skipped = [Skipped(**one) for one in data.pop("skipped")]
+            skipped = [Skipped(**item) for item in data.pop("skipped")]
             return cls(**data, skipped=skipped)
-        except JsonError as error:
-            raise UsageError(str(error)) from error
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}") from error
-        except (TypeError, KeyError) as error:
+        except (JsonError, TypeError, KeyError) as error:
             raise UsageError(f"{path}: no result of an evaluation; `sightline eval ... --json` writes one") from error

@@ -1,86 +1,114 @@
-"""Pictures by their captions, captions by their pictures: Recall@K and ranks, over all pairs of a data set.
+"""Retrieval of images by their captions, and of captions by their images: Recall@K and ranks over a data set.
 
-A picture with several captions is found by any of them, a caption finds its own picture only: Radford et al. (2021),
-as the Karpathy splits of COCO and Flickr30k are counted. Equal scores are ordered by position.
+An image with several captions is found by any of them, a caption finds its own image only: Radford et al. (2021), as
+the Karpathy splits of COCO and Flickr30k are counted. Equal scores are ordered by position.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
-from sightline.evaluate.encode import Progress, Report, about, quiet, read_texts, score_pairs, see
+from sightline.evaluate.encode import describe_run, encode, encode_texts, score_pairs
 from sightline.evaluate.result import Result
 from sightline.metrics import pair_ranks
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 AT = (1, 5, 10)
 Floats = NDArray[np.float64]
 
 
+class RetrievalDetails(TypedDict):
+    """How many images and texts were ranked; what the data set lacks, counted by reason."""
+
+    images: int
+    texts: int
+    left_out: dict[str, int]
+
+
 def retrieval(
-    encoder: Encoder, data: Captions, report: Report = quiet, *, settings: Mapping[str, Any] | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> Result:
     """Recall@1, 5, 10, median and mean rank (ranks from 1) in both directions, and the mean of the six recalls.
 
-    Pictures that cannot be read are left out with their captions, and named. `settings` are kept with the result.
-    Memory: the vectors and some 100 MB, never the matrix of all scores. Raises `DataError` if nothing can be read.
+    Images that cannot be read are left out with their captions, and named. `settings` are kept with the result.
+    Samples: the image's rank for each image ("image_to_text"), a list of ranks of its captions ("text_to_image").
+    Details: `RetrievalDetails`. Memory: the vectors and some 100 MB, never the matrix of all scores. Raises `DataError`
+    if nothing can be read.
     """
-    seen = see(encoder, data.samples, report)
-    texts = list(chain.from_iterable(sample.captions for sample in seen.samples))
-    counts = [len(sample.captions) for sample in seen.samples]
-    owner = np.repeat(np.arange(len(counts)), counts)
-    vectors = read_texts(encoder, texts, report)
-    scores, tile = score_pairs(encoder, seen, vectors)
+    encoded = encode(encoder, data.samples, progress)
+    texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
+    counts = [len(sample.captions) for sample in encoded.samples]
+    scores, tile = score_pairs(encoder, encoded, encode_texts(encoder, texts, progress))
     of_images, of_texts = pair_ranks(
-        scores, owner, tile, lambda done: report(Progress("ranking", done, len(seen.samples)))
+        scores,
+        np.repeat(np.arange(len(counts)), counts),
+        tile,
+        lambda done: progress(Progress("ranking", done, len(counts))),
     )
-    samples = {
-        "key": [sample.key for sample in seen.samples],
-        "image_to_text": (of_images + 1).tolist(),
-        "text_to_image": [part.tolist() for part in np.split(of_texts + 1, np.cumsum(counts)[:-1])],
-    }
+    samples = {"key": [sample.key for sample in encoded.samples]} | rank_samples(of_images, of_texts, counts)
     return Result(
         kind="retrieval",
-        figures={name: float(value[0]) for name, value in measure(samples, np.ones((1, len(counts)))).items()},
-        **about(encoder, data),
+        figures=figures_of(samples),
+        **describe_run(encoder, data),
         settings=settings or {},
         samples=samples,
-        details={"pictures": len(counts), "texts": len(texts), "left_out": dict(data.left_out.counts)},
-        skipped=seen.skipped,
+        details=RetrievalDetails(images=len(counts), texts=len(texts), left_out=dict(data.left_out.counts)),
+        skipped=encoded.skipped,
     )
+
+
+def rank_samples(
+    of_images: NDArray[np.int64], of_texts: NDArray[np.int64], captions: Sequence[int]
+) -> dict[str, list[Any]]:
+    """Ranks from 0 of images (N,) and texts (T,), and each image's number of captions -> ranks from 1 by image."""
+    of_captions = np.split(of_texts + 1, np.cumsum(captions)[:-1])
+    return {"image_to_text": (of_images + 1).tolist(), "text_to_image": [part.tolist() for part in of_captions]}
+
+
+def figures_of(samples: Mapping[str, Sequence[Any]]) -> dict[str, float]:
+    """The figures of a data set."""
+    weights = np.ones((1, len(samples["image_to_text"])))
+    return {name: float(value[0]) for name, value in measure(samples, weights).items()}
 
 
 def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, Floats]:
-    """The figures of a data set in which each picture, with all its captions, counts as often as `weights` (W, N) say:
-    (W,) each."""
+    """The figures, (W,) each, of data sets in which each image with all its captions counts `weights` (W, N) times."""
     figures: dict[str, Floats] = {}
-    for way, ranks in (("image_to_text", [[rank] for rank in samples["image_to_text"]]),
-                       ("text_to_image", samples["text_to_image"])):  # fmt: skip
-        picture = np.repeat(np.arange(len(ranks)), [len(one) for one in ranks])
-        flat = np.fromiter(chain.from_iterable(ranks), np.int64, len(picture))
-
-        def mean(values: NDArray[Any], picture: NDArray[np.int64] = picture) -> Floats:
-            sums = (np.bincount(picture, of, weights.shape[1]) for of in (values, np.ones(len(picture))))
-            above, below = (weights @ each for each in sums)
-            return np.asarray(above / below)
-
-        figures |= {f"{way}_R@{k}": mean(flat <= k) for k in AT}
-        figures[f"{way}_median_rank"] = _median(flat, picture, weights)
-        figures[f"{way}_mean_rank"] = mean(flat)
+    directions = {
+        "image_to_text": [[rank] for rank in samples["image_to_text"]],
+        "text_to_image": samples["text_to_image"],
+    }
+    for direction, by_image in directions.items():
+        image = np.repeat(np.arange(len(by_image)), [len(ranks) for ranks in by_image])
+        ranks = np.fromiter(chain.from_iterable(by_image), np.int64, len(image))
+        figures |= {f"{direction}_R@{k}": _mean(ranks <= k, image, weights) for k in AT}
+        figures[f"{direction}_median_rank"] = _median(ranks, image, weights)
+        figures[f"{direction}_mean_rank"] = _mean(ranks, image, weights)
     recalls = [value for name, value in figures.items() if "_R@" in name]
     return {"mean_recall": np.mean(recalls, axis=0), **figures}
 
 
-def _median(values: NDArray[np.int64], picture: NDArray[np.int64], weights: Floats) -> Floats:
-    """Medians (W,) of values that count as often as their pictures."""
+def _mean(values: NDArray[Any], image: NDArray[np.int64], weights: Floats) -> Floats:
+    """Means (W,) of values that count as often as their images."""
+    sums, counts = (np.bincount(image, of, weights.shape[1]) for of in (values, np.ones(len(image))))
+    return np.asarray((weights @ sums) / (weights @ counts))
+
+
+def _median(values: NDArray[np.int64], image: NDArray[np.int64], weights: Floats) -> Floats:
+    """Medians (W,) of values that count as often as their images."""
     order = np.argsort(values, kind="stable")
     medians = np.empty(len(weights))
-    for row, each in enumerate(weights):
-        until = np.cumsum(each[picture[order]])
+    for row, weight in enumerate(weights):
+        until = np.cumsum(weight[image[order]])
         middle = [(until[-1] + 1) // 2, until[-1] // 2 + 1]
         medians[row] = values[order][np.searchsorted(until, middle)].mean()
     return medians

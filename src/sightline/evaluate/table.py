@@ -1,92 +1,132 @@
-"""Several models on several data sets: one table of what was gained, and of what was forgotten for it."""
+"""Several models on several data sets: a table of what each gained over the first model, and of what it lost."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from sightline.errors import UsageError
-from sightline.evaluate.compare import DRAWS, TASK, compare
+from sightline.evaluate.compare import DRAWS, TASK, CompareRow, compare
 from sightline.evaluate.result import Result
 
 
-def side_by_side(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Result:
-    """Results of each model on each data set; the first result's model is what the others are compared with.
+class OtherModel(TypedDict):
+    """A figure of a model with its interval, its difference to the first model with its interval, and the `verdict`:
+    "better", "worse", "unclear" (the interval holds 0) or "same"."""
 
-    Differences come from `compare`, with its paired bootstrap. One whose interval holds 0 is "unclear" ("same" if it
-    is 0), else it is "better" or "worse". `details` has a table for each data set (or task) with a row for each figure.
+    model: str
+    value: float
+    value_interval: list[float]
+    difference: float
+    interval: list[float]
+    verdict: str
 
-    Raises `UsageError` if no two models were evaluated on the same, if a result is there twice, and what `compare`
+
+class TableRow(TypedDict):
+    """A figure of the first model with its interval, and of the others."""
+
+    figure: str
+    base: float
+    base_interval: list[float]
+    others: list[OtherModel]
+
+
+class TaskTable(TypedDict):
+    """The results of one kind on one data set (or task): a row for each figure."""
+
+    kind: str
+    data: str
+    data_fingerprint: str
+    samples: int
+    models: list[str]
+    rows: list[TableRow]
+
+
+class TableDetails(TypedDict):
+    """A table for each data set (or task)."""
+
+    tables: list[TaskTable]
+
+
+def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Result:
+    """Results of each model on each data set, compared with the first result's model. Details: `TableDetails`.
+
+    Differences come from `compare`, with its paired bootstrap.
+
+    Raises `UsageError` if no two models were evaluated on the same data, if a result comes twice, and what `compare`
     raises.
     """
-    tables: dict[tuple[str, ...], dict[str, Result]] = {}
+    by_task: dict[tuple[str, ...], dict[str, Result]] = {}
     for result in results:
         task = (result.kind, result.data_fingerprint, *(str(result.settings.get(name)) for name in TASK))
-        if result.model_fingerprint in tables.setdefault(task, {}):
+        if result.model_fingerprint in by_task.setdefault(task, {}):
             raise UsageError(f"two results of {result.kind} for {result.model} on {result.data}: give one of them")
-        tables[task][result.model_fingerprint] = result
+        by_task[task][result.model_fingerprint] = result
     base = results[0].model_fingerprint if results else ""
-    found = [_table(of, base, draws, seed) for of in tables.values() if base in of and len(of) > 1]
-    if not found:
+    tables = [
+        _table_of(by_model, base, draws, seed)
+        for by_model in by_task.values()
+        if base in by_model and len(by_model) > 1
+    ]
+    if not tables:
         raise UsageError(
             "no two models were evaluated on the same data: give results of the first model and of others over one "
             "data set, as `sightline eval retrieval ... --json` writes them"
         )
-    names = {one.model_fingerprint: one.model for one in results}
-    first = results[0]
+    names = {result.model_fingerprint: result.model for result in results}
     return Result(
-        kind="side by side",
+        kind="table",
         figures={
-            f"{row['figure']} difference of {other['model']} on {table['data']}": other["difference"]
-            for table in found
-            for row in table["rows"][:1]
+            f"{row['figure']} difference of {other['model']} on {task_table['data']}": other["difference"]
+            for task_table in tables
+            for row in task_table["rows"][:1]
             for other in row["others"]
         },
         model=", ".join(names.values()),
         model_fingerprint=", ".join(names),
-        data=", ".join(table["data"] for table in found),
-        data_fingerprint=", ".join(table["data_fingerprint"] for table in found),
-        precision=", ".join(dict.fromkeys(one.precision for one in results)),
+        data=", ".join(task_table["data"] for task_table in tables),
+        data_fingerprint=", ".join(task_table["data_fingerprint"] for task_table in tables),
+        precision=", ".join(dict.fromkeys(result.precision for result in results)),
         seed=seed,
-        settings={"base": first.model, "draws": draws},
-        details={"tables": found},
+        settings={"base": results[0].model, "draws": draws},
+        details=TableDetails(tables=tables),
     )
 
 
-def _table(of: dict[str, Result], base: str, draws: int, seed: int) -> dict[str, Any]:
-    first = of[base]
-    others = {key: result for key, result in of.items() if key != base}
-    compared = [compare(first, other, draws=draws, seed=seed).details for other in others.values()]
-    rows = []
-    for of_figure in zip(*(details["rows"] for details in compared), strict=True):
-        rows.append(
-            {
-                "figure": of_figure[0]["figure"],
-                "base": of_figure[0]["a"],
-                "base_interval": of_figure[0]["a_interval"],
-                "others": [
-                    {
-                        "model": other.model,
-                        "value": row["b"],
-                        "value_interval": row["b_interval"],
-                        "difference": row["difference"],
-                        "interval": row["interval"],
-                        "verdict": _verdict(row),
-                    }
-                    for other, row in zip(others.values(), of_figure, strict=True)
-                ],
-            }
-        )
+def _table_of(by_model: Mapping[str, Result], base: str, draws: int, seed: int) -> TaskTable:
+    first = by_model[base]
+    others = [result for fingerprint, result in by_model.items() if fingerprint != base]
+    compared = [compare(first, other, draws=draws, seed=seed).details for other in others]
+    rows: list[TableRow] = [
+        {
+            "figure": of_figure[0]["figure"],
+            "base": of_figure[0]["a"],
+            "base_interval": of_figure[0]["a_interval"],
+            "others": [_against_base(other.model, row) for other, row in zip(others, of_figure, strict=True)],
+        }
+        for of_figure in zip(*(details["rows"] for details in compared), strict=True)
+    ]
     return {
         "kind": first.kind,
         "data": first.data,
         "data_fingerprint": first.data_fingerprint,
         "samples": compared[0]["samples"],
-        "models": [first.model, *(other.model for other in others.values())],
+        "models": [first.model, *(other.model for other in others)],
         "rows": rows,
     }
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    """Of ranks the lower are better, of all else the higher."""
+def _against_base(model: str, row: CompareRow) -> OtherModel:
+    return {
+        "model": model,
+        "value": row["b"],
+        "value_interval": row["b_interval"],
+        "difference": row["difference"],
+        "interval": row["interval"],
+        "verdict": _verdict(row),
+    }
+
+
+def _verdict(row: CompareRow) -> str:
+    """Of ranks the lower are better, of all other figures the higher."""
     low, high = row["interval"]
     if low == high == 0:
         return "same"

@@ -1,30 +1,45 @@
-"""Zero-shot classification: the class of a picture or film is the one whose words come nearest.
+"""Zero-shot classification: an image belongs to the class whose words come nearest.
 
 Radford et al. (2021), section 3.1: each class stands in several templates, and is the normalized mean of their unit
-vectors. For X-CLIP, whose texts read differently for each film, it is the mean of the templates' scores.
+vectors. For X-CLIP, whose texts read differently for each video, it is the mean of the templates' scores.
 
-Shapes: N pictures or films, C classes, K templates.
+Shapes: N images or videos, C classes, K templates.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.data import Labelled
-from sightline.data.classes import BARE, PHOTO, Classes, check_template
+from sightline.data import Labelled, LabelledSample
+from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
-from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
-from sightline.evaluate.encode import Progress, Report, Seen, about, quiet, read_texts, score_pairs, see
+from sightline.evaluate.encode import EncodedData, describe_run, encode, encode_texts, score_pairs
 from sightline.evaluate.result import Result
 from sightline.metrics import exact_cosines, ranks
 from sightline.metrics.pairs import Scores
+from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.templates import IMAGE_TEMPLATE, check_template
+from sightline.vectors import unit
 
 AT = (1, 5)
 Floats = NDArray[np.float64]
 _ROWS = 512
+
+ClassAccuracy = TypedDict("ClassAccuracy", {"samples": int, "top-1": float, "top-5": float})
+
+
+class ZeroshotDetails(TypedDict):
+    """How many samples were classified; what the data set lacks, counted by reason; the accuracy of each class that has
+    samples, and the names of the others."""
+
+    samples: int
+    left_out: dict[str, int]
+    classes: dict[str, ClassAccuracy]
+    without_samples: list[str]
 
 
 def zeroshot(
@@ -32,127 +47,130 @@ def zeroshot(
     data: Labelled,
     classes: Classes | None = None,
     templates: Sequence[str] = (),
-    report: Report = quiet,
+    progress: ProgressCallback = no_progress,
     *,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
-    """Pictures: top-1 and top-5 accuracy, and the mean of the classes' own accuracies; `details` tell each class's.
+    """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Details: `ZeroshotDetails`.
 
-    `classes`: what a picture may be, with the data's classes among them; None: just these. `templates`: texts with
-    "{}" for the class; else those that came with the classes, else "a photo of a {}." Equal scores are ordered by the
-    classes' position. Pictures that cannot be read are left out, and named. Raises `UsageError` for classes that don't
-    fit the data, and for films.
+    `classes`: what an image may be, with the data's classes among them; None: just these. `templates`: texts with
+    "{}" for the class; none: those that came with the classes, or else `IMAGE_TEMPLATE`. Equal scores are ordered by
+    the classes' position. Images that cannot be read are left out, and named. Raises `UsageError` for classes that
+    don't fit the data, and for videos.
     """
-    _refuse(data, films=True)
-    return _classified("zeroshot", PHOTO, encoder, data, classes, templates, report, settings)
+    if video := next((sample for sample in data.samples if sample.is_video), None):
+        raise UsageError(f"{video.media} is a film: `sightline eval video` is for these")
+    task = ClassTask.of(data, classes, templates, IMAGE_TEMPLATE)
+    return classify("zeroshot", encoder, data, task, progress, settings)
 
 
-def video(
+@dataclass(frozen=True)
+class ClassTask:
+    """The `names` of the classes to tell apart, the `templates` for their texts, and, for each class of the data by its
+    number, its `position` among the names."""
+
+    names: Sequence[str]
+    templates: Sequence[str]
+    position: Sequence[int]
+
+    @classmethod
+    def of(cls, data: Labelled, classes: Classes | None, templates: Sequence[str], default_template: str) -> Self:
+        """From the arguments of `zeroshot`. Raises `UsageError` for classes that don't fit the data."""
+        known = classes or Classes.of(data.classes)
+        templates = templates or known.templates or (default_template,)
+        position = known.find(data.classes) if classes else range(len(data.classes))
+        return cls(known.names, [check_template(template) for template in templates], position)
+
+    def labels(self, samples: Sequence[LabelledSample]) -> NDArray[np.int64]:
+        """The positions (N,) of the samples' classes."""
+        return np.array([self.position[sample.label] for sample in samples], np.int64)
+
+    def settings(self) -> dict[str, list[str]]:
+        """What a result keeps of the task."""
+        return {"classes": list(self.names), "templates": list(self.templates)}
+
+
+def classify(
+    kind: str,
     encoder: Encoder,
     data: Labelled,
-    classes: Classes | None = None,
-    templates: Sequence[str] = (),
-    report: Report = quiet,
-    *,
-    settings: Mapping[str, Any] | None = None,
+    task: ClassTask,
+    progress: ProgressCallback,
+    settings: Mapping[str, Any] | None,
 ) -> Result:
-    """Films, as `zeroshot` pictures; without templates the classes' names stand alone. A model for pictures sees a film
-    by the mean of its frames. Raises `UsageError` for pictures."""
-    _refuse(data, films=False)
-    return _classified("video", BARE, encoder, data, classes, templates, report, settings)
+    """The result of `zeroshot` and of `video`."""
+    encoded = encode(encoder, data.samples, progress)
+    scores = class_scores(encoder, encoded, task, progress)
+    labels = task.labels(encoded.samples)
+    rank, predicted = np.empty_like(labels), np.empty_like(labels)
+    for start in range(0, len(labels), _ROWS):
+        rows = slice(start, min(start + _ROWS, len(labels)))
+        of_classes = scores(rows, slice(0, len(task.names)))
+        rank[rows] = ranks(of_classes, list(labels[rows, None])) + 1
+        predicted[rows] = of_classes.argmax(1)
+        progress(Progress("ranking", rows.stop, len(labels)))
+    samples = {
+        "key": [sample.key for sample in encoded.samples],
+        "label": labels.tolist(),
+        "rank": rank.tolist(),
+        "predicted": predicted.tolist(),
+    }
+    accuracies, without_samples = class_accuracies(task.names, labels, rank)
+    return Result(
+        kind=kind,
+        figures={name: float(value[0]) for name, value in measure(samples, np.ones((1, len(labels)))).items()},
+        **describe_run(encoder, data),
+        settings={**task.settings(), **(settings or {})},
+        samples=samples,
+        details=ZeroshotDetails(
+            samples=len(labels),
+            left_out=dict(data.left_out.counts),
+            classes=accuracies,
+            without_samples=without_samples,
+        ),
+        skipped=encoded.skipped,
+    )
 
 
 def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, Floats]:
-    """The figures of a data set in which each sample counts as often as `weights` (W, N) say: (W,) each. The mean of
-    classes is over those that occur."""
+    """The figures, (W,) each, of data sets in which each sample counts `weights` (W, N) times. The mean of classes is
+    over those that occur."""
     label, rank = (np.asarray(samples[name], np.int64) for name in ("label", "rank"))
     figures = {f"top-{k}": np.asarray(weights @ (rank <= k) / weights.sum(1)) for k in AT}
     means = np.empty(len(weights))
-    for row, each in enumerate(weights):
-        there = np.bincount(label, each)
-        right = np.bincount(label, each * (rank == 1))
-        means[row] = (right[there > 0] / there[there > 0]).mean()
+    for row, weight in enumerate(weights):
+        count = np.bincount(label, weight)
+        right = np.bincount(label, weight * (rank == 1))
+        means[row] = (right[count > 0] / count[count > 0]).mean()
     return {**figures, "mean_per_class": means}
 
 
 def class_scores(
-    encoder: Encoder, seen: Seen[Any], names: Sequence[str], templates: Sequence[str], report: Report = quiet
+    encoder: Encoder, encoded: EncodedData[Any], task: ClassTask, progress: ProgressCallback = no_progress
 ) -> Scores:
-    """The cosines of pictures or films with classes: of a range of N and a range of C."""
-    texts = [template.replace("{}", name) for name in names for template in map(check_template, templates)]
-    vectors, count = read_texts(encoder, texts, report), len(templates)
-    if seen.summaries is None:
-        return exact_cosines(seen.vectors, _unit(vectors.reshape(len(names), count, -1).mean(1)))
-    scores, _ = score_pairs(encoder, seen, vectors)
+    """The cosines of images or videos with classes: of a range of N and a range of C."""
+    texts = [template.replace("{}", name) for name in task.names for template in task.templates]
+    vectors, count = encode_texts(encoder, texts, progress), len(task.templates)
+    if encoded.rescoring is None:
+        return exact_cosines(encoded.vectors, unit(vectors.reshape(len(task.names), count, -1).mean(1)))
+    of_texts, _ = score_pairs(encoder, encoded, vectors)
 
-    def mean(rows: slice, columns: slice) -> NDArray[np.floating]:
-        found = scores(rows, slice(columns.start * count, columns.stop * count))
-        of_templates: NDArray[np.floating] = found.reshape(len(found), -1, count).mean(2)
-        return of_templates
+    def means(rows: slice, columns: slice) -> NDArray[np.floating]:
+        scores = of_texts(rows, slice(columns.start * count, columns.stop * count))
+        of_classes: NDArray[np.floating] = scores.reshape(len(scores), -1, count).mean(2)
+        return of_classes
 
-    return mean
-
-
-def _classified(
-    kind: str,
-    template: str,
-    encoder: Encoder,
-    data: Labelled,
-    classes: Classes | None,
-    templates: Sequence[str],
-    report: Report,
-    settings: Mapping[str, Any] | None,
-) -> Result:
-    known = classes or Classes.of(data.classes)
-    templates = templates or known.templates or (template,)
-    place = known.find(data.classes) if classes else list(range(len(data.classes)))
-    seen = see(encoder, data.samples, report)
-    scores = class_scores(encoder, seen, known.names, templates, report)
-    label = np.array([place[sample.label] for sample in seen.samples])
-    rank, found = np.empty_like(label), np.empty_like(label)
-    every = slice(0, len(known.names))
-    for start in range(0, len(label), _ROWS):
-        rows = slice(start, min(start + _ROWS, len(label)))
-        of_classes = scores(rows, every)
-        rank[rows] = ranks(of_classes, list(label[rows, None])) + 1
-        found[rows] = of_classes.argmax(1)
-        report(Progress("ranking", rows.stop, len(label)))
-    samples = {
-        "key": [sample.key for sample in seen.samples],
-        "label": label.tolist(),
-        "rank": rank.tolist(),
-        "found": found.tolist(),
-    }
-    counts = np.bincount(label, minlength=len(known.names))
-    each = {
-        name: {"samples": int(counts[i])} | {f"top-{k}": float((rank[label == i] <= k).mean()) for k in AT}
-        for i, name in enumerate(known.names)
-        if counts[i]
-    }
-    return Result(
-        kind=kind,
-        figures={name: float(value[0]) for name, value in measure(samples, np.ones((1, len(label)))).items()},
-        **about(encoder, data),
-        settings={"classes": list(known.names), "templates": list(templates), **(settings or {})},
-        samples=samples,
-        details={
-            "samples": len(label),
-            "left_out": dict(data.left_out.counts),
-            "classes": each,
-            "without_samples": [name for i, name in enumerate(known.names) if not counts[i]],
-        },
-        skipped=seen.skipped,
-    )
+    return means
 
 
-def _unit(rows: Vectors) -> Vectors:
-    unit: Vectors = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit
-
-
-def _refuse(data: Labelled, films: bool) -> None:
-    """Raises `UsageError` if there are films, or if there are pictures, among the samples."""
-    strange = next((sample for sample in data.samples if sample.is_video == films), None)
-    if strange is not None:
-        what, other = ("a film", "video") if films else ("a picture", "zeroshot")
-        raise UsageError(f"{strange.media} is {what}: `sightline eval {other}` is for these")
+def class_accuracies(
+    names: Sequence[str], labels: NDArray[np.int64], ranks: NDArray[np.int64]
+) -> tuple[dict[str, ClassAccuracy], list[str]]:
+    """The accuracies of the classes that have samples, by name, and the names of the others; `ranks` (N,) from 1."""
+    accuracies: dict[str, ClassAccuracy] = {}
+    for i, name in enumerate(names):
+        of_class = ranks[labels == i]
+        if len(of_class):
+            top1, top5 = (float((of_class <= k).mean()) for k in AT)
+            accuracies[name] = {"samples": len(of_class), "top-1": top1, "top-5": top5}
+    return accuracies, [name for name in names if name not in accuracies]

@@ -1,4 +1,4 @@
-"""Arrays in, numbers out."""
+"""Metrics: functions from arrays to numbers."""
 
 from sightline.metrics.pairs import exact_cosines, pair_ranks
 from sightline.metrics.recall import ranks, recall_at

@@ -1,4 +1,4 @@
-"""A segmentation as pictures: painted over the photo with a legend, and as a map of labels."""
+"""Drawing on images: a segmentation painted over the photo with a legend, its map of labels, and a marked region."""
 
 import colorsys
 import os
@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from sightline.errors import UsageError
-from sightline.files import replacing
+from sightline.files import check_writable, replacing
 
 RGB = tuple[int, int, int]
 
 SIDES = (640, 1600)
-"""Pixels of an overlay's long side, at least and at most: a small picture is enlarged, so that its legend fits."""
+"""Pixels of an overlay's long side, at least and at most: a small image is enlarged, so that its legend fits."""
 PAINT = 0.55
 LISTED = 24
 DIMMED, OUTLINE = 0.4, (255, 176, 32)
@@ -25,7 +25,7 @@ _PAPER, _INK, _SOFT = (250, 249, 246), (29, 28, 26), (109, 106, 100)
 
 
 def color(number: int) -> RGB:
-    """One for each class, neighbours far apart: hues by the golden angle, in three depths."""
+    """The color of a class, neighbours far apart: hues by the golden angle, in three depths."""
     value, saturation = ((0.95, 0.75), (0.70, 0.85), (0.98, 0.45))[number % 3]
     red, green, blue = colorsys.hsv_to_rgb(number * 0.381966 % 1, saturation, value)
     return int(red * 255), int(green * 255), int(blue * 255)
@@ -34,9 +34,9 @@ def color(number: int) -> RGB:
 def overlay(
     image: Image.Image, labels: NDArray[np.int32], classes: Sequence[str], shares: NDArray[np.float64]
 ) -> Image.Image:
-    """The "RGB" picture, painted, with a legend of the classes found below it, the largest first.
+    """The "RGB" image, painted, with a legend of the classes in it below, the largest first.
 
-    `labels` (H, W) of the picture's size: a number into `classes`, or -1, which stays unpainted.
+    `labels` (H, W) of the image's size: a number into `classes`, or -1, which stays unpainted.
     """
     factor = max(min(1, SIDES[1] / max(image.size)), SIDES[0] / max(image.size))
     width, height = (max(1, round(side * factor)) for side in image.size)
@@ -57,7 +57,7 @@ def overlay(
 
 
 def _legend(width: int, classes: Sequence[str], shares: NDArray[np.float64]) -> Image.Image:
-    """A line of swatches, names and shares, broken where the picture ends."""
+    """A line of swatches, names and shares, broken at the image's width."""
     size = max(14, min(28, width // 40))
     font = ImageFont.load_default(size)
     order = [int(i) for i in np.argsort(-shares, kind="stable") if shares[i] > 0]
@@ -88,7 +88,7 @@ def _legend(width: int, classes: Sequence[str], shares: NDArray[np.float64]) -> 
 
 
 def mark(image: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
-    """The "RGB" picture, dimmed but for the places in `mask` (height, width), which get an outline."""
+    """The "RGB" image, dimmed outside of `mask` (height, width), which gets an outline."""
     pixels = np.asarray(image, np.float32)
     around = np.pad(mask, 2, mode="edge")
     inner = around[:-4, 2:-2] & around[4:, 2:-2] & around[2:-2, :-4] & around[2:-2, 4:]
@@ -98,45 +98,45 @@ def mark(image: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
 
 
 def label_map(labels: NDArray[np.int32], classes: Sequence[str]) -> Image.Image:
-    """Labels as a picture: 0 is background, i + 1 the class i; with a palette, or in 16 bits for many classes."""
+    """Labels as an image: 0 is background, i + 1 the class i; with a palette, or in 16 bits for many classes."""
     numbers = labels.astype(np.uint16) + np.uint16(1)
     if len(classes) > 255:
         return Image.fromarray(numbers)
-    picture = Image.fromarray(numbers.astype(np.uint8), "P")
-    picture.putpalette([0, 0, 0, *(part for i in range(len(classes)) for part in color(i))])
-    return picture
+    image = Image.fromarray(numbers.astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, *(part for i in range(len(classes)) for part in color(i))])
+    return image
 
 
 def label_file(file: str | os.PathLike[str]) -> Path:
-    """Where the labels go that belong to the overlay `file`."""
+    """The file of the labels that belong to the overlay `file`."""
     return Path(file).with_suffix(".labels.png")
 
 
-def check_place(file: str | os.PathLike[str]) -> None:
-    """Raises UsageError if an overlay and its labels cannot be written to `file`, or would take the place of others."""
+def check_overlay(file: str | os.PathLike[str]) -> None:
+    """Raises `UsageError` if an overlay and its labels cannot be written to `file`, or would take the place of other
+    files."""
     if Path(file).suffix.lower() != ".png":
         raise UsageError(f"{file}: the picture is written as PNG, so name it {Path(file).with_suffix('.png').name}")
-    if not Path(file).absolute().parent.is_dir():
-        raise UsageError(f"{file}: there is no folder to write this file into")
     for path in (Path(file), label_file(file)):
-        try:
-            if path.exists():
+        check_writable(path, "picture", b"\x89PNG")
+        if path.exists():
+            try:
                 with Image.open(path, formats=["PNG"]) as old:
-                    ours = old.info.get("Software") == _MARK
-                if not ours:
-                    raise UsageError(f"{path} is there already and would be lost: choose another name")
-        except OSError as error:
-            raise UsageError(f"{path} is there already, and no picture of ours: choose another name") from error
+                    is_ours = old.info.get("Software") == _MARK
+            except (OSError, SyntaxError, ValueError) as error:
+                raise UsageError(f"{path}: the picture cannot be written there ({error})") from error
+            if not is_ours:
+                raise UsageError(f"{path} is no picture of ours and would be lost: choose another name")
 
 
-def save(picture: Image.Image, file: str | os.PathLike[str], classes: Sequence[str]) -> None:
+def save_png(image: Image.Image, file: str | os.PathLike[str], classes: Sequence[str]) -> None:
     """Writes a PNG, whole or not at all, that names its classes. Raises `UsageError`."""
-    about = PngInfo()
-    about.add_text("Software", _MARK)
+    info = PngInfo()
+    info.add_text("Software", _MARK)
     for number, name in enumerate(classes, 1):
-        about.add_itxt("Comment", f"{number} {name}")
+        info.add_itxt("Comment", f"{number} {name}")
     try:
         with replacing(Path(file)) as temporary:
-            picture.save(temporary, "PNG", pnginfo=about)
+            image.save(temporary, "PNG", pnginfo=info)
     except OSError as error:
         raise UsageError(f"{file}: cannot be written there ({error.strerror or error})") from error

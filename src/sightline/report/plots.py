@@ -1,6 +1,6 @@
 """Plots as SVG that stands inside a page and takes its colors from it, by light and by dark. Drawn by matplotlib.
 
-Each function gives the text of one `<svg>` element.
+Each function returns one `<svg>` element.
 """
 
 import io
@@ -8,23 +8,27 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sightline.distribution import install
 from sightline.errors import UsageError
-from sightline.report.page import escaped
+from sightline.report.page import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 WIDE, HIGH = 5.6, 3.3  # inches
 
-# What is drawn in one of these becomes the page's color of that name.
+# Each of these colors of a plot becomes the page's color of that name.
 _COLORS = {"ink": "#010203", "soft": "#040506", "line": "#070809", "paper": "#0a0b0c"}
 SERIES = tuple(f"#0000{i:02x}" for i in range(16, 22))
 _COLORS |= {f"series-{i}": color for i, color in enumerate(SERIES)}
 _STYLE = {
-    "svg.fonttype": "none",  # words stay words
+    "svg.fonttype": "none",  # text stays text
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -50,7 +54,7 @@ Lines = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
 def check_installed() -> None:
-    """Raises UsageError where there is no matplotlib."""
+    """Raises `UsageError` if matplotlib is not installed."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -58,40 +62,52 @@ def check_installed() -> None:
 
 
 class Plot:
-    """A figure with one pair of axes, `axes`; `svg` is its text."""
+    """A figure with one pair of axes, `axes`."""
 
     def __init__(self, title: str, x: str, y: str) -> None:
         from matplotlib.figure import Figure
 
         self.title, self.figure = title, Figure()
         self.axes = self.figure.add_subplot(title=_plain(title), xlabel=_plain(x), ylabel=_plain(y))
-        self.svg = ""
+        self._svg: Markup | None = None
 
     def _finish(self) -> None:
+        from markupsafe import Markup
+
         buffer = io.StringIO()
         self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        text = buffer.getvalue()
-        text = text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escaped(self.title)}" ', 1)
+        text = buffer.getvalue().partition("<svg ")[2]
         text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.DOTALL)
         text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\b(d|x|y|transform|width|height)="[^"]*"', _shortened, text)
         text = re.sub(r'style="[^"]*"', _of_the_page, text)
-        self.svg = text
+        self._svg = render("plot.html.j2", title=self.title, rest=Markup(text))
+
+    @property
+    def svg(self) -> "Markup":
+        """The element, once the block of `plot` has ended."""
+        assert self._svg is not None
+        return self._svg
 
 
 @contextmanager
 def plot(title: str, x: str, y: str) -> Iterator[Plot]:
-    """For drawing with matplotlib in `plot.axes`; `plot.svg` is there when the block ends."""
+    """For drawing with matplotlib in `plot.axes`; `plot.svg` is ready when the block ends."""
     check_installed()
     import matplotlib
 
-    # The salt makes ids the same in each run, and others in each plot of a page.
+    # The salt makes ids equal in each run, and different in each plot of a page.
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}), warnings.catch_warnings():
-        # Words stay words, so it is the browser that must have the letters.
+        # Text stays text in the SVG: the browser's font shows it, whatever matplotlib's font lacks.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         drawn = Plot(title, x, y)
         yield drawn
         drawn._finish()
+
+
+def grid(*plots: "Markup") -> "Markup":
+    """Plots side by side, as one element of a page."""
+    return render("plots.html.j2", plots=plots)
 
 
 def lines(
@@ -106,12 +122,12 @@ def lines(
     percent: bool = False,
     limits: tuple[float, float | None] | None = None,
     ticks: Sequence[int] = (),
-) -> str:
+) -> "Markup":
     """Curves by name, each (x values, y values); `marks` are upright lines with a name, `levels` level ones. `limits`
     of y cut what is beyond, `ticks` name places of x."""
     with plot(title, x, y) as drawn:
         axes = drawn.axes
-        for (name, (at, values)), color in zip(series.items(), _endless(SERIES), strict=False):
+        for (name, (at, values)), color in zip(series.items(), cycle(SERIES), strict=False):
             few = len(np.asarray(at)) < 16
             axes.plot(at, values, color=color, label=_plain(name), marker="o" if few else None, markersize=3.5)
         if log_x:
@@ -136,7 +152,7 @@ def lines(
     return drawn.svg
 
 
-def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> str:
+def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
     """Recall@K over K, of ranks from 1 by direction or by model."""
     series = {}
     for name, of in ranks.items():
@@ -146,8 +162,8 @@ def recall_curve(title: str, ranks: Mapping[str, ArrayLike]) -> str:
     return lines(title, "K", "recall", series, log_x=True, percent=True)
 
 
-def rank_histogram(title: str, ranks: Mapping[str, ArrayLike]) -> str:
-    """How many right answers are found at which rank (from 1), ranks in equal ratios."""
+def rank_histogram(title: str, ranks: Mapping[str, ArrayLike]) -> "Markup":
+    """The number of right answers by rank (from 1), ranks in equal ratios."""
     most = max(int(np.max(np.asarray(of))) for of in ranks.values())
     edges = np.unique(np.geomspace(1, most + 1, 25).round())
     counts = {name: np.histogram(of, edges)[0] for name, of in ranks.items()}
@@ -162,12 +178,12 @@ def stairs(
     *,
     log_x: bool = False,
     percent_x: bool = False,
-) -> str:
+) -> "Markup":
     """Histograms, one outline for each name: counts by bin, shown as shares. Empty bins at the end are cut."""
     bounds, of = np.asarray(edges, np.float64), {name: np.asarray(values) for name, values in counts.items()}
     last = max((int(np.flatnonzero(values)[-1]) + 1 for values in of.values() if values.any()), default=1)
     with plot(title, x, "share") as drawn:
-        for (name, values), color in zip(of.items(), _endless(SERIES), strict=False):
+        for (name, values), color in zip(of.items(), cycle(SERIES), strict=False):
             shares = values[:last] / max(1, values.sum())
             drawn.axes.stairs(shares, bounds[: last + 1], color=color, label=_plain(name), linewidth=1.4)
             drawn.axes.stairs(shares, bounds[: last + 1], color=color, fill=True, alpha=0.16)
@@ -182,19 +198,19 @@ def stairs(
     return drawn.svg
 
 
-def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple[float, Sequence[float]]]]) -> str:
+def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple[float, Sequence[float]]]]) -> "Markup":
     """For each name a share of each series, with its interval, as bars side by side."""
     with plot(title, "", "") as drawn:
         axes, width = drawn.axes, 0.8 / len(series)
-        for number, ((name, values), color) in enumerate(zip(series.items(), _endless(SERIES), strict=False)):
+        for number, ((name, values), color) in enumerate(zip(series.items(), cycle(SERIES), strict=False)):
             heights = np.array([value for value, _ in values])
             errors = np.abs(np.array([interval for _, interval in values]).T - heights)
             places = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
             style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
             axes.bar(places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors,
                      error_kw=style)  # fmt: skip
-        told = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
-        axes.set_xticks(range(len(names)), told, size=7.5)
+        ticks = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
+        axes.set_xticks(range(len(names)), ticks, size=7.5)
         axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
         axes.grid(axis="x", visible=False)
         _percent(axes.yaxis)
@@ -204,15 +220,15 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
 
 def reliability_diagram(
     title: str, edges: ArrayLike, confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike
-) -> str:
-    """Accuracy of each bin of confidence beside what it should be: the confidence. Empty bins (NaN) are left out."""
-    low, sure, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
+) -> "Markup":
+    """Accuracy of each bin of confidence, and the diagonal where both are equal. Empty bins (NaN) are left out."""
+    low, mean, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
     with plot(title, "confidence", "accuracy") as drawn:
         axes, filled = drawn.axes, np.asarray(counts) > 0
         width = np.diff(edges)
         axes.bar(low[filled], right[filled], width[filled], align="edge", color=SERIES[0], alpha=0.35, linewidth=0)
         axes.plot([0, 1], [0, 1], color=_COLORS["soft"], linewidth=1, linestyle=(0, (2, 2)), label="as it should be")
-        axes.plot(sure[filled], right[filled], color=SERIES[0], marker="o", markersize=3.5, label="measured")
+        axes.plot(mean[filled], right[filled], color=SERIES[0], marker="o", markersize=3.5, label="measured")
         axes.set(xlim=(0, 1), ylim=(0, 1))
         _percent(axes.xaxis)
         _percent(axes.yaxis)
@@ -222,8 +238,8 @@ def reliability_diagram(
 
 def bars(
     title: str, x: str, names: Sequence[str], values: ArrayLike, intervals: ArrayLike | None = None, limit: int = 40
-) -> str:
-    """Shares by name, the largest on top, with their intervals (n, 2) if given; of many the highest and the lowest."""
+) -> "Markup":
+    """Shares by name, the largest on top, with their `intervals` (n, 2); of many the highest and the lowest."""
     of = np.asarray(values, np.float64)
     order = [int(i) for i in np.argsort(-of, kind="stable") if not np.isnan(of[i])]
     if len(order) > limit:
@@ -244,21 +260,16 @@ def bars(
 
 
 def _shortened(attribute: re.Match[str]) -> str:
-    """Without the fractions of a pixel's hundredth, which make pages long."""
+    """The attribute's numbers rounded to hundredths of a pixel: longer ones make pages long."""
     return re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
 
 
 def _of_the_page(style: re.Match[str]) -> str:
-    """With the page's letters and colors."""
+    """The style with the page's font and colors."""
     text = re.sub(r"font-family: [^;\"]*;?", "", style[0])
     for name, color in _COLORS.items():
         text = text.replace(color, f"var(--{name})")
     return text
-
-
-def _endless(colors: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from colors
 
 
 def _percent(axis: Any) -> None:
@@ -268,7 +279,7 @@ def _percent(axis: Any) -> None:
 
 
 def _log_x(axes: Any) -> None:
-    """Powers of ten written as people write numbers."""
+    """A logarithmic x axis with plain numbers, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("log")
@@ -277,5 +288,5 @@ def _log_x(axes: Any) -> None:
 
 
 def _plain(text: str) -> str:
-    """No mathematics in a name with dollars, and nothing that a plot's letters cannot show."""
+    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces."""
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")

@@ -14,9 +14,9 @@ from sightline.encoder.encoder import Picture, load
 from sightline.errors import UsageError
 from sightline.processing.image.reading import open_image
 from sightline.segment.maps import Maps, by_logits, by_windows, enlarge
+from sightline.templates import IMAGE_TEMPLATE
 
 DEFAULT_MODEL = "nvidia/groupvit-gcc-yfcc"
-PROMPT = "a photo of a {}."
 Mode = Literal["paper", "transformers"]
 
 
@@ -67,7 +67,7 @@ class Segmenter:
         *,
         mode: Mode = "paper",
         background: float | None = None,
-        prompt: str = PROMPT,
+        prompt: str = IMAGE_TEMPLATE,
     ) -> Segmentation:
         """Labels a picture (path, bytes, PIL, array (H, W, 3)) with the class that fits each pixel best.
 

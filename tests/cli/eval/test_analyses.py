@@ -1,6 +1,7 @@
 """`sightline eval temperature`, `projection`, `diagnosis`, `table` and `report`."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_table_of_two_models(run, shard, tmp_path):
     [
         (["temperature", "mini", "none.tar"], "none.tar"),
         (["diagnosis", "mini", "SHARD", "--html", "none/page.html"], "no folder"),
-        (["diagnosis", "mini", "SHARD", "--html", "photo.jpg"], "photo.jpg is no page"),
+        (["diagnosis", "mini", "SHARD", "--html", "photo.jpg"], "photo.jpg is no page of ours"),
         (["projection", "mini", "SHARD"], "--train"),
         (["projection", "mini", "SHARD", "--train", "SHARD"], "are also in"),
         (["projection", "mini", "SHARD", "--train", "none.tar"], "none.tar"),
@@ -95,3 +96,17 @@ def test_a_page_without_matplotlib_is_refused_at_once(run, shard, tmp_path, monk
     ran = run("eval", "retrieval", "mini", shard, "--html", tmp_path / "page.html")
     assert (ran.status, ran.out) == (2, "")
     assert install("report") in ran.err
+
+
+@pytest.mark.parametrize("command", ["compare", "table"])
+def test_text_needs_nothing_of_reports(run, shard, tmp_path, command):
+    for model in ("mini", "mini-groupvit"):
+        assert run("eval", "retrieval", model, shard, "--json", tmp_path / f"{model}.json").status == 0
+    program = (
+        "import sys; from sightline.cli.main import main; status = main(sys.argv[1:]); "
+        "print(status, [name for name in sys.modules if name.startswith(('sightline.report', 'jinja2', 'matplotlib'))])"
+    )
+    files = (str(tmp_path / f"{model}.json") for model in ("mini", "mini-groupvit"))
+    arguments = [sys.executable, "-c", program, "eval", command, *files, "--draws", "5"]
+    ran = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "0 []"

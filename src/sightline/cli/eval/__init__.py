@@ -8,7 +8,7 @@ from sightline.cli.commands import Commands
 
 
 class Evaluations(Commands):
-    """All of them."""
+    """The evaluations, in the order of the help."""
 
     package: ClassVar = __name__
     names: ClassVar = (

@@ -1,87 +1,117 @@
-"""What the evaluations share: their options, opening a model, and showing and keeping a result."""
+"""What the evaluations share: how they run on captions and on classes, and how a result is shown and kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sightline.cli.eval.options import (
+    CaptionsArgument,
+    ClassesArgument,
+    ClassesOption,
+    HtmlOption,
+    ImageRootOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    SplitOption,
+    TemplateOption,
+)
 from sightline.cli.output import one_line, progress_bar, terminal
-from sightline.errors import HubError, UsageError
+from sightline.errors import HubError
+from sightline.files import check_writable
 from sightline.format import label, shown
+from sightline.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
+    from sightline.data.classes import Classes
+    from sightline.data.masks import Masks
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
-    from sightline.evaluate.segmentation import Masks
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help='On the Hub, in a folder, or "mini", the packaged one.', show_default=False),
-]
-PrecisionOption = Annotated[
-    str, typer.Option(metavar="float32|bfloat16|float16|auto", help="What the model computes in.")
-]
-JsonFile = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="FILE", help="Keep the result, as `eval compare` takes it.", show_default=False),
-]
-HtmlFile = Annotated[
-    Path | None,
-    typer.Option("--html", metavar="FILE", help="Also write a report with plots, as one page.", show_default=False),
-]
-CaptionsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="DATA...",
-        help="Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or COCO's JSON.",
-        show_default=False,
-    ),
-]
-SplitOption = Annotated[str | None, typer.Option(metavar="NAME", help="Of data that names splits.", show_default=False)]
-ImageRootOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER", help="Where the pictures or films are, if not beside the captions.", show_default=False
-    ),
-]
-_NAMED = 3
+Settings = Mapping[str, Any]
+OnCaptions = Callable[["Encoder", "Captions", ProgressCallback, Settings], "Result"]
+OnClasses = Callable[["Encoder", "Labelled", "Classes | None", Sequence[str], ProgressCallback, Settings], "Result"]
+
+_SKIPPED, _CLASSES, _MISSING = 3, 20, 3
+"""How many names are listed of samples that could not be read, of classes, and of classes without samples."""
 
 
-def check_file(file: Path | None, kind: str, start: bytes) -> None:
-    """Raises UsageError, before hours of work, if `file` cannot be written, or is no `kind` of ours (what begins with
-    `start`) and would be lost."""
-    if file is None:
-        return
-    old = b""
-    try:
-        if not file.absolute().parent.is_dir():
-            raise UsageError(f"{file}: there is no folder to write this file into")
-        if file.is_dir():
-            raise UsageError(f"{file} is a folder: name a file for the {kind}")
-        if file.exists():
-            with file.open("rb") as there:
-                old = there.read(256).lower()
-    except OSError as error:  # a name that is too long, a file that is not ours to read
-        raise UsageError(f"{file}: the {kind} cannot be written there ({error.strerror})") from error
-    if old and not old.startswith(start):
-        raise UsageError(f"{file} is no {kind} of ours and would be lost: choose another name")
+def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
+    """The command of an evaluation on captions: `evaluate` measures, and its docstring is the help."""
+
+    def command(
+        model: ModelArgument,
+        source: CaptionsArgument,
+        split: SplitOption = None,
+        image_root: ImageRootOption = None,
+        precision: PrecisionOption = "float32",
+        json: JsonOption = None,
+        html: HtmlOption = None,
+    ) -> None:
+        check_files(json, html)
+
+        from sightline.data import captions
+
+        dataset = captions(source, split=split, image_root=image_root)
+        encoder = open_model(model, precision)
+        with progress_bar() as progress:
+            result = evaluate(encoder, dataset, progress, {"split": split})
+        finish(result, dataset, json, html)
+
+    command.__doc__ = evaluate.__doc__
+    return command
 
 
-def check_files(json: Path | None, html: Path | None = None) -> None:
-    """Of all that is to be written."""
-    check_file(json, "result", b"{")
+def on_classes(evaluate: OnClasses) -> Callable[..., None]:
+    """The command of an evaluation on classes: `evaluate` measures, and its docstring is the help."""
+
+    def command(
+        model: ModelArgument,
+        source: ClassesArgument,
+        classes: ClassesOption = None,
+        template: TemplateOption = None,
+        split: SplitOption = None,
+        image_root: ImageRootOption = None,
+        precision: PrecisionOption = "float32",
+        json: JsonOption = None,
+        html: HtmlOption = None,
+    ) -> None:
+        check_files(json, html)
+
+        from sightline.data import labelled
+        from sightline.data.classes import read_classes, read_templates
+
+        known = None if classes is None else read_classes(classes)
+        templates = read_templates(template or ())
+        dataset = labelled(source, split=split, image_root=image_root)
+        encoder = open_model(model, precision)
+        with progress_bar() as progress:
+            result = evaluate(encoder, dataset, known, templates, progress, {"split": split})
+        finish(result, dataset, json, html)
+        _write_classes(result.details)
+
+    command.__doc__ = evaluate.__doc__
+    return command
+
+
+def check_files(json: Path | None, html: Path | None) -> None:
+    """Raises `UsageError`, before hours of work, if the result or its report could not be written."""
+    if json is not None:
+        check_writable(json, "result", b"{")
     if html is not None:
-        from sightline.report.page import check_place
+        from sightline.report.page import check_page
         from sightline.report.plots import check_installed
 
-        check_place(html)
+        check_page(html)
         check_installed()
 
 
-def open_model(name: str, precision: str) -> "Encoder":
-    """The model, with a hint where it would have to be fetched."""
+def open_model(name: str, precision: Precision) -> "Encoder":
+    """The model, with a hint if it would have to be fetched."""
     from sightline.encoder import load
 
     try:
@@ -90,28 +120,29 @@ def open_model(name: str, precision: str) -> "Encoder":
         raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
 
 
-def on_captions(
-    name: str,
-    model: str,
-    data: list[str],
-    split: str | None,
-    image_root: Path | None,
-    precision: str,
-    json: Path | None,
-    html: Path | None,
-) -> None:
-    """The evaluation of this name, of a model on captions: measured, shown and kept."""
-    check_files(json, html)
+def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path | None, html: Path | None) -> None:
+    """Shows the figures, names what was left out, writes the files."""
+    lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
+    write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
+    if len(dataset.left_out):
+        typer.echo(one_line(f"left out of the data: {dataset.left_out}"), err=True)
+    if result.skipped:
+        names = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:_SKIPPED])
+        more = f"; and {len(result.skipped) - _SKIPPED:,} more" if len(result.skipped) > _SKIPPED else ""
+        typer.echo(one_line(f"{len(result.skipped):,} left out, which can't be read: {names}{more}"), err=True)
+    write_files(result, json, html)
 
-    from sightline import evaluate
-    from sightline.data import captions
-    from sightline.evaluate.encode import quiet
 
-    opened = captions(data, split=split, image_root=image_root)
-    encoder = open_model(model, precision)
-    with progress_bar() as report:
-        result = getattr(evaluate, name)(encoder, opened, report or quiet, settings={"split": split})
-    finish(result, opened, json, html)
+def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
+    """Writes the result and its report, if they are wanted."""
+    if json is not None:
+        result.save(json)
+        typer.echo(f"result: {one_line(str(json))}", err=True)
+    if html is not None:
+        from sightline.report.results import write_report
+
+        write_report(html, [result])
+        typer.echo(f"report: {one_line(str(html))}", err=True)
 
 
 def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -135,26 +166,15 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     console.print(table)
 
 
-def finish(result: "Result", data: "Captions | Labelled | Masks", json: Path | None, html: Path | None = None) -> None:
-    """Shows the figures, names what was left out, writes the files."""
-    lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
-    write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
-    if len(data.left_out):
-        typer.echo(one_line(f"left out of the data: {data.left_out}"), err=True)
-    if result.skipped:
-        named = "; ".join(f"{one.source}: {one.reason}" for one in result.skipped[:_NAMED])
-        more = f"; and {len(result.skipped) - _NAMED:,} more" if len(result.skipped) > _NAMED else ""
-        typer.echo(one_line(f"{len(result.skipped):,} left out, which can't be read: {named}{more}"), err=True)
-    write_files(result, json, html)
-
-
-def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
-    """The result and its report, as far as they are wanted."""
-    if json is not None:
-        result.save(json)
-        typer.echo(f"result: {one_line(str(json))}", err=True)
-    if html is not None:
-        from sightline.report.results import write_report
-
-        write_report(html, [result])
-        typer.echo(f"report: {one_line(str(html))}", err=True)
+def _write_classes(details: Mapping[str, Any]) -> None:
+    """The classes with the lowest accuracy, and those without samples."""
+    classes = sorted(details["classes"].items(), key=lambda line: (line[1]["top-1"], line[0]))
+    lines = [
+        (name, f"{of['samples']:,}", f"{100 * of['top-1']:.1f}%", f"{100 * of['top-5']:.1f}%")
+        for name, of in classes[:_CLASSES]
+    ]
+    write_table((f"class ({len(classes)}, the worst first)", "samples", "top-1", "top-5"), lines)
+    if missing := details["without_samples"]:
+        names = ", ".join(missing[:_MISSING]) + (", ..." if len(missing) > _MISSING else "")
+        message = f"{len(missing):,} classes have no picture and count only as wrong answers: {names}"
+        typer.echo(one_line(message), err=True)

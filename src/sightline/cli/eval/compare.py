@@ -1,25 +1,31 @@
 """`sightline eval compare`: two results over the same data."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.eval.common import HtmlFile, JsonFile, check_files, write_files, write_table
+from sightline.cli.eval.common import check_files, write_files, write_table
+from sightline.cli.eval.options import DrawsOption, HtmlOption, JsonOption, SeedOption
 from sightline.cli.output import one_line
-from sightline.format import label, shown
-from sightline.report.tables import between
+from sightline.format import between, label, shown
+
+if TYPE_CHECKING:
+    from sightline.evaluate.compare import CompareRow
 
 
 def command(
-    a: Annotated[Path, typer.Argument(metavar="A.json", help="What `--json` of an evaluation wrote.")],
-    b: Annotated[Path, typer.Argument(metavar="B.json", help="Another, over the same data.")],
-    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Data sets drawn from the data set.")] = 2000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
-    json: JsonFile = None,
-    html: HtmlFile = None,
+    a: Annotated[
+        Path,
+        typer.Argument(metavar="A.json", help="A result, as --json of an evaluation writes it.", show_default=False),
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B.json", help="A result over the same data.", show_default=False)],
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+    html: HtmlOption = None,
 ) -> None:
-    """Each figure of both results, their difference, and where it lies with a confidence of 95%.
+    """Each figure of both results, their difference, and its 95% interval.
 
     A paired bootstrap: pictures are drawn anew, the same for both. A difference whose interval holds 0 may be chance.
 
@@ -31,20 +37,17 @@ def command(
 
     from sightline.evaluate import Result, compare
 
-    of_a, of_b = Result.open(a), Result.open(b)
-    result = compare(of_a, of_b, draws=draws, seed=seed)
-    heads = ("", "A", "95%", "B", "95%", "B - A", "95%", "")
-    lines = [_line(row) for row in result.details["rows"]]
-    for letter, one in (("A", of_a), ("B", of_b)):
-        typer.echo(one_line(f"{letter}: {one.model}, {one.precision}, {one.date}"))
-    typer.echo(one_line(f"on {result.details['samples']:,} samples of {result.data}"))
-    write_table(heads, lines)
-    write_files(result, json, html)
+    results = {"A": Result.open(a), "B": Result.open(b)}
+    compared = compare(results["A"], results["B"], draws=draws, seed=seed)
+    for letter, result in results.items():
+        typer.echo(one_line(f"{letter}: {result.model}, {result.precision}, {result.date}"))
+    typer.echo(one_line(f"on {compared.details['samples']:,} samples of {compared.data}"))
+    write_table(("", "A", "95%", "B", "95%", "B - A", "95%", ""), [_line(row) for row in compared.details["rows"]])
+    write_files(compared, json, html)
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
+def _line(row: "CompareRow") -> tuple[str, ...]:
     name = row["figure"]
-
     low, high = row["interval"]
     return (
         label(name),

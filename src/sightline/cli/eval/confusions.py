@@ -1,36 +1,33 @@
-"""`sightline eval confusions`: which classes a model takes for others, and how sure it is of that."""
+"""`sightline eval confusions`: the classes that a model takes for one another, and how confident it is."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import typer
+from sightline.cli.eval.common import Settings, on_classes
+from sightline.progress import ProgressCallback
 
-from sightline.cli.eval.classes import ClassesOption, ImageRootOption, SplitOption, TemplateOption, evaluate
-from sightline.cli.eval.common import HtmlFile, JsonFile, ModelArgument, PrecisionOption
+if TYPE_CHECKING:
+    from sightline.data import Labelled
+    from sightline.data.classes import Classes
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
 
 
+@on_classes
 def command(
-    model: ModelArgument,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a folder for each class, or a table of files and classes.",
-            show_default=False,
-        ),
-    ],
-    classes: ClassesOption = None,
-    template: TemplateOption = None,
-    split: SplitOption = None,
-    image_root: ImageRootOption = None,
-    precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
-) -> None:
+    encoder: "Encoder",
+    dataset: "Labelled",
+    classes: "Classes | None",
+    templates: Sequence[str],
+    progress: ProgressCallback,
+    settings: Settings,
+) -> "Result":
     """Accuracy, confidence and calibration of zero-shot classes; with --html those confused most, in pictures.
 
     \b
     Example:
       sightline eval confusions mini photos-by-class/ --html confusions.html
     """
-    evaluate("confusions", model, data, classes, template, split, image_root, precision, json, html)
+    from sightline.evaluate import confusions
+
+    return confusions(encoder, dataset, classes, templates, progress, settings=settings)

@@ -1,30 +1,24 @@
-"""`sightline eval diagnosis`: what a model gets wrong, and how sure it is of that."""
+"""`sightline eval diagnosis`: the pictures that a model finds wrongly, and how confident it is of them."""
 
-from sightline.cli.eval.common import (
-    CaptionsArgument,
-    HtmlFile,
-    ImageRootOption,
-    JsonFile,
-    ModelArgument,
-    PrecisionOption,
-    SplitOption,
-    on_captions,
-)
+from typing import TYPE_CHECKING
+
+from sightline.cli.eval.common import Settings, on_captions
+from sightline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from sightline.data import Captions
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
 
 
-def command(
-    model: ModelArgument,
-    data: CaptionsArgument,
-    split: SplitOption = None,
-    image_root: ImageRootOption = None,
-    precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
-) -> None:
-    """Accuracy, confidence and calibration of finding pictures by captions; with --html the worst confusions.
+@on_captions
+def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
+    """Accuracy, confidence and calibration of finding pictures by captions; with --html the worst mistakes.
 
     \b
     Example:
       sightline eval diagnosis openai/clip-vit-base-patch32 captions.csv --html diagnosis.html
     """
-    on_captions("diagnosis", model, data, split, image_root, precision, json, html)
+    from sightline.evaluate import diagnosis
+
+    return diagnosis(encoder, dataset, progress, settings=settings)

@@ -5,50 +5,61 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.common import (
+from sightline.cli.eval.common import check_files, finish, open_model
+from sightline.cli.eval.options import (
     CaptionsArgument,
-    HtmlFile,
+    HtmlOption,
     ImageRootOption,
-    JsonFile,
+    JsonOption,
     ModelArgument,
     PrecisionOption,
+    SeedOption,
     SplitOption,
-    check_files,
-    finish,
-    open_model,
 )
 from sightline.cli.output import progress_bar
 
 
 def command(
     model: ModelArgument,
-    data: CaptionsArgument,
+    source: CaptionsArgument,
     train: Annotated[
         list[str],
-        typer.Option(metavar="SOURCE", help="Captions to train the heads on. May be given several times."),
+        typer.Option(metavar="SOURCE", help="Captions to train the heads on; may be repeated.", show_default=False),
     ],
     split: SplitOption = None,
     train_split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of what the heads are trained on.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Train the heads only on this split of --train; on all splits if left out.",
+            show_default=False,
+        ),
     ] = None,
     image_root: ImageRootOption = None,
     train_image_root: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Where the pictures to train on are (as --image-root).", show_default=False
+            metavar="FOLDER",
+            help="Folder or shards of the images that --train names; that of --image-root if left out.",
+            show_default=False,
         ),
     ] = None,
     dims: Annotated[
         list[int] | None,
-        typer.Option("--dim", metavar="N", help="A dimension; may be given several times (128 to 1024 if not)."),
+        typer.Option(
+            "--dim",
+            metavar="N",
+            help="Dimension of the vectors; may be repeated; 128, 256, 512, 768 and 1024 if left out.",
+            show_default=False,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the heads and their batches.")] = 0,
+    seed: SeedOption = 0,
     precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
+    json: JsonOption = None,
+    html: HtmlOption = None,
 ) -> None:
     """Recall with vectors of other dimensions: new heads, trained briefly on frozen towers, beside the model's own
-    vectors cut, and turned to their principal axes.
+    vectors truncated, and along their principal axes.
 
     \b
     Example:
@@ -59,14 +70,13 @@ def command(
 
     from sightline.data import captions
     from sightline.evaluate import projection
-    from sightline.evaluate.encode import quiet
     from sightline.evaluate.projection import DIMS
 
-    opened = captions(data, split=split, image_root=image_root)
-    learned = captions(train, split=train_split, image_root=train_image_root or image_root)
+    dataset = captions(source, split=split, image_root=image_root)
+    train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
     encoder = open_model(model, precision)
-    with progress_bar() as report:
+    with progress_bar() as progress:
         result = projection(
-            encoder, learned, opened, report or quiet, dims=dims or DIMS, seed=seed, settings={"split": split}
+            encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings={"split": split}
         )
-    finish(result, opened, json, html)
+    finish(result, dataset, json, html)

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from sightline.cli.eval.common import check_files
+from sightline.cli.eval.options import ResultsArgument
 from sightline.cli.output import one_line
 
 
 def command(
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT.json...", help="What `--json` of an evaluation wrote.")
-    ],
-    html: Annotated[Path, typer.Option("--html", metavar="FILE", help="The page.")] = Path("report.html"),
+    results: ResultsArgument,
+    html: Annotated[Path, typer.Option("--html", metavar="FILE", help="File of the page.")] = Path("report.html"),
 ) -> None:
     """Write results, of any evaluations and models, into one HTML page that needs no network.
 

@@ -1,26 +1,18 @@
-"""`sightline eval retrieval`: recall of pictures by their captions, and of captions by their pictures."""
+"""`sightline eval retrieval`: recall of images by their captions, and of captions by their images."""
 
-from sightline.cli.eval.common import (
-    CaptionsArgument,
-    HtmlFile,
-    ImageRootOption,
-    JsonFile,
-    ModelArgument,
-    PrecisionOption,
-    SplitOption,
-    on_captions,
-)
+from typing import TYPE_CHECKING
+
+from sightline.cli.eval.common import Settings, on_captions
+from sightline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from sightline.data import Captions
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
 
 
-def command(
-    model: ModelArgument,
-    data: CaptionsArgument,
-    split: SplitOption = None,
-    image_root: ImageRootOption = None,
-    precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
-) -> None:
+@on_captions
+def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
     """Recall@1, 5, 10, median and mean rank, pictures by captions and captions by pictures.
 
     A picture or film with several captions is found by any of them. All pairs are scored, a tile at a time; by X-CLIP
@@ -32,4 +24,6 @@ def command(
       sightline eval retrieval mini shards/dev-{0000..0003}.tar --json dev.json
       sightline eval retrieval microsoft/xclip-base-patch32 msrvtt_test.csv --image-root videos/
     """
-    on_captions("retrieval", model, data, split, image_root, precision, json, html)
+    from sightline.evaluate import retrieval
+
+    return retrieval(encoder, dataset, progress, settings=settings)

@@ -1,30 +1,37 @@
 """`sightline eval segmentation`: each pixel's class by words, against masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from sightline.cli.eval.common import HtmlFile, JsonFile, PrecisionOption, check_files, finish, write_table
+from sightline.cli.eval.common import check_files, finish, write_table
+from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
 from sightline.cli.output import progress_bar
 from sightline.errors import HubError
+from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A GroupViT: on the Hub, in a folder, or mini-groupvit.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A GroupViT: a name on the Hub, a folder, or mini-groupvit.", show_default=False
+        ),
     ],
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA", help='A folder of masks (PNG, numbers of classes), or with a folder "masks" in it.'
+            metavar="DATA",
+            help='Folder of masks (PNG, numbers of classes), or with a folder "masks" in it.',
+            show_default=False,
         ),
     ],
     image_root: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help='Where the pictures are, named as their masks; else "images" in DATA.',
+            help='Folder of the images, named as their masks; "images" in DATA, or else DATA, if left out.',
             show_default=False,
         ),
     ] = None,
@@ -32,27 +39,33 @@ def command(
         str | None,
         typer.Option(
             metavar="FILE",
-            help='The classes: a line each, or CSV with "id" and "name"; else DATA/classes.txt.',
+            help='List of the classes: a line each, CSV with "id" and "name", JSON or YAML; '
+            "classes.txt, classes.csv or config.yaml in DATA if left out.",
             show_default=False,
         ),
     ] = None,
-    mode: Annotated[str, typer.Option(metavar="paper|transformers", help="As `sightline segment` has them.")] = "paper",
+    mode: Annotated[
+        Literal["paper", "transformers"],
+        typer.Option(
+            help="How pixels get their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
+            "segmentation logits of transformers."
+        ),
+    ] = "paper",
     background: Annotated[
         float | None,
         typer.Option(
             metavar="T",
-            help='Probability under which a pixel is "background", if there is that class (0.95); 0 leaves it out.',
+            help='Probability under which a pixel is of the class "background", if the data has it; 0 leaves the '
+            "pixels of that class out; 0.95 if left out.",
             show_default=False,
         ),
     ] = None,
-    prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text that a class is put into, at {}.")] = (
-        "a photo of a {}."
-    ),
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help='Text with "{}" for the class.')] = IMAGE_TEMPLATE,
     precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
+    json: JsonOption = None,
+    html: HtmlOption = None,
 ) -> None:
-    """Mean intersection over union of what words find in pictures, over all pixels, and each class's own.
+    """Mean intersection over union of what words find in pictures, over all pixels, and that of each class.
 
     \b
     Examples:
@@ -61,18 +74,17 @@ def command(
     """
     check_files(json, html)
 
+    from sightline.data.masks import masked
     from sightline.evaluate import segmentation
-    from sightline.evaluate.encode import quiet
-    from sightline.evaluate.segmentation import masked
     from sightline.segment import Segmenter
 
-    opened = masked(data, classes=classes, image_root=image_root)
+    dataset = masked(data, classes=classes, image_root=image_root)
     try:
         segmenter = Segmenter(model, dtype=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
-    with progress_bar() as report:
-        result = segmentation(segmenter, opened, report or quiet, mode=mode, background=background, prompt=prompt)
-    finish(result, opened, json, html)
-    lines = sorted(result.details["classes"].items(), key=lambda line: -line[1])
-    write_table(("class", "IoU"), [(name, f"{100 * iou:.1f}%") for name, iou in lines])
+    with progress_bar() as progress:
+        result = segmentation(segmenter, dataset, progress, mode=mode, background=background, prompt=prompt)
+    finish(result, dataset, json, html)
+    classes_by_iou = sorted(result.details["classes"].items(), key=lambda line: -line[1])
+    write_table(("class", "IoU"), [(name, f"{100 * iou:.1f}%") for name, iou in classes_by_iou])

@@ -1,29 +1,29 @@
 """`sightline eval table`: several models on several data sets, side by side."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from sightline.cli.eval.common import HtmlFile, JsonFile, check_files, write_files, write_table
+from sightline.cli.eval.common import check_files, write_files, write_table
+from sightline.cli.eval.options import DrawsOption, HtmlOption, JsonOption, ResultsArgument, SeedOption
 from sightline.cli.output import one_line
-from sightline.format import label, shown
-from sightline.report.tables import between
+from sightline.format import between, label, shown
+
+if TYPE_CHECKING:
+    from sightline.evaluate.table import TableRow, TaskTable
 
 
 def command(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULT.json...", help="What `--json` of an evaluation wrote, the first model's first."),
-    ],
-    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Data sets drawn from each data set.")] = 2000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
-    json: JsonFile = None,
-    html: HtmlFile = None,
+    results: ResultsArgument,
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+    html: HtmlOption = None,
 ) -> None:
-    """What a fine-tuned model has gained over the first, and what it has forgotten, on each data set.
+    """What a fine-tuned model has gained over the first model, and what it has lost, on each data set.
 
-    Differences to the first model with their 95% intervals, by a paired bootstrap, as `eval compare` finds them.
+    The results of the first model come first. Differences to it with their 95% intervals, by a paired bootstrap, as
+    `eval compare` finds them.
 
     \b
     Example:
@@ -31,25 +31,31 @@ def command(
     """
     check_files(json, html)
 
-    from sightline.evaluate import Result, side_by_side
+    from sightline.evaluate import Result, table
 
-    result = side_by_side([Result.open(path) for path in results], draws=draws, seed=seed)
-    for table in result.details["tables"]:
-        typer.echo(one_line(f"{table['kind']} on {table['samples']:,} samples of {table['data']}"))
-        heads, columns = ["", "base", "95%"], ["base: " + table["models"][0]]
-        for number, model in enumerate(table["models"][1:], 1):
-            heads += [f"({number})", "difference", "95%", ""]
-            columns.append(f"({number}): {model}")
-        lines = []
-        for row in table["rows"]:
-            name = row["figure"]
-            line = [label(name), shown(name, row["base"]), between(name, row["base_interval"])]
-            for other in row["others"]:
-                line += [shown(name, other["value"]), shown(name, other["difference"], "+")]
-                line += [between(name, other["interval"], "+"), other["verdict"]]
-            lines.append(line)
-        for column in columns:
-            typer.echo(one_line(f"  {column}"))
-        write_table(heads, lines)
-        typer.echo("")
+    result = table([Result.open(path) for path in results], draws=draws, seed=seed)
+    for task_table in result.details["tables"]:
+        _write(task_table)
     write_files(result, json, html)
+
+
+def _write(task_table: "TaskTable") -> None:
+    base, *others = task_table["models"]
+    heads = ["", "base", "95%"]
+    for number in range(1, len(others) + 1):
+        heads += [f"({number})", "difference", "95%", ""]
+    typer.echo(one_line(f"{task_table['kind']} on {task_table['samples']:,} samples of {task_table['data']}"))
+    typer.echo(one_line(f"  base: {base}"))
+    for number, model in enumerate(others, 1):
+        typer.echo(one_line(f"  ({number}): {model}"))
+    write_table(heads, [_line(row) for row in task_table["rows"]])
+    typer.echo("")
+
+
+def _line(row: "TableRow") -> list[str]:
+    name = row["figure"]
+    line = [label(name), shown(name, row["base"]), between(name, row["base_interval"])]
+    for other in row["others"]:
+        line += [shown(name, other["value"]), shown(name, other["difference"], "+")]
+        line += [between(name, other["interval"], "+"), other["verdict"]]
+    return line

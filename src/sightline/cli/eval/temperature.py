@@ -1,33 +1,27 @@
 """`sightline eval temperature`: what the scale of the logits changes, and what it cannot."""
 
-from sightline.cli.eval.common import (
-    CaptionsArgument,
-    HtmlFile,
-    ImageRootOption,
-    JsonFile,
-    ModelArgument,
-    PrecisionOption,
-    SplitOption,
-    on_captions,
-)
+from typing import TYPE_CHECKING
+
+from sightline.cli.eval.common import Settings, on_captions
+from sightline.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from sightline.data import Captions
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
 
 
-def command(
-    model: ModelArgument,
-    data: CaptionsArgument,
-    split: SplitOption = None,
-    image_root: ImageRootOption = None,
-    precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
-) -> None:
-    """Loss, confidence, calibration and ranks over a range of scales; the scale whose loss is least.
+@on_captions
+def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
+    """Loss, confidence, calibration and ranks over a range of scales; the scale of the least loss.
 
     The loss is that of all pairs of the data at once, a caption to each picture, averaged over as many captions as
-    every picture has; accuracy is how often the right one is first among these.
+    every picture has; accuracy is how often the right picture is first among these.
 
     \b
     Example:
       sightline eval temperature openai/clip-vit-base-patch32 dataset_coco.json --split test --html scales.html
     """
-    on_captions("temperature", model, data, split, image_root, precision, json, html)
+    from sightline.evaluate import temperature
+
+    return temperature(encoder, dataset, progress, settings=settings)

@@ -1,35 +1,30 @@
 """`sightline eval zeroshot`: pictures told apart by the names of their classes."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import typer
+from sightline.cli.eval.common import Settings, on_classes
+from sightline.progress import ProgressCallback
 
-from sightline.cli.eval.classes import ClassesOption, ImageRootOption, SplitOption, TemplateOption, evaluate
-from sightline.cli.eval.common import HtmlFile, JsonFile, ModelArgument, PrecisionOption
+if TYPE_CHECKING:
+    from sightline.data import Labelled
+    from sightline.data.classes import Classes
+    from sightline.encoder.encoder import Encoder
+    from sightline.evaluate import Result
 
 
+@on_classes
 def command(
-    model: ModelArgument,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a folder for each class, or a table of files and classes.",
-            show_default=False,
-        ),
-    ],
-    classes: ClassesOption = None,
-    template: TemplateOption = None,
-    split: SplitOption = None,
-    image_root: ImageRootOption = None,
-    precision: PrecisionOption = "float32",
-    json: JsonFile = None,
-    html: HtmlFile = None,
-) -> None:
-    """Top-1 and top-5 accuracy of pictures, by words alone, and each class's own.
+    encoder: "Encoder",
+    dataset: "Labelled",
+    classes: "Classes | None",
+    templates: Sequence[str],
+    progress: ProgressCallback,
+    settings: Settings,
+) -> "Result":
+    """Top-1 and top-5 accuracy of pictures, by words alone, and the accuracy of each class.
 
-    A class is the mean of its templates' vectors, as for CLIP; without --template "a photo of a {}."
+    A class is the mean of its templates' vectors, as for CLIP.
 
     \b
     Examples:
@@ -37,4 +32,6 @@ def command(
       sightline eval zeroshot openai/clip-vit-base-patch32 imagenet/val --classes classes.json#imagenet1k
       sightline eval zeroshot mini pets.csv --template "a photo of a {}, a type of pet." --json pets.json
     """
-    evaluate("zeroshot", model, data, classes, template, split, image_root, precision, json, html)
+    from sightline.evaluate import zeroshot
+
+    return zeroshot(encoder, dataset, classes, templates, progress, settings=settings)

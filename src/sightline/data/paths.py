@@ -1,0 +1,85 @@
+"""The files that a data set's name stands for: one file, a list, a folder, a pattern with wildcards or braces."""
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+from sightline.errors import DataError, UsageError
+
+PathOrPaths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+TABLE_SUFFIXES = frozenset([".csv", ".tsv", ".txt", ".jsonl", ".ndjson"])
+
+_MOST_FILES = 1_000_000
+"""The largest range in braces."""
+
+
+def source_name(source: PathOrPaths) -> str:
+    """The source as it was typed, for messages and results."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ", ".join(os.fspath(path) for path in source)
+
+
+def resolve_paths(source: PathOrPaths) -> list[Path]:
+    """The files or folders of a source, each once: braces and wildcards resolved. Raises `DataError`, `UsageError`."""
+    if not isinstance(source, str | os.PathLike):
+        return list(dict.fromkeys(chain.from_iterable(map(resolve_paths, source))))
+    text = os.path.expanduser(source)  # noqa: PTH111 (which takes a file's name, not what a pattern may be)
+    if os.path.lexists(text):
+        return [Path(text)]
+    paths: list[Path] = []
+    for pattern in _expand_braces(text):
+        names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+        if not names:
+            raise DataError(f"{pattern}: no such file" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}"))
+        paths.extend(map(Path, names))
+    return list(dict.fromkeys(paths))
+
+
+def dataset_files(source: PathOrPaths) -> list[Path]:
+    """As `resolve_paths`; a folder that is the only path is replaced by its table or its shards."""
+    paths = resolve_paths(source)
+    return files_in_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else paths
+
+
+def files_in_folder(folder: Path) -> list[Path]:
+    """The only table in a folder, or else its shards. Raises `DataError`."""
+    paths = [path for path in visible_in(folder) if path.is_file()]
+    tables = [path for path in paths if path.suffix.lower() in TABLE_SUFFIXES - {".txt"}]
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        raise DataError(f"{folder}: several tables ({names}); name the one that is meant")
+    paths = tables or [path for path in paths if path.suffix == ".tar"]
+    if not paths:
+        raise DataError(f"{folder}: no table (.csv, .tsv, .jsonl) and no shards in it; name the file that is meant")
+    return paths
+
+
+def visible_in(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted, without hidden names. Raises `DataError`."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror or error}") from error
+
+
+def _expand_braces(text: str) -> Iterator[str]:
+    """ "a{0..2}" -> "a0", "a1", "a2"; "{a,b}" -> "a", "b". As in a shell; a leading zero keeps the width."""
+    match = re.search(r"\{(\d{1,18})\.\.(\d{1,18})\}|\{([^{}]*,[^{}]*)\}", text)
+    if match is None:
+        yield text
+        return
+    first, last, listed = match.groups()
+    if listed is not None:
+        middles: Sequence[str] = listed.split(",")
+    else:
+        width = max(len(first), len(last)) if first.startswith("0") or last.startswith("0") else 0
+        low, high = int(first), int(last)
+        if abs(high - low) >= _MOST_FILES:
+            raise UsageError(f"{text}: a range of more than {_MOST_FILES:,} files")
+        middles = [f"{n:0{width}d}" for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]
+    for middle in middles:
+        yield from _expand_braces(text[: match.start()] + middle + text[match.end() :])
