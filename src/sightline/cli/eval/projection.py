@@ -58,8 +58,9 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """Recall with vectors of other dimensions: new heads, trained briefly on frozen towers, beside the model's own
-    vectors truncated, and along their principal axes.
+    """Recall with vectors of other dimensions.
+
+    Of new heads, trained briefly on frozen towers; of the model's vectors, truncated; and of their principal axes.
 
     \b
     Example:

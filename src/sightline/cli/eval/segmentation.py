@@ -47,7 +47,7 @@ def command(
     mode: Annotated[
         Literal["paper", "transformers"],
         typer.Option(
-            help="How pixels get their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
+            help="Method that gives pixels their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
             "segmentation logits of transformers."
         ),
     ] = "paper",
@@ -65,7 +65,9 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """Mean intersection over union of what words find in pictures, over all pixels, and that of each class.
+    """Mean IoU of segmentation by words, against masks.
+
+    Intersection over union, over the pixels of all images, and that of each class.
 
     \b
     Examples:
