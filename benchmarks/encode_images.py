@@ -62,7 +62,7 @@ def mosaics(files: list[Path], photos: list[Path], scratch: Path) -> Iterator[Pa
 
 
 def measure(model: Path, config: CLIPConfig, sets: list[list[Path]]) -> dict[str, Any]:
-    ours = {name: sightline.load(model, dtype=name) for name in ("float32", "bfloat16")}
+    ours = {name: sightline.load(model, precision=name) for name in ("float32", "bfloat16")}
     cosines: list[float] = []
 
     def compare(outputs: dict[str, Any]) -> None:

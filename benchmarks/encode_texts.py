@@ -51,8 +51,8 @@ def main() -> None:
 
 
 def measure(model: Path, config: CLIPConfig, sets: list[list[str]]) -> dict[str, Any]:
-    ours = sightline.load(model, dtype="bfloat16")
-    exact = sightline.load(model, dtype="float32")
+    ours = sightline.load(model, precision="bfloat16")
+    exact = sightline.load(model, precision="float32")
     cosines: list[float] = []
 
     def compare(outputs: dict[str, Any]) -> None:

@@ -2,15 +2,18 @@
 
     python benchmarks/exact_search.py [ROWS] [DIM] [--rounds 7] [--json FILE]
 
+One query is answered by `Scan.top`, 64 by `Index.search_many` over a table on disk, conditions and results included.
 Limits: for one query, reading the float16 matrix once with a thread per core; for 64, torch's product of the same
 matrix in bfloat16 with the queries (with a fresh result, and into memory that is already there). A filtered search is
-held against the same search without a filter. Ratios are of medians, rounds alternate. Memory: twice the matrix.
+held against the same search without a filter. Ratios are of medians, rounds alternate. Memory: three times the matrix;
+disk: the matrix and a tenth.
 """
 
 import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +22,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from first_pass import fill
 
-from sightline.index import Scan
+from sightline.index import ModelRecord, Scan, Table
+from sightline.search import Index, Query
 
-K, CORES = 10, os.cpu_count() or 1
+K, QUERIES, CORES = 10, 64, os.cpu_count() or 1
+FILTERS = {"0.1%": "id % 1000 < 1", "10.0%": "id % 10 < 1", "90.0%": "id % 10 < 9"}
+"""Conditions by the part of the rows that fulfil them."""
+
+
+class DrawnEncoder:
+    """The text "3" has the vector of query 3."""
+
+    name, revision, fingerprint = "drawn", None, "0" * 64
+
+    def __init__(self, queries: np.ndarray) -> None:
+        self._queries = queries
+
+    def encode_text(self, texts: list[str]) -> np.ndarray:
+        return self._queries[[int(text) for text in texts]]
 
 
 def main() -> int:
@@ -34,32 +53,37 @@ def main() -> int:
     arguments = parser.parse_args()
     pool = ThreadPoolExecutor(CORES)
     matrix = units(pool, arguments.rows, arguments.dim, 0)
-    queries = units(pool, 64, arguments.dim, 1).astype(np.float32)
+    queries = units(pool, QUERIES, arguments.dim, 1).astype(np.float32)
     ids = np.arange(arguments.rows)
     scan = Scan(ids, matrix)
     wide, narrow = torch.from_numpy(matrix).to(torch.bfloat16), torch.from_numpy(queries).to(torch.bfloat16)
-    there = torch.empty(len(matrix), 64, dtype=torch.bfloat16)
-    draw = np.random.default_rng(2).random(len(matrix))
-    filters = {share: np.flatnonzero(draw < share) for share in (0.001, 0.1, 0.9)}
+    product = torch.empty(len(matrix), QUERIES, dtype=torch.bfloat16)
+    folder = tempfile.TemporaryDirectory()
+    table = Table.create(folder.name, ModelRecord("drawn", DrawnEncoder.fingerprint, arguments.dim))
+    fill(table, np.array_split(matrix, max(1, len(matrix) // 65536)))
+    index = Index(table, DrawnEncoder(queries))  # type: ignore[arg-type]
+    texts = [Query(str(number)) for number in range(QUERIES)]
+    allowed = {share: table.ids_where(where) for share, where in FILTERS.items()}
 
     work: dict[str, Callable[[], object]] = {
         "read": partial(read, pool, matrix),
         "product": lambda: wide @ narrow.T,
-        "product, memory there": lambda: torch.mm(wide, narrow.T, out=there),
+        "product, memory there": lambda: torch.mm(wide, narrow.T, out=product),
         "open": lambda: Scan(ids, matrix),
     }
-    for count in (1, 64):
-        work[f"top {count}"] = partial(scan.top, queries[:count], K)
-        for share, allow in filters.items():
-            work[f"top {count}, {share:.1%} allowed"] = partial(scan.top, queries[:count], K, allow)
+    one, many = "1 query", f"{QUERIES} queries"
+    work[one], work[many] = partial(scan.top, queries[:1], K), partial(index.search_many, texts, K)
+    for share, where in FILTERS.items():
+        work[f"{one}, {share} allowed"] = partial(scan.top, queries[:1], K, allowed[share])
+        work[f"{many}, {share} allowed"] = partial(index.search_many, texts, K, where)
 
     wrong = 0
-    for share, allow in {1.0: ids, **filters}.items():
+    for condition, allow in [(None, ids), *((where, allowed[share]) for share, where in FILTERS.items())]:
         right = reference(matrix, queries, allow)
-        for count in (1, 64):
-            found = scan.top(queries[:count], K, None if share == 1 else allow)[1]
-            wrong += sum(set(row.tolist()) != wanted for row, wanted in zip(found, right, strict=False))
-    print(f"{wrong} answers of {4 * 65} differ from the reference\n")
+        found = [scan.top(queries[:1], K, None if condition is None else allow)[1][0].tolist()]
+        found += [[result.id for result in results] for results in index.search_many(texts, K, condition)]
+        wrong += sum(set(mine) != best for mine, best in zip(found, [right[0], *right], strict=True))
+    print(f"{wrong} answers of {4 * (1 + QUERIES)} differ from the reference\n")
 
     times: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(arguments.rounds + 1):
@@ -68,10 +92,11 @@ def main() -> int:
             call()
             if turn:  # the first round warms up
                 times[name].append(time.perf_counter() - begin)
+    folder.cleanup()
     medians = {name: float(np.median(seconds)) for name, seconds in times.items()}
 
-    rows: list[tuple[str, str, float]] = [("open", "read", 0.0), ("top 1", "read", 2.0), ("top 64", "product", 1.5)]
-    rows += [("top 64", "product, memory there", 1.5)]
+    rows: list[tuple[str, str, float]] = [("open", "read", 0.0), (one, "read", 2.0), (many, "product", 1.5)]
+    rows += [(many, "product, memory there", 1.5)]
     rows += [(name, name.split(",")[0], 1.0) for name in work if "allowed" in name]
     result = [
         {"what": what, "limit": limit, "ratio": round(medians[what] / medians[limit], 3), "bar": bar or None}

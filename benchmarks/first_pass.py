@@ -61,7 +61,9 @@ def fill(table: Table, chunks: Iterable[np.ndarray]) -> None:
     for chunk in chunks:
         columns = {
             "id": pa.array(np.arange(first, first + len(chunk))),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(chunk.astype(np.float16).reshape(-1)), DIM),
+            "vector": pa.FixedSizeListArray.from_arrays(
+                pa.array(chunk.astype(np.float16).reshape(-1)), table.model.dim
+            ),
         }
         for field in schema:
             if field.name not in columns:
@@ -86,7 +88,7 @@ def measure(kind: str, rows: int) -> dict[str, object]:
         size = (Path(folder) / IVF_FILE).stat().st_size
         ids, matrix = table.vectors()
         begin = time.perf_counter()
-        first = ivf.Lists.of(table, ids, matrix)
+        first = ivf.InvertedLists.of(table, ids, matrix)
         opened = time.perf_counter() - begin
     assert first is not None
     scan = Scan(ids, matrix, lambda: first)

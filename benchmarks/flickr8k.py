@@ -27,11 +27,13 @@ def main() -> None:
 
     vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for dtype in ("float32", "auto"):
-        encoder = sightline.load(given.checkpoint, dtype=dtype)
+        encoder = sightline.load(given.checkpoint, precision=dtype)
         i, t = vectors[dtype] = encoder.encode_images(images), encoder.encode_text(captions)
         i2t, t2i = ranks(i @ t.T, of_image), ranks(t @ i.T, owner.tolist())
         found = {f"{way}_R@{k}": 100 * recall_at(r, k) for way, r in (("t2i", t2i), ("i2t", i2t)) for k in (1, 5, 10)}
-        print(f"{dtype} ({encoder.dtype}): largest difference {max(abs(found[k] - reference[k]) for k in found):.3f}")
+        print(
+            f"{dtype} ({encoder.precision}): largest difference {max(abs(found[k] - reference[k]) for k in found):.3f}"
+        )
         print("  " + "  ".join(f"{k} {found[k]:.2f} (reference {reference[k]:.2f})" for k in found))
     for what, a, b in zip(("images", "texts"), vectors["float32"], vectors["auto"], strict=True):
         cosines = (a * b).sum(1)

@@ -29,7 +29,7 @@ from sightline.errors import IndexFault, SightlineError
 from sightline.index import Table, fsck
 from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.index.sync import sync
-from sightline.search.searcher import Index
+from sightline.search.index import Index
 from support.encoders import FakeEncoder
 from support.images import draw
 from support.tables import contents

@@ -91,7 +91,7 @@ def one(model: Path, files: list[Path], count: int) -> dict[str, Any]:
     for what, inputs, peer in kinds:
         candidates: dict[str, Callable[[Any], Any]] = {}
         for dtype in ("float32", "bfloat16"):
-            encoder = sightline.load(model, dtype=dtype)
+            encoder = sightline.load(model, precision=dtype)
             encode = encoder.encode_images if what == "picture" else encoder.encode_text
             candidates[f"ours, {dtype}"] = partial(alone, encode)
             candidates[f"transformers, {dtype}"] = partial(alone, peer(model, getattr(torch, dtype)))

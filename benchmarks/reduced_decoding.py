@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     photos = sorted(given.photos.glob("*.jpg"))
     random.Random(0).shuffle(photos)
-    encoder = sightline.load(given.checkpoint, dtype="float32")
+    encoder = sightline.load(given.checkpoint, precision="float32")
     with tempfile.TemporaryDirectory() as scratch:
         files = list(mosaics(photos[: given.mosaics], photos, Path(scratch)))
         taken = in_turn(

@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from sightline.errors import IndexFault, IndexLocked, IndexMissing
 from sightline.index import Limits, Table, fsck, to_path
 from sightline.index.folder import FIRST_TABLE, manifests
-from sightline.search.searcher import Index
+from sightline.search.index import Index
 from support.encoders import FakeEncoder
 from support.videos import film
 

@@ -115,7 +115,7 @@ def settings() -> list[Setting]:
 
 
 def evaluate(setting: Setting, folder: Path, checkpoint: Path) -> dict[str, float]:
-    encoder = sightline.load(checkpoint, dtype="float32")
+    encoder = sightline.load(checkpoint, precision="float32")
     found = retrieval(encoder, captions(folder / "unseen"), settings=asdict(setting))
     found.save(folder / setting.name / "retrieval.json")
     return dict(found.figures)

@@ -266,7 +266,7 @@ def save(
 def evaluate(folder: Path, count: int | None) -> None:
     tests = scenes.distinct(count or 1_000, seed=1)
     held_out = np.array([any((t.shape, t.color) in scenes.HELD_OUT for t in one.things) for one in tests])
-    encoder = sightline.load(folder, dtype="float32")
+    encoder = sightline.load(folder, precision="float32")
     images = encoder.encode_images([one.draw(224) for one in tests])
     texts = encoder.encode_text([one.caption for one in tests])
     answers = list(range(len(tests)))

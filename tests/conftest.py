@@ -124,13 +124,13 @@ def shard(tmp_path_factory, drawn) -> Path:
 @pytest.fixture(scope="session")
 def mini():
     """The packaged CLIP."""
-    return sightline.load("mini", dtype="float32")
+    return sightline.load("mini", precision="float32")
 
 
 @pytest.fixture(scope="session")
 def mini_xclip():
     """The packaged X-CLIP."""
-    return sightline.load("mini-xclip", dtype="float32")
+    return sightline.load("mini-xclip", precision="float32")
 
 
 @pytest.fixture

@@ -89,14 +89,14 @@ def test_it_trains_and_has_a_card(checkpoint: Path, captions: Path, tmp_path: Pa
 def test_it_freezes_a_tower(checkpoint: Path, captions: Path, tmp_path: Path) -> None:
     recipe = Recipe(model=checkpoint, data=str(captions), steps=2, batch_size=4, freeze=("image",), precision="float32")
     path = train(recipe, tmp_path / "run").path
-    before, after = (sightline.load(folder, dtype="float32") for folder in (checkpoint, path))
+    before, after = (sightline.load(folder, precision="float32") for folder in (checkpoint, path))
     image = tmp_path / "0.png"
     assert np.array_equal(before.encode_images([image]), after.encode_images([image]))
     assert not np.array_equal(before.encode_text(["a red ring"]), after.encode_text(["a red ring"]))
 
 
 def test_it_indexes_searches_and_is_evaluated(checkpoint: Path, captions: Path, tmp_path: Path) -> None:
-    encoder = sightline.load(checkpoint, dtype="float32")
+    encoder = sightline.load(checkpoint, precision="float32")
     sync(tmp_path / "index", [tmp_path / "1.png", tmp_path / "2.png"], encoder)
     found = sightline.open_index(tmp_path / "index", encoder).search(tmp_path / "1.png")
     assert [Path(found[0].uri).name, round(found[0].score, 3)] == ["1.png", 1.0]

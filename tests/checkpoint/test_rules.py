@@ -4,8 +4,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.checkpoint.rules import Rule, drop, join, move, plan, read, transpose, write
 from sightline.errors import CheckpointError

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sightline.index.folder import IVF_FILE
+from support.headers import exif, gps
 from support.images import COLORS
 from support.videos import colored
 
@@ -50,6 +51,24 @@ def test_json_is_one_object_a_line(run, indexed):
     }  # fmt: skip
 
 
+def test_places_are_printed_when_asked_for(run, pictures, tmp_path):
+    """Nothing else that a search writes holds them."""
+    Image.new("RGB", (24, 16), "blue").save(
+        pictures / "sea.jpg", exif=exif(gps=gps((52.0, 31.0, 12.0), (13.0, 24.0, 18.0), 34.5))
+    )
+    assert run("index", pictures, "--model", "colors").status == 0
+    ran = run(
+        "search", "blue", "--image", pictures / "sea.jpg", "--json", "--with-place", "--html", tmp_path / "sheet.html"
+    )
+    found = {Path(item["uri"]).name: item for item in objects(ran.out)}
+    place = [found["sea.jpg"][name] for name in ("latitude", "longitude", "altitude")]
+    assert place == pytest.approx([52.52, 13.405, 34.5], abs=1e-6)
+    assert found["red.png"]["latitude"] is None
+    assert "52.52" not in (tmp_path / "sheet.html").read_text()
+    assert not any("latitude" in item for item in objects(run("search", "blue", "--json").out))
+    assert run("search", "blue", "--with-place").status == 2
+
+
 @pytest.mark.parametrize(("given", "said"), [("many", "--rescore many: say how many"), ("all", "leave rescore out")])
 def test_nothing_to_score_again(run, indexed, given, said):
     ran = run("search", "blue", "--rescore", given)
@@ -62,7 +81,7 @@ def test_conditions(run, indexed):
     assert names(run("search", "blue", "--where", "width < 26").out) == ["orange", "red"]
     ran = run("search", "blue", "--where", "width > 5000")
     assert (ran.status, ran.out) == (0, "")
-    assert "nothing fulfils the condition" in ran.err
+    assert "no item fulfils the condition" in ran.err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
@@ -85,7 +104,7 @@ def test_a_contact_sheet(run, indexed):
     html = Path("sheet.html").read_text(encoding="utf-8")
     assert html.count("<img") == 1 + 3
     assert "“red” + lime.png − “blue”" in html
-    assert "3 of 7 pictures and moments" in html
+    assert "3 of 7 images and moments" in html
 
 
 def test_the_summary_says_what_happened(run, pictures):

@@ -12,9 +12,12 @@ from sightline.distribution import VERSION
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": ["PATH", "--model", "--forget", "--regions", "--index"],
-    "search": ["TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--html", "--index"],
+    "search": [
+        "TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--with-place", "--html",
+        "--index",
+    ],
     "similar": ["--threshold", "--json", "--html", "--index"],
-    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--json"],
+    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch-size", "--micro-batch-size", "--lr", "--warmup-steps", "--checkpoint-every", "--precision", "--freeze",

@@ -6,8 +6,7 @@ import tarfile
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.data import captions
 from sightline.data.paths import _expand_braces, resolve_paths

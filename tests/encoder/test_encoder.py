@@ -14,7 +14,7 @@ from PIL import Image
 import sightline
 from sightline import scenes
 from sightline.checkpoint.hub import PACKAGED
-from sightline.encoder.source import Words
+from sightline.encoder import TextEncoder
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.processing.image.reading import open_image
 
@@ -23,7 +23,7 @@ TEXTS = ["a red circle", "two things on grass", "", "blue", "a very long text " 
 
 @pytest.fixture(scope="module")
 def encoder() -> sightline.Encoder:
-    return sightline.load("mini", dtype="float32")
+    return sightline.load("mini", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,10 @@ def test_text_order_and_batches_do_not_matter(encoder: sightline.Encoder) -> Non
     np.testing.assert_allclose(together[[3, 77, 149]], encoder.encode_text([many[3], many[77], many[149]]), atol=2e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_broken_neighbour_changes_nothing(dtype: str, pictures: list[Image.Image], tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_broken_neighbour_changes_nothing(precision: str, pictures: list[Image.Image], tmp_path: Path) -> None:
     """Nor where it stands: the same vectors, bit for bit, with and without unreadable files among them."""
-    encoder = sightline.load("mini", dtype=dtype)
+    encoder = sightline.load("mini", precision=precision)
     good = []
     for i, picture in enumerate(pictures):
         good.append(tmp_path / f"{i}.png")
@@ -107,7 +107,7 @@ def test_a_broken_neighbour_changes_nothing(dtype: str, pictures: list[Image.Ima
 
 
 def test_bfloat16_stays_near(encoder: sightline.Encoder, pictures: list[Image.Image]) -> None:
-    half = sightline.load("mini", dtype="bfloat16")
+    half = sightline.load("mini", precision="bfloat16")
     assert ((encoder.encode_images(pictures) * half.encode_images(pictures)).sum(1) > 0.999).all()
     assert ((encoder.encode_text(TEXTS) * half.encode_text(TEXTS)).sum(1) > 0.999).all()
     assert half.fingerprint == encoder.fingerprint
@@ -118,7 +118,7 @@ def test_fingerprint_follows_weights_and_preprocessing(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(tmp_path)
     before = sightline.load(tmp_path).fingerprint
-    assert sightline.load(tmp_path, dtype="bfloat16").fingerprint == before
+    assert sightline.load(tmp_path, precision="bfloat16").fingerprint == before
     model.logit_scale.data += 1
     model.save_pretrained(tmp_path)
     weights = sightline.load(tmp_path).fingerprint
@@ -142,7 +142,7 @@ def test_a_hub_name_is_remembered_with_its_commit(tmp_path: Path, monkeypatch: p
     assert (by_path.name, by_path.revision) == (str(repository / "snapshots" / commit), None)
 
 
-@pytest.mark.parametrize("opened", [sightline.load, Words])
+@pytest.mark.parametrize("opened", [sightline.load, TextEncoder])
 def test_another_models_tokenizer_is_refused(tmp_path: Path, opened: type) -> None:
     folder = shutil.copytree(PACKAGED / "mini", tmp_path / "mixed")
     pipeline = json.loads((folder / "tokenizer.json").read_text())
@@ -211,16 +211,16 @@ def test_threads_that_stream_at_once_leave_torch_as_it_was(encoder: sightline.En
 def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="list of strings"):
         encoder.encode_text("a red circle")
-    with pytest.raises(UsageError, match="list of pictures"):
+    with pytest.raises(UsageError, match="list of images"):
         encoder.encode_images("a.jpg")
-    with pytest.raises(UsageError, match="list of pictures"):
+    with pytest.raises(UsageError, match="list of images"):
         encoder.encode_images(np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(UsageError, match="a Tensor is no picture"):
+    with pytest.raises(UsageError, match="type Tensor is not an image"):
         encoder.encode_images([torch.zeros(3, 32, 32)])
     with pytest.raises(UsageError, match="no device 'warp' here"):
         sightline.load("mini", device="warp")
-    with pytest.raises(UsageError, match="unknown dtype 'float99'"):
-        sightline.load("mini", dtype="float99")
+    with pytest.raises(UsageError, match="precision 'float99' is not known"):
+        sightline.load("mini", precision="float99")
     (tmp_path / "config.json").write_text('{"model_type": "siglip"}')
     with pytest.raises(CheckpointError, match=r"model_type 'siglip' cannot be opened; only .*clip"):
         sightline.load(tmp_path)

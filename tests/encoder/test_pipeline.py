@@ -5,10 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from sightline.encoder import pipeline
 from sightline.encoder.pipeline import ahead, batches, ordered_map
 from support.examples import examples
 
@@ -97,8 +95,7 @@ def test_what_making_an_item_raises_comes_out_in_its_place() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("sightline-ahead")]
 
 
-def test_a_slow_maker_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_PATIENCE", 0.01)
+def test_a_slow_maker_is_not_waited_for() -> None:
     go_on, ended = threading.Event(), threading.Event()
 
     def source():
@@ -109,7 +106,7 @@ def test_a_slow_maker_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
         finally:
             ended.set()
 
-    stream = ahead(source(), 3)
+    stream = ahead(source(), 3, patience=0.01)
     assert next(stream) == 0
     stream.close()
     go_on.set()

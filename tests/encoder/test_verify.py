@@ -10,14 +10,14 @@ import torch
 import sightline
 from sightline import scenes
 from sightline.checkpoint.hub import PACKAGED
-from sightline.encoder import verify as certificate
+from sightline.encoder import verify as module
 from sightline.encoder.verify import Check, verify
 
 GOLDEN = json.loads((PACKAGED / "golden.json").read_text())["mini"]
 
 
-def checks(name: str | Path, picture: Path | None = None) -> dict[str, Check]:
-    return {check.what: check for check in verify(name, picture)}
+def checks(name: str | Path, image: Path | None = None) -> dict[str, Check]:
+    return {check.what: check for check in verify(name, image)}
 
 
 @pytest.mark.parametrize("copied", [False, True])
@@ -40,7 +40,7 @@ def test_a_difference_is_found(key: str, what: str, monkeypatch: pytest.MonkeyPa
     other = json.loads(json.dumps(GOLDEN))
     row = other[key][0] if isinstance(other[key][0], list) else other[key]
     row[1] += 1 if key == "token_ids" else 0.01
-    monkeypatch.setattr(certificate, "_golden", lambda name, encoder: other)
+    monkeypatch.setattr(module, "_golden", lambda name, encoder: other)
     assert {check.what for check in verify("mini") if not check.passed} == {what}
 
 
@@ -53,16 +53,16 @@ def test_without_golden_values_it_is_held_against_itself(tmp_path: Path) -> None
     sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(tmp_path)
     found = checks(tmp_path)
     assert all(check.passed for check in found.values()), found
-    assert {check.against for what, check in found.items() if what != "picture"} == {"itself"}
-    # One weight file among others: the one that is named is certified.
+    assert {check.against for what, check in found.items() if what != "image"} == {"itself"}
+    # A weight file that is named is the one that is checked.
     (tmp_path / "model.safetensors").rename(tmp_path / "weights.safetensors")
     assert all(check.passed for check in checks(tmp_path / "weights.safetensors").values())
 
 
-def test_another_picture_is_told_by_its_hash(tmp_path: Path) -> None:
+def test_another_image_is_recognized_by_its_hash(tmp_path: Path) -> None:
     scenes.sample(0).draw(64).save(tmp_path / "other.png")
     found = checks("mini", tmp_path / "other.png")
-    assert "not one that golden values are known for" in found["picture"].found
+    assert "another image than that of golden values" in found["image"].result
     assert found["token ids"].against == GOLDEN["source"]
     assert found["logits"].against == "itself"
     assert all(check.passed for check in found.values())

@@ -44,13 +44,13 @@ class FilmTower(Tower):
 
 @pytest.fixture
 def pictures() -> sightline.Encoder:
-    return sightline.load("mini", dtype="float32")
+    return sightline.load("mini", precision="float32")
 
 
 @pytest.fixture
 def films() -> sightline.Encoder:
     """A model for films of four frames."""
-    encoder = sightline.load("mini", dtype="float32")
+    encoder = sightline.load("mini", precision="float32")
     encoder.__dict__["_image"] = FilmTower(encoder.dim).eval()
     return encoder
 
@@ -98,7 +98,7 @@ def test_a_model_for_film_takes_its_own_count(films: sightline.Encoder, path: Pa
     assert (backwards @ vectors[0]).item() < 0.99, "their order counts"
     for count in (1, 3, 8):
         for frames in ([image(1)] * count, np.zeros((count, 32, 32, 3), np.uint8)):
-            with pytest.raises(UsageError, match=f"a film of {count} frames, but the checkpoint takes 4"):
+            with pytest.raises(UsageError, match=f"a video of {count} frames, but the checkpoint takes 4"):
                 films.encode_videos([path, frames])
 
 
@@ -113,15 +113,15 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
     (tmp_path / "empty.mp4").touch()
     for encoder in (pictures, films):
         for wrong, said in (
-            (image(1), "a picture is no film"),
-            (np.zeros((32, 32, 3), np.uint8), "a picture is no film"),
-            (picture, "picture.png is a picture, no film"),
-            (str(picture), "picture.png is a picture, no film"),
-            ([], "a film without a frame"),
-            (np.zeros((0, 32, 32, 3), np.uint8), "a film without a frame"),
-            (7, "a int is no film"),
-            ([path, path], "is no frame of a film"),
-            ([None] * T, "a NoneType is no frame of a film"),
+            (image(1), "an image is not a video"),
+            (np.zeros((32, 32, 3), np.uint8), "an image is not a video"),
+            (picture, "picture.png is an image, not a video"),
+            (str(picture), "picture.png is an image, not a video"),
+            ([], "a video without a frame"),
+            (np.zeros((0, 32, 32, 3), np.uint8), "a video without a frame"),
+            (7, "type int is not a video"),
+            ([path, path], "is not a frame of a video"),
+            ([None] * T, "type NoneType is not a frame of a video"),
             ((path, 2.0, 1.0), "the end must come after the start"),
             ((path, -1.0, 1.0), "the end must come after the start"),
             ((path, float("nan"), 1.0), "the end must come after the start"),
@@ -129,7 +129,7 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
             with pytest.raises(UsageError, match=said):
                 encoder.encode_videos([path, wrong])
         for one in (path, str(path), path.read_bytes(), image(1), np.zeros((T, 32, 32, 3), np.uint8)):
-            with pytest.raises(UsageError, match="list of films"):
+            with pytest.raises(UsageError, match="list of videos"):
                 encoder.encode_videos(one)
         with pytest.raises(VideoError, match=r"empty\.mp4"):
             encoder.encode_videos([path, tmp_path / "empty.mp4"])
@@ -199,7 +199,7 @@ def test_the_next_films_are_cut_while_the_model_works(pictures: sightline.Encode
         time.sleep(0.01)
     assert len(made) >= 2 * pictures.batch // 8
     assert threading.current_thread() not in threads
-    most = (2 * pictures._workers + 3) * pictures.batch // 8
+    most = (2 * pictures._workers.count + 3) * pictures.batch // 8
     assert len(made) <= most
     stream.close()
     assert not [thread for thread in threads if thread.is_alive()]

@@ -67,7 +67,7 @@ def test_principal_axes_are_numpys_and_keep_cosines():
 @pytest.mark.parametrize("name", ["mini", "mini-align", "mini-groupvit", "mini-xclip"])
 def test_states_are_what_the_projection_takes(name, shard):
     """States and vectors against the whole model's parts."""
-    encoder = load(name, dtype="float32")
+    encoder = load(name, precision="float32")
     (states, skipped), (vectors, _) = (
         encode_pairs(encoder, captions(shard), project=wanted) for wanted in (False, True)
     )

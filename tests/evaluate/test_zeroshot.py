@@ -92,7 +92,7 @@ def test_films_by_the_whole_model(mini_xclip, clips):
     films = [clips / name / f"{j}.mp4" for name in ("going_down", "going_up") for j in range(2)]
     assert result.kind == "video"
     assert result.settings["classes"] == ["going down", "going up"]
-    from sightline.encoder.videos import video_frames
+    from sightline.encoder.inputs import video_frames
 
     profile = mini_xclip.profile
     frames = [video_frames(one, mini_xclip.frames, mini_xclip.size_hint) for one in films]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from sightline.cli.main import main
 from sightline.errors import ImageError, IndexFault, SightlineError, UsageError

@@ -7,7 +7,7 @@ import pytest
 
 from sightline.index import Table, ivf
 from sightline.index.folder import IVF_FILE
-from sightline.index.ivf import Lists, refresh
+from sightline.index.ivf import InvertedLists, refresh
 from sightline.index.scan import Scan
 from sightline.index.schema import ModelRecord
 from sightline.index.sync import sync
@@ -30,8 +30,14 @@ def clustered(count, seed=0):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Lists for small tables; one row in fifty and at least 120 get an exact look."""
-    for name, value in {"FIRST_PASS_ROWS": 1000, "_LISTS": 16, "_LEAST": 120, "_SHARE": 50, "_SAMPLE": 2000}.items():
+    """Inverted lists for small tables; one row in fifty and at least 120 are candidates."""
+    for name, value in {
+        "FIRST_PASS_ROWS": 1000,
+        "_LISTS": 16,
+        "_LEAST_CANDIDATES": 120,
+        "_CANDIDATE_FRACTION": 50,
+        "_TRAINING_ROWS": 2000,
+    }.items():
         monkeypatch.setattr(ivf, name, value)
 
 
@@ -52,7 +58,7 @@ def queries():
 def opened(table):
     """A scan with the lists as they are on disk, which must be used."""
     ids, matrix = table.vectors()
-    first = Lists.of(table, ids, matrix)
+    first = InvertedLists.of(table, ids, matrix)
     assert first is not None
     return Scan(ids, matrix, lambda: first)
 
@@ -67,8 +73,8 @@ def recall(found, truth):
 
 
 def test_all_candidates_give_what_an_exact_search_gives(table, queries, monkeypatch):
-    monkeypatch.setattr(ivf, "_LEAST", ROWS)
-    monkeypatch.setattr(ivf, "_PROBED", 1)
+    monkeypatch.setattr(ivf, "_LEAST_CANDIDATES", ROWS)
+    monkeypatch.setattr(ivf, "_PROBE_FRACTION", 1)
     scan = opened(table)
     for k in (1, 10, 100):
         found, truth = one_by_one(scan, queries, k), one_by_one(scan, queries, k, exact=True)
@@ -99,7 +105,7 @@ def test_what_must_be_exact_does_without(table, queries, monkeypatch):
     scan = opened(table)
     truth = one_by_one(Scan(*table.vectors()), queries, 150)[1]
     everything = np.arange(ROWS)
-    monkeypatch.setattr(Lists, "near", lambda *_: pytest.fail("the lists were asked"))
+    monkeypatch.setattr(InvertedLists, "near", lambda *_: pytest.fail("the lists were asked"))
     np.testing.assert_array_equal(one_by_one(scan, queries, 10, exact=True)[1], truth[:, :10])
     np.testing.assert_array_equal(one_by_one(scan, queries, 10, allow=everything)[1], truth[:, :10])
     np.testing.assert_array_equal(one_by_one(scan, queries, 10, allow=everything[:50])[1] < 50, True)
@@ -169,7 +175,7 @@ def test_a_damaged_file_is_no_file_and_is_made_again(table, how):
     whole = file.read_bytes()
     damage(file, how)
     ids, matrix = table.vectors()
-    assert Lists.of(table, ids, matrix) is None
+    assert InvertedLists.of(table, ids, matrix) is None
     refresh(table)
     assert file.read_bytes() == whole
     assert opened(table)
@@ -180,9 +186,9 @@ def test_a_file_of_another_model_is_no_file(table, tmp_path, fingerprint, dim):
     other = Table.create(tmp_path / "other", ModelRecord("words", fingerprint, dim))
     other.append(rows_of(clustered(ROWS)[:, :dim]))
     (table.folder / IVF_FILE).rename(other.folder / IVF_FILE)
-    assert Lists.of(other, *other.vectors()) is None
+    assert InvertedLists.of(other, *other.vectors()) is None
     refresh(other)
-    assert Lists.of(other, *other.vectors()) is not None
+    assert InvertedLists.of(other, *other.vectors()) is not None
 
 
 def test_lists_are_written_anew_when_enough_is_new_or_gone(table):
@@ -200,7 +206,7 @@ def test_lists_are_written_anew_when_enough_is_new_or_gone(table):
 
 def test_a_table_that_became_small_loses_its_lists(table):
     table.remove(list(range(500, ROWS)))
-    assert Lists.of(table, *table.vectors()) is None
+    assert InvertedLists.of(table, *table.vectors()) is None
     refresh(table)
     assert not (table.folder / IVF_FILE).exists()
 

@@ -9,15 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.errors import IndexDamaged, UsageError
 from sightline.index.scan import Scan
 from support.examples import examples
 
 module = importlib.import_module("sightline.index.scan")
-product = importlib.import_module("sightline.index.product")
+batch_product = importlib.import_module("sightline.index.batch_product")
 
 
 def units(rng, n, dim):
@@ -57,17 +56,19 @@ def searches(draw):
 
 
 @pytest.mark.parametrize(
-    ("fast", "rows", "most"), [(False, 8192, 4096), (True, 8192, 4096), (True, 32, 4096), (True, 32, 20)]
+    ("fast", "rows", "most", "few"),
+    [(False, 8192, 4096, 0), (True, 8192, 4096, 256), (True, 32, 4096, 0), (True, 32, 20, 20)],
 )
 @examples(100)
 @given(search=searches())
-def test_top_is_what_sorting_all_scores_gives(fast, rows, most, search):
-    """With and without the product of matrices, in one block and in several, with and without queries it gives up."""
+def test_top_is_what_sorting_all_scores_gives(fast, rows, most, few, search):
+    """With and without the product of matrices, in one block and in several, also for queries that it leaves."""
     ids, matrix, queries, k, allow = search
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(product, "is_fast", lambda: fast)
-        patch.setattr(product, "_ROWS", rows)
-        patch.setattr(product, "_MOST", most)
+        patch.setattr(module, "_FEW", few)
+        patch.setattr(batch_product, "is_fast", lambda: fast)
+        patch.setattr(batch_product, "_ROWS", rows)
+        patch.setattr(batch_product, "_MOST_CANDIDATES", most)
         scores, found = Scan(ids, matrix).top(queries, k, allow)
     assert scores.dtype == np.float32
     assert found.dtype == np.int64
@@ -89,11 +90,11 @@ def test_the_bound_of_the_product_holds(seed, dim, spread):
     )
     queries = matrix[:9].astype(np.float32) + np.float32(spread) * units(rng, 9, dim)
     unit = queries / np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
-    search = product._Search(matrix, queries, 5, None)
-    (rough, of, rows), _ = search._part(0, 500)
+    search = batch_product._Product(matrix, queries, 5, None)
+    (rough, of, rows), _ = search._partition(0, 500)
     exact = (matrix[rows].astype(np.float64) * unit[of]).sum(axis=1)
     assert (np.abs(rough - exact) <= search.error[of] + 2.0**-8 * np.abs(rough)).all()
-    for query, chosen in zip(queries, search.run(), strict=True):
+    for query, chosen in zip(queries, search.candidates(), strict=True):
         assert set(oracle(np.arange(500), matrix, query, 5)[1]) <= set(chosen)
 
 
@@ -136,11 +137,11 @@ def test_large_matrices_are_split_among_threads_and_into_blocks(many, monkeypatc
     queries = units(np.random.default_rng(3), 7, 64)
     few = np.arange(0, 20_000, 9)
     expected, expected_of_few = scan.top(queries, 50), scan.top(queries, 50, few)
-    monkeypatch.setattr(module, "_PART", 1 << 18)
-    monkeypatch.setattr(module, "_BLOCK", 1000)
-    monkeypatch.setattr(product, "_ROWS", 300)
-    monkeypatch.setattr(product, "_QUERIES", 5)
-    monkeypatch.setattr(product, "is_fast", lambda: fast)
+    monkeypatch.setattr(module, "_THREAD_BYTES", 1 << 18)
+    monkeypatch.setattr(module, "_CACHE_BYTES", 1000)
+    monkeypatch.setattr(batch_product, "_ROWS", 300)
+    monkeypatch.setattr(batch_product, "_QUERIES", 5)
+    monkeypatch.setattr(batch_product, "is_fast", lambda: fast)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     for allow, wanted in ((None, expected), (few, expected_of_few)):
         for found, values in zip(scan.top(queries, 50, allow), wanted, strict=True):
@@ -162,7 +163,7 @@ def test_a_filter_that_takes_the_best_away_finds_the_next(many):
 
 def test_torch_computes_with_as_many_threads_after_a_product_as_before(many):
     before = torch.get_num_threads()
-    product.candidates(many[1], units(np.random.default_rng(6), 5, 64), 3, None)
+    batch_product.candidates(many[1], units(np.random.default_rng(6), 5, 64), 3, None)
     assert torch.get_num_threads() == before
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == before
@@ -186,7 +187,7 @@ def test_the_matrix_is_not_copied_and_queries_leave_nothing_behind():
     for _ in range(3):
         scan.top(matrix[:3], 10)
         scan.top(matrix[:3], 10, allow=half)
-    assert len(scan._scanners) == 3 * (1 + matrix.nbytes // module._PART)
+    assert len(scan._scanners) == 3 * (1 + matrix.nbytes // module._THREAD_BYTES)
 
 
 def test_threads_may_ask_at_once(many):

@@ -19,8 +19,7 @@ from sightline.errors import (
     ModelMismatch,
     UsageError,
 )
-from sightline.index import Limits, Table, fsck, lock, walk
-from sightline.index import item as item_module
+from sightline.index import Limits, Table, fsck, item as item_module, lock, walk
 from sightline.index.folder import FIRST_TABLE, exists
 from sightline.index.schema import ModelRecord
 from sightline.index.sync import forget, sync

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, IndexTooNew, UsageError

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.index import Limits, Table, fsck, to_path
-from sightline.index import video_items as module
+from sightline.index import Limits, Table, fsck, to_path, video_items as module
 from sightline.index.folder import FIRST_TABLE
 from sightline.index.sync import forget, sync
 from sightline.index.sync_report import SyncReport

@@ -176,7 +176,7 @@ def test_a_text_is_the_same_beside_longer_ones(model: AlignModel) -> None:
 def test_the_encoder_gives_what_the_reference_gives(saved: Path) -> None:
     texts = ["a photo of a cat", "", "Hund läuft!", "a red dog and a cat and a dog of a red photo, a"]
     pictures = [scenes.sample(3, i).draw(96) for i in range(5)]
-    encoder = sightline.load(saved, dtype="float32")
+    encoder = sightline.load(saved, precision="float32")
     processor = transformers.AlignProcessor.from_pretrained(saved)
     inputs = processor(text=texts, images=pictures, return_tensors="pt", max_length=24, truncation=True)
     with torch.no_grad():

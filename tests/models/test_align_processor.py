@@ -2,8 +2,7 @@
 
 import pytest
 from PIL import Image
-from transformers import AlignProcessor as TheirProcessor
-from transformers import BertTokenizer
+from transformers import AlignProcessor as TheirProcessor, BertTokenizer
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 from sightline import AlignProcessor

@@ -147,7 +147,7 @@ def test_it_encodes_and_its_processor_is_the_references(pair):
     inputs = {"text": TEXTS, "images": pictures, "padding": True, "return_tensors": "pt"}
     expected, found = theirs(**inputs), ours(**inputs)
     agree(found, expected)
-    encoder = sightline.load(pair, dtype="float32")
+    encoder = sightline.load(pair, precision="float32")
     with torch.no_grad():
         out = reference(**expected)
     np.testing.assert_allclose(encoder.encode_text(TEXTS), out.text_embeds.numpy(), rtol=1e-4, atol=1e-5)
@@ -267,7 +267,7 @@ def test_one_command_pairs_and_trains_them(roberta, tmp_path):
     )
     with torch.no_grad():
         features = torch.nn.functional.normalize(reference.get_text_features(**inputs).pooler_output, dim=-1)
-    encoder = sightline.load(outcome.path, dtype="float32")
+    encoder = sightline.load(outcome.path, precision="float32")
     np.testing.assert_allclose(encoder.encode_text(TEXTS), features.numpy(), rtol=1e-3, atol=1e-5)
     with pytest.raises(UsageError, match="text_model has no meaning"):
         Recipe(model=lambda: None, text_model=roberta, data="x", steps=1)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import sightline
 from sightline import CLIPConfig, CLIPModel, CLIPTextModelWithProjection, XCLIPConfig, XCLIPModel
 from sightline.checkpoint.hub import weight_paths
-from sightline.encoder import Words
+from sightline.encoder import TextEncoder
 from sightline.errors import UsageError
 from sightline.models.numpy_text import NumpyTextTower
 from sightline.models.xclip.numpy_text import XCLIPNumpyTextTower
@@ -84,7 +84,7 @@ def test_leaves_to_torch_what_it_cannot_do(tmp_path: Path) -> None:
 
 
 def test_takes_what_the_encoder_takes(tmp_path: Path) -> None:
-    words, encoder = Words("mini"), sightline.load("mini", dtype="float32")
+    words, encoder = TextEncoder("mini"), sightline.load("mini", precision="float32")
     assert words.usable
     texts = ["a red circle", "", "so long " * 200, "Ein Hund läuft 🐕"]
     np.testing.assert_allclose(words.encode_text(texts), encoder.encode_text(texts), atol=1e-6)
@@ -112,7 +112,7 @@ else:
     index = sightline.open_index(folder + "/index")
     found = index.search("a red circle", 12)
     assert "torch" not in sys.modules
-    encoder = sightline.load("mini", dtype="float32")
+    encoder = sightline.load("mini", precision="float32")
     again = sightline.open_index(folder + "/index", encoder).search("a red circle", 12)
     assert [r.id for r in found] == [r.id for r in again], (found, again)
     np.testing.assert_allclose([r.score for r in found], [r.score for r in again], atol=1e-6)

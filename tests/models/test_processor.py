@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPTokenizer
-from transformers import CLIPProcessor as TheirProcessor
+from transformers import CLIPImageProcessorPil, CLIPProcessor as TheirProcessor, CLIPTokenizer
 
 from sightline import CLIPProcessor, load_image
 from sightline.errors import CheckpointError, ImageError, UsageError

@@ -10,8 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import CLIPTokenizer
-from transformers import XCLIPProcessor as TheirProcessor
+from transformers import CLIPTokenizer, XCLIPProcessor as TheirProcessor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import sightline
@@ -310,7 +309,7 @@ def test_the_second_step_gives_the_model_s_scores(folder: Path, numbers: int, mo
 
 
 def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
-    encoder = sightline.load(folder, dtype="float32", device="cpu")
+    encoder = sightline.load(folder, precision="float32", device="cpu")
     texts = ["a cat", "two dogs run to the left"]
     inputs = XCLIPProcessor.from_pretrained(folder)(text=texts, return_tensors="pt", padding=True)
     with torch.no_grad():
@@ -319,11 +318,11 @@ def test_an_encoder_opens_it(folder: Path, model: XCLIPModel) -> None:
     assert encoder.family.rescorer is XCLIPRescorer
 
 
-def test_it_is_certified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_verified_against_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture as a still film; the model's logits are those of a search in two steps."""
     found = {check.what: check for check in verify(folder, None)}
     assert all(check.passed for check in found.values() if check.what != "precision"), found
-    assert "times the second step's cosines" in found["logits"].found
+    assert "times the rescorer's cosines" in found["logits"].result
     short = XCLIPPromptGenerator.short
     monkeypatch.setattr(XCLIPPromptGenerator, "short", lambda *given: 1.01 * short(*given))
     assert not {check.what: check for check in verify(folder, None)}["logits"].passed

@@ -26,7 +26,7 @@ def test_ends_where_the_end_token_is() -> None:
 def test_finds_scenes_it_never_saw() -> None:
     """The recipe's `evaluate` says it over 1,000; here a chance hit would be one in a hundred."""
     tests = scenes.distinct(100, seed=2)
-    encoder = sightline.load("mini", dtype="float32")
+    encoder = sightline.load("mini", precision="float32")
     images = encoder.encode_images([scene.draw(64) for scene in tests])
     texts = encoder.encode_text([scene.caption for scene in tests])
     found = (texts @ images.T).argmax(axis=1)

@@ -19,7 +19,7 @@ FOLDER = PACKAGED / "mini-align"
 
 @pytest.fixture(scope="module")
 def encoder() -> sightline.Encoder:
-    return sightline.load("mini-align", dtype="float32")
+    return sightline.load("mini-align", precision="float32")
 
 
 def test_finds_scenes_it_never_saw(encoder: sightline.Encoder) -> None:

@@ -53,7 +53,7 @@ def test_one_frame_tells_no_motion(model: XCLIPModel) -> None:
 
 
 def test_finds_films_by_words() -> None:
-    encoder = sightline.load("mini-xclip", dtype="float32")
+    encoder = sightline.load("mini-xclip", precision="float32")
     films = encoder.encode_videos([film.frames(8, 64) for film in FILMS])
     texts = encoder.encode_text([film.caption for film in FILMS])
     assert ((texts @ films.T).argmax(axis=1) == np.arange(len(FILMS))).mean() >= 0.6

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sightline.errors import UsageError
 from sightline.report.contact_sheet import Card, Section, cards, small_image, write_sheet
-from sightline.search.searcher import Result
+from sightline.search import Result
 from support.videos import colored
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
 from sightline.scenes import (

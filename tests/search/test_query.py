@@ -1,18 +1,24 @@
 """Queries as vectors."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.errors import UsageError
-from sightline.search.query import AVOID_WEIGHT, Query
+from sightline.search.query import AVOID_WEIGHT, Query, query_vectors
 from sightline.vectors import unit
 from support.encoders import NameEncoder
 
 EMPTY = np.empty((0, 16), np.float16)
+
+
+def vector_of(query, encoder, sample):
+    """The query's vector, of a `LazyEncoder` that has this encoder for all queries."""
+    lazy = SimpleNamespace(for_words=lambda table: encoder, for_images=lambda table: encoder)
+    return query_vectors([query], lazy, None, sample)[0]
 
 
 @pytest.mark.parametrize(
@@ -42,20 +48,20 @@ def test_one_thing_needs_no_tuple():
 def test_one_part_is_its_own_direction(words):
     sample = np.random.default_rng(0).normal(size=(50, 16))
     for collection in (sample, EMPTY):
-        assert np.array_equal(Query("dog").vector(words, collection), unit(words.encode_text(["dog"])[0]))
+        assert np.array_equal(vector_of(Query("dog"), words, collection), unit(words.encode_text(["dog"])[0]))
         expected = unit(words.encode_text(["dog", "sea"]).mean(axis=0))
-        assert np.allclose(Query(("dog", "sea")).vector(words, collection), expected, atol=1e-6)
+        assert np.allclose(vector_of(Query(("dog", "sea")), words, collection), expected, atol=1e-6)
 
 
 def test_films_are_among_the_pictures(words):
     a, b = words.encode_images(["a.jpg"])[0], words.encode_videos(["b.MP4"])[0]
-    assert np.array_equal(Query.of(Path("b.MP4")).vector(words, EMPTY), unit(b))
-    assert np.allclose(Query(images=("b.MP4", "a.jpg")).vector(words, EMPTY), unit(a + b), atol=1e-6)
+    assert np.array_equal(vector_of(Query.of(Path("b.MP4")), words, EMPTY), unit(b))
+    assert np.allclose(vector_of(Query(images=("b.MP4", "a.jpg")), words, EMPTY), unit(a + b), atol=1e-6)
     assert str(Query("dog", "/x/b.MP4")) == "“dog” + b.MP4"
 
 
 def test_a_text_is_cut_from_what_is_avoided_in_one_call(words):
-    vector = Query("dog", avoid="sea").vector(words, EMPTY)
+    vector = vector_of(Query("dog", avoid="sea"), words, EMPTY)
     dog, sea = words.encode_text(["dog", "sea"])
     assert np.allclose(vector, unit(dog - AVOID_WEIGHT * sea), atol=1e-6)
     assert vector @ sea < dog @ sea
@@ -88,7 +94,7 @@ def test_words_and_a_picture_have_the_same_say_across_the_gap():
         return np.corrcoef(scores, text_scores)[0, 1], np.corrcoef(scores, image_scores)[0, 1]
 
     plain = agreement(text + image)
-    ours = agreement(Query("4", images=(7,)).vector(model, model.pictures.astype(np.float16)))
+    ours = agreement(vector_of(Query("4", images=(7,)), model, model.pictures.astype(np.float16)))
     assert plain[1] > 0.95, "a plain sum ranks as the picture alone does"
     assert ours[0] == pytest.approx(ours[1], abs=0.01)
     assert min(ours) > plain[0] + 0.2
@@ -100,7 +106,7 @@ def test_parts_that_cancel_are_an_error():
             return np.array([[1, 0] if text == "up" else [-1, 0] for text in texts], np.float32)
 
     with pytest.raises(UsageError, match="cancel"):
-        Query(("up", "down")).vector(Opposite(), EMPTY)
+        vector_of(Query(("up", "down")), Opposite(), EMPTY)
 
 
 @given(
@@ -116,7 +122,7 @@ def test_every_mix_is_one_unit_vector(texts, images, avoid, rows, same):
         collection[:] = collection[0]  # no spread to measure
     if not texts and not images:
         return
-    vector = Query(tuple(texts), tuple(images), tuple(avoid)).vector(NameEncoder(), collection)
+    vector = vector_of(Query(tuple(texts), tuple(images), tuple(avoid)), NameEncoder(), collection)
     assert vector.dtype == np.float32
     assert vector.shape == (16,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)

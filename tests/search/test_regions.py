@@ -20,8 +20,9 @@ from sightline.index.sync import sync
 from sightline.models.regions import packed_rows, unpack
 from sightline.processing.image.reading import open_image
 from sightline.report.overlay import mark
-from sightline.search import open_index
-from sightline.search.regions import Region
+from sightline.search import Index, open_index
+from sightline.search.regions import Region, nearest
+from sightline.search.result import Ranked
 from support.checkpoints import groupvit_checkpoint
 
 SIZES = [(64, 64), (120, 70), (50, 90), (200, 64), (64, 64), (90, 90)]
@@ -30,7 +31,7 @@ TEXTS = ["a red circle", "a blue square", "stars in the sky"]
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return load(groupvit_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", dtype="float32")
+    return load(groupvit_checkpoint(tmp_path_factory.mktemp("groupvit")), device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,28 @@ def test_items_are_ranked_by_their_best_region(encoder: Encoder, pictures: Path,
         wide = opened.search(text, 10, "width > height", regions=True)
         assert [r.id for r in wide] == [r.id for r in found if open_image(r.uri).width > open_image(r.uri).height]
         assert all(r.region is None for r in opened.search(text, 3))
+
+
+def test_many_queries_have_the_regions_that_each_has_alone(encoder: Encoder, index: Path) -> None:
+    opened = open_index(index, encoder)
+    queries = [encoder.encode_text([text])[0] for text in TEXTS]
+    for where in (None, "width > height"):
+        many = nearest_regions(opened, np.stack(queries), where)
+        for query, found in zip(queries, many, strict=True):
+            (alone,) = nearest_regions(opened, query[None], where)
+            assert (found.ids == alone.ids).all()
+            assert (found.scores == alone.scores).all()
+            assert [region.box for region in found.regions] == [region.box for region in alone.regions]
+    results = opened.search_many(TEXTS, 3, regions=True)
+    for text, found in zip(TEXTS, results, strict=True):
+        alone = opened.search(text, 3, regions=True)
+        assert [result.id for result in found] == [result.id for result in alone]
+        assert [result.region.box for result in found] == [result.region.box for result in alone]
+
+
+def nearest_regions(index: Index, vectors: np.ndarray, where: str | None) -> list[Ranked]:
+    allow = None if where is None else index.table.ids_where(where)
+    return nearest(vectors, index.table, 4, allow, index.encoder.for_words(index.table).profile)
 
 
 def test_regions_stay_when_the_index_goes_on(encoder: Encoder, pictures: Path, index: Path) -> None:

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sightline.errors import UsageError
 from sightline.search import similar as module
@@ -20,15 +19,13 @@ def ids(groups):
     return [[item.id for item in group] for group in groups]
 
 
-@pytest.mark.parametrize("blocks", [(1, 1), (2, 3), (1024, 4096)])
-def test_groups_are_what_near_pairs_connect(make_table, monkeypatch, blocks):
-    monkeypatch.setattr(module, "ABOVE", blocks[0])
-    monkeypatch.setattr(module, "BESIDE", blocks[1])
+@pytest.mark.parametrize("tile", [(1, 1), (2, 3), (1024, 4096)])
+def test_groups_are_what_near_pairs_connect(make_table, tile):
     # 0, 10 and 20 degrees hang together through the middle; 90 and 95 are a pair; 200 is alone.
     table = make_table(at(90, 20, 200, 0, 95, 10))
-    assert ids(near_duplicates(table, 0.98)) == [[1, 5, 3], [0, 4]]
-    assert ids(near_duplicates(table, 0.99)) == [[0, 4]]
-    assert near_duplicates(table, 1.0) == []
+    assert ids(near_duplicates(table, 0.98, tile=tile)) == [[1, 5, 3], [0, 4]]
+    assert ids(near_duplicates(table, 0.99, tile=tile)) == [[0, 4]]
+    assert near_duplicates(table, 1.0, tile=tile) == []
 
 
 def test_the_first_is_the_one_to_keep(make_table):
@@ -50,14 +47,11 @@ def test_equal_files_belong_together_whatever_their_vectors(make_table):
     assert ids(near_duplicates(table)) == [[1, 3]]
 
 
-def test_many_equal_pictures_make_one_group(make_table, monkeypatch):
-    monkeypatch.setattr(module, "ABOVE", 64)
-    monkeypatch.setattr(module, "BESIDE", 100)
-    monkeypatch.setattr(module, "FACTS", 30)
+def test_many_equal_images_make_one_group(make_table):
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(2, 32)))[rng.integers(0, 2, 500)]
     table = make_table(vectors, facts=lambda i: {"hash": "same" if i % 50 == 0 else str(i)})
-    groups = near_duplicates(table, 1.0)
+    groups = near_duplicates(table, 1.0, tile=(64, 100), hashes=30)
     assert sum(len(group) for group in groups) == 500
     assert len(groups) in (1, 2)  # one, where a file of the one kind has the bytes of one of the other
 
@@ -99,19 +93,17 @@ def films(*sizes):
     return facts.__getitem__
 
 
-@pytest.mark.parametrize("blocks", [(1, 1), (2, 3), (1024, 4096)])
-def test_films_are_alike_when_all_of_each_is_in_the_other(make_table, monkeypatch, blocks):
-    monkeypatch.setattr(module, "ABOVE", blocks[0])
-    monkeypatch.setattr(module, "BESIDE", blocks[1])
+@pytest.mark.parametrize("tile", [(1, 1), (2, 3), (1024, 4096)])
+def test_videos_are_alike_when_all_of_each_is_in_the_other(make_table, tile):
     #                         0         1         2, a part  3, more      4, a picture  5, still   6, once more
     vectors = at(0, 50, 100, 51, 101, 1, 50, 100, 0, 50, 100, 150, 30, 30, 31, 29, 2, 52, 102)
     table = make_table(vectors, facts=films(3, 3, 2, 4, 0, 3, 3))
-    groups = near_duplicates(table, 0.99)
+    groups = near_duplicates(table, 0.99, tile=tile)
     assert ids(groups) == [[0, 3, 16], [12, 13]]
     assert groups[0][1].score == pytest.approx(np.cos(np.radians(1)), abs=1e-3)
     assert groups[0][2].uri == "/films/6.mp4"
     assert [item.score for item in groups[1]] == pytest.approx([1, np.mean(np.cos(np.radians([0, 1, 1])))], abs=1e-3)
-    assert near_duplicates(table, 1.0) == []
+    assert near_duplicates(table, 1.0, tile=tile) == []
 
 
 def test_moments_of_one_film_are_no_duplicates(make_table):

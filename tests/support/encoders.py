@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageColor
 
+import sightline.encoder
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.sampling import sample_frames
@@ -118,5 +119,6 @@ def fake_encoder():
         return ColorEncoder(name)
 
     fake = ModuleType("sightline.encoder")
-    fake.load, fake.Encoder, fake.Words = load, ColorEncoder, load
+    fake.load, fake.Encoder, fake.TextEncoder = load, ColorEncoder, load
+    fake.__path__ = sightline.encoder.__path__  # the modules in it stay
     return fake

@@ -1,7 +1,8 @@
-"""`sightline search`: the pictures and moments of films nearest to words, to pictures, to any mix of them."""
+"""`sightline search`: the images and moments of videos nearest to words, to images, to any mix of them."""
 
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,40 +19,71 @@ from sightline.cli.output import (
 )
 from sightline.errors import UsageError
 
+if TYPE_CHECKING:
+    from sightline.search import Result
+
 
 def command(
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.", show_default=False)] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Words for what to look for.", show_default=False)
+    ] = None,
     image: Annotated[
         list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="A picture or film to come near to; may be repeated."),
+        typer.Option(
+            "--image",
+            metavar="FILE",
+            help="Look for what resembles this image or video; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     avoid: Annotated[
-        list[str] | None, typer.Option("--not", metavar="TEXT", help="What to keep away from; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--not",
+            metavar="TEXT",
+            help="Words for what the results should not show; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many to find.")] = 10,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Number of results.")] = 10,
     where: Annotated[
         str | None,
-        typer.Option(metavar="SQL", help="A condition on the table's columns (`sightline info` lists them)."),
+        typer.Option(
+            metavar="SQL",
+            help="Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them); "
+            "by default every item may be found.",
+            show_default=False,
+        ),
     ] = None,
     rescore: Annotated[
         str | None,
         typer.Option(
             metavar="N|all",
-            help="With X-CLIP: how many of the nearest are scored exactly, 0 for none; else 100.",
+            help="With X-CLIP, score this many of the nearest items again exactly, or all of them; 0 keeps to the "
+            "cosines. [default: 100]",
             show_default=False,
         ),
     ] = None,
     regions: Annotated[
         bool,
         typer.Option(
-            "--regions", help="Rank pictures by their best region, and tell where it is; see index --regions."
+            "--regions",
+            help="Rank images by their best region and print where it is; needs an index made with `index --regions`.",
         ),
     ] = False,
     as_json: JsonOption = False,
+    with_place: Annotated[
+        bool,
+        typer.Option(
+            "--with-place",
+            help="Also print latitude, longitude and altitude of each result with --json; by default places are left "
+            "out of all output.",
+        ),
+    ] = False,
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find the pictures, and the moments in films, nearest to words, to pictures, or to both.
+    """Find the images, and the moments in videos, nearest to words, to images, or to both.
 
     \b
     Examples:
@@ -60,9 +92,12 @@ def command(
       sightline search "a goal" --where "kind = 'moment'"
       sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
     """
+    if with_place and not as_json:
+        raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
     for file in image or ():
         check_image(file)
 
+    from sightline.index import PLACE_COLUMNS
     from sightline.search import Query, open_index
 
     if html is not None:
@@ -71,31 +106,36 @@ def command(
         check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
-    # To open a first pass takes longer than one exact search.
-    found = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
+    # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
+    results = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
     if as_json:
-        keys = ("rank", "score", "uri", "kind", "start", "end")
-        write_json({key: getattr(r, key) for key in keys} | ({"box": r.region.box} if r.region else {}) for r in found)
+        places = opened.table.rows([result.id for result in results], PLACE_COLUMNS) if with_place else []
+        write_json(_line(result, place) for result, place in zip_longest(results, places))
     else:
-        write_results(found, terminal())
-        if not found:
-            typer.echo(
-                "nothing found: " + ("nothing fulfils the condition" if where else "the index is empty"), err=True
-            )
+        write_results(results, terminal())
+        if not results:
+            typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:
         from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
 
-        note = f"{len(found)} of {len(opened):,} pictures and moments" + (f" where {where}" if where else "")
+        note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
         examples = [small_image(file) for file in query.images]
-        write_sheet(html, str(query), [Section(str(query), cards(opened.table, found), note, examples)])
+        write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 
 
-def _rescore(given: str | None) -> int | Literal["all"] | None:
-    if given == "all":
-        return "all"
-    if given is None:
+def _line(result: "Result", place: dict[str, Any] | None) -> dict[str, Any]:
+    """A result as JSON shows it; `place`: its latitude, longitude and altitude, if they are to be shown."""
+    keys = ("rank", "score", "uri", "kind", "start", "end")
+    box = {} if result.region is None else {"box": result.region.box}
+    return {key: getattr(result, key) for key in keys} | box | {k: v for k, v in (place or {}).items() if k != "id"}
+
+
+def _rescore(count: str | None) -> int | Literal["all"] | None:
+    if count is None:
         return None
-    if not given.isdecimal():
-        raise UsageError(f"--rescore {given}: say how many, or all")
-    return int(given)
+    if count == "all":
+        return "all"
+    if not count.isdecimal():
+        raise UsageError(f"--rescore {count}: say how many, or all")
+    return int(count)

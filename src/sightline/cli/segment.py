@@ -1,4 +1,4 @@
-"""`sightline segment`: which of some words each part of a picture goes by."""
+"""`sightline segment`: which word fits each part of an image."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,47 +6,67 @@ from typing import Annotated
 import typer
 
 from sightline.cli.output import JsonOption, check_image, one_line, write_json
+from sightline.encoder.precision import Precision
 from sightline.errors import HubError, UsageError
+from sightline.segment.defaults import DEFAULT_MODEL, Mode
 from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture.", show_default=False)],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image file to segment.", show_default=False)],
     words: Annotated[
-        list[str], typer.Argument(metavar="WORD...", help="What may be in it: two words or more.", show_default=False)
+        list[str],
+        typer.Argument(metavar="WORD...", help="Two words or more for what the image may show.", show_default=False),
     ],
     background: Annotated[
         float | None,
-        typer.Option(metavar="T", help="Leave unnamed what no word fits with this probability (0 to 1; try 0.95)."),
+        typer.Option(
+            metavar="P",
+            help="Call a pixel background when no word fits it with at least probability P, above 0 and up to 1 (try "
+            "0.95 for photos); by default every pixel gets a word.",
+            show_default=False,
+        ),
     ] = None,
     mode: Annotated[
-        str,
+        Mode,
         typer.Option(
-            metavar="transformers|paper",
-            help="paper: windows and groups as Xu et al. (2022) evaluate; transformers: its segmentation logits.",
+            help="Method: `paper` averages sliding windows as Xu et al. (2022) evaluate; `transformers` enlarges the "
+            "segmentation logits of that library."
         ),
     ] = "paper",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the picture painted (PNG), and beside it its labels (.labels.png)."),
+        typer.Option(
+            metavar="FILE",
+            help="Write the painted image to FILE (PNG), and a label map beside it (FILE with .labels.png); by default "
+            "no image is written.",
+            show_default=False,
+        ),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(metavar="TEXT", help="The text that a word is put into, at {}.")
+        str, typer.Option(metavar="TEXT", help="Sentence that the model reads for a word, which takes the place of {}.")
     ] = IMAGE_TEMPLATE,
     model: Annotated[
         str,
         typer.Option(
             metavar="NAME_OR_FOLDER",
-            help="A GroupViT: on the Hub, in a folder, or mini-groupvit, which knows the "
-            "colors and backgrounds of drawn scenes.",
+            help="GroupViT model to use: a Hub name, a folder, or mini-groupvit, which knows the colors and "
+            "backgrounds of drawn scenes.",
         ),
-    ] = "nvidia/groupvit-gcc-yfcc",
+    ] = DEFAULT_MODEL,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="Number type that the model computes in; `auto` is bfloat16 where the hardware has it, which changes "
+            "labels at edges."
+        ),
+    ] = "float32",
     as_json: JsonOption = False,
 ) -> None:
-    """Find which of some words each part of a picture goes by.
+    """Find which of the given words fits each part of an image.
 
-    Prints each word's share of the picture. Every pixel gets the word that fits it best; with --background, pixels that
-    none fits stay without.
+    Prints each word's share of the image. Every pixel gets the word that fits it best; with --background, pixels that
+    no word fits become background.
 
     \b
     Examples:
@@ -60,17 +80,17 @@ def command(
 
         check_overlay(out)
         if out.absolute() == image.absolute():
-            raise UsageError(f"{out} is the picture itself: choose another name")
+            raise UsageError(f"{out} is the image itself: choose another name")
 
     from sightline.segment import Segmenter
 
     try:
-        segmenter = Segmenter(model)
+        segmenter = Segmenter(model, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: --model FOLDER, or --model mini-groupvit)", error.reason) from error
-    found = segmenter(image, words, mode=mode, background=background, prompt=prompt)  # type: ignore[arg-type]
-    rest = max(0.0, 1 - float(found.shares.sum()))
-    lines = sorted(zip(found.shares.tolist(), found.classes, strict=True), key=lambda line: -line[0])
+    segmentation = segmenter(image, words, mode=mode, background=background, prompt=prompt)
+    rest = max(0.0, 1 - float(segmentation.shares.sum()))
+    lines = sorted(zip(segmentation.shares.tolist(), segmentation.classes, strict=True), key=lambda line: -line[0])
     if as_json:
         write_json({"class": name, "share": share} for share, name in lines)
         if background is not None:
@@ -84,6 +104,7 @@ def command(
         from sightline.processing.image.reading import open_image
         from sightline.report.overlay import label_file, label_map, overlay, save_png
 
-        save_png(label_map(found.labels, found.classes), label_file(out), found.classes)
-        save_png(overlay(open_image(image), found.labels, found.classes, found.shares), out, found.classes)
-        typer.echo(f"picture: {one_line(str(out))}, labels: {one_line(str(label_file(out)))}", err=True)
+        labels, classes = segmentation.labels, segmentation.classes
+        save_png(label_map(labels, classes), label_file(out), classes)
+        save_png(overlay(open_image(image), labels, classes, segmentation.shares), out, classes)
+        typer.echo(f"image: {one_line(str(out))}, labels: {one_line(str(label_file(out)))}", err=True)

@@ -1,4 +1,4 @@
-"""`sightline similar`: groups of pictures and of films that are the same or almost."""
+"""`sightline similar`: groups of images and of videos that are the same or almost."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -13,16 +13,17 @@ def command(
         float,
         typer.Option(
             metavar="COSINE",
-            help="How alike a picture must be to another of its group; what is high depends on the model.",
+            help="Least cosine between two images, above 0 and at most 1, that puts them into a group; which cosines "
+            "are high depends on the model.",
         ),
     ] = 0.95,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find groups of pictures, and of films, that are the same or almost.
+    """Find groups of images, and of videos, that are the same or almost.
 
-    The first of each group is the one to keep: the most pixels, then the largest file, then the one indexed first.
+    The first file of each group is the best to keep: the most pixels, then the most bytes, then the first indexed.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`sightline verify`: does a checkpoint give here what it gives elsewhere?"""
+"""`sightline verify`: does a checkpoint give on this machine what the reference gives?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,24 @@ from sightline.errors import CheckpointError
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a Hub name, or mini.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Checkpoint to check: a folder, a Hub name, or mini.", show_default=False),
+    ],
     image: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The picture that the golden values were computed on.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Image that the golden values of a public checkpoint were computed on; by default a drawn scene is "
+            "used, and pixels, vectors and logits of a public checkpoint are checked against itself.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Check a checkpoint: weights, token ids, pixels, vectors and logits.
 
-    Against golden values of the reference where there are some, else for consistency with itself; each line says
-    which. Exit status 1 if anything differs.
+    They are compared with golden values of the reference if the package has them for this checkpoint, else with the
+    checkpoint itself; each line says which. Exit status 1 if anything differs.
 
     \b
     Examples:
@@ -32,8 +41,8 @@ def command(
     failed = 0
     for check in verify(model, image):
         failed += not check.passed
-        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:<10} {check.found}  (against {check.against})")
+        print(f"{'ok  ' if check.passed else 'FAIL'}  {check.what:<10} {check.result}  (against {check.against})")
     if failed:
         raise CheckpointError(
-            f"{model}: {failed} of the checks failed: fetch the checkpoint again, or report it with the lines above"
+            f"{model}: {failed} of the checks failed: download the checkpoint again, or report it with the lines above"
         )

@@ -1,16 +1,17 @@
-"""Which device and which precision: what "auto" means. How threads share the cores."""
+"""Which device and which precision "auto" stands for, and how threads share the cores."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock
+from typing import get_args
 
 import torch
 
+from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
-from sightline.models.pretrained import float_dtype
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """ "auto": a CUDA GPU, else Apple's, else the processor. Raises `UsageError` for one that is not there."""
+    """ "auto": a CUDA GPU, else Apple's, else the processor. Raises `UsageError` for a device that is missing."""
     if str(device) != "auto":
         try:
             chosen = torch.device(device)
@@ -23,11 +24,18 @@ def pick_device(device: str | torch.device) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """ "auto": bfloat16 where the hardware has it, else float32. Raises `UsageError` for what is no float type."""
-    if dtype == "auto":
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32.
+
+    Raises `UsageError` for another name.
+    """
+    names = get_args(Precision)
+    if precision not in names:
+        raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
+    if precision == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    return float_dtype(dtype)
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -42,30 +50,30 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 _starting = Lock()
-"""Held while torch's common number of threads is not what it is to be."""
+"""Held while torch's common number of threads is changed for a moment."""
 
 
 def cores() -> int:
-    """How many threads torch computes with here."""
+    """How many threads torch computes with."""
     with _starting:
         return torch.get_num_threads()
 
 
 def one_core_threads(count: int) -> ThreadPoolExecutor:
-    """So many threads in which torch computes on one core each; everywhere else it goes on as before.
+    """`count` threads in each of which torch computes on one core; in all other threads its number stays as it is.
 
-    What torch is told in a thread also counts for threads that it has not seen before. Therefore all are started here,
-    and the old number is set again before anybody else asks.
+    `torch.set_num_threads` in one thread also sets the number for threads that have not used torch yet. Therefore all
+    threads are started here, and the old number is set again before another thread can read it.
     """
     pool, started = ThreadPoolExecutor(count, "sightline-compute"), Barrier(count)
 
-    def alone(_: int) -> None:
-        torch.get_num_threads()  # A thread's first look at the number takes the common one: this is it.
+    def start(_: int) -> None:
+        torch.get_num_threads()  # a thread's first call takes over the common number; from here on it has its own
         torch.set_num_threads(1)
         started.wait()
 
     with _starting:
-        everywhere = torch.get_num_threads()
-        list(pool.map(alone, range(count)))
-        torch.set_num_threads(everywhere)
+        common = torch.get_num_threads()
+        list(pool.map(start, range(count)))
+        torch.set_num_threads(common)
     return pool

@@ -1,4 +1,4 @@
-"""Work in several threads: in order, in bounded memory."""
+"""Work in several threads: results in order, memory bounded."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -9,16 +9,17 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 R = TypeVar("R")
 
-_PATIENCE = 1.0
-"""Seconds. In an hour of film that is black it takes minutes to find a moment; somebody who stops should not wait."""
+PATIENCE = 1.0
+"""Seconds that closing waits for an item that is being made. In an hour of black film it takes minutes to find a
+moment: a user who stops the program should not have to wait for it."""
 
 
 def ordered_map(
     work: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor, ahead: int
 ) -> Generator[tuple[T, R]]:
-    """`(item, work(item))` in the order of `items`, of which at most `ahead` are taken before they are asked for.
+    """`(item, work(item))` in the order of `items`, of which at most `ahead` are taken before the caller needs them.
 
-    What `work` raises comes out here. The pool is used up: closing the iterator leaves no thread behind.
+    What `work` raises is raised here. Closing the iterator shuts the pool down and ends its threads.
     """
     source = iter(items)
     waiting: deque[tuple[T, Future[R]]] = deque()
@@ -37,11 +38,11 @@ def ordered_map(
                 future.cancel()
 
 
-def ahead(items: Iterable[T], most: int) -> Generator[T]:
+def ahead(items: Iterable[T], most: int, *, patience: float = PATIENCE) -> Generator[T]:
     """The items, in order, made by another thread, which keeps up to `most` of them ready.
 
-    What making them raises comes out here. Closing the iterator leaves no thread behind, unless an item takes longer
-    than _PATIENCE to make: then the thread ends with that item, and nobody waits for it.
+    What making them raises is raised here. Closing the iterator ends the thread; where the item that it is making takes
+    longer than `patience` seconds, closing returns without waiting, and the thread ends when the item is made.
     """
     source, end = iter(items), object()
     waiting: deque[Future[T | object]] = deque()
@@ -53,12 +54,12 @@ def ahead(items: Iterable[T], most: int) -> Generator[T]:
             yield cast(T, item)
     finally:
         running = [future for future in waiting if not future.cancel()]
-        late = wait(running, _PATIENCE).not_done
+        late = wait(running, patience).not_done
         maker.shutdown(wait=not late)
 
 
 def batches(items: Iterable[T], size: int, weigh: Callable[[T], int] = lambda item: 1) -> Iterator[list[T]]:
-    """Lists of items, in order, each as many as weigh at most `size` together; one alone may weigh more."""
+    """Lists of items, in order, which weigh at most `size` together; an item that weighs more has a list to itself."""
     batch: list[T] = []
     weight = 0
     for item in items:

@@ -1,7 +1,10 @@
-"""Does a checkpoint give here what it gives elsewhere? Checks against golden values where there are some, else within.
+"""Does a checkpoint give on this machine what the reference gives? `verify` compares both, step by step.
 
-Golden values lie in `pretrained/golden.json`: for a name, what the reference computed in float32 through the
-checkpoint's own processor, and the picture that it saw.
+Golden values are in `pretrained/golden.json`: for each name, what the reference computed in float32 through the
+checkpoint's processor, and the image that it saw. A public checkpoint's image is a file that the caller names. For the
+models in the package, and where no file is named, the image is a drawn scene: the package then carries no image file,
+and the hash of the drawn pixels proves that they are those of the golden values before anything is compared with them.
+A checkpoint without golden values is checked against itself.
 """
 
 import hashlib
@@ -15,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from sightline import scenes
@@ -34,38 +38,38 @@ FLOAT32 = 1e-5
 
 @dataclass(frozen=True)
 class Check:
-    """`what` was compared `against` ("golden values ..." or "itself"); `found` says with which result."""
+    """`what` was compared `against` ("golden values ..." or "itself"), with this `result` in words."""
 
     what: str
     against: str
-    found: str
+    result: str
     passed: bool
 
 
-def verify(name_or_folder: str | os.PathLike[str], picture: Path | None = None) -> Iterator[Check]:
-    """Opens a checkpoint and checks it, one step after another, in float32 on the processor.
+def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) -> Iterator[Check]:
+    """Opens a checkpoint and checks it, step by step, in float32 on the processor.
 
-    `picture`: the file that the golden values of a public checkpoint were computed on; without it, or with another,
-    a drawn scene is used and the checks are of self-consistency. Raises what `load` raises.
+    `image`: the file that the golden values of a public checkpoint were computed on. Without it, or with another file,
+    pixels, vectors and logits are checked against the checkpoint itself. Raises what `load` raises.
     """
-    encoder = load(name_or_folder, device="cpu", dtype="float32")
+    encoder = load(name_or_folder, device="cpu", precision="float32")
     golden = _golden(str(name_or_folder), encoder)
     yield _weights(encoder)
     yield _tokens(encoder, golden)
-    image, by = _picture(golden, picture)
-    said = "the one that the golden values were computed on" if by else "not one that golden values are known for"
-    yield Check("picture", by or "its hash", said, True)
-    known = golden if by else {}
-    yield _pixels(encoder, image, known)
+    picture, proof = _picture(golden, image)
+    result = "the image of the golden values" if proof else "another image than that of golden values"
+    yield Check("image", proof or "its hash", result, True)
+    expected = golden if proof else {}
+    yield _pixels(encoder, picture, expected)
     texts = list(golden.get("texts", TEXTS[:2]))
-    vectors = encoder.encode_images([image]), encoder.encode_text(texts)
-    yield _vectors(encoder, image, *vectors, known)
-    yield _logits(encoder, image, texts, *vectors, known)
-    yield _precision(encoder, image, vectors[0])
+    vectors = encoder.encode_images([picture]), encoder.encode_text(texts)
+    yield _vectors(encoder, picture, *vectors, expected)
+    yield _logits(encoder, picture, texts, *vectors, expected)
+    yield _precision(encoder, picture, vectors[0])
 
 
 def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
-    """By name, or, for a copy of the weights in another place, by their hash."""
+    """The golden values of this name or, for a copy in another place, of weights with the same hash; {} if none are."""
     goldens: dict[str, dict[str, Any]] = json.loads((PACKAGED / "golden.json").read_text(encoding="utf-8"))
     if name in goldens:
         return goldens[name]
@@ -73,22 +77,22 @@ def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
     return next((golden for golden in goldens.values() if golden.get("weights_sha256") == digest), {})
 
 
-def _picture(golden: dict[str, Any], picture: Path | None) -> tuple[Image.Image, str]:
-    """The picture to check with, and by what it is known as the golden values' own; "" if it is not."""
-    about = golden.get("picture", {})
-    if picture is not None:
-        image = open_image(picture)
-        if "sha256" in about:
-            return image, "its hash" if sha256(picture) == about["sha256"] else ""
-        same = (picture.name, *image.size) == (about.get("name"), about.get("width"), about.get("height"))
-        return image, "its name and size, as no hash of it was published" if same else ""
-    image = scenes.sample(about.get("scene", 0)).draw(about.get("size", 320))
-    drawn = hashlib.sha256(image.tobytes()).hexdigest()
-    return image, "its hash" if drawn == about.get("pixels_sha256") else ""
+def _picture(golden: dict[str, Any], image: Path | None) -> tuple[Image.Image, str]:
+    """The image to check with, and what proves that it is that of the golden values; "" if it is another."""
+    known = golden.get("picture", {})
+    if image is None:
+        picture = scenes.sample(known.get("scene", 0)).draw(known.get("size", 320))
+        drawn = hashlib.sha256(picture.tobytes()).hexdigest()
+        return picture, "its hash" if drawn == known.get("pixels_sha256") else ""
+    picture = open_image(image)
+    if "sha256" in known:
+        return picture, "its hash" if sha256(image) == known["sha256"] else ""
+    same = (image.name, *picture.size) == (known.get("name"), known.get("width"), known.get("height"))
+    return picture, "its name and size, as no hash of it was published" if same else ""
 
 
 def _weights(encoder: Encoder) -> Check:
-    """Through our names and back: each tensor of the file, bit for bit."""
+    """Each tensor of the file, renamed to the model's names and back, is the same bit for bit."""
     model = encoder.family.model
     paths = weight_paths(encoder.path)
     weights = Weights(paths)
@@ -109,15 +113,15 @@ def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
     longest = max(len(row) for row in rows)
     ends = {int(row[-1]) for row in rows}
     passed = len(ends) == 1 and longest == tokenizer.max_length and all(len(row) >= 2 for row in rows)
-    found = f"each text ends in token {ends}, the longest is cut to {longest} with its end kept"
-    return Check("token ids", "itself", found, passed)
+    result = f"each text ends in token {ends}, the longest is cut to {longest} with its end kept"
+    return Check("token ids", "itself", result, passed)
 
 
 def _pixels(encoder: Encoder, image: Image.Image, golden: dict[str, Any]) -> Check:
     profile = encoder.profile
     values = profile.normalize(profile.resize_and_crop(image)[None])[0]
     if golden.get("pixels"):
-        # Sums over patches of the picture pin every pixel down without storing them all.
+        # Means over patches depend on every pixel, and are few numbers to store.
         difference = float(np.abs(patch_means(values) - np.array(golden["pixels"])).max())
         return Check(
             "pixels", golden["source"], f"largest difference of a patch's mean {difference:.1e}", difference < 1e-6
@@ -143,50 +147,57 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
     beside = encoder.encode_images([image.rotate(90), image, image.rotate(180)])[1]
     unit = float(np.abs(np.linalg.norm(np.concatenate([images, texts]), axis=1) - 1).max())
     difference = float(np.linalg.norm(beside - images[0]))
-    found = f"lengths 1 to {unit:.1e}, beside other pictures the same to {difference:.1e}"
-    return Check("vectors", "itself", found, unit < 1e-6 and difference < FLOAT32)
+    result = f"lengths 1 to {unit:.1e}, beside other images the same to {difference:.1e}"
+    return Check("vectors", "itself", result, unit < 1e-6 and difference < FLOAT32)
 
 
 def _logits(
-    encoder: Encoder, image: Image.Image, words: list[str], images: Vectors, texts: Vectors, golden: dict[str, Any]
+    encoder: Encoder,
+    image: Image.Image,
+    texts: list[str],
+    images: Vectors,
+    text_vectors: Vectors,
+    golden: dict[str, Any],
 ) -> Check:
     model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
-    ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(words), None))
+    ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(texts), None))
     pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.resize_and_crop(image)[None]))
-    film = encoder.family.rescorer is not None
-    if film:  # of the picture, still
+    is_rescored = encoder.family.is_rescored
+    if is_rescored:  # a video model: the image as a still video
         pixels = pixels.expand(encoder.frames, -1, -1, -1)[None]
     with torch.inference_mode():
         out = model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
-    logits = (out.logits_per_video if film else out.logits_per_image)[0].double().numpy()
-    said = ", ".join(f"{value:.4f}" for value in logits)
+    logits = (out.logits_per_video if is_rescored else out.logits_per_image)[0].double().numpy()
+    listed = ", ".join(f"{value:.4f}" for value in logits)
     if golden.get("logits_per_image"):
         expected = np.array(golden["logits_per_image"])
-        # Published figures have as many digits as they have.
+        # The tolerance is that of the digits that were published.
         passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
-        return Check("logits", golden["source"], f"{said}; expected {', '.join(map(str, expected))}", passed)
-    cosines = _second_step(encoder, pixels, words) if film else images.astype(np.float64) @ texts.T.astype(np.float64)
+        return Check("logits", golden["source"], f"{listed}; expected {', '.join(map(str, expected))}", passed)
+    cosines: NDArray[Any]
+    if is_rescored:
+        cosines = _rescored(encoder, pixels, texts)
+    else:
+        cosines = images.astype(np.float64) @ text_vectors.T.astype(np.float64)
     scale = float(model.scale.detach())
     difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
-    of = "the second step's" if film else "the vectors'"
-    found = f"{said}: the scale {scale:.4g} times {of} cosines, to {difference:.1e}"
-    return Check("logits", "itself", found, difference < FLOAT32)
+    of = "the rescorer's" if is_rescored else "the vectors'"
+    result = f"{listed}: the scale {scale:.4g} times {of} cosines, to {difference:.1e}"
+    return Check("logits", "itself", result, difference < FLOAT32)
 
 
-def _second_step(encoder: Encoder, pixels: torch.Tensor, words: list[str]) -> Vectors:
-    """What a search gives that scores again: texts read as the film prompts them."""
+def _rescored(encoder: Encoder, pixels: torch.Tensor, texts: list[str]) -> Vectors:
+    """The cosines (1, t) that a search with rescoring gives."""
     tower: Any = encoder.family.image.from_pretrained(encoder.path, dtype=torch.float32)
     with torch.inference_mode():
-        vectors, summaries = tower.embed_with_extras(pixels)
-    return Rescorer(encoder).cosines(encoder.embed_text(words), vectors.numpy(), summaries.numpy())
+        vectors, rescoring = tower.embed_with_extras(pixels)
+    return Rescorer(encoder).cosines(encoder.embed_text(texts), vectors.numpy(), rescoring.numpy())
 
 
 def _precision(encoder: Encoder, image: Image.Image, images: Vectors) -> Check:
-    """Whether what "auto" chooses on this machine stays near float32."""
+    """Whether the precision that "auto" chooses on this machine stays near float32."""
     auto = load(encoder.path)
     cosines = [float((auto.encode_images([image]) * images).sum())]
     cosines += (auto.encode_text(TEXTS[:2]) * encoder.encode_text(TEXTS[:2])).sum(axis=1).tolist()
-    found = (
-        f'dtype "auto" is {str(auto.dtype).removeprefix("torch.")} here: cosine to float32 at least {min(cosines):.5f}'
-    )
-    return Check("precision", "itself", found, min(cosines) > 0.998)
+    result = f'precision "auto" is {auto.precision} here: cosine to float32 at least {min(cosines):.5f}'
+    return Check("precision", "itself", result, min(cosines) > 0.998)

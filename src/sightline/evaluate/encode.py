@@ -15,9 +15,9 @@ from PIL import Image
 
 from sightline.data import Item
 from sightline.encoder.encoder import Encoder
+from sightline.encoder.inputs import video_frames
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
-from sightline.encoder.videos import video_frames
 from sightline.errors import DataError, ImageError
 from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
@@ -137,5 +137,5 @@ def describe_run(encoder: Encoder, data: DataSet) -> dict[str, Any]:
         "model_fingerprint": encoder.fingerprint,
         "data": data.name,
         "data_fingerprint": data.fingerprint,
-        "precision": str(encoder.dtype).removeprefix("torch."),
+        "precision": encoder.precision,
     }

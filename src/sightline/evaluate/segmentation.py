@@ -18,7 +18,8 @@ from sightline.evaluate.encode import describe_run
 from sightline.evaluate.result import Result, Skipped
 from sightline.metrics import confusion
 from sightline.progress import Progress, ProgressCallback, no_progress
-from sightline.segment.segmenter import Mode, Segmenter
+from sightline.segment.defaults import Mode
+from sightline.segment.segmenter import Segmenter
 from sightline.templates import IMAGE_TEMPLATE, check_template
 
 Floats = NDArray[np.float64]

@@ -1,4 +1,8 @@
-"""An approximate first pass for large tables: inverted lists of short codes tell which rows deserve an exact look."""
+"""An approximate first pass for large tables: inverted lists of short codes choose the rows that are scored exactly.
+
+The rows are divided among lists by the nearest of 1,024 centers (IVF); a query is compared with the product codes of
+the rows in the nearest quarter of the lists, and the best of them are the candidates.
+"""
 
 import hashlib
 import json
@@ -23,80 +27,80 @@ Sums = npt.NDArray[np.uint64]
 FIRST_PASS_ROWS = 4_000_000
 """Tables below this size are searched exactly (benchmarks/first_pass.py and docs/decisions/0005-exact-search.md)."""
 _LISTS = 1024
-_PROBED = 4
-"""One list in so many is looked at."""
-_SHARE, _LEAST = 512, 4096
-"""One row in so many, and at least so many, get an exact look."""
-_SAMPLE = 65_536
-"""Rows from which the lists and codes are learnt."""
+_PROBE_FRACTION = 4
+"""A query is compared with the codes of one list in four."""
+_CANDIDATE_FRACTION, _LEAST_CANDIDATES = 512, 4096
+"""One row in 512, and at least 4,096, are candidates."""
+_TRAINING_ROWS = 65_536
+"""Rows from which the lists' centers and the codes are learned."""
 _OUTDATED = 0.05
-"""The lists are written anew when this share of the rows is new or gone."""
-_DIGEST = 32
+"""The lists are written anew when this part of the rows is new or gone."""
+_DIGEST_BYTES = 32
 
 
-class Lists:
-    """The lists of a table, for its rows as they are now. Usable from several threads.
+class InvertedLists:
+    """The inverted lists of a table, for its present rows. Usable from several threads.
 
-    Each code counts only where its row still has the vector it was made from, by a checksum; a row without a code is
-    always looked at. So lists that are older than the table cost time, at worst, but no row.
+    A code counts only while its row has the vector that the code was made from, by a checksum; a row without a valid
+    code is always a candidate. So lists that are older than the table cost time at worst, and lose no row.
     """
 
-    def __init__(self, index: Any, held: Ids, sums: Sums, ids: Ids, matrix: npt.NDArray[np.float16]) -> None:
-        """index: faiss's lists of m codes; held, sums (m,): each one's row id and the checksum of its vector; ids (n,),
-        matrix (n, dim): the rows as they are now."""
+    def __init__(self, index: Any, code_ids: Ids, sums: Sums, ids: Ids, matrix: npt.NDArray[np.float16]) -> None:
+        """index: faiss's lists of m codes; code_ids, sums (m,): the row id of each code and the checksum of the vector
+        that it was made from; ids (n,), matrix (n, dim): the present rows."""
         self._index = index
         order = np.argsort(ids, kind="stable")
-        ranks = np.minimum(np.searchsorted(ids[order], held), len(ids) - 1)
+        ranks = np.minimum(np.searchsorted(ids[order], code_ids), len(ids) - 1)
         self._places: Ids = order[ranks]
-        self._places[(ids[self._places] != held) | (_checksums(matrix)[self._places] != sums)] = -1
+        self._places[(ids[self._places] != code_ids) | (_checksums(matrix)[self._places] != sums)] = -1
         covered = np.zeros(len(ids), bool)
         covered[self._places[self._places >= 0]] = True
         self._uncovered: Ids = np.flatnonzero(~covered)
 
     @classmethod
-    def of(cls, table: Table, ids: Ids, matrix: npt.NDArray[np.float16]) -> "Lists | None":
-        """The lists beside a table that holds these vectors; None where it is too small or has none that are whole."""
-        found = _read(table) if len(ids) >= FIRST_PASS_ROWS else None
-        return None if found is None else cls(*found, ids, matrix)
+    def of(cls, table: Table, ids: Ids, matrix: npt.NDArray[np.float16]) -> "InvertedLists | None":
+        """The lists beside a table that holds these vectors; None for a small table and a missing or damaged file."""
+        stored = _read(table) if len(ids) >= FIRST_PASS_ROWS else None
+        return None if stored is None else cls(*stored, ids, matrix)
 
     def near(self, query: npt.NDArray[np.float32]) -> Ids | None:
-        """Places of rows that may be among the nearest to a query (dim,), ascending; None if they cannot tell."""
+        """Places of rows that may be among the nearest to a query (dim,), ascending; None where too few are found."""
         wide = query.astype(np.float64)
         length = np.linalg.norm(wide)
         if not length:
             return None
-        unit = (wide / length).astype(np.float32)[None]
-        fetch = min(len(self._places), max(_LEAST, len(self._places) // _SHARE))
-        scores, lists = self._index.quantizer.search(unit, max(1, self._index.nlist // _PROBED))
+        query_unit = (wide / length).astype(np.float32)[None]
+        fetch = min(len(self._places), max(_LEAST_CANDIDATES, len(self._places) // _CANDIDATE_FRACTION))
+        scores, lists = self._index.quantizer.search(query_unit, max(1, self._index.nlist // _PROBE_FRACTION))
         threads = min(os.cpu_count() or 1, lists.shape[1])
 
-        def look(part: int) -> tuple[Any, Any]:
-            mine = np.ascontiguousarray(lists[0, part::threads]), np.ascontiguousarray(scores[0, part::threads])
-            found = np.empty(fetch, np.float32), np.empty(fetch, np.int64)
-            given = (faiss.swig_ptr(array) for array in (*mine, *found))
-            told = faiss.SearchParametersIVF(nprobe=len(mine[0]))
+        def scan(part: int) -> tuple[Any, Any]:
+            probed = np.ascontiguousarray(lists[0, part::threads]), np.ascontiguousarray(scores[0, part::threads])
+            best = np.empty(fetch, np.float32), np.empty(fetch, np.int64)
+            pointers = (faiss.swig_ptr(array) for array in (*probed, *best))
+            parameters = faiss.SearchParametersIVF(nprobe=len(probed[0]))
             before = faiss.omp_get_max_threads()
-            faiss.omp_set_num_threads(1)  # of this thread's own: the parts are threads enough
-            self._index.search_preassigned_c(1, faiss.swig_ptr(unit), fetch, *given, False, told)
+            faiss.omp_set_num_threads(1)  # in this thread: the parts are threads enough
+            self._index.search_preassigned_c(1, faiss.swig_ptr(query_unit), fetch, *pointers, False, parameters)
             faiss.omp_set_num_threads(before)
-            return found
+            return best
 
         with ThreadPoolExecutor(threads) as pool:
-            others = pool.map(look, range(1, threads))  # to start a thread takes a twentieth of the search
-            rough, codes = (np.concatenate(both) for both in zip(*[look(0), *others], strict=True))
-        rough[codes < 0] = -np.inf
-        best = np.argpartition(-rough, fetch - 1)[:fetch]
+            others = pool.map(scan, range(1, threads))  # to start a thread takes a twentieth of the search
+            code_scores, codes = (np.concatenate(both) for both in zip(*[scan(0), *others], strict=True))
+        code_scores[codes < 0] = -np.inf
+        best = np.argpartition(-code_scores, fetch - 1)[:fetch]
         places = self._places[codes[best[codes[best] >= 0]]]
         places = places[places >= 0]
         if 2 * len(places) < fetch:
-            return None  # too many of the best codes are of rows that are gone, or the lists are too uneven
+            return None  # too many of the best codes are of rows that changed, or the lists are too uneven
         return np.sort(np.concatenate([places, self._uncovered]))
 
 
 def refresh(table: Table) -> None:
-    """Write the lists of a table that has none, or outdated ones, if it is large enough. Wants the writer's lock held.
+    """Writes the lists of a large table if they are missing or outdated. The caller holds the writer's lock.
 
-    Memory: the codes and a sample of the vectors. Whatever ends this early, the file before it stays.
+    Memory: the codes and a sample of the vectors. If this ends early, the file of before stays.
     """
     with lance_errors.writing(table.folder):
         (table.folder / OLD_IVF_FILE).unlink(missing_ok=True)
@@ -106,10 +110,10 @@ def refresh(table: Table) -> None:
         if rows < FIRST_PASS_ROWS or table.model.dim % 4:
             (table.folder / IVF_FILE).unlink(missing_ok=True)
             return
-        found = _read(table)
-        if found is not None:
-            common = len(np.intersect1d(table.columns(["id"]).column("id").to_numpy(), found[1]))
-            if max(rows, len(found[1])) - common <= _OUTDATED * rows:
+        stored = _read(table)
+        if stored is not None:
+            common = len(np.intersect1d(table.columns(["id"]).column("id").to_numpy(), stored[1]))
+            if max(rows, len(stored[1])) - common <= _OUTDATED * rows:
                 return
         index, ids, sums = _build(table, rows)
         with files.replacing(table.folder / IVF_FILE) as temporary, temporary.open("r+b") as file:
@@ -117,29 +121,29 @@ def refresh(table: Table) -> None:
 
 
 def _build(table: Table, rows: int) -> tuple[Any, Ids, Sums]:
-    step = -(-rows // _SAMPLE)
+    step = -(-rows // _TRAINING_ROWS)
     sample = np.concatenate([matrix[::step] for _, matrix in table.batches()]).astype(np.float32)
     index = faiss.index_factory(
         table.model.dim, f"IVF{_LISTS},PQ{table.model.dim // 4}x4fsr", faiss.METRIC_INNER_PRODUCT
     )
     index.train(sample)
     ids, sums = [], []
-    for some, matrix in table.batches():
+    for batch_ids, matrix in table.batches():
         index.add(matrix.astype(np.float32))
-        ids.append(some)
+        ids.append(batch_ids)
         sums.append(_checksums(matrix))
     return index, np.concatenate(ids), np.concatenate(sums)
 
 
 def _write(file: BinaryIO, table: Table, index: Any, ids: Ids, sums: Sums) -> None:
     """A digest of all that follows, a line of JSON, the ids, the checksums, and what faiss writes."""
-    digest = hashlib.blake2b(digest_size=_DIGEST)
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
 
     def write(data: Any) -> int:
         digest.update(data)
         return file.write(data)
 
-    file.write(bytes(_DIGEST))
+    file.write(bytes(_DIGEST_BYTES))
     write(json.dumps({"rows": len(ids), "model": table.model.fingerprint}).encode() + b"\n")
     write(ids.tobytes())
     write(sums.tobytes())
@@ -149,27 +153,27 @@ def _write(file: BinaryIO, table: Table, index: Any, ids: Ids, sums: Sums) -> No
 
 
 def _read(table: Table) -> tuple[Any, Ids, Sums] | None:
-    """faiss's lists, ids and checksums; None if the file is not there, not whole, or another model's. Only bytes whose
-    digest is right reach faiss, which may end the process on others."""
+    """faiss's lists, ids and checksums; None if the file is missing, damaged, or another model's. Only bytes whose
+    digest is right reach faiss: others can make it end the process."""
     try:
         with (table.folder / IVF_FILE).open("rb") as file:
-            digest = hashlib.blake2b(digest_size=_DIGEST)
-            noted = file.read(_DIGEST)
+            digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+            stored = file.read(_DIGEST_BYTES)
             while block := file.read(1 << 20):
                 digest.update(block)
-            if digest.digest() != noted:
+            if digest.digest() != stored:
                 return None
-            file.seek(_DIGEST)
-            head = json.loads(file.readline())
-            if head["model"] != table.model.fingerprint:
+            file.seek(_DIGEST_BYTES)
+            header = json.loads(file.readline())
+            if header["model"] != table.model.fingerprint:
                 return None
-            ids: Ids = np.frombuffer(file.read(8 * head["rows"]), np.int64)
-            sums: Sums = np.frombuffer(file.read(8 * head["rows"]), np.uint64)
+            ids: Ids = np.frombuffer(file.read(8 * header["rows"]), np.int64)
+            sums: Sums = np.frombuffer(file.read(8 * header["rows"]), np.uint64)
             index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError):
-        return None  # a newer faiss may have written what this one does not know
-    known = isinstance(index, faiss.IndexIVFPQFastScan) and index.d == table.model.dim
-    return (index, ids, sums) if known and index.ntotal == len(ids) == len(sums) else None
+        return None  # a newer faiss may have written a format that this version cannot read
+    is_ours = isinstance(index, faiss.IndexIVFPQFastScan) and index.d == table.model.dim
+    return (index, ids, sums) if is_ours and index.ntotal == len(ids) == len(sums) else None
 
 
 def _checksums(matrix: npt.NDArray[np.float16]) -> Sums:

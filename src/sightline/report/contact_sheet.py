@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sightline.errors import SightlineError
 from sightline.format import clock
 from sightline.report.page import write_page
-from sightline.search.query import is_video
+from sightline.search.query import is_video_path
 
 if TYPE_CHECKING:
     from sightline.index.table import Table
@@ -138,7 +138,7 @@ def small_image(source: Any, start: float = 0.0, end: float | None = None) -> by
     from sightline.processing.video.sampling import sample_frames
 
     try:
-        if is_video(source):
+        if is_video_path(source):
             (image,) = sample_frames(source, 1, start, end, short_side=SIDE)
         else:
             image = open_image(source, short_side=SIDE)

@@ -1,17 +1,18 @@
-"""From queries to results: over an index, over two lists, among the pictures of an index themselves."""
+"""From queries to results: in an index, between two lists, among the files of an index."""
 
-from sightline.search.pairs import Nearest, Pairs, retrieve
+from sightline.search.index import Index, default_folder, open_index
 from sightline.search.query import Query
-from sightline.search.searcher import Index, Result, default_folder, open_index
+from sightline.search.result import Result
+from sightline.search.retrieve import Neighbors, Retrieval, retrieve
 from sightline.search.similar import Duplicate, near_duplicates
 
 __all__ = [
     "Duplicate",
     "Index",
-    "Nearest",
-    "Pairs",
+    "Neighbors",
     "Query",
     "Result",
+    "Retrieval",
     "default_folder",
     "near_duplicates",
     "open_index",

@@ -1,11 +1,11 @@
-"""What somebody looks for, as one direction in the space of the embeddings.
+"""A query, and the unit vector that stands for it among the vectors of the index.
 
-Words, pictures and things to avoid become one unit vector, so that the exact scan and any approximate index answer
-every kind of query alike. Plain averages would not do. In CLIP-like models the texts and the pictures lie in two
-narrow cones (Liang et al. 2022, "Mind the Gap"): the cosines of a text with a collection of pictures keep within a
-few hundredths of one another, those of a picture spread three times as wide, and a plain sum of the two vectors
-ranks as the picture alone does. Therefore each part is divided by the spread (standard deviation) of its scores over
-the collection before the parts are added: each has the same say in the order, whatever the model's gap.
+Words, images and words to avoid become a single unit vector, so that the exact scan and an approximate first pass
+answer every kind of query alike. Plain averages would not do. In CLIP-like models the texts and the images lie in two
+narrow cones (Liang et al. 2022, "Mind the Gap"): the cosines of a text with a collection of images keep within a few
+hundredths of one another, those of an image spread three times as wide, and a plain sum of the two vectors ranks as the
+image alone does. Therefore each part is divided by the spread (standard deviation) of its scores over the collection
+before the parts are added: each part then has the same weight in the order, whatever the model's gap.
 """
 
 from __future__ import annotations
@@ -13,27 +13,32 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, filterfalse, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
-from sightline.processing import suffixes
+from sightline.processing.suffixes import is_video
 
-# How strongly a thing to avoid is subtracted, measured in spreads. On captioned photos, for "A but not B": at 0.5 a
-# fifth of the B leaves the first ten while the A stay; at 1 the A begin to leave as well.
+if TYPE_CHECKING:
+    from sightline.index.table import Table
+    from sightline.search.lazy_encoder import LazyEncoder
+
 AVOID_WEIGHT = 0.5
+"""How strongly the words to avoid are subtracted, in spreads. On captioned photos, for "A but not B": at 0.5 a fifth of
+the B leaves the first ten while the A stay; at 1 the A begin to leave as well."""
 
 
 @dataclass(frozen=True, init=False)
 class Query:
-    """Words and pictures to come near to, words to keep away from.
+    """Words and images to come near to, words to keep away from.
 
-    `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL picture, an array), films
-    among them by their paths; a single one may be given without a tuple. Several of one kind count as their average.
-    Raises UsageError when there is nothing to look for, or a text is blank.
+    `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL image, an array), videos
+    among them by their paths. A single text or image needs no tuple. Several of one kind count as their average.
+    Raises UsageError for a query without texts and images, and for a blank text.
     """
 
     texts: tuple[str, ...]
@@ -43,58 +48,92 @@ class Query:
     def __init__(
         self, texts: str | Sequence[str] = (), images: Any | Sequence[Any] = (), avoid: str | Sequence[str] = ()
     ) -> None:
-        for name, given in (("texts", texts), ("images", images), ("avoid", avoid)):
-            object.__setattr__(self, name, tuple(given) if isinstance(given, tuple | list) else (given,))
+        for name, value in (("texts", texts), ("images", images), ("avoid", avoid)):
+            object.__setattr__(self, name, tuple(value) if isinstance(value, tuple | list) else (value,))
         if not all(isinstance(text, str) and text.strip() for text in self.texts + self.avoid):
             raise UsageError("a text of the query is empty: say in words what to look for")
         if not self.texts and not self.images:
             more = ", not only what to avoid" if self.avoid else ""
-            raise UsageError(f"the query is empty: give words or a picture to look for{more}")
+            raise UsageError(f"the query is empty: give words or an image to look for{more}")
 
     @classmethod
     def of(cls, query: Any) -> Query:
-        """The query that a plain string (words), a path of a picture or film, or any other picture stands for."""
+        """The query of a plain string (words), of the path of an image or video, or of any other image."""
         if isinstance(query, Query):
             return query
         return cls(texts=(query,)) if isinstance(query, str) else cls(images=(query,))
 
-    def vector(self, encoder: Any, collection: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """The query's direction, float32 (dim,), of unit length.
-
-        `encoder` has `encode_text`, and for pictures and films `encode_images` and `encode_videos`. `collection`
-        (n, dim) is a sample of the vectors to be searched, from which the spreads are measured. It does not matter
-        where the query has one part only: that part is the direction. Raises UsageError when the parts cancel each
-        other out, and what the encoder raises for pictures and films that it cannot read.
-        """
-        texts = encoder.encode_text([*self.texts, *self.avoid]) if self.texts or self.avoid else None
-        parts: list[NDArray[np.float32]] = []
-        if texts is not None and self.texts:
-            parts.append(_mean(texts[: len(self.texts)]))
-        if self.images:
-            films = [image for image in self.images if is_video(image)]
-            pictures = [image for image in self.images if not is_video(image)]
-            seen = [encoder.encode_images(pictures)] if pictures else []
-            seen += [encoder.encode_videos(films)] if films else []
-            parts.append(_mean(np.concatenate(seen)))
-        if texts is not None and self.avoid:
-            parts.append(-AVOID_WEIGHT * _mean(texts[len(self.texts) :]))
-        if len(parts) > 1:
-            sample = np.asarray(collection, dtype=np.float32)
-            parts = [part / _spread(part, sample) for part in parts]
-        return _unit(np.sum(parts, axis=0, dtype=np.float32))
+    @property
+    def is_words(self) -> bool:
+        """Whether it is words alone."""
+        return not self.images and not self.avoid
 
     def __str__(self) -> str:
-        said = [f"“{text}”" for text in self.texts]
-        said += [Path(image).name if isinstance(image, (str, Path)) else "a picture" for image in self.images]
-        return " + ".join(said) + "".join(f" − “{text}”" for text in self.avoid)
+        wanted = [f"“{text}”" for text in self.texts]
+        wanted += [Path(image).name if isinstance(image, (str, Path)) else "an image" for image in self.images]
+        return " + ".join(wanted) + "".join(f" − “{text}”" for text in self.avoid)
 
 
-def is_video(image: Any) -> bool:
-    """Whether a picture of a query is a path whose suffix is a film's."""
-    return isinstance(image, str | os.PathLike) and suffixes.is_video(image)
+def query_vectors(
+    queries: Sequence[Query], encoder: LazyEncoder, table: Table, sample: NDArray[np.floating[Any]]
+) -> NDArray[np.float32]:
+    """The queries' unit vectors, float32 (q, dim).
+
+    The texts of all queries without images are encoded in one batch. An image's vector depends in its last bits on the
+    batch, so that queries with images are encoded one by one. `sample` (n, dim) are vectors of the table, from which
+    the spreads are measured; a query of one part needs none. Raises UsageError when the parts of a query cancel each
+    other out, what `LazyEncoder` raises, and what the encoder raises for images and videos that it cannot read.
+    """
+    texts = list(chain.from_iterable(query.texts + query.avoid for query in queries if not query.images))
+    encoded = iter(encoder.for_words(table).encode_text(texts) if texts else ())
+    return np.stack(
+        [
+            _mixed(query, encoder.for_images(table), sample)
+            if query.images
+            else _combined(query, np.array(list(islice(encoded, len(query.texts + query.avoid)))), None, sample)
+            for query in queries
+        ]
+    )
+
+
+def _mixed(query: Query, encoder: Any, sample: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """The unit vector (dim,) of a query with images."""
+    texts, videos = query.texts + query.avoid, list(filter(is_video_path, query.images))
+    images = list(filterfalse(is_video_path, query.images))
+    vectors = encoder.encode_text(list(texts)) if texts else np.empty((0, 0), np.float32)
+    encoded = [encoder.encode_images(images)] if images else []
+    encoded += [encoder.encode_videos(videos)] if videos else []
+    return _combined(query, vectors, np.concatenate(encoded), sample)
+
+
+def _combined(
+    query: Query,
+    texts: NDArray[np.float32],
+    images: NDArray[np.float32] | None,
+    sample: NDArray[np.floating[Any]],
+) -> NDArray[np.float32]:
+    """The unit vector (dim,) of a query whose `texts` are the vectors of its texts and of what it avoids, and whose
+    `images` are those of its images and videos."""
+    parts: list[NDArray[np.float32]] = []
+    if query.texts:
+        parts.append(_mean(texts[: len(query.texts)]))
+    if images is not None:
+        parts.append(_mean(images))
+    if query.avoid:
+        parts.append(-AVOID_WEIGHT * _mean(texts[len(query.texts) :]))
+    if len(parts) > 1:
+        wide = np.asarray(sample, dtype=np.float32)
+        parts = [vector / _spread(vector, wide) for vector in parts]
+    return _unit(np.sum(parts, axis=0, dtype=np.float32))
+
+
+def is_video_path(image: Any) -> bool:
+    """Whether an image of a query is the path of a video."""
+    return isinstance(image, str | os.PathLike) and is_video(image)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A vector (dim,) scaled to length 1. Raises UsageError for a vector that is nearly zero."""
     length = float(np.linalg.norm(vector))
     if not length > 1e-6:
         raise UsageError("the parts of the query cancel each other out: leave one away")
@@ -105,7 +144,7 @@ def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return _unit(vectors.mean(axis=0, dtype=np.float32))
 
 
-def _spread(part: NDArray[np.float32], sample: NDArray[np.float32]) -> np.float32:
-    """The standard deviation of a unit vector's scores over the sample; 1 where too few rows tell."""
-    spread = np.std(sample @ _unit(part)) if len(sample) > 1 else np.float32(1)
+def _spread(vector: NDArray[np.float32], sample: NDArray[np.float32]) -> np.float32:
+    """The standard deviation of a vector's cosines with the sample; 1 for a sample that has none."""
+    spread = np.std(sample @ _unit(vector)) if len(sample) > 1 else np.float32(1)
     return np.float32(spread if spread > 1e-4 else 1)

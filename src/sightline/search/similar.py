@@ -1,4 +1,4 @@
-"""Near-duplicates: groups of files, pictures or films, that are the same or almost."""
+"""Near-duplicates: groups of files, images or videos, that are the same or almost."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
+from sightline.index.uri import to_path
+from sightline.vectors import unit
 
 if TYPE_CHECKING:
     from sightline.index.table import Table
 
 Ids = NDArray[np.int64]
 
-# Rows of one product, and rows whose facts are read at a time: tens of MB.
-ABOVE, BESIDE, FACTS = 1024, 4096, 65536
+TILE = 1024, 4096
+"""Rows and columns of a product of vectors: tens of MB."""
+HASHES = 65536
+"""Rows whose hashes are read at a time."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """One file of a group; `uri` is an absolute path, `id` that of its first row. `score` is its cosine with the
-    group's first file; of a film the mean over its moments, each with the moment that is nearest to it there."""
+    """A file of a group. `uri` is an absolute path, `id` that of the file's first row. `score` is the cosine with the
+    group's first file; of a video the mean over its moments, each with the nearest moment of the first file."""
 
     id: int
     uri: str
@@ -34,24 +38,27 @@ class Duplicate:
     size: int
 
 
-def near_duplicates(table: Table, threshold: float = 0.95) -> list[list[Duplicate]]:
+def near_duplicates(
+    table: Table, threshold: float = 0.95, *, tile: tuple[int, int] = TILE, hashes: int = HASHES
+) -> list[list[Duplicate]]:
     """Groups of at least two files, the largest group first, then in the order of indexing.
 
-    Two pictures belong together when their cosine is at least `threshold` (in (0, 1]), two films when every moment of
-    each has such a one in the other, and files that are the same byte for byte; groups are what such pairs connect, so
-    two ends of a long group may be less alike. The first of a group is the one to keep: most pixels, then most bytes,
-    then the oldest row; the others follow by their cosine with it. Every pair is compared (time grows with the square
-    of the table), in bounded memory.
+    Two images belong together when their cosine is at least `threshold` (in (0, 1]), two videos when every moment of
+    each has such a moment in the other, and two files that are the same byte for byte. Groups are what such pairs
+    connect, so two ends of a long group may be less alike. The first of a group is the file to keep: most pixels, then
+    most bytes, then the oldest row; the others follow by their cosine with it. Every pair is compared (time grows with
+    the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes` rows of hashes at a time.
+    Raises UsageError for a threshold that is no cosine above 0.
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"the threshold is {threshold}: it is a cosine above 0 and at most 1, such as 0.95")
     ids, matrix = table.vectors()
     order, starts = _files(table, ids)
-    if len(starts) < len(ids):  # the moments of a film side by side
+    if len(starts) < len(ids):  # the moments of a video side by side
         ids, matrix = ids[order], matrix[order]
     label = np.arange(len(starts))
-    _join(label, *_same_hash(table, ids[starts]))
-    for first, second in _near(matrix, starts, threshold):
+    _join(label, *_same_hash(table, ids[starts], hashes))
+    for first, second in _near(matrix, starts, threshold, tile):
         _join(label, first, second)
     order = np.argsort(label, kind="stable")
     groups = [group for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(group) > 1]
@@ -61,73 +68,67 @@ def near_duplicates(table: Table, threshold: float = 0.95) -> list[list[Duplicat
 
 
 def _files(table: Table, ids: Ids) -> tuple[Ids, Ids]:
-    """The places of the rows, those of one film together and by their ids, and where in that order each file begins."""
+    """The places of the rows, those of a video together and by their ids, and where in that order each file begins."""
     moments = table.columns(["id", "uri"], "kind = 'moment'")
-    held, uris = (column.to_pylist() for column in moments.columns)
+    moment_ids, uris = (column.to_pylist() for column in moments.columns)
     lowest: dict[str, int] = {}
-    for id, uri in zip(held, uris, strict=True):
+    for id, uri in zip(moment_ids, uris, strict=True):
         lowest[uri] = min(id, lowest.get(uri, id))
     rank = np.argsort(ids)
-    file = ids.copy()  # of each row, named by the lowest id among its rows
-    file[rank[np.searchsorted(ids, held, sorter=rank)]] = [lowest[uri] for uri in uris]
+    file = ids.copy()  # each row's file, by the lowest id among the file's rows
+    file[rank[np.searchsorted(ids, moment_ids, sorter=rank)]] = [lowest[uri] for uri in uris]
     order = np.lexsort((ids, file))
-    named = file[order]
-    return order, np.flatnonzero(np.append(True, named[1:] != named[:-1])[: len(named)])
+    ordered = file[order]
+    return order, np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 
 def _join(label: Ids, first: Ids, second: Ids) -> None:
     """Connected components, in place: afterwards the rows of each pair carry the same, smallest, label."""
     while (apart := label[first] != label[second]).any():
         first, second = first[apart], second[apart]
-        one, other = label[first], label[second]
-        np.minimum.at(label, np.maximum(one, other), np.minimum(one, other))
+        first_label, second_label = label[first], label[second]
+        np.minimum.at(label, np.maximum(first_label, second_label), np.minimum(first_label, second_label))
         while ((shorter := label[label]) != label).any():
             label[:] = shorter
 
 
-def _same_hash(table: Table, ids: Ids) -> tuple[Ids, Ids]:
-    """Pairs (first file of these bytes, later file of the same), as positions."""
-    seen: dict[Any, int] = {}
+def _same_hash(table: Table, ids: Ids, step: int) -> tuple[Ids, Ids]:
+    """Pairs (first file with these bytes, later file with the same), as positions."""
+    firsts: dict[Any, int] = {}
     pairs: list[tuple[int, int]] = []
-    for start in range(0, len(ids), FACTS):
-        for position, row in enumerate(table.rows(ids[start : start + FACTS], ["hash"]), start):
-            if (first := seen.setdefault(row["hash"], position)) != position:
+    for start in range(0, len(ids), step):
+        for position, row in enumerate(table.rows(ids[start : start + step], ["hash"]), start):
+            if (first := firsts.setdefault(row["hash"], position)) != position:
                 pairs.append((first, position))
     array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
 
 
-def _unit(rows: NDArray[np.float16]) -> NDArray[np.float32]:
-    """In float32 and of unit length again, which storage in float16 has bent a little."""
-    wide = rows.astype(np.float32)
-    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.float32(1e-12))
-    return wide
-
-
-def _near(matrix: NDArray[np.float16], starts: Ids, threshold: float) -> Iterator[tuple[Ids, Ids]]:
-    """Pairs of near files, as positions; `starts` is where each one's rows begin. Each pair comes at least once."""
-    above = _blocks(starts, len(matrix), ABOVE)
-    beside = _blocks(starts, len(matrix), BESIDE)
+def _near(
+    matrix: NDArray[np.float16], starts: Ids, threshold: float, tile: tuple[int, int]
+) -> Iterator[tuple[Ids, Ids]]:
+    """Pairs of near files, as positions; `starts` is where each file's rows begin. Each pair comes at least once."""
+    above, beside = (_blocks(starts, len(matrix), size) for size in tile)
     for top, bottom in above:
-        rows = _unit(matrix[starts[top] : _end(starts, bottom, len(matrix))])
+        rows = unit(matrix[starts[top] : _end(starts, bottom, len(matrix))])
         for left, right in beside:
             if right <= top:
                 continue
-            columns = _unit(matrix[starts[left] : _end(starts, right, len(matrix))])
-            # Of two equal pictures float32 says 1 - 1e-7 as readily as 1.
-            near = rows @ columns.T >= threshold - 1e-6
-            if near.shape != (bottom - top, right - left):
+            columns = unit(matrix[starts[left] : _end(starts, right, len(matrix))])
+            # The cosine of two equal images is 1 in float32 only up to rounding.
+            is_near = rows @ columns.T >= threshold - 1e-6
+            if is_near.shape != (bottom - top, right - left):
                 down, across = starts[top:bottom] - starts[top], starts[left:right] - starts[left]
-                any_across = np.logical_or.reduceat(near, across, axis=1)
-                any_down = np.logical_or.reduceat(near, down, axis=0)
-                near = np.logical_and.reduceat(any_across, down, axis=0)
-                near &= np.logical_and.reduceat(any_down, across, axis=1)
-            first, second = np.nonzero(near)
+                any_across = np.logical_or.reduceat(is_near, across, axis=1)
+                any_down = np.logical_or.reduceat(is_near, down, axis=0)
+                is_near = np.logical_and.reduceat(any_across, down, axis=0)
+                is_near &= np.logical_and.reduceat(any_down, across, axis=1)
+            first, second = np.nonzero(is_near)
             yield first + top, second + left
 
 
 def _blocks(starts: Ids, rows: int, size: int) -> list[tuple[int, int]]:
-    """The files from .. to of blocks of about `size` rows; a film is never split."""
+    """The first and the last file (exclusive) of blocks of about `size` rows; a video is never split."""
     cuts = np.unique(np.append(np.searchsorted(starts, np.arange(0, rows, size)), len(starts))).tolist()
     return list(pairwise(cuts))
 
@@ -137,12 +138,10 @@ def _end(starts: Ids, file: int, rows: int) -> int:
 
 
 def _describe(table: Table, ids: Ids, vectors: list[NDArray[np.float16]]) -> list[Duplicate]:
-    from sightline.index.uri import to_path
-
     facts = table.rows(ids, ["id", "uri", "width", "height", "size"])
     best = max(range(len(ids)), key=lambda i: (facts[i]["width"] * facts[i]["height"], facts[i]["size"], -ids[i]))
-    kept = _unit(vectors[best]).T
-    scores = [min(float((_unit(rows) @ kept).max(axis=1).mean()), 1.0) for rows in vectors]
+    reference = unit(vectors[best]).T
+    scores = [min(float((unit(rows) @ reference).max(axis=1).mean()), 1.0) for rows in vectors]
     scores[best] = 1.0
     order = sorted(range(len(ids)), key=lambda i: (i != best, -scores[i], ids[i]))
     return [

@@ -1,4 +1,4 @@
-"""Pictures into regions by words."""
+"""Images into regions by words."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -14,15 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 from transformers.image_utils import load_image as their_load_image
 
 from sightline.distribution import install
 from sightline.errors import ImageError
-from sightline.processing.image import formats
-from sightline.processing.image import reading as images
+from sightline.processing.image import formats, reading as images
 from sightline.processing.image.color import to_rgb
 from sightline.processing.image.limits import PixelBudget
 from sightline.processing.image.reading import load_image, open_image

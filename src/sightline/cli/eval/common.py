@@ -14,12 +14,12 @@ from sightline.cli.eval.options import (
     ImageRootOption,
     JsonOption,
     ModelArgument,
-    Precision,
     PrecisionOption,
     SplitOption,
     TemplateOption,
 )
 from sightline.cli.output import one_line, progress_bar, terminal
+from sightline.encoder.precision import Precision
 from sightline.errors import HubError
 from sightline.files import check_writable
 from sightline.format import label, shown
@@ -115,7 +115,7 @@ def open_model(name: str, precision: Precision) -> "Encoder":
     from sightline.encoder import load
 
     try:
-        return load(name, dtype=precision)
+        return load(name, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
 

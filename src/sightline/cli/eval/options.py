@@ -1,11 +1,11 @@
 """The arguments and options that several evaluations have."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-Precision = Literal["float32", "bfloat16", "float16", "auto"]
+from sightline.encoder.precision import Precision
 
 ModelArgument = Annotated[
     str,

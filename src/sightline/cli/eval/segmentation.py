@@ -82,7 +82,7 @@ def command(
 
     dataset = masked(data, classes=classes, image_root=image_root)
     try:
-        segmenter = Segmenter(model, dtype=precision)
+        segmenter = Segmenter(model, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
     with progress_bar() as progress:

@@ -1,4 +1,4 @@
-"""All pairs of two lists: for each text its nearest pictures, for each picture its nearest texts."""
+"""All pairs of two lists: for each text its nearest images, for each image its nearest texts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
+from sightline.vectors import tiles
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder
 
-# Rows of one product of texts and of pictures: 16 MB of scores at a time.
-TEXTS, IMAGES = 1024, 4096
+TILE = 1024, 4096
+"""Texts and images of a product: 16 MB of scores at a time."""
 
 
 @dataclass(frozen=True)
-class Nearest:
+class Neighbors:
     """For each row of one list the positions in the other list, best first, equal scores by position.
 
     `index` int64 (n, k), `score` float32 (n, k).
@@ -31,11 +32,11 @@ class Nearest:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Both directions of one comparison."""
+class Retrieval:
+    """The images nearest to each text, and the texts nearest to each image."""
 
-    text_to_image: Nearest
-    image_to_text: Nearest
+    text_to_image: Neighbors
+    image_to_text: Neighbors
 
 
 def retrieve(
@@ -43,17 +44,21 @@ def retrieve(
     images: Sequence[Any] | NDArray[np.floating[Any]],
     texts: Sequence[str] | NDArray[np.floating[Any]],
     k: int = 10,
-) -> Pairs:
-    """The k nearest pictures of every text and the k nearest texts of every picture, exactly.
+    *,
+    tile: tuple[int, int] = TILE,
+) -> Retrieval:
+    """The k nearest images of every text and the k nearest texts of every image, exactly.
 
     `model` is an encoder or what `sightline.load` takes. `images` and `texts` are what the encoder reads, or matrices
-    (n, dim) of vectors made before, which are taken as they are (give unit rows and the scores are cosines; with two
-    matrices `model` may be None). k is cut to the length of the list that is searched. Memory: the vectors, the
-    answers and some 100 MB, never the whole (texts, images) matrix.
+    (n, dim) of vectors made before, which are taken as they are (of unit rows the scores are cosines; with two matrices
+    `model` may be None). k is cut to the length of the list that is searched. `tile`: how many texts and images are
+    compared at a time. Memory: the vectors, the answers and about 100 MB, never the whole (texts, images) matrix.
+
+    Raises UsageError for k below 1, vectors that are not finite or of two lengths, and a missing `model`.
     """
     if k < 1:
         raise UsageError(f"k is {k}: ask for at least 1 result")
-    encoder = None if model is None or (_given(images) and _given(texts)) else _encoder(model)
+    encoder = None if model is None or (_is_matrix(images) and _is_matrix(texts)) else _encoder(model)
     image_rows = _rows("images", images, encoder)
     text_rows = _rows("texts", texts, encoder)
     if len(image_rows) and len(text_rows) and image_rows.shape[1] != text_rows.shape[1]:
@@ -64,16 +69,14 @@ def retrieve(
 
     of_texts = _empty(len(text_rows), min(k, len(image_rows)))
     of_images = _empty(len(image_rows), min(k, len(text_rows)))
-    for top in range(0, len(text_rows), TEXTS):
-        text_block = text_rows[top : top + TEXTS]
-        for left in range(0, len(image_rows), IMAGES):
-            scores = text_block @ image_rows[left : left + IMAGES].T
-            _merge(of_texts[top : top + TEXTS], _pack(scores, left))
-            _merge(of_images[left : left + IMAGES], _pack(scores.T, top))
-    return Pairs(_unpack(of_texts), _unpack(of_images))
+    for above, beside in tiles(len(text_rows), len(image_rows), tile):
+        scores = text_rows[above] @ image_rows[beside].T
+        _merge(of_texts[above], _pack(scores, beside.start))
+        _merge(of_images[beside], _pack(scores.T, above.start))
+    return Retrieval(_unpack(of_texts), _unpack(of_images))
 
 
-def _given(rows: object) -> bool:
+def _is_matrix(rows: object) -> bool:
     return isinstance(rows, np.ndarray) and rows.ndim == 2
 
 
@@ -86,7 +89,7 @@ def _encoder(model: Encoder | str | os.PathLike[str]) -> Encoder:
 
 
 def _rows(name: str, items: Any, encoder: Encoder | None) -> NDArray[np.float32]:
-    if _given(items):
+    if _is_matrix(items):
         rows = np.asarray(items, dtype=np.float32)
         if not np.isfinite(rows).all():
             raise UsageError(f"the vectors of the {name} hold numbers that are not finite")
@@ -97,8 +100,7 @@ def _rows(name: str, items: Any, encoder: Encoder | None) -> NDArray[np.float32]
 
 
 # The best so far are kept as int64 keys: a score's bits, made to order as integers, above the complement of its
-# position. Keys are all different, so that a plain partition settles ties by position and every block size gives the
-# same answer.
+# position. All keys differ, so that a plain partition orders ties by position and every tile gives the same answer.
 
 
 def _empty(n: int, k: int) -> NDArray[np.int64]:
@@ -125,7 +127,7 @@ def _merge(best: NDArray[np.int64], keys: NDArray[np.int64]) -> None:
         best[:] = both[:, -k:]
 
 
-def _unpack(best: NDArray[np.int64]) -> Nearest:
+def _unpack(best: NDArray[np.int64]) -> Neighbors:
     best = np.sort(best, axis=1)[:, ::-1]
     score = _ordered((best >> 32).astype(np.int32)).view(np.float32)
-    return Nearest(index=0xFFFFFFFF - (best & 0xFFFFFFFF), score=score)
+    return Neighbors(index=0xFFFFFFFF - (best & 0xFFFFFFFF), score=score)

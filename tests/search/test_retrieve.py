@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sightline.errors import UsageError
-from sightline.search import pairs
-from sightline.search.pairs import retrieve
+from sightline.search.retrieve import retrieve
 from support.examples import examples
 
 
@@ -23,18 +21,15 @@ def oracle(rows, columns, k):
     n_texts=st.integers(0, 13),
     n_images=st.integers(0, 13),
     k=st.integers(1, 20),
-    blocks=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    tile=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     seed=st.integers(0, 99),
 )
-def test_as_from_the_whole_matrix(n_texts, n_images, k, blocks, seed):
-    # Small whole numbers: exact in float32 whatever the blocks, with many ties, zeros and negative scores.
+def test_as_from_the_whole_matrix(n_texts, n_images, k, tile, seed):
+    # Small whole numbers: exact in float32 whatever the tile, with many ties, zeros and negative scores.
     rng = np.random.default_rng(seed)
     texts = rng.integers(-2, 3, (n_texts, 3)).astype(np.float32)
     images = rng.integers(-2, 3, (n_images, 3)).astype(np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "TEXTS", blocks[0])
-        patch.setattr(pairs, "IMAGES", blocks[1])
-        found = retrieve(None, images, texts, k)
+    found = retrieve(None, images, texts, k, tile=tile)
     for nearest, (index, score) in (
         (found.text_to_image, oracle(texts, images, k)),
         (found.image_to_text, oracle(images, texts, k)),

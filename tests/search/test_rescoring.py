@@ -16,6 +16,7 @@ from sightline.index import Table, fsck
 from sightline.index.sync import sync
 from sightline.processing.video.moments import moments
 from sightline.search import Query, open_index
+from sightline.search.rescore import rescored
 from support.images import image
 from support.videos import film
 from support.weights import randomise
@@ -50,7 +51,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple
     for number in range(3):
         path = film(folder / f"films/{number}.mp4", list(range(10 * number, 10 * number + 10)), seconds=0.5)
         items += [(str(path), moment.start) for moment in moments(path, FRAMES)]
-    sync(folder / "index", [folder / "films"], sightline.load(checkpoint, dtype="float32"))
+    sync(folder / "index", [folder / "films"], sightline.load(checkpoint, precision="float32"))
     return folder / "index", items
 
 
@@ -61,7 +62,7 @@ def frames_of(items: list[tuple[str, float]]) -> list[list[Image.Image]]:
 
 def whole_model(checkpoint: Path, films: list[list[Image.Image]], text: str) -> np.ndarray:
     """The cosines that the model itself gives, film and text together."""
-    encoder = sightline.load(checkpoint, dtype="float32")
+    encoder = sightline.load(checkpoint, precision="float32")
     profile = encoder.profile
     pixels = [profile.normalize(np.stack([profile.resize_and_crop(frame) for frame in frames])) for frames in films]
     model = XCLIPModel.from_pretrained(checkpoint, dtype=torch.float32)
@@ -99,12 +100,13 @@ def test_a_few_are_scored_again(gallery) -> None:
     assert index.search(TEXTS[0], k=5) == index.search(TEXTS[0], k=20)[:5]
 
 
-def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conditions_blocks_and_several_texts(gallery) -> None:
     index = open_index(gallery[0])
     whole = index.search(TEXTS[0], k=30)
-    monkeypatch.setattr("sightline.search.searcher._BLOCK", 4)
-    for again, once in zip(index.search(TEXTS[0], k=30), whole, strict=True):
-        assert (again.id, again.score) == (once.id, pytest.approx(once.score, abs=1e-6))
+    ids = np.array([result.id for result in whole])
+    again = rescored(Query(TEXTS[0]), index.encoder, index.table, ids, 30, block=4)
+    assert again.ids.tolist() == ids.tolist()
+    assert again.scores.tolist() == pytest.approx([result.score for result in whole], abs=1e-6)
     late = index.search(TEXTS[0], k=30, where="start >= 4", rescore="all")
     assert [r.id for r in late] == [r.id for r in whole if r.start >= 4]
     one, other = ({r.id: r.score for r in index.search(text, k=30)} for text in TEXTS[:2])
@@ -115,7 +117,7 @@ def test_conditions_blocks_and_several_texts(gallery, monkeypatch: pytest.Monkey
 def test_a_picture_among_films_is_a_still_film(checkpoint: Path, tmp_path: Path) -> None:
     film(tmp_path / "photos/film.mp4", [1], seconds=0.5)
     image(2).save(tmp_path / "photos/picture.png")
-    sync(tmp_path / "index", [tmp_path / "photos"], sightline.load(checkpoint, dtype="float32"))
+    sync(tmp_path / "index", [tmp_path / "photos"], sightline.load(checkpoint, precision="float32"))
     found = {result.kind: result.score for result in open_index(tmp_path / "index").search(TEXTS[0])}
     (expected,) = whole_model(checkpoint, [[image(2)] * FRAMES], TEXTS[0])
     assert found.keys() == {"image", "moment"}
@@ -123,10 +125,21 @@ def test_a_picture_among_films_is_a_still_film(checkpoint: Path, tmp_path: Path)
 
 
 def test_an_encoder_of_ones_own_gives_the_same(checkpoint: Path, gallery) -> None:
-    own = open_index(gallery[0], sightline.load(checkpoint, dtype="float32"))
+    own = open_index(gallery[0], sightline.load(checkpoint, precision="float32"))
     for mine, theirs in zip(own.search(TEXTS[1]), open_index(gallery[0]).search(TEXTS[1]), strict=True):
         assert mine.id == theirs.id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
+
+
+@pytest.mark.parametrize("rescore", [None, 0, 7, "all"])
+def test_many_queries_are_scored_again_as_each_is_alone(gallery, rescore) -> None:
+    index = open_index(gallery[0])
+    queries = [TEXTS[0], Query(tuple(TEXTS[:2])), TEXTS[2], TEXTS[0]]
+    if rescore in (None, 0):  # others keep to cosines
+        queries += [Path(gallery[1][0][0]), Query(TEXTS[0], avoid=TEXTS[1])]
+    for where in (None, "start >= 2"):
+        alone = [index.search(query, 5, where, rescore=rescore) for query in queries]
+        assert index.search_many(queries, 5, where, rescore=rescore) == alone
 
 
 def test_other_queries_keep_to_cosines(gallery) -> None:

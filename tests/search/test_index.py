@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sightline.errors import IndexMissing, ModelMismatch, UsageError
-from sightline.index import ivf
-from sightline.search.query import Query
-from sightline.search.searcher import Index, default_folder, open_index
+from sightline.index import batch_product, ivf
+from sightline.search.index import Index, default_folder, open_index
+from sightline.search.query import Query, query_vectors
 from sightline.vectors import unit
 from support.encoders import NameEncoder
 from support.tables import rows_of
@@ -52,7 +52,8 @@ def test_a_picture_and_a_mix_find_theirs(make_table, words, vectors):
     assert found(index.search(Path("/elsewhere/a.jpg"), k=1)) == [17]
     assert found(index.search(Query(images=("a.jpg",)), k=1)) == [17]
     mixed = Query("dog", "a.jpg", "sea")
-    assert found(index.search(mixed, k=9)) == best(vectors, mixed.vector(words, vectors.astype(np.float16)), 9)
+    (vector,) = query_vectors([mixed], index.encoder, index.table, vectors.astype(np.float16))
+    assert found(index.search(mixed, k=9)) == best(vectors, vector, 9)
 
 
 def test_conditions_come_before_the_search(make_table, words, vectors):
@@ -152,10 +153,10 @@ def test_the_default_folder(monkeypatch, tmp_path):
 
 
 def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, words, monkeypatch):
-    for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST": 100}.items():
+    for name, value in {"FIRST_PASS_ROWS": 500, "_LISTS": 8, "_LEAST_CANDIDATES": 100}.items():
         monkeypatch.setattr(ivf, name, value)
-    asked, near = [], ivf.Lists.near
-    monkeypatch.setattr(ivf.Lists, "near", lambda self, query: asked.append(query) or near(self, query))
+    asked, near = [], ivf.InvertedLists.near
+    monkeypatch.setattr(ivf.InvertedLists, "near", lambda self, query: asked.append(query) or near(self, query))
     vectors = unit(np.random.default_rng(3).normal(size=(600, DIM)))
     table = make_table(vectors)
     ivf.refresh(table)
@@ -169,3 +170,54 @@ def test_a_large_table_has_a_first_pass_unless_asked_to_be_exact(make_table, wor
     exact = {result.id: result.score for result in index.search("dog", k=600, exact=True)}
     assert [exact[result.id] for result in results] == [result.score for result in results]
     assert results[0].id in best(vectors, query, 3)
+
+
+@pytest.mark.parametrize("where", [None, "width < 50", "width >= 58"])
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_many_queries_have_the_results_that_each_has_alone(make_table, words, vectors, where, k):
+    vectors[20:30] = vectors[19]  # ties
+    vectors[5] = words.encode_text(["dog"])[0]
+    index = open_index(make_table(vectors, facts=lambda i: {"width": i}).folder, words)
+    queries = [
+        "dog",
+        Path("a.jpg"),
+        Query("dog", "a.jpg", "sea"),
+        "dog",
+        Query(("cat", "sun"), avoid="sea"),
+        Path("b.mp4"),
+    ]
+    alone = [index.search(query, k, where) for query in queries]
+    assert index.search_many(queries, k, where) == alone
+    assert index.search_many(iter(queries[:2]), k, where) == alone[:2]
+    assert index.search_many([], k, where) == []
+
+
+def test_the_words_of_many_queries_are_encoded_in_one_call(make_table, words, vectors, monkeypatch):
+    calls, encode = [], words.encode_text
+    monkeypatch.setattr(words, "encode_text", lambda texts: calls.append(list(texts)) or encode(texts))
+    index = open_index(make_table(vectors).folder, words)
+    index.search_many(["dog", Query("cat", avoid="sea"), Query("sun", "a.jpg")])
+    assert calls[:2] == [["dog", "cat", "sea"], ["sun"]]
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_many_queries_are_one_product(make_table, words, vectors, monkeypatch, fast):
+    asked, candidates = [], batch_product.candidates
+    monkeypatch.setattr(batch_product, "is_fast", lambda: fast)
+    monkeypatch.setattr(batch_product, "candidates", lambda *args: asked.append(len(args[1])) or candidates(*args))
+    index = open_index(make_table(vectors).folder, words)
+    queries = [f"dog {number}" for number in range(64)]
+    assert index.search_many(queries) == [index.search(query) for query in queries]
+    assert asked == [64] * fast
+
+
+def test_one_wrong_query_of_many_is_an_error(make_table, words, vectors):
+    index = open_index(make_table(vectors).folder, words)
+    with pytest.raises(UsageError, match="empty"):
+        index.search_many(["dog", " "])
+    for single in ("dog", Path("a.jpg"), Query("dog"), b"bytes"):
+        with pytest.raises(UsageError, match="list of queries"):
+            index.search_many(single)
+    with pytest.raises(UsageError, match="at least 1"):
+        index.search_many(["dog"], k=0)
+    assert open_index(make_table(np.empty((0, DIM))).folder, words).search_many(["dog", "cat"]) == [[], []]

@@ -1,0 +1,172 @@
+"""An index opened for searching.
+
+A query becomes a vector (`query`), the vector the nearest ids (`index.scan`; `regions` where regions are searched), ids
+may be scored again (`rescore`), and ids become results (`result`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.errors import UsageError
+from sightline.index.ivf import InvertedLists
+from sightline.index.scan import Scan
+from sightline.index.table import Table
+from sightline.models import FAMILIES
+from sightline.search.lazy_encoder import LazyEncoder
+from sightline.search.query import Query, query_vectors
+from sightline.search.rescore import CANDIDATES, candidates, rescored
+from sightline.search.result import Ranked, Result, results
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
+
+SAMPLE = 4096
+"""Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread."""
+
+
+def default_folder() -> Path:
+    """The folder of the index by default: $SIGHTLINE_INDEX, else "index" in the user's data folder."""
+    from platformdirs import user_data_path
+
+    return Path(os.environ.get("SIGHTLINE_INDEX") or user_data_path("sightline", appauthor=False) / "index")
+
+
+def open_index(
+    folder: str | os.PathLike[str] | None = None, model: Encoder | str | os.PathLike[str] | None = None
+) -> Index:
+    """Opens an index for searching: the folder, else `default_folder()`.
+
+    `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
+    the first query needs it. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model`
+    that did not build the index.
+    """
+    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
+    if model is not None:
+        index.encoder.check(index.table)
+    return index
+
+
+class _Snapshot(NamedTuple):
+    """A version of the table, the scan over its vectors, and a sample of them, float16 (m, dim)."""
+
+    table: Table
+    scan: Scan
+    sample: NDArray[np.float16]
+
+
+class Index:
+    """Answers queries over a table. Vectors are read at the first query and again whenever the table changed.
+
+    Usable from several threads: each query is answered from one version of the table.
+    """
+
+    def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
+        self.table = table
+        self.encoder = LazyEncoder(table, model)
+        self._snapshot: _Snapshot | None = None
+        self._reading = Lock()
+
+    def __len__(self) -> int:
+        return self.table.count()
+
+    def search(
+        self,
+        query: str | Query | os.PathLike[str] | Any,
+        k: int = 10,
+        where: str | None = None,
+        *,
+        exact: bool = False,
+        rescore: int | Literal["all"] | None = None,
+        regions: bool = False,
+    ) -> list[Result]:
+        """The k items nearest to the query, best first; equal scores in the order of indexing.
+
+        `query` is words (a string), an image (a Path, bytes, a PIL image, an array), a video (its Path) or a Query of
+        several. An item is an image or a moment of a video. `where` is an SQL condition on the table's columns ("width
+        > height and taken > timestamp '2020-01-01'"): the result is the k nearest of the items that fulfil it, or all
+        of them if they are fewer. Scores are cosines, computed in float32.
+
+        From four million items on, an approximate first pass serves searches for up to 100 without a condition. Of
+        drawn vectors like CLIP's it missed one in a hundred of the ten nearest. `exact` looks at every item, as smaller
+        tables always do.
+
+        With a model for which a text reads differently for each video (X-CLIP), cosines only choose candidates for a
+        query of words: the `rescore` nearest (100 if None, and at least k) are scored again as the whole model scores
+        them; "all" scores every item again, 0 keeps to cosines.
+
+        With `regions` an item's score is that of the region in it that comes nearest, which the result shows; the index
+        must have been built to keep them. Raises UsageError for an empty query, k below 1, a condition that does not
+        parse, `rescore` where nothing is kept to score again, or `regions` where none are kept.
+        """
+        return self.search_many([query], k, where, exact=exact, rescore=rescore, regions=regions)[0]
+
+    def search_many(
+        self,
+        queries: Iterable[Any],
+        k: int = 10,
+        where: str | None = None,
+        *,
+        exact: bool = False,
+        rescore: int | Literal["all"] | None = None,
+        regions: bool = False,
+    ) -> list[list[Result]]:
+        """The results of `search` for each of `queries`, from one version of the table, in much less time.
+
+        The texts of queries without images are encoded in one batch (which, with a text tower that needs torch, may
+        change the last bits of their scores). Four queries or more are compared with all items in one matrix product,
+        and always exactly. Raises what `search` raises; one wrong query fails the call.
+        """
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise UsageError(f"k is {k!r}: ask for at least 1 result")
+        if isinstance(queries, str | bytes | os.PathLike | Query):
+            raise UsageError("search_many takes a list of queries, not one query")
+        queries = [Query.of(query) for query in queries]
+        table, scan, sample = self._current()
+        allow = None if where is None else table.ids_where(where)
+        if not queries or not len(sample):
+            return [[] for _ in queries]
+        # These errors come before a model is opened.
+        count = candidates(table, int(k), rescore)
+        if rescore and not all(query.is_words for query in queries):
+            raise UsageError("only a query of words alone can be scored again: leave rescore out")
+        if regions and table.model.regions is None:
+            kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.has_regions)
+            raise UsageError(
+                f"{table.folder}: no regions are kept in it; index the images into another folder with a model of type "
+                f"{kinds}: sightline index PATH --regions --index DIR --model mini-groupvit"
+            )
+        vectors = query_vectors(queries, self.encoder, table, sample)
+        if regions:
+            from sightline.search.regions import nearest
+
+            ranked = nearest(vectors, table, int(k), allow, self.encoder.for_words(table).profile)
+        else:
+            depth = min(max(int(k), count), len(scan))
+            scores, ids = scan.top(vectors, depth, allow, exact=exact or count > CANDIDATES)
+            ranked = [
+                rescored(query, self.encoder, table, ids[row], int(k))
+                if count and query.is_words
+                else Ranked(scores[row, :k], ids[row, :k])
+                for row, query in enumerate(queries)
+            ]
+        return results(table, ranked)
+
+    def _current(self) -> _Snapshot:
+        """The newest version of the table."""
+        with self._reading:
+            table = self.table.newest()
+            if self._snapshot is None or self._snapshot.table is not table:
+                ids, matrix = table.vectors()
+                scan = Scan(ids, matrix, partial(InvertedLists.of, table, ids, matrix))
+                sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
+                self.table, self._snapshot = table, _Snapshot(table, scan, sample)
+            return self._snapshot

@@ -1,0 +1,77 @@
+"""The model of an index, opened only as far as a query needs it."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from sightline.errors import ModelMismatch
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder, TextEncoder
+    from sightline.encoder.rescorer import Rescorer
+    from sightline.index.table import Table
+
+E = TypeVar("E", "Encoder", "TextEncoder")
+
+
+class LazyEncoder:
+    """Encodes queries of words alone in numpy, which spares the import of torch, and opens the whole model for images
+    and for text towers that numpy cannot compute. An encoder that the caller made encodes everything."""
+
+    def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
+        """`model` is an encoder or what `load` takes; None: the model that built the table."""
+        self._name, self._revision, self._given = table.model.name, table.model.revision, None
+        if isinstance(model, str | os.PathLike):
+            self._name, self._revision = os.fspath(model), None
+        else:
+            self._given = model
+
+    def for_words(self, table: Table) -> Encoder | TextEncoder:
+        """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
+        build the table."""
+        if self._given is None and _checked(self._text_encoder, table).usable:
+            return self._text_encoder
+        return self.for_images(table)
+
+    def for_images(self, table: Table) -> Encoder:
+        """What encodes queries with images. Raises what `for_words` raises."""
+        return _checked(self._encoder, table)
+
+    def check(self, table: Table) -> None:
+        """Raises ModelMismatch for a model that did not build the table; of a named model no weights are loaded."""
+        if self._given is None:
+            _checked(self._text_encoder, table)
+        else:
+            _checked(self._given, table)
+
+    @cached_property
+    def rescorer(self) -> Rescorer:
+        """What computes exact scores, for models that have a rescorer."""
+        from sightline.encoder.rescorer import Rescorer
+
+        return Rescorer(self._given or self._text_encoder)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        from sightline.encoder import load
+
+        return self._given or load(self._name, revision=self._revision)
+
+    @cached_property
+    def _text_encoder(self) -> TextEncoder:
+        from sightline.encoder import TextEncoder
+
+        return TextEncoder(self._name, revision=self._revision)
+
+
+def _checked(encoder: E, table: Table) -> E:
+    if encoder.fingerprint != table.model.fingerprint:
+        raise ModelMismatch(
+            f"{table.folder}: built by the model {table.model.name}, and the weights or the preprocessing of "
+            f"{encoder.name} as it is now are not the same; search with the model that built it, or index the files "
+            "into another folder with this model (sightline index --index DIR --model ...); if the model that built it "
+            "is gone, delete the index and make it again"
+        )
+    return encoder
