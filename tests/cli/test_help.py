@@ -1,9 +1,13 @@
 """The help of every command: each option's text stands alone, and every example can be typed."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
+from sightline.cli.main import COMPLETE
 from support.command_line import commands, lines_of, parse
 
 ALL = dict(commands())
@@ -13,6 +17,14 @@ FRAGMENTS = ("Of ", "To ", "As ", "At ", "By ", "In ", "From ", "Where ", "What 
 
 def options(name):
     return [param for param in ALL[name].params if param.name != "debug"]
+
+
+def completions(line):
+    """What the shell offers after `line`."""
+    words = line.split(" ")
+    environment = {**os.environ, COMPLETE: "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    command = [sys.executable, "-m", "sightline"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -54,3 +66,18 @@ def test_the_list_of_commands_shows_a_whole_sentence_for_each(run, group):
     listed = run(*group, "--help").out.split("Commands:")[1]
     assert listed.count(".\n") == listed.strip().count("\n") + 1
     assert "..." not in listed
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("sightline se", ["search", "segment"]),
+        ("sightline eval ret", ["retrieval"]),
+        ("sightline segment --mod", ["--mode", "--model"]),
+        ("sightline segment --mode ", ["transformers", "paper"]),
+        ("sightline train --freeze t", ["text"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_choices(line, offered):
+    assert sorted(completions(line)) == sorted(offered)

@@ -83,7 +83,9 @@ def command(
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find the images, and the moments in videos, nearest to words, to images, or to both.
+    """Find images, and moments in videos, by words or images.
+
+    Or by both at once; the nearest come first.
 
     \b
     Examples:

@@ -24,9 +24,9 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Check a checkpoint: weights, token ids, pixels, vectors and logits.
+    """Check that a checkpoint gives the values that it should.
 
-    They are compared with golden values of the reference if the package has them for this checkpoint, else with the
+    Weights, token ids, pixels, vectors and logits are compared with golden values of the reference if the package has them for this checkpoint, else with the
     checkpoint itself; each line says which. Exit status 1 if anything differs.
 
     \b
