@@ -26,8 +26,8 @@ def command(
 ) -> None:
     """Check that a checkpoint gives the values that it should.
 
-    Weights, token ids, pixels, vectors and logits are compared with golden values of the reference if the package has them for this checkpoint, else with the
-    checkpoint itself; each line says which. Exit status 1 if anything differs.
+    Weights, token ids, pixels, vectors and logits are compared with golden values of the reference if the package has
+    them for this checkpoint, else with the checkpoint itself; each line says which. Exit status 1 if anything differs.
 
     \b
     Examples:
