@@ -1,10 +1,12 @@
-"""Sightline finds images with words, words with images, and images with images.
+"""Sightline finds images and videos with words, words with images, and images with images.
 
 Public names are imported when first used, so that `import sightline` is quick and a script pays for what it calls.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder as Encoder, load as load
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     from sightline.search.retrieve import retrieve as retrieve
     from sightline.segment import Segmentation as Segmentation, Segmenter as Segmenter
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
@@ -110,7 +112,12 @@ __all__ = sorted([*_MODULES, "__version__"])
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'sightline' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"sightline.{_MODULES[name]}"), name)
+    try:
+        value = globals()[name] = getattr(import_module(f"sightline.{_MODULES[name]}"), name)
+    except ImportError as error:
+        if reason := clash():
+            error.add_note(reason)
+        raise
     return value
 
 

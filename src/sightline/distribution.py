@@ -1,16 +1,13 @@
-"""The name under which the package is installed. The import name is `sightline`; on the package index that name belongs
-to another project, so the distribution has one of its own."""
+"""The package's name and version as it is installed.
 
-from importlib.metadata import PackageNotFoundError, version
+The import name is `sightline`. On the package index that name belongs to another project, so the distribution has a
+name of its own.
+"""
 
 NAME = "sightline-search"
+VERSION = "0.1.0"
 CLASHING = "sightline"
-"""Another project's distribution, which installs a package of the same import name."""
-
-
-def release() -> str:
-    """The installed version, "0.1.0" say."""
-    return version(NAME)
+"""The other project's distribution; its package has our import name."""
 
 
 def install(extra: str | None = None) -> str:
@@ -19,7 +16,9 @@ def install(extra: str | None = None) -> str:
 
 
 def clash() -> str | None:
-    """What to say where the other project's package is installed too: its files and ours overwrite each other."""
+    """What to say if the other project's package is installed too: its files and ours overwrite each other."""
+    from importlib.metadata import PackageNotFoundError, version  # 10 ms, which a search does not need
+
     try:
         other = version(CLASHING)
     except PackageNotFoundError:

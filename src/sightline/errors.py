@@ -1,8 +1,8 @@
-"""Every error a user can meet. The message names the thing and says what to do next."""
+"""Every error that a user can meet. The message names the file, model or option and says what to do next."""
 
 
 class SightlineError(Exception):
-    """Something a user can act on. The command line prints it as one line and exits with `exit_code`."""
+    """An error that a user can act on. The command line prints it as one line and exits with `exit_code`."""
 
     exit_code = 1
 
@@ -11,6 +11,15 @@ class UsageError(SightlineError):
     """The call itself is wrong: a bad option, an empty query, a filter that does not parse."""
 
     exit_code = 2
+
+
+class Stopped(SightlineError):
+    """The user stopped the command (Ctrl-C). The message says what was kept and how to go on."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "stopped") -> None:
+        super().__init__(message)
 
 
 class CheckpointError(SightlineError):
@@ -22,7 +31,7 @@ class JsonError(SightlineError):
 
 
 class HubError(CheckpointError):
-    """A Hub name cannot be opened. `reason`: "offline", "unknown", "gated", "partial" or "corrupt"."""
+    """A model cannot be fetched from the Hub. `reason`: "offline", "unknown", "gated", "partial" or "corrupt"."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -30,7 +39,7 @@ class HubError(CheckpointError):
 
 
 class ImageError(SightlineError):
-    """A picture cannot be read. `source` says which, `reason` says why (without repeating the source)."""
+    """An image cannot be read. `source` names it, `reason` says why (without repeating the source)."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source}: {reason}")
@@ -39,11 +48,11 @@ class ImageError(SightlineError):
 
 
 class VideoError(ImageError):
-    """A film cannot be read."""
+    """A video cannot be read. `source` and `reason` as for images."""
 
 
 class DataError(SightlineError):
-    """A data set to train on or to evaluate with cannot be read as asked."""
+    """A data set for training or evaluation cannot be read as asked."""
 
 
 class IndexFault(SightlineError):
@@ -51,11 +60,11 @@ class IndexFault(SightlineError):
 
 
 class IndexMissing(IndexFault):
-    """There is no index at this place."""
+    """The folder holds no index."""
 
 
 class IndexLocked(IndexFault):
-    """Another process is writing to this index."""
+    """Another process is writing to the index."""
 
 
 class IndexDamaged(IndexFault):
@@ -63,7 +72,7 @@ class IndexDamaged(IndexFault):
 
 
 class IndexTooNew(IndexFault):
-    """The index was written by a newer Sightline."""
+    """The index was written by a newer version of Sightline."""
 
 
 class ModelMismatch(IndexFault):

@@ -1,7 +1,8 @@
-"""What only a process of its own can show."""
+"""What only a process can show: start, signals, closed streams, the demo without a network."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from sightline.scenes import distinct
 pytestmark = pytest.mark.system
 
 PROGRAM = Path(sys.executable).parent / "sightline"
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and redirections of POSIX")
 
 # `sightline` with the encoder of these tests, slowed down.
 SLOWLY = """
@@ -34,7 +37,8 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     """Nor does the help of a command import what computes."""
     code = (
         "import json, sys\n"
-        "from sightline.cli.main import COMMANDS, main\n"
+        "from sightline.cli.main import main\n"
+        "from sightline.cli.program import COMMANDS\n"
         "for command in COMMANDS: assert main([command, '--help']) == 0\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
@@ -52,10 +56,10 @@ def test_a_closed_pipe_is_quiet():
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
+@posix
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
 def test_a_stream_that_is_closed_from_the_start_is_no_error(closed):
-    ran = subprocess.run(["bash", "-c", f"{PROGRAM} --version {closed}"], text=True, capture_output=True, timeout=300)
+    ran = subprocess.run(["bash", "-c", f"{PROGRAM} --help {closed}"], text=True, capture_output=True, timeout=300)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -65,7 +69,7 @@ def test_ending_at_once_loses_no_output():
     assert (ran.returncode, ran.stdout, ran.stderr) == (3, "said" * 9999 + "\n", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@posix
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "index", pictures, "--model", "colors"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
@@ -79,14 +83,74 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(run, pictures, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "stopped; what was done is kept, and the same command goes on from there\n"
+    assert err == "sightline: stopped; what was done is kept, and the same command goes on from there\n"
     assert run("index", pictures).status == 0
     assert "images       7\n" in run("info").out
 
 
+# `sightline`, interrupted while a module of that name is imported by code that swallows every exception.
+INTERRUPTED = """
+import importlib.abc, os, signal, sys
+interrupted = sys.argv.pop(1)
+class Interrupter(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == interrupted:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except BaseException:
+                pass
+sys.meta_path.insert(0, Interrupter())
+from sightline.cli.main import run
+run()
+"""
+
+
+@posix
+@pytest.mark.parametrize("module", ["typer", "sightline.cli.search", "numpy", "lance"])
+def test_ctrl_c_during_an_import_ends_at_once(module, tmp_path):
+    (tmp_path / "items.lance").mkdir()
+    command = [sys.executable, "-c", INTERRUPTED, module, "search", "red", "--index", tmp_path]
+    ran = subprocess.run(command, text=True, capture_output=True, timeout=300)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "sightline: stopped\n")
+
+
+@posix
+def test_a_training_run_that_was_stopped_is_saved(tmp_path):
+    lines = []
+    for number, scene in enumerate(distinct(8, 2)):
+        scene.draw(64).save(tmp_path / f"{number}.png")
+        lines.append(json.dumps({"file": f"{number}.png", "caption": scene.caption}))
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    command = [
+        PROGRAM,
+        *[
+            "train",
+            "--model",
+            "mini",
+            "--data",
+            "captions.jsonl",
+            "--batch-size",
+            "4",
+            "--steps",
+            "100000",
+            "--out",
+            "run",
+        ],
+    ]
+    with subprocess.Popen(command, text=True, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("step 1 of 100,000")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    stopped = re.search(r"^sightline: stopped after step \d+ of 100000; the same command goes on from (.*)$", err, re.M)
+    assert err.endswith(stopped[0] + "\n")
+    assert (tmp_path / stopped[1] / "model.safetensors").exists()
+
+
 def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
     """The packaged model, in processes of its own, on a small gallery: a caption finds its scene."""
-    code = "import sys; from sightline.cli import demo, main; demo.PICTURES = 24; sys.exit(main.main(['demo']))"
+    code = "from pathlib import Path; from sightline.cli.demo import tour; tour(Path('demo'), 24)"
     options = {"cwd": tmp_path, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}, "text": True, "timeout": 300}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, **options)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -5,8 +5,9 @@ import sys
 import pytest
 import typer
 
-from sightline.cli.main import COMMANDS, app, main
-from sightline.distribution import release
+from sightline.cli.main import main
+from sightline.cli.program import COMMANDS, app
+from sightline.distribution import VERSION
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
@@ -61,7 +62,12 @@ def test_the_surface_is_frozen():
     inner = evaluations.make_context("eval", ["compare"])
     found = surface(evaluations, inner, evaluations.list_commands(inner))
     assert found == {name: [*options, "--debug"] for name, options in EVALUATIONS.items()}
-    assert [option for p in group.params for option in p.opts] == ["--version", "--debug"]
+    assert [option for p in group.params for option in p.opts] == [
+        "--version",
+        "--debug",
+        "--install-completion",
+        "--show-completion",
+    ]
 
 
 def surface(group, context, names):
@@ -85,7 +91,7 @@ def test_help_and_version(run):
     for ran in (run("--help"), run()):
         assert ran.status == 0
         assert all(f"\n  {command} " in ran.out for command in COMMANDS)
-    assert run("--version").out == f"sightline {release()}\n"
+    assert run("--version").out == f"sightline {VERSION}\n"
 
 
 @pytest.mark.parametrize(
@@ -171,12 +177,13 @@ def test_names_cannot_write_to_the_terminal(run):
     assert r"a\nb\x1b[31m\u202egpj.exe" in ran.err
 
 
-def test_ctrl_c_is_no_traceback(run, monkeypatch):
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS)])
+def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sightline.cli.info.command", command)
-    assert run("info") == (130, "", "sightline: stopped\n")
+    monkeypatch.setattr(f"sightline.cli.{name}.command", command)
+    assert run(*name.split(".")) == (130, "", "sightline: stopped\n")
 
 
 def test_main_takes_the_programs_own_arguments(monkeypatch, capsys):

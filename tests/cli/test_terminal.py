@@ -1,4 +1,4 @@
-"""What is drawn only where somebody looks: the progress bar, links and colors."""
+"""What is drawn only on a terminal: the progress bar, links and colors."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pty = pytest.importorskip("pty", reason="terminals of this kind are Unix's")
 
 @pytest.fixture
 def terminal(run, monkeypatch):
-    """Runs a command line on a terminal of its own; what was drawn there, with an exit status before it."""
+    """Runs a command line on a new pseudo-terminal; returns the exit status and what was drawn."""
     for name, value in {"TERM": "xterm-256color", "COLUMNS": "120"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)

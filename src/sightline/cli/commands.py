@@ -1,4 +1,4 @@
-"""A group of commands, each in a file of its own."""
+"""A group of commands, each in a file of its name."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -12,8 +12,11 @@ from sightline.errors import UsageError
 
 
 class Commands(TyperGroup):
-    """Each command is the function `command` (of a group: the `Typer`) in the file of its name, imported when it is
-    called or when help is asked for; each has the option --debug."""
+    """Imports the file of a command when it is called, or when help is asked for.
+
+    The command is the file's function `command`; of a group of commands it is the file's `Typer`. Each command gets
+    the option --debug.
+    """
 
     package: ClassVar[str]
     names: ClassVar[Sequence[str]]
@@ -23,15 +26,17 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.names:
+            if ctx.resilient_parsing:  # the shell asks for completions of a wrong line
+                return None
             near = get_close_matches(cmd_name, self.names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"see `{ctx.command_path} --help`"
             raise UsageError(f"there is no command {cmd_name!r}: {hint}")
-        told = import_module(f"{self.package}.{cmd_name}").command
+        defined = import_module(f"{self.package}.{cmd_name}").command
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        if isinstance(told, typer.Typer):
-            app = told
+        if isinstance(defined, typer.Typer):
+            app = defined
         else:
-            app.command(cmd_name)(told)
+            app.command(cmd_name)(defined)
         command = typer.main.get_command(app)
         command.name = cmd_name
         command.params += [option for option in self.params if option.name == "debug"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, bar, index_folder, one_line
-from sightline.errors import HubError, IndexFault
+from sightline.cli.output import IndexOption, index_folder, one_line, progress_bar
+from sightline.errors import HubError, IndexFault, Stopped
 
 if TYPE_CHECKING:
     from sightline.index.sync_report import SyncReport
@@ -45,10 +45,11 @@ def command(
     ] = False,
     index: IndexOption = None,
 ) -> None:
-    """Index images and videos, or bring the index up to date: what is new, changed, moved or gone.
+    """Index images and videos, or bring the index up to date.
 
-    Videos are cut into moments: a search finds the file and the time. Files that cannot be read are named and left out;
-    the rest goes on. May be stopped at any time (exit status 130): the next run goes on where this one ended.
+    Reads files that are new or changed, follows those that were moved, and forgets those that were deleted. Videos are
+    cut into moments: a search finds the file and the time. Files that cannot be read are named and left out. May be
+    stopped at any time (exit status 130): the next run goes on where this one ended.
 
     \b
     Examples:
@@ -64,13 +65,12 @@ def command(
         typer.echo(f"{sync.forget(folder, paths):,} files taken out of the index")
         return
     try:
-        with bar() as progress:
+        with progress_bar() as progress:
             report = sync.sync(folder, paths, model, progress, regions=regions)
     except HubError as error:
         raise HubError(f"{error} (here: --model FOLDER, or --model mini)", error.reason) from error
     except KeyboardInterrupt:
-        typer.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
+        raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)
     if not report.indexed:
         raise IndexFault(

@@ -4,7 +4,9 @@ from sightline.cli.output import IndexOption, index_folder, one_line
 
 
 def command(index: IndexOption = None) -> None:
-    """Show what the index holds, which model built it, and the columns that --where may name.
+    """Show what the index holds and which model built it.
+
+    Among it the columns that --where of `sightline search` may name.
 
     \b
     Example:

@@ -1,116 +1,133 @@
-"""The command `sightline`: finds the command's file, and turns every failure into one line and an exit status."""
+"""The entry of the command line: every failure becomes one line on standard error and an exit status.
+
+The libraries are imported within the functions, so that Ctrl-C during their import is such a line too.
+"""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING
 
-import typer
+from sightline.errors import SightlineError, Stopped
 
-from sightline.cli.commands import Commands
-from sightline.cli.output import one_line
-from sightline.distribution import clash, release
-from sightline.errors import SightlineError
+if TYPE_CHECKING:
+    from typer import TyperException
 
-COMMANDS = ("index", "search", "similar", "segment", "train", "eval", "info", "fsck", "verify", "demo")
-
-
-class Program(Commands):
-    """All of them."""
-
-    package, names = "sightline.cli", COMMANDS
-
-
-app = typer.Typer(cls=Program, add_completion=False, rich_markup_mode=None)
-
-
-@app.callback(invoke_without_command=True)
-def sightline(
-    ctx: typer.Context,
-    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", expose_value=False, help="Show the traceback of an error.")] = False,
-) -> None:
-    """Find pictures and moments in film with words, and pictures with pictures.
-
-    \b
-    Examples:
-      sightline index ~/Pictures
-      sightline search "grandma on a red bicycle"
-      sightline demo
-    """
-    if show_version:
-        typer.echo(f"sightline {release()}")
-        if warning := clash():
-            typer.echo(warning, err=True)
-    elif ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+COMPLETE = "_SIGHTLINE_COMPLETE"
+"""The environment variable by which the shell's completion script asks for completions."""
 
 
 def run() -> None:
-    """The console script. It ends at once: taking torch and Lance apart would take longer than most searches."""
+    """The console script. Ends the process without taking torch and Lance apart, which takes longer than a search."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever called
+        if getattr(sys, name) is None:  # the calling process closed it
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the rest of the process)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else the calling process ignores Ctrl-C
+        signal.signal(signal.SIGINT, _interrupt)
     status = main()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever read it is gone
+        with suppress(OSError):  # the reading process has ended
             stream.flush()
     os._exit(status)
 
 
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """Ctrl-C. During an import the process ends at once: some libraries swallow a KeyboardInterrupt there."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            with suppress(OSError):
+                os.write(2, b"sightline: stopped\n")
+            os._exit(Stopped.exit_code)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line (without the program's name) and return its exit status: 0, 1 failed, 2 wrong use."""
+    """Run a command line (without the program's name) and return its exit status.
+
+    0: done; 1: failed; 2: wrong use; 130: stopped by Ctrl-C.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal's encoding lacks is shown escaped, never an error.
+        # Characters that the terminal's encoding lacks are written as escapes.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
-        status = _run(list(args))
+        status = _run(args)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Whoever read the output has had enough (`| head`): whatever is still to be written goes nowhere.
+        # The process that read the output has ended (`| head`): the rest of it goes to the null device.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return _failed("stopped", 130)
+        return _fail(str(Stopped()), Stopped.exit_code)
     except Exception as error:
-        # A test of the arguments as they stand: the failure may be one of reading them.
+        # Looked for in the arguments as they stand: reading them may be what failed.
         if "--debug" in args:
             traceback.print_exc()
-        if isinstance(error, SightlineError):
-            return _failed(str(error), error.exit_code)
-        if isinstance(error, typer.TyperException):
-            return _failed(_usage(error, args), error.exit_code)
-        return _failed(f"{_unexpected(error)}; run again with --debug for the traceback", 1)
+        return _fail(*_explain(error, args))
 
 
 def _run(args: list[str]) -> int:
+    import typer
+
+    from sightline.cli.program import app
+
     command = typer.main.get_command(app)
+    if instruction := os.environ.get(COMPLETE):
+        from typer.completion import shell_complete
+
+        return shell_complete(command, {}, "sightline", COMPLETE, instruction)
     try:
-        with command.make_context("sightline", args) as context:
+        with command.make_context("sightline", list(args)) as context:
             command.invoke(context)
     except typer.Exit as exit:
         return exit.exit_code
+    except SystemExit as exit:  # typer's way out of --install-completion and --show-completion
+        return int(exit.code or 0)
     return 0
 
 
-def _failed(message: str, status: int) -> int:
+def _fail(message: str, status: int) -> int:
+    from sightline.cli.output import one_line
+
     print(f"sightline: {one_line(message)}", file=sys.stderr)
     return status
 
 
-def _usage(error: typer.TyperException, args: list[str]) -> str:
+def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
+    """The message and the exit status of an error."""
+    if isinstance(error, SightlineError):
+        return str(error), error.exit_code
+
+    from typer import TyperException
+
+    if isinstance(error, TyperException):
+        return _usage(error, args), error.exit_code
+
+    hint = "run again with --debug for the traceback"
+    if isinstance(error, (ImportError, AttributeError)):
+        from sightline.distribution import clash
+
+        hint = clash() or hint
+    return f"{_unexpected(error)}; {hint}", 1
+
+
+def _usage(error: "TyperException", args: list[str]) -> str:
+    from sightline.cli.program import COMMANDS
+
     message = error.format_message().rstrip(".")
     command = next((arg for arg in args if arg in COMMANDS), None)
     hint = f"see `sightline {command} --help`" if command else "see `sightline --help`"
     if message.startswith("No such option") and command == "search":
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     if message.startswith("Got unexpected extra argument") and command == "search":
-        hint = 'words with spaces between them want quotes: sightline search "a dog"; ' + hint
+        hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
     return f"{message} ({hint})"
 
 

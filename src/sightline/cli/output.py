@@ -1,4 +1,4 @@
-"""What commands share: options, the progress bar, and how names and results are shown."""
+"""What several commands share: options, the progress progress_bar, and how names and results are shown."""
 
 import json
 import os
@@ -17,55 +17,60 @@ from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
+    from sightline.search import Result
 
 IndexOption = Annotated[
     Path | None,
     typer.Option(
         "--index",
         metavar="DIR",
-        help="Folder of the index; else $SIGHTLINE_INDEX, else a folder among your user data.",
+        help="Folder of the index; by default $SIGHTLINE_INDEX, else a folder in your user data.",
         show_default=False,
     ),
 ]
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 HtmlOption = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Also write a contact sheet, pictures inside.")
-]
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Also write a contact sheet: one HTML file with the images inside.",
+        show_default=False,
+    ),
+]  # fmt: skip
 
 
-def index_folder(given: Path | None) -> Path:
-    """The folder of the index that a command works on. Raises UsageError for a file in its place."""
+def index_folder(option: Path | None) -> Path:
+    """The folder of the index that a command works on. Raises UsageError if a file has its name."""
     from sightline.search import default_folder
 
-    folder = default_folder() if given is None else Path(os.path.expanduser(given))  # noqa: PTH111
-    if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (which takes any name)
+    folder = default_folder() if option is None else Path(os.path.expanduser(option))  # noqa: PTH111
+    if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder
 
 
-def check_picture(file: Path) -> None:
-    """Raises UsageError if there is no such file."""
-    if not os.path.isfile(file):  # noqa: PTH113 (which takes any name)
-        there = os.path.isdir(file)  # noqa: PTH112
-        raise UsageError(f"{file}: " + ("that is a folder, not a picture" if there else "there is no such file"))
+def check_image(file: Path) -> None:
+    """Raises UsageError if `file` is missing or is a folder."""
+    if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
+        raise UsageError(f"{file}: that is a folder, not an image")
+    if not os.path.isfile(file):  # noqa: PTH113
+        raise UsageError(f"{file}: there is no such file")
 
 
 def one_line(text: str) -> str:
-    """For a terminal: control characters and stray bytes of file names shown as escapes, never obeyed."""
+    """`text` as a terminal may show it: control characters and invalid bytes of file names become escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def write_json(lines: Iterable[Mapping[str, Any]]) -> None:
-    """One object a line. ASCII, so that bytes of names that are no text survive as lone surrogates."""
-    for line in lines:
-        sys.stdout.write(json.dumps(line, ensure_ascii=True) + "\n")
+def write_json(objects: Iterable[Mapping[str, Any]]) -> None:
+    """One object per line, in ASCII: bytes of names that are not UTF-8 survive as lone surrogates."""
+    for item in objects:
+        sys.stdout.write(json.dumps(item, ensure_ascii=True) + "\n")
 
 
 def terminal() -> "Console | None":
-    """The terminal that standard output is, or None where it goes to a file or a pipe."""
+    """The terminal that standard output goes to; None for a file or a pipe."""
     if not sys.stdout.isatty():
         return None
     from rich.console import Console
@@ -73,41 +78,39 @@ def terminal() -> "Console | None":
     return Console(highlight=False)
 
 
-def write_found(found: Iterable[Any], console: "Console | None") -> None:
-    """Ranked results, one a line: rank, score, path, times in a film. On a terminal the path is a link to the file."""
+def write_results(results: "Iterable[Result]", console: "Console | None") -> None:
+    """Ranked results, one per line: rank, score, path, times in a video. On a terminal the path links to the file."""
     if console is None:
-        for item in found:
-            print(f"{item.rank:>3}  {item.score:.4f}  {one_line(item.uri)}{times(item)}")
+        for result in results:
+            print(f"{result.rank:>3}  {result.score:.4f}  {one_line(result.uri)}{place(result)}")
         return
     from rich.text import Text
 
-    for item in found:
-        path = Path(item.uri)
-        line = Text.assemble((f"{item.rank:>3}", "dim"), "  ", (f"{item.score:.4f}", "bold cyan"), "  ")
+    for result in results:
+        path = Path(result.uri)
+        line = Text.assemble((f"{result.rank:>3}", "dim"), "  ", (f"{result.score:.4f}", "bold cyan"), "  ")
         line.append(one_line(str(path.parent / "_")[:-1]), "dim")
         line.append(one_line(path.name), f"link {path.as_uri()}")
-        line.append(times(item), "cyan")
+        line.append(place(result), "cyan")
         console.print(line, soft_wrap=True)
 
 
-def times(item: Any) -> str:
-    """Where in a film a result is, such as " 0:12-0:18", and where in the picture, if regions were searched."""
-    region = getattr(item, "region", None)
-    box = "" if region is None else " at {},{}-{},{}".format(*region.box)
-    if item.start is None:
+def place(result: "Result") -> str:
+    """Where in its file a result is: times in a video, " 0:12-0:18", or the box of a region, " at 10,20-200,180"."""
+    box = "" if result.region is None else " at {},{}-{},{}".format(*result.region.box)
+    if result.start is None or result.end is None:
         return box
-    return f" {clock(item.start)}-{clock(ceil(item.end))}{box}"
+    return f" {clock(result.start)}-{clock(ceil(result.end))}{box}"
 
 
 @contextmanager
-def bar() -> Iterator[ProgressCallback]:
-    """A progress callback that draws on the terminal, if standard error is one."""
+def progress_bar() -> Iterator[ProgressCallback]:
+    """A callback that draws a bar on the terminal; if standard error is none, a callback that does nothing."""
     if not sys.stderr.isatty():
         yield no_progress
         return
     from rich import progress as rich
     from rich.console import Console
-    from rich.markup import escape
     from rich.text import Text
 
     class Rate(rich.ProgressColumn):
@@ -123,16 +126,30 @@ def bar() -> Iterator[ProgressCallback]:
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        tasks: dict[str, rich.TaskID] = {}  # one for each stage, so that the rate is that of the stage
+        yield _Stages(bar).show
 
-        def report(at: Progress) -> None:
-            skipped = f", {at.skipped:,} skipped" if at.skipped else ""
-            if at.stage not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
-                tasks[at.stage] = bar.add_task(at.stage, total=at.total)
-            film = f", {at.path.name[:24]} at {clock(at.second)}" if at.path and at.second is not None else ""
-            said = escape(one_line(f"{at.stage}{skipped}{film}"))
-            bar.update(tasks[at.stage], description=said, completed=at.done, total=at.total)
 
-        yield report
+class _Stages:
+    """One row of the bar for each stage of the work, so that the rate is that of the stage."""
+
+    def __init__(self, bar: "Bar") -> None:
+        self._bar = bar
+        self._rows: dict[str, Any] = {}
+
+    def show(self, progress: Progress) -> None:
+        if progress.stage not in self._rows:
+            for row in self._rows.values():
+                self._bar.update(row, visible=False)
+            self._rows[progress.stage] = self._bar.add_task(progress.stage, total=progress.total)
+        row = self._rows[progress.stage]
+        self._bar.update(row, description=_describe(progress), completed=progress.done, total=progress.total)
+
+
+def _describe(progress: Progress) -> str:
+    from rich.markup import escape
+
+    skipped = f", {progress.skipped:,} skipped" if progress.skipped else ""
+    video = ""
+    if progress.path is not None and progress.second is not None:
+        video = f", {progress.path.name[:24]} at {clock(progress.second)}"
+    return escape(one_line(f"{progress.stage}{skipped}{video}"))

@@ -10,12 +10,12 @@ from sightline.cli.output import (
     HtmlOption,
     IndexOption,
     JsonOption,
-    check_picture,
+    check_image,
     index_folder,
     one_line,
     terminal,
-    write_found,
     write_json,
+    write_results,
 )
 from sightline.errors import UsageError
 
@@ -83,7 +83,9 @@ def command(
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find the images, and the moments in videos, nearest to words, to images, or to both.
+    """Find images, and moments in videos, by words or images.
+
+    Or by both at once; the nearest come first.
 
     \b
     Examples:
@@ -95,7 +97,7 @@ def command(
     if with_place and not as_json:
         raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
     for file in image or ():
-        check_picture(file)
+        check_image(file)
 
     from sightline.index import PLACE_COLUMNS
     from sightline.search import Query, open_index
@@ -112,7 +114,7 @@ def command(
         places = opened.table.rows([result.id for result in results], PLACE_COLUMNS) if with_place else []
         write_json(_line(result, place) for result, place in zip_longest(results, places))
     else:
-        write_found(results, terminal())
+        write_results(results, terminal())
         if not results:
             typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import JsonOption, check_picture, one_line, write_json
+from sightline.cli.output import JsonOption, check_image, one_line, write_json
 from sightline.encoder.precision import Precision
 from sightline.errors import HubError, UsageError
 from sightline.segment.defaults import DEFAULT_MODEL, Mode
@@ -74,7 +74,7 @@ def command(
       sightline segment street.jpg car bus person --background 0.95
       sightline segment drawn.png "something red" "white paper" --model mini-groupvit
     """
-    check_picture(image)
+    check_image(image)
     if out is not None:
         from sightline.report.overlay import check_overlay
 

@@ -21,7 +21,7 @@ def command(
     html: HtmlOption = None,
     index: IndexOption = None,
 ) -> None:
-    """Find groups of images, and of videos, that are the same or almost.
+    """Find images, and videos, that are the same or almost.
 
     The first file of each group is the best to keep: the most pixels, then the most bytes, then the first indexed.
 

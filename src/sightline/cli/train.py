@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sightline.cli.output import one_line
-from sightline.errors import UsageError
+from sightline.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
     from sightline.data import Captions
@@ -170,11 +170,11 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. Default: 0.", show_default=False)] = None,
 ) -> None:
-    """Train a model on captioned images or videos, or go on with a run that was stopped or killed.
+    """Train a model on captioned images or videos.
 
     Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
-    Ctrl-C saves and stops; the same command goes on, and gives the weights of a run never stopped. RUN/last and
-    RUN/best are checkpoints like any other.
+    Ctrl-C saves the run and stops it, with exit status 130. The same command goes on with a run that was stopped or
+    killed, and gives the weights of a run never stopped. RUN/last and RUN/best are checkpoints like any other.
 
     \b
     Examples:
@@ -205,13 +205,11 @@ def command(
         outcome = train(Recipe(**({"epochs": 1.0} | settings)), out)
     else:
         outcome = train(open_recipe(recipe, **settings), out or Path(recipe.stem))
-    if not outcome.is_main:
-        return
-    path = one_line(str(outcome.path))
     if outcome.stopped:
-        typer.echo(f"stopped after step {outcome.step} of {outcome.steps}; the same command goes on from {path}")
-    else:
-        typer.echo(f"trained {outcome.steps} steps; the model: {path}")
+        at = f"step {outcome.step} of {outcome.steps}"
+        raise Stopped(f"stopped after {at}; the same command goes on from {outcome.path}")
+    if outcome.is_main:
+        typer.echo(f"trained {outcome.steps} steps; the model: {one_line(str(outcome.path))}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import check_picture
+from sightline.cli.output import check_image
 from sightline.errors import CheckpointError
 
 
@@ -24,10 +24,10 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Check a checkpoint: weights, token ids, pixels, vectors and logits.
+    """Check that a checkpoint gives the values that it should.
 
-    They are compared with golden values of the reference if the package has them for this checkpoint, else with the
-    checkpoint itself; each line says which. Exit status 1 if anything differs.
+    Weights, token ids, pixels, vectors and logits are compared with golden values of the reference if the package has
+    them for this checkpoint, else with the checkpoint itself; each line says which. Exit status 1 if anything differs.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def command(
     from sightline.encoder.verify import verify
 
     if image is not None:
-        check_picture(image)
+        check_image(image)
     failed = 0
     for check in verify(model, image):
         failed += not check.passed

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from sightline.distribution import release
+from sightline.distribution import VERSION
 from sightline.errors import JsonError, UsageError
 from sightline.files import read_json, write_json
 
@@ -38,7 +38,7 @@ def _now() -> str:
 def _versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
-        "sightline": release(),
+        "sightline": VERSION,
         **{name: version(name) for name in ("torch", "numpy")},
     }
 

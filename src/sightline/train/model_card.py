@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sightline.distribution import release
+from sightline.distribution import VERSION
 from sightline.models.pairs import PairModel
 from sightline.train.recipe import Recipe
 
@@ -35,7 +35,7 @@ def model_card(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
         _results(summary.results),
         _OPENING.format(model=_name(model), other="transformers"),
         _recipe(recipe),
-        f"Sightline {release()}, torch {torch.__version__}.\n",
+        f"Sightline {VERSION}, torch {torch.__version__}.\n",
     ]
     return "\n".join(part for part in parts if part)
 

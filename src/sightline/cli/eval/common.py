@@ -18,7 +18,7 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
-from sightline.cli.output import bar, one_line, terminal
+from sightline.cli.output import one_line, progress_bar, terminal
 from sightline.encoder.precision import Precision
 from sightline.errors import HubError
 from sightline.files import check_writable
@@ -58,7 +58,7 @@ def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
 
         dataset = captions(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
-        with bar() as progress:
+        with progress_bar() as progress:
             result = evaluate(encoder, dataset, progress, {"split": split})
         finish(result, dataset, json, html)
 
@@ -89,7 +89,7 @@ def on_classes(evaluate: OnClasses) -> Callable[..., None]:
         templates = read_templates(template or ())
         dataset = labelled(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
-        with bar() as progress:
+        with progress_bar() as progress:
             result = evaluate(encoder, dataset, known, templates, progress, {"split": split})
         finish(result, dataset, json, html)
         _write_classes(result.details)

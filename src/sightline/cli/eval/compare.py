@@ -25,9 +25,10 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """Each figure of both results, their difference, and its 95% interval.
+    """Differences of two results, with their intervals.
 
-    A paired bootstrap: pictures are drawn anew, the same for both. A difference whose interval holds 0 may be chance.
+    Each figure of both results, their difference, and its 95% interval by a paired bootstrap: images are drawn anew,
+    the same for both. A difference whose interval holds 0 may be chance.
 
     \b
     Example:

@@ -22,7 +22,9 @@ def command(
     progress: ProgressCallback,
     settings: Settings,
 ) -> "Result":
-    """Accuracy, confidence and calibration of zero-shot classes; with --html those confused most, in pictures.
+    """Confidence, calibration and confusions of classes.
+
+    Of images whose class is named by words alone. --html shows images of the classes that are confused most.
 
     \b
     Example:

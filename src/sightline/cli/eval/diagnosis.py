@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @on_captions
 def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
-    """Accuracy, confidence and calibration of finding pictures by captions; with --html the worst mistakes.
+    """Confidence, calibration and worst mistakes on captions.
+
+    How often a caption retrieves its image, and how confident the model is of it. --html shows the worst mistakes.
 
     \b
     Example:

@@ -16,7 +16,7 @@ from sightline.cli.eval.options import (
     SeedOption,
     SplitOption,
 )
-from sightline.cli.output import bar
+from sightline.cli.output import progress_bar
 
 
 def command(
@@ -58,8 +58,9 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """Recall with vectors of other dimensions: new heads, trained briefly on frozen towers, beside the model's own
-    vectors truncated, and along their principal axes.
+    """Recall with vectors of other dimensions.
+
+    Of new heads, trained briefly on frozen towers; of the model's vectors, truncated; and of their principal axes.
 
     \b
     Example:
@@ -75,7 +76,7 @@ def command(
     dataset = captions(source, split=split, image_root=image_root)
     train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
     encoder = open_model(model, precision)
-    with bar() as progress:
+    with progress_bar() as progress:
         result = projection(
             encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings={"split": split}
         )

@@ -14,7 +14,9 @@ def command(
     results: ResultsArgument,
     html: Annotated[Path, typer.Option("--html", metavar="FILE", help="File of the page.")] = Path("report.html"),
 ) -> None:
-    """Write results, of any evaluations and models, into one HTML page that needs no network.
+    """Results as one HTML page that needs no network.
+
+    Results of any evaluations and models, with tables, plots and images.
 
     \b
     Example:

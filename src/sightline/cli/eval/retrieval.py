@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 @on_captions
 def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
-    """Recall@1, 5, 10, median and mean rank, pictures by captions and captions by pictures.
+    """Recall of images by captions, and of captions by images.
 
-    A picture or film with several captions is found by any of them. All pairs are scored, a tile at a time; by X-CLIP
-    as the whole model scores them, since its texts read differently for each film.
+    Recall@1, 5 and 10, median and mean rank, in both directions. An image or video with several captions may be
+    retrieved by any of them. All pairs are scored. X-CLIP scores them with the whole model, because its texts depend on
+    the video.
 
     \b
     Examples:

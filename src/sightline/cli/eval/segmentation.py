@@ -7,7 +7,7 @@ import typer
 
 from sightline.cli.eval.common import check_files, finish, write_table
 from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
-from sightline.cli.output import bar
+from sightline.cli.output import progress_bar
 from sightline.errors import HubError
 from sightline.templates import IMAGE_TEMPLATE
 
@@ -47,7 +47,7 @@ def command(
     mode: Annotated[
         Literal["paper", "transformers"],
         typer.Option(
-            help="How pixels get their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
+            help="Method that gives pixels their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
             "segmentation logits of transformers."
         ),
     ] = "paper",
@@ -65,7 +65,9 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """Mean intersection over union of what words find in pictures, over all pixels, and that of each class.
+    """Mean IoU of segmentation by words, against masks.
+
+    Intersection over union, over the pixels of all images, and that of each class.
 
     \b
     Examples:
@@ -83,7 +85,7 @@ def command(
         segmenter = Segmenter(model, precision=precision)
     except HubError as error:
         raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
-    with bar() as progress:
+    with progress_bar() as progress:
         result = segmentation(segmenter, dataset, progress, mode=mode, background=background, prompt=prompt)
     finish(result, dataset, json, html)
     classes_by_iou = sorted(result.details["classes"].items(), key=lambda line: -line[1])

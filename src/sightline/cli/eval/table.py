@@ -20,10 +20,10 @@ def command(
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
-    """What a fine-tuned model has gained over the first model, and what it has lost, on each data set.
+    """Several models on several data sets, side by side.
 
-    The results of the first model come first. Differences to it with their 95% intervals, by a paired bootstrap, as
-    `eval compare` finds them.
+    Shows what each model gains and loses on each data set against the first model, whose results come first, with 95%
+    intervals by a paired bootstrap, as `eval compare` does.
 
     \b
     Example:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @on_captions
 def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
-    """Loss, confidence, calibration and ranks over a range of scales; the scale of the least loss.
+    """Loss, calibration and ranks over a range of scales.
 
-    The loss is that of all pairs of the data at once, a caption to each picture, averaged over as many captions as
-    every picture has; accuracy is how often the right picture is first among these.
+    And the scale of the least loss. The loss is that of all pairs of the data at once, with one caption for each image,
+    averaged over as many captions as every image has. Accuracy is the share of captions whose image is ranked first.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`sightline eval video`: films told apart by the names of their classes."""
+"""`sightline eval video`: videos classified by the names of their classes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ def command(
     progress: ProgressCallback,
     settings: Settings,
 ) -> "Result":
-    """Top-1 and top-5 accuracy of films, by words alone, and the accuracy of each class.
+    """Accuracy of naming the class of videos, by words alone.
 
-    X-CLIP sees as many frames as its checkpoint says, a model for pictures the mean of eight. (For captions of films
-    there is `eval retrieval`.)
+    Top-1 and top-5, over all videos and for each class. X-CLIP sees as many frames as its checkpoint says, an image
+    model the mean of eight. `eval retrieval` evaluates captions of videos.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`sightline eval zeroshot`: pictures told apart by the names of their classes."""
+"""`sightline eval zeroshot`: images classified by the names of their classes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,9 +22,9 @@ def command(
     progress: ProgressCallback,
     settings: Settings,
 ) -> "Result":
-    """Top-1 and top-5 accuracy of pictures, by words alone, and the accuracy of each class.
+    """Accuracy of naming the class of images, by words alone.
 
-    A class is the mean of its templates' vectors, as for CLIP.
+    Top-1 and top-5, over all images and for each class. A class is the mean of its templates' vectors, as for CLIP.
 
     \b
     Examples:
