@@ -40,9 +40,7 @@ class Worker:
         return float(self._line())
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # no more lines: it ends
 
     def _line(self) -> str:
         assert self._process.stdout is not None
