@@ -43,8 +43,7 @@ def switch(folder: Path, name: str) -> None:
 
 def tables(folder: Path) -> dict[int, Path]:
     """All tables in the folder, whole or not, by number. Raises IndexFault if we may not look."""
-    found = ((_TABLE.fullmatch(name), name) for name in _names(folder))
-    return {int(match[1] or 1): folder / name for match, name in sorted(found, key=str) if match}
+    return {number_of(folder / name): folder / name for name in sorted(_names(folder)) if _TABLE.fullmatch(name)}
 
 
 def number_of(table: Path) -> int:

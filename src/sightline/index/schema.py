@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -156,8 +155,3 @@ def stored_schema(version: int, model: ModelRecord) -> pa.Schema:
     """The schema, without metadata, of a table in this format."""
     schema = item_schema(model)
     return pa.schema([schema.field(name).with_name(stored) for name, stored in stored_names(version, model).items()])
-
-
-def without_place(names: Iterable[str]) -> list[str]:
-    """The columns that may leave the machine."""
-    return [name for name in names if name not in PLACE_COLUMNS]

@@ -163,12 +163,13 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
     batch = Batch(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
     frames, short_side, precision = encoder.frames, encoder.size_hint, encoder.precision
-    items = _items(plan.encode, frames, short_side)
-    extras = table.model.extra_rows > 0
-    # Closed whatever happens: its threads would go on reading files.
-    with closing(
-        encoder.stream(items, lambda item: item.read(short_side), lambda item: item.is_video, extras=extras)
-    ) as stream:
+    stream = encoder.stream(
+        _items(plan.encode, frames, short_side),
+        lambda item: item.read(short_side),
+        lambda item: item.is_video,
+        extras=table.model.extra_rows > 0,
+    )
+    with closing(stream):  # whatever happens: its threads would go on reading files
         try:
             for item, facts, vector, rows in stream:
                 if isinstance(vector, SightlineError):
