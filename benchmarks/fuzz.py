@@ -92,6 +92,10 @@ class User:
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
 
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.communicate()
+
     def uses(self, folder: Path) -> dict[str, str]:
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(
@@ -160,6 +164,7 @@ def main() -> None:
             if number % 10 == 0:
                 repaired[repair(copy, before)] += 1
             shutil.rmtree(copy)
+    user.end()
     result = {"inputs": number + 1, "steps": found, "repaired": repaired}
     print(json.dumps(result, indent=1))
     Path("fuzz.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 
 from sightline.evaluate import Result
 from sightline.train import Outcome
@@ -22,10 +21,7 @@ def sweep(monkeypatch):
     monkeypatch.setattr(sweep, "UNSEEN", 20)
     monkeypatch.setattr(sweep, "CENTRE", sweep.Setting(width=32, heads=2, batch_size=32))
     monkeypatch.setattr(sweep, "AXES", {"heads": (1, 2), "batch_size": (16, 32)})
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield sweep
-    torch.set_num_threads(threads)
+    return sweep
 
 
 def test_a_run_a_result_a_row_and_a_plot_for_each_setting(sweep, tmp_path):

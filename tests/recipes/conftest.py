@@ -1,0 +1,8 @@
+"""Small models, in one thread."""
+
+import pytest
+
+
+@pytest.fixture(scope="package", autouse=True)
+def alone(one_thread):
+    """In one thread."""
