@@ -36,7 +36,7 @@ def main() -> None:
         if given.model is None:
             random_clip(folder / "model")
         model = sightline.load(given.model or folder / "model")
-        moments = [item.read(model.size_hint)[0] for item in video_items(film, model.frames, model.size_hint)]
+        moments = [item.read(model)[0] for item in video_items(film, model)]
 
         def burn(what: str, work: Any) -> None:
             before = time.process_time()
@@ -47,7 +47,7 @@ def main() -> None:
             burn("whole", lambda: sync(folder / f"index-{turn}", [film], model))
 
         def decode(turn: int) -> None:
-            burn("decode", lambda: [item.end for item in video_items(film, model.frames, model.size_hint)])
+            burn("decode", lambda: [item.end for item in video_items(film, model)])
 
         def compute(turn: int) -> None:
             burn("model", lambda: list(model.stream(moments, lambda frames: (frames, None), lambda frames: True)))

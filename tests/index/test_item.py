@@ -11,6 +11,7 @@ from PIL import Image
 from sightline.errors import ImageError
 from sightline.index import item as module
 from sightline.index.item import ImageItem
+from support.encoders import FakeEncoder
 from support.images import draw
 
 
@@ -29,9 +30,10 @@ def exif(**tags):
 @pytest.mark.parametrize("whole", [64 << 20, 0], ids=["at once", "in pieces"])
 def test_the_facts_are_those_of_the_file(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(module, "_READ_AT_ONCE", whole)
+    monkeypatch.setattr(FakeEncoder, "size_hint", 224)
     path = draw(tmp_path / "a.jpg", 1, (600, 400), exif=exif(original="2021:03:04 05:06:07"))
     item = ImageItem(path)
-    picture, facts = item.read(224)
+    picture, facts = item.read(FakeEncoder())
     assert picture.mode == "RGB"
     assert facts.file.hash == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     assert (facts.file.size, facts.file.mtime) == (path.stat().st_size, path.stat().st_mtime_ns)
@@ -44,7 +46,7 @@ def test_the_facts_are_those_of_the_file(tmp_path, monkeypatch, whole):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_sizes_are_as_the_picture_is_seen(tmp_path, orientation):
     item = ImageItem(draw(tmp_path / "a.jpg", 1, (60, 40), exif=exif(orientation=orientation)))
-    picture, facts = item.read(32)
+    picture, facts = item.read(FakeEncoder())
     assert (facts.width, facts.height) == picture.size == ((60, 40) if orientation < 5 else (40, 60))
 
 
@@ -60,37 +62,37 @@ def test_sizes_are_as_the_picture_is_seen(tmp_path, orientation):
 )
 def test_the_time_taken_is_the_first_that_makes_sense(tmp_path, tags, taken):
     item = ImageItem(draw(tmp_path / "a.jpg", 1, exif=exif(**tags)))
-    _, facts = item.read(32)
+    _, facts = item.read(FakeEncoder())
     assert facts.metadata.taken == taken
 
 
 def test_broken_exif_does_not_cost_the_picture(tmp_path):
     item = ImageItem(draw(tmp_path / "a.jpg", 1, exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\xff\xff" + bytes(range(256))))
-    _, facts = item.read(32)
+    _, facts = item.read(FakeEncoder())
     assert (facts.width, facts.height, facts.metadata.taken) == (48, 32, None)
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
     path = draw(tmp_path / "a.png", 1)
 
-    def open_slowly(source, **options):
+    def open_slowly(*_):
         draw(path, 2)
         return Image.new("RGB", (8, 8))
 
-    monkeypatch.setattr(module, "open_image", open_slowly)
+    monkeypatch.setattr(FakeEncoder, "open_image", open_slowly)
     with pytest.raises(ImageError, match="changed while"):
-        ImageItem(path).read(32)
+        ImageItem(path).read(FakeEncoder())
 
 
 @pytest.mark.parametrize("content", [b"", b"words"])
 def test_what_is_no_picture_is_refused(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(ImageError):
-        ImageItem(tmp_path / "a.jpg").read(32)
+        ImageItem(tmp_path / "a.jpg").read(FakeEncoder())
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 def test_a_pipe_is_refused_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(ImageError, match="not a file"):
-        ImageItem(tmp_path / "a.jpg").read(32)
+        ImageItem(tmp_path / "a.jpg").read(FakeEncoder())

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
-from sightline.index import Limits, Table, fsck, to_path, video_items as module
+from sightline.index import Limits, Table, fsck, to_path
 from sightline.index.batch import SyncReport
 from sightline.index.folder import FIRST_TABLE
 from sightline.index.sync import forget, sync
+from sightline.index.video_items import video_items
 from sightline.processing.video.moments import Moment
 from support.encoders import FakeEncoder
 from support.images import draw, image
@@ -101,7 +102,7 @@ def test_ids_are_in_the_order_of_files_and_times(folder, indexed):
 
 
 def test_what_is_unchanged_is_not_decoded(folder, indexed, encoder, monkeypatch):
-    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(FakeEncoder, "moments", lambda *_: pytest.fail("decoded"))
     os.utime(folder / "b.mp4", ns=(5, 5))
     assert sync(indexed, [folder], encoder) == SyncReport(unchanged=4, indexed=7)
     assert [row["mtime"] for row in held(indexed)[folder / "b.mp4"]] == [5, 5, 5]
@@ -120,7 +121,7 @@ def test_a_changed_film_is_replaced_whole(folder, indexed, encoder, seeds):
 
 
 def test_a_moved_film_keeps_its_rows(folder, indexed, encoder, monkeypatch):
-    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(FakeEncoder, "moments", lambda *_: pytest.fail("decoded"))
     before = ids(indexed)
     (folder / "b.mp4").rename(folder / "else.mp4")
     (folder / "c.mkv").rename(folder / "f.mkv")
@@ -152,11 +153,11 @@ def test_a_film_that_is_gone_or_forgotten_goes_whole(folder, indexed, encoder):
 
 def test_a_film_in_which_nothing_can_be_seen_is_one_moment(tmp_path, index, encoder, monkeypatch):
     film(tmp_path / "photos/black.mp4", [None, None])
-    monkeypatch.setattr(module, "moments", lambda *_: iter(()))
+    monkeypatch.setattr(FakeEncoder, "moments", lambda *_: iter(()))
     assert counts(sync(index, [tmp_path / "photos"], encoder)) == {"added": 1}
     ((row,),) = held(index).values()
     assert (row["start"], row["end"], row["moments"]) == (0, 2, 1)
-    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(FakeEncoder, "moments", lambda *_: pytest.fail("decoded"))
     assert counts(sync(index, [tmp_path / "photos"], encoder)) == {"unchanged": 1}
 
 
@@ -174,15 +175,15 @@ def test_what_cannot_be_read_is_skipped(folder, index, encoder):
 
 def cut_short(monkeypatch, error):
     """Films break off after two moments."""
-    really = module.moments
+    really = FakeEncoder.moments
 
-    def broken(path, *rest):
-        for number, moment in enumerate(really(path, *rest)):
+    def broken(*rest):
+        for number, moment in enumerate(really(*rest)):
             if number == 2:
                 raise error
             yield moment
 
-    monkeypatch.setattr(module, "moments", broken)
+    monkeypatch.setattr(FakeEncoder, "moments", broken)
 
 
 @pytest.mark.parametrize("error", [VideoError("b.mp4", "worn out"), OSError(5, "Input/output error"), MemoryError()])
@@ -212,13 +213,13 @@ def test_a_moment_without_a_finite_vector_costs_the_film(folder, index):
 
 
 def test_a_film_that_changes_while_it_is_decoded_is_skipped(folder, index, encoder, monkeypatch):
-    really = module.moments
+    really = FakeEncoder.moments
 
-    def changing(path, *rest):
-        yield from really(path, *rest)
+    def changing(encoder, path, *rest):
+        yield from really(encoder, path, *rest)
         os.utime(path, ns=(5, 5))
 
-    monkeypatch.setattr(module, "moments", changing)
+    monkeypatch.setattr(FakeEncoder, "moments", changing)
     report = sync(index, [folder / "b.mp4"], encoder)
     assert counts(report) == {}
     assert reasons(report) == {"b.mp4": "it changed while it was being read"}
@@ -276,18 +277,18 @@ def test_a_film_of_which_rows_are_lost_is_taken_in_again(folder, indexed, encode
 
 
 def test_each_moment_has_its_frames_and_facts(folder):
-    items = list(module.video_items(folder / "b.mp4", 4, 32))
+    items = list(video_items(folder / "b.mp4", FakeEncoder()))
     assert [item.is_last for item in items] == [False, False, True]
     for item in items:
-        frames, facts = item.read(32)
+        frames, facts = item.read(FakeEncoder())
         assert len(frames) == 4
         assert (facts.start, facts.end) == (item.start, item.end)
 
 
 def test_frames_keep_enough_for_a_thumbnail(tmp_path):
     film(tmp_path / "a.mp4", [1], size=(640, 480))
-    (item,) = module.video_items(tmp_path / "a.mp4", 2, 16)
-    _, facts = item.read(16)
+    (item,) = video_items(tmp_path / "a.mp4", FakeEncoder())
+    _, facts = item.read(FakeEncoder())
     assert (facts.width, facts.height) == (640, 480)
     assert Image.open(io.BytesIO(facts.thumbnail)).size == (192, 144)
 
@@ -301,16 +302,16 @@ def test_only_two_moments_are_in_memory(tmp_path, monkeypatch):
             made.append(second)
             yield Moment(second, second + 1, [image(second)] * 2)
 
-    monkeypatch.setattr(module, "moments", many)
-    for number, _ in enumerate(module.video_items(tmp_path / "a.mp4", 2, 32)):
+    monkeypatch.setattr(FakeEncoder, "moments", many)
+    for number, _ in enumerate(video_items(tmp_path / "a.mp4", FakeEncoder())):
         assert len(made) <= number + 2
 
 
 def test_reasons_are_those_of_pictures(tmp_path):
-    (item,) = module.video_items(tmp_path / "none.mp4", 2, 32)
+    (item,) = video_items(tmp_path / "none.mp4", FakeEncoder())
     with pytest.raises(FileNotFoundError):
-        item.read(32)
+        item.read(FakeEncoder())
     (tmp_path / "folder.mp4").mkdir()
-    (item,) = module.video_items(tmp_path / "folder.mp4", 2, 32)
+    (item,) = video_items(tmp_path / "folder.mp4", FakeEncoder())
     with pytest.raises((ImageError, OSError)):
-        item.read(32)
+        item.read(FakeEncoder())

@@ -11,6 +11,7 @@ from PIL import Image, ImageColor
 import sightline.encoder
 from sightline.errors import HubError, ImageError
 from sightline.processing.image.reading import open_image
+from sightline.processing.video.moments import moments
 from sightline.processing.video.sampling import sample_frames
 from sightline.vectors import unit
 
@@ -45,6 +46,15 @@ class FakeEncoder:
 
     def encode_videos(self, videos):
         return np.stack([self._video(sample_frames(video, self.frames)) for video in videos])
+
+    def open_image(self, image):
+        return open_image(image, short_side=self.size_hint)
+
+    def sample_frames(self, video, short_side=0):
+        return sample_frames(video, self.frames, short_side=max(self.size_hint, short_side))
+
+    def moments(self, video, short_side=0):
+        return moments(video, self.frames, max(self.size_hint, short_side))
 
     def stream(self, items, read, is_video=lambda item: False, *, extras=False):
         for item in items:

@@ -1,7 +1,7 @@
 """A checkpoint as a function from files and strings to unit vectors."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,6 +21,8 @@ from sightline.encoder.workers import Workers
 from sightline.errors import ImageError
 from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
+from sightline.processing.video.moments import Moment, moments
+from sightline.processing.video.reader import VideoSource
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -129,7 +131,7 @@ class Encoder(EncoderSource):
         """
 
         def read(image: ImageInput) -> Image.Image:
-            return open_image(image, orient=orient, short_side=None if exact else self.size_hint)
+            return open_image(image, orient=orient) if exact else self.open_image(image, orient=orient)
 
         return self._rows(check_images(images), read, 1)
 
@@ -143,7 +145,20 @@ class Encoder(EncoderSource):
         read.
         """
         checked = check_videos(videos, None if self._image.frames == 1 else self._image.frames)
-        return self._rows(checked, lambda video: video_frames(video, self.frames, self.size_hint), self._inputs)
+        return self._rows(checked, self.sample_frames, self._inputs)
+
+    def open_image(self, image: ImageInput, *, orient: bool = True) -> Image.Image:
+        """The image, "RGB" and upright, decoded at the least scale that the model needs. Raises `ImageError`."""
+        return open_image(image, orient=orient, short_side=self.size_hint)
+
+    def sample_frames(self, video: VideoInput, short_side: int = 0) -> list[Image.Image]:
+        """The `frames` by which the model sees a video, their short side not reduced below `short_side`, nor below what
+        the model needs. Raises `VideoError`."""
+        return video_frames(video, self.frames, max(self.size_hint, short_side))
+
+    def moments(self, video: VideoSource, short_side: int = 0) -> Iterator[Moment]:
+        """The moments of a video, each with its `frames`, decoded as by `sample_frames`. Raises `VideoError`."""
+        return moments(video, self.frames, max(self.size_hint, short_side))
 
     def stream(
         self,

@@ -15,14 +15,12 @@ from PIL import Image
 
 from sightline.data import Item
 from sightline.encoder.encoder import Encoder
-from sightline.encoder.inputs import video_frames
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.errors import DataError, ImageError
 from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import TILE, Scores
-from sightline.processing.image.reading import open_image
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 S = TypeVar("S", bound=Item)
@@ -76,8 +74,8 @@ def encode(
         except DataError as error:
             raise ImageError(str(sample.media), str(error)) from error
         if sample.is_video:
-            return video_frames(content, encoder.frames, encoder.size_hint), None
-        return open_image(content, short_side=encoder.size_hint), None
+            return encoder.sample_frames(content), None
+        return encoder.open_image(content), None
 
     is_rescored = encoder.family.is_rescored and project
     stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored, project=project)

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.files import open_file
 from sightline.processing.image.phash import perceptual_hash
-from sightline.processing.image.reading import open_image
 from sightline.processing.image.thumbnail import thumbnail
 from sightline.processing.metadata import Metadata, read_image_metadata
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
 
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 192, 80
 _READ_AT_ONCE = 64 << 20
@@ -58,7 +60,7 @@ class Item(ABC):
     is_video: ClassVar[bool]
 
     @abstractmethod
-    def read(self, short_side: int) -> tuple[Image.Image | list[Image.Image], Facts]:
+    def read(self, encoder: "Encoder") -> tuple[Image.Image | list[Image.Image], Facts]:
         """The image, RGB and upright, or the moment's frames, and the facts.
 
         Raises ImageError if it is no readable image or video or changed meanwhile, OSError if it cannot be opened.
@@ -72,11 +74,11 @@ class ImageItem(Item):
     path: Path
     end, is_last, is_video = None, True, False
 
-    def read(self, short_side: int) -> tuple[Image.Image, Facts]:
+    def read(self, encoder: "Encoder") -> tuple[Image.Image, Facts]:
         with unchanged(self.path) as (file, size, mtime):
             data = file.read() if size <= _READ_AT_ONCE else b""
             digest = hashlib.blake2b(data, digest_size=16).hexdigest() if data else hash_file(file)
-            image = open_image(data or self.path, short_side=short_side)
+            image = encoder.open_image(data or self.path)
             metadata = read_image_metadata(self.path, data or None)
         return image, facts_of(FileFacts(size, mtime, digest), metadata, image)
 

@@ -162,10 +162,9 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
         return
     batch = Batch(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
-    frames, short_side, precision = encoder.frames, encoder.size_hint, encoder.precision
     stream = encoder.stream(
-        _items(plan.encode, frames, short_side),
-        lambda item: item.read(short_side),
+        _items(plan.encode, encoder),
+        lambda item: item.read(encoder),
         lambda item: item.is_video,
         extras=table.model.extra_rows > 0,
     )
@@ -175,7 +174,7 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
                 if isinstance(vector, SightlineError):
                     error = vector
                 elif facts is not None:
-                    contents.append(Content(facts, vector, rows, precision))
+                    contents.append(Content(facts, vector, rows, encoder.precision))
                 if item.is_last:
                     if error is None:
                         batch.add(item.path, contents)
@@ -191,12 +190,12 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
     batch.flush()
 
 
-def _items(paths: Iterable[str], frames: int, short_side: int) -> Iterator[Item]:
+def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
     """One by one, never all at once: videos' items hold frames."""
     for path in paths:
         if is_video(path):
             from sightline.index.video_items import video_items
 
-            yield from video_items(Path(path), frames, short_side)
+            yield from video_items(Path(path), encoder)
         else:
             yield ImageItem(Path(path))

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.index.item import THUMBNAIL_SIDE, Facts, FileFacts, Item, facts_of, hash_file, unchanged
 from sightline.processing.metadata import Metadata, read_video_metadata
-from sightline.processing.video.moments import moments
-from sightline.processing.video.sampling import duration, sample_frames
+from sightline.processing.video.sampling import duration
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class MomentItem(Item):
     is_last: bool = False
     is_video = True
 
-    def read(self, short_side: int) -> tuple[list[Image.Image], Facts]:
+    def read(self, encoder: "Encoder") -> tuple[list[Image.Image], Facts]:
         middle = self.images[len(self.images) // 2]
         return self.images, facts_of(self.file, self.metadata, middle, self.start, self.end)
 
@@ -39,28 +42,28 @@ class BrokenVideo(Item):
     error: Exception
     end, is_last, is_video = None, True, True
 
-    def read(self, short_side: int) -> tuple[list[Image.Image], Facts]:
+    def read(self, encoder: "Encoder") -> tuple[list[Image.Image], Facts]:
         raise self.error
 
 
-def video_items(path: Path, frames: int, short_side: int) -> Iterator[Item]:
-    """A video's moments with `frames` frames each, as they are decoded: two at a time are in memory.
+def video_items(path: Path, encoder: "Encoder") -> Iterator[Item]:
+    """A video's moments, each with the frames by which the encoder sees it, as they are decoded: two at a time are in
+    memory.
 
     There is at least one moment: a video in which nothing can be seen is a single moment, so that not every run decodes
     it again. If something goes wrong the last item is a BrokenVideo, and the whole video is to be left out.
     """
-    short_side = max(short_side, THUMBNAIL_SIDE)
     try:
         with unchanged(path) as (opened, size, mtime):
             file, metadata = FileFacts(size, mtime, hash_file(opened)), read_video_metadata(path)
             item = None
-            for moment in moments(path, frames, short_side):
+            for moment in encoder.moments(path, THUMBNAIL_SIDE):
                 if item is not None:
                     yield item
                 item = MomentItem(path, moment.start, moment.end, moment.frames, file, metadata)
             if item is None:
                 end = duration(path)
-                item = MomentItem(path, 0.0, end, sample_frames(path, frames, 0.0, end, short_side), file, metadata)
+                item = MomentItem(path, 0.0, end, encoder.sample_frames(path, THUMBNAIL_SIDE), file, metadata)
         yield replace(item, is_last=True)
     except (ImageError, OSError) as error:
         yield BrokenVideo(path, error)
