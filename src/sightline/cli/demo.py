@@ -59,7 +59,7 @@ def tour(folder: Path, images: int) -> None:
     write_sheet(page, "Sightline: a tour", sections)
     typer.echo(f"All of this as a page: {one_line(str(page.absolute()))}")
     # In a virtual environment that isn't active the command goes by its path.
-    typer.echo(END.format(sightline="sightline" if shutil.which("sightline") else sys.argv[0]))
+    typer.echo(END.format(sightline=_program()))
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,13 @@ class Gallery:
         if not video.exists():
             with replacing(video) as temporary:
                 write_video(self.shots, temporary, SIDE)
+
+
+def _program() -> str:
+    """The command as it can be typed: by its path in a virtual environment that isn't active, or as a module."""
+    if shutil.which("sightline"):
+        return "sightline"
+    return "python -m sightline" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
 
 
 def _shots() -> "list[SceneVideo]":

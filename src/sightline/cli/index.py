@@ -40,7 +40,7 @@ def command(
         typer.Option(
             "--regions",
             help="Keep the regions of each image, which search --regions needs; only a GroupViT model sees them. "
-            "By default off; an index that keeps them goes on to.",
+            "By default off for a new index; an existing index stays as it is.",
         ),
     ] = False,
     index: IndexOption = None,

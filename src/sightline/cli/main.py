@@ -122,8 +122,10 @@ def _usage(error: "TyperException", args: list[str]) -> str:
     from sightline.cli.program import COMMANDS
 
     message = error.format_message().rstrip(".")
-    command = next((arg for arg in args if arg in COMMANDS), None)
-    hint = f"see `sightline {command} --help`" if command else "see `sightline --help`"
+    command = next((arg for arg in args if arg in COMMANDS), "")
+    group = args[args.index(command) :] if command == "eval" else [command]
+    path = " ".join(["sightline", *(word for word in group[:2] if word and not word.startswith("-"))])
+    hint = f"see `{path} --help`"
     if message.startswith("No such option") and command == "search":
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     if message.startswith("Got unexpected extra argument") and command == "search":

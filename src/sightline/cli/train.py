@@ -174,14 +174,15 @@ def command(
 
     Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
     Ctrl-C saves the run and stops it, with exit status 130. The same command goes on with a run that was stopped or
-    killed, and gives the weights of a run never stopped. RUN/last and RUN/best are checkpoints like any other.
+    killed, and gives the weights of a run never stopped. RUN/last is a checkpoint like any other,
+    and so is RUN/best of a run with --evaluate.
 
     \b
     Examples:
       sightline train --model openai/clip-vit-base-patch32 --data captions.csv --epochs 5 --out run
       sightline train --model mini --data train.jsonl --evaluate test.jsonl --steps 500 --checkpoint-every 100 --out run
       sightline train recipe.py --out run
-      sightline index ~/Pictures --model run/best --index my-index
+      sightline index ~/Pictures --model run/last --index my-index
     """
     options = dict(locals())
     from sightline.train import Lora, Recipe, open_recipe, train
