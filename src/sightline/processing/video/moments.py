@@ -12,11 +12,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from sightline.processing.video.compare import is_visible
-from sightline.processing.video.cuts import CutDetector
+from sightline.processing.video.changes import CutDetector, RestDetector, is_visible
 from sightline.processing.video.frames import ReducedFrame, Thumbnail
 from sightline.processing.video.reader import VideoReader, VideoSource
-from sightline.processing.video.rests import RestDetector
 from sightline.processing.video.scan import MAX_BATCH, scan_frames
 
 T = TypeVar("T")
