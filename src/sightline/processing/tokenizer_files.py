@@ -62,10 +62,7 @@ def token_text(token: Any) -> str:
 
 
 def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
-    """From `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's or, by its words, RoBERTa's), or `vocab.txt`.
-
-    Raises CheckpointError, and whatever the library raises for broken files.
-    """
+    """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
     names = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
     whole, vocabulary, merges, words = (folder / name for name in names)
     if whole.is_file():
@@ -136,12 +133,12 @@ def _clip(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken]) -
     return _with_ends(pipeline, tokens, "bos_token", "eos_token", trim_offsets=False, add_prefix_space=False)
 
 
-def _with_ends(pipeline: Any, tokens: Mapping[str, AddedToken], start: str, end: str, **offsets: bool) -> Tokenizer:
+def _with_ends(pipeline: Any, tokens: Mapping[str, AddedToken], start: str, end: str, **offsets: Any) -> Tokenizer:
     """The byte-level pipeline with its special tokens, the two of these names around each text."""
     pipeline.decoder = decoders.ByteLevel()
     pipeline.add_tokens(list(tokens.values()))
-    ends = ((tokens[name].content, pipeline.token_to_id(tokens[name].content)) for name in (end, start))
-    pipeline.post_processor = processors.RobertaProcessing(*ends, **offsets)
+    first, last = ((tokens[name].content, pipeline.token_to_id(tokens[name].content)) for name in (start, end))
+    pipeline.post_processor = processors.RobertaProcessing(last, first, **offsets)
     built: Tokenizer = pipeline
     return built
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count as numbers
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES
-from sightline.scenes.layout import GAP, MARGIN, ROOM, TILT, Thing, relation_order
+from sightline.scenes.layout import GAP, MARGIN, ROOM, TILT, Thing, distance, relation_order
 from sightline.scenes.scene import Scene
+from sightline.scenes.videos import SceneVideo
 
 ROWS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1,),),
@@ -26,12 +27,7 @@ Kind = tuple[str, str]
 """A shape and a color."""
 
 
-class Described(Protocol):
-    @property
-    def caption(self) -> str: ...
-
-
-D = TypeVar("D", bound=Described)
+D = TypeVar("D", Scene, SceneVideo)
 
 
 def sample(seed: int, index: int = 0) -> Scene:
@@ -53,10 +49,9 @@ def distinct(count: int, seed: int) -> list[Scene]:
 def first_distinct(draw: Callable[[int, int], D], count: int, seed: int) -> list[D]:
     """The first `count` of what `draw(seed, index)` gives whose full captions all differ."""
     by_caption: dict[str, D] = {}
-    for index in numbers():
-        if len(by_caption) >= count:
-            break
-        drawn = draw(seed, index)
+    indices = numbers()
+    while len(by_caption) < count:
+        drawn = draw(seed, next(indices))
         by_caption.setdefault(drawn.caption, drawn)
     return list(by_caption.values())
 
@@ -123,7 +118,7 @@ def _disc(group: list[Thing]) -> tuple[float, float, float]:
     if len(group) == 1:
         return group[0].x, group[0].y, group[0].radius
     (a, b) = group
-    apart = math.hypot(b.x - a.x, b.y - a.y)
+    apart = distance(a, b)
     if apart + b.radius <= a.radius:
         return a.x, a.y, a.radius
     radius = (apart + a.radius + b.radius) / 2

@@ -6,10 +6,9 @@ from random import Random
 
 from sightline.scenes.kinds import BACKGROUNDS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
 from sightline.scenes.layout import CLEAR, GAP, MARGIN, TILT, Thing, distance, side
-from sightline.scenes.motion import GROWTH, TRAVEL
 from sightline.scenes.sampler import first_distinct, pick_kinds
 from sightline.scenes.scene import Scene
-from sightline.scenes.videos import SceneVideo
+from sightline.scenes.videos import GROWTH, TRAVEL, SceneVideo
 
 SCALES = (0.55, 1.2)
 """Of the moving thing, so that no size belongs to growing or shrinking alone."""

@@ -98,12 +98,7 @@ def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Imag
 
 def _integer_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     shift = max(int(values.max()).bit_length() - 8, 0)
-
-    def convert(strip: NDArray[Any]) -> NDArray[Any]:
-        shifted: NDArray[Any] = strip.clip(0) >> shift
-        return shifted
-
-    return convert
+    return lambda strip: strip.clip(0) >> shift
 
 
 def _float_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
