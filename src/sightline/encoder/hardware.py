@@ -25,10 +25,8 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32.
-
-    Raises `UsageError` for another name.
-    """
+    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32. Raises
+    `UsageError` for another name."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")

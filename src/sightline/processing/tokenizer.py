@@ -141,10 +141,8 @@ class Tokenizer:
 
 @contextmanager
 def _library_errors(failure: str) -> Iterator[None]:
-    """Turns the library's failures into CheckpointError: plain `Exception`, and the panics of its Rust code.
-
-    A panic, for a template with a token that the vocabulary lacks, is a BaseException whose class can't be imported.
-    """
+    """Turns the library's failures into CheckpointError: plain `Exception`, and the panics of its Rust code. A panic,
+    for a template with a token that the vocabulary lacks, is a BaseException whose class can't be imported."""
     try:
         yield
     except SightlineError:

@@ -148,10 +148,8 @@ def _place(rng: Random, groups: list[list[Thing]]) -> list[Thing] | None:
 
 
 def _spread(rng: Random, widths: list[float]) -> list[float] | None:
-    """Centers of intervals of these widths, one after the other with gaps, the free space divided at random.
-
-    None if the intervals are too wide for the picture.
-    """
+    """Centers of intervals of these widths, one after the other with gaps, the free space divided at random. None if
+    the intervals are too wide for the picture."""
     free = 1 - 2 * MARGIN - sum(widths) - GAP * (len(widths) - 1)
     if free < 0:
         return None

@@ -81,10 +81,6 @@ class SceneVideo:
             thing = self.at((i + 0.5) / count)
             yield stage.with_thing(thing) if thing else stage.picture.copy()
 
-    def write(self, path: str | Path, size: int = 224, rate: int = 25) -> None:
-        """An MP4 file of this video; see `write_video`."""
-        write_video([self], path, size, rate)
-
 
 def write_video(videos: Iterable[SceneVideo], path: str | Path, size: int = 224, rate: int = 25) -> None:
     """Videos one after another in an MP4 file (H.264), of a quality at which no loss is visible.

@@ -115,20 +115,16 @@ _METADATA_WARNINGS = (None, UserWarning, re.compile(r"PIL\."), 0)
 
 
 def _silence_pillow() -> None:
-    """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays.
-
-    Added once and left: taking it away again would disturb other threads that change the filters meanwhile.
-    """
+    """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays. Added once
+    and left: taking it away again would disturb other threads that change the filters meanwhile."""
     if not any(entry[1:] == _METADATA_WARNINGS for entry in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @cache
 def _silence_libtiff() -> None:
-    """libtiff writes lines about broken files to standard error, amid whatever is shown on the terminal.
-
-    Pillow has no switch for that; its packages carry the library beside them. Where it isn't found, it keeps writing.
-    """
+    """libtiff writes lines about broken files to standard error, amid whatever is shown on the terminal. Pillow has no
+    switch for that; its packages carry the library beside them. Where it isn't found, it keeps writing."""
     folder = Path(Image.__file__).parent
     for path in (*folder.parent.glob("[pP]illow.libs/libtiff*"), *folder.glob(".dylibs/libtiff*")):
         with suppress(OSError, AttributeError):

@@ -31,10 +31,8 @@ class InvalidSettingError(CheckpointError):
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
-    """PixelProfile's fields from `processor_config.json`, `preprocessor_config.json` or `open_clip_config.json`.
-
-    Raises CheckpointError.
-    """
+    """PixelProfile's fields from `processor_config.json`, `preprocessor_config.json` or `open_clip_config.json`. Raises
+    CheckpointError."""
     nested, plain, open_clip = (
         folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
     )

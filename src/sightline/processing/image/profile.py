@@ -97,10 +97,8 @@ class PixelProfile:
         return left * x, top * y, (left + crop_width) * x, (top + crop_height) * y
 
     def resize_and_crop(self, image: Image.Image) -> NDArray[np.uint8]:
-        """A picture of any size -> uint8 (height, width, 3).
-
-        Raises ImageError where the resized picture would be too large for memory.
-        """
+        """A picture of any size -> uint8 (height, width, 3). Raises ImageError where the resized picture would be too
+        large for memory."""
         picture = to_rgb(image)
         if not self.do_resize:
             return self.center_crop(np.asarray(picture))

@@ -58,9 +58,8 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     Arrays are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
 
     For a file, `info["full_size"]` of the result is its upright (width, height) before any reduction, and `getexif()`
-    its EXIF less the orientation that was followed.
-
-    Raises ImageError for whatever can't be read, more than MAX_PIXELS pixels among it.
+    its EXIF less the orientation that was followed. Raises ImageError for whatever can't be read, more than MAX_PIXELS
+    pixels among it.
     """
     if isinstance(source, Image.Image):
         with failures_as_image_errors(source_name(source), source.format):
@@ -81,10 +80,9 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
     """A path, an http(s) address, a data URI, base64 or a PIL picture to "RGB", as the reference's `load_image` does.
 
     The picture is turned as its EXIF orientation says and goes through PIL's `convert("RGB")`. Unlike `open_image`,
-    that drops transparency instead of laying it on white, and clips more than 8 bits instead of scaling them.
-    `timeout` is in seconds, for each answer of a server. Addresses are trusted: don't pass on strangers' addresses.
-
-    Raises ImageError.
+    that drops transparency instead of laying it on white, and clips more than 8 bits instead of scaling them. `timeout`
+    is in seconds, for each answer of a server. Addresses are trusted: don't pass on strangers' addresses. Raises
+    ImageError.
     """
     if isinstance(image, Image.Image):
         with failures_as_image_errors(source_name(image), image.format):

@@ -88,12 +88,14 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
 
     moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
     comment = first("comment", f"{_APPLE}comment") or ""
+    locations = [tags.get(f"{_APPLE}location.iso6709", "")]
+    locations += (text for name, text in tags.items() if name.partition("-")[0] == "location")
     return Metadata(
         **dated(moment, source),
         camera_make=values.name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
         camera_model=values.name_text(first(f"{_APPLE}model", "com.android.model", "model")),
         lens=values.name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
-        **next(filter(None, map(_place, _locations(tags))), {}),
+        **next(filter(None, map(_place, locations)), {}),
         rating=values.stars(values.fraction(first(f"{_APPLE}rating.user"))),
         keywords=values.unique(re.split("[,;]", first(f"{_APPLE}keywords", "keywords") or "")),
         title=values.clean(first(f"{_APPLE}displayname", f"{_APPLE}title", "title")),
@@ -128,11 +130,6 @@ def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[Moment | 
 def _is_utc(text: str) -> bool:
     """AVI's dates have no zone; they are local time."""
     return text.strip().upper().endswith("Z")
-
-
-def _locations(tags: Mapping[str, str]) -> Iterator[str]:
-    yield tags.get(f"{_APPLE}location.iso6709", "")
-    yield from (text for name, text in tags.items() if name.partition("-")[0] == "location")
 
 
 def _place(text: str) -> dict[str, Any]:

@@ -55,13 +55,11 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     `short_side`: the frames are reduced as `FrameConverter` says. `threads` ("AUTO", "SLICE" or "FRAME") and `count`
     (0: FFmpeg chooses) are the decoder's threads. Attributes: `name`, the source in words; `pixels` of a frame;
-    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the
-    first frame's tick as far as the file says; `end`, where the last frame of the packets that were read ends, None
-    before the first that has a time; `zero`, the tick of second 0; `indexed`, whether packets keep their
-    exact times after a jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether
-    frames that no other refers to can be left out.
-
-    Raises VideoError if the source can't be opened as a video.
+    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the first
+    frame's tick as far as the file says; `end`, where the last frame of the packets that were read ends, None before
+    the first that has a time; `zero`, the tick of second 0; `indexed`, whether packets keep their exact times after a
+    jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether frames that no other
+    refers to can be left out. Raises VideoError if the source can't be opened as a video.
     """
 
     def __init__(
@@ -190,9 +188,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
     def decode(self, packet: Packet | None, skip: bool = False) -> list[VideoFrame]:
         """The frames that the decoder gives for this packet; for None, those that it still holds back.
 
-        `skip`: the packet's frame is not needed.
-
-        Raises av.FFmpegError for a damaged packet.
+        `skip`: the packet's frame is not needed. Raises av.FFmpegError for a damaged packet.
         """
         self._context.skip_frame = "NONREF" if skip and self.skipping else "DEFAULT"
         frames: list[VideoFrame] = self._context.decode(packet)
@@ -263,10 +259,8 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
 
 def open_container(file: BinaryIO, **options: str) -> InputContainer:
-    """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened.
-
-    Raises av.FFmpegError, OSError, ValueError or RuntimeError.
-    """
+    """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened. Raises
+    av.FFmpegError, OSError, ValueError or RuntimeError."""
     container: InputContainer = av.open(
         file,
         options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)} | options,

@@ -86,10 +86,6 @@ class _Batch:
     packets: list[Packet]
     is_last: bool = False
 
-    @property
-    def is_first(self) -> bool:
-        return bool(self.packets) and self.packets[0] is self.segment.key
-
 
 def _batches(packets: Iterator[Packet], max_batch: int) -> Iterator[_Batch]:
     """Packets grouped into segments, and long segments into batches.
@@ -203,7 +199,8 @@ def _decode_ahead(
     running: deque[Future[list[tuple[int, T]]]] = deque()
     previous = None
     for batch in batches:
-        previous = pool.submit(decoder.decode, batch, None if batch.is_first else previous)
+        is_first = bool(batch.packets) and batch.packets[0] is batch.segment.key
+        previous = pool.submit(decoder.decode, batch, None if is_first else previous)
         running.append(previous)
         while len(running) > ahead:
             yield from running.popleft().result()
