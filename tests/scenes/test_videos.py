@@ -29,6 +29,7 @@ from sightline.scenes import (
     distinct_videos,
     sample_video,
     unseen_video,
+    write_video,
 )
 from sightline.scenes.captions import RELATIONS, SYNONYMS
 from sightline.scenes.layout import distance

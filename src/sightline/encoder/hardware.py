@@ -39,11 +39,9 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
+    if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
-        features = torch.backends.cpu.get_cpu_capability()
-        if features.startswith("AVX"):
-            return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
 
 

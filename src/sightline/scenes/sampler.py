@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count as numbers
+from itertools import accumulate, count as numbers
 from random import Random
 from typing import TypeVar
 
@@ -130,10 +130,7 @@ def _place(rng: Random, groups: list[list[Thing]]) -> list[Thing] | None:
     """The groups laid out in rows, none touching another; None if they are too large for that."""
     counts = rng.choice(ROWS[len(groups)])
     discs = [_disc(group) for group in groups]
-    rows, start = [], 0
-    for count in counts:
-        rows.append(range(start, start + count))
-        start += count
+    rows = [range(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
     row_centers = _spread(rng, [2 * max(discs[i][2] for i in row) for row in rows])
     if row_centers is None:
         return None
