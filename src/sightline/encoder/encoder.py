@@ -93,7 +93,7 @@ class Encoder(EncoderSource):
         """
         tokens = self.tokens(texts)
         tower = self._text  # opened once here, before the threads use it
-        forward = partial(tower.embed, project=project)
+        forward = tower.embed if project else partial(tower.embed, project=False)
         vectors = np.empty((len(tokens), self.dim if project else tower.state_dim), np.float32)
 
         def embed(rows: list[int]) -> Vectors:
@@ -152,7 +152,9 @@ class Encoder(EncoderSource):
         whatever stands beside it.
         """
         tower = self._image  # opened once here, before the threads use it
-        forward = tower.embed_with_extras if extras else partial(tower.embed, project=project)
+        forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
+        if extras:
+            forward = tower.embed_with_extras
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers.count)) as ready:
             yield from self._stream(ready, read, self.batch, forward)
