@@ -10,7 +10,7 @@ from sightline.cli.output import IndexOption, index_folder, one_line, progress_b
 from sightline.errors import HubError, IndexFault, Stopped
 
 if TYPE_CHECKING:
-    from sightline.index.sync_report import SyncReport
+    from sightline.index.batch import SyncReport
 
 LISTED = 5  # files named for each reason to skip
 
