@@ -61,12 +61,7 @@ if TYPE_CHECKING:
     from sightline.models.xclip.text import XCLIPTextModel as XCLIPTextModel
     from sightline.models.xclip.vision import XCLIPVisionModel as XCLIPVisionModel
     from sightline.processing.image.reading import load_image as load_image
-    from sightline.search import (
-        Index as Index,
-        Query as Query,
-        Result as Result,
-        open_index as open_index,
-    )
+    from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
     from sightline.segment import Segmentation as Segmentation, Segmenter as Segmenter
 

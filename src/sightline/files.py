@@ -13,6 +13,11 @@ from typing import Any
 
 from sightline.errors import CheckpointError, ImageError, JsonError, UsageError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `JsonError` naming the file if it holds something else, `OSError`."""
@@ -58,10 +63,8 @@ def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> No
 
 
 def open_file(path: Path) -> io.BufferedReader:
-    """A regular file, opened to read. A folder, pipe or device is refused at once, never waited for.
-
-    Raises ImageError for these, OSError or ValueError for a file that can't be opened.
-    """
+    """A regular file, opened to read. A folder, pipe or device is refused at once, never waited for. Raises ImageError
+    for these, OSError or ValueError for a file that can't be opened."""
     try:
         file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
     except (IsADirectoryError, PermissionError) as error:
@@ -106,31 +109,20 @@ def write_text(path: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
 
 
-if sys.platform == "win32":
-    import msvcrt
+def take_lock(handle: int) -> bool:
+    """Whether an open file's lock of the operating system can be had; it ends with the handle, however that ends.
 
-    def take_lock(handle: int) -> bool:
-        """Whether an open file's lock of the operating system can be had; it ends with the handle, however that ends.
-
-        Raises `OSError` where the file system has none.
-        """
+    Raises `OSError` where the file system has none.
+    """
+    if sys.platform == "win32":
         os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond what is in it, which others must be able to read
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
-        return True
-
-else:
-    import fcntl
-
-    def take_lock(handle: int) -> bool:
-        """Whether an open file's lock of the operating system can be had; it ends with the handle, however that ends.
-
-        Raises `OSError` where the file system has none.
-        """
+    else:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return True
+    return True

@@ -9,7 +9,7 @@ from pillow_heif import register_heif_opener
 from sightline.index import Table, fsck, to_path
 from sightline.index.schema import METADATA_COLUMNS, item_schema
 from sightline.index.sync import sync
-from sightline.processing.image.phash import perceptual_hash
+from sightline.processing.image.thumbnail import perceptual_hash
 from sightline.processing.metadata import Metadata
 from support.encoders import FakeEncoder
 from support.photos import made

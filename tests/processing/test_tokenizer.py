@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, strategies as st
 from transformers import CLIPTokenizer
 
@@ -224,6 +225,17 @@ def test_files_that_are_no_tokenizer_are_named(tmp_path, files, says):
     with pytest.raises(CheckpointError, match=says) as caught:
         Tokenizer.from_folder(tmp_path, 77)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_a_template_with_a_token_that_is_missing_is_an_error(tmp_path):
+    pipeline = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "<s>": 1, "</s>": 2}, unk_token="a"))
+    ends = [("<s>", 1), ("</s>", 2)]
+    pipeline.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    content = json.loads(pipeline.to_str())
+    del content["post_processor"]["special_tokens"]["</s>"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="can't be read"):  # the library panics
+        Tokenizer.from_folder(tmp_path, 77)
 
 
 def test_no_limit_anywhere_is_an_error(vocabulary):

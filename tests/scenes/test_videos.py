@@ -29,6 +29,7 @@ from sightline.scenes import (
     distinct_videos,
     sample_video,
     unseen_video,
+    write_video,
 )
 from sightline.scenes.captions import RELATIONS, SYNONYMS
 from sightline.scenes.layout import distance
@@ -242,7 +243,7 @@ def test_an_unknown_motion_is_named() -> None:
 def test_a_file_shows_the_video(tmp_path: Path) -> None:
     for video in TESTS[:3]:
         file = tmp_path / f"{video.motion}.mp4"
-        video.write(file, size=96, rate=12)
+        write_video([video], file, size=96, rate=12)
         with av.open(str(file)) as made:
             frames = [frame.to_ndarray(format="rgb24").astype(float) for frame in made.decode(video=0)]
             assert made.streams.video[0].average_rate == 12

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -27,6 +26,7 @@ from sightline.processing.video.reader import VideoSource
 T = TypeVar("T")
 F = TypeVar("F")
 Extras = NDArray[np.float16]
+Read = Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 ROWS = 800
@@ -61,15 +61,6 @@ class Encoded(NamedTuple, Generic[T, F]):
     extras: Extras | None
 
 
-@dataclass(frozen=True)
-class _Prepared(Generic[T, F]):
-    """An item's inputs to the tower, (inputs, frames of each, height, width, 3), or the error of reading it."""
-
-    item: T
-    facts: F | None
-    inputs: NDArray[np.uint8] | ImageError
-
-
 class Encoder(EncoderSource):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other.
 
@@ -77,11 +68,7 @@ class Encoder(EncoderSource):
     """
 
     def __init__(
-        self,
-        name_or_folder: str | os.PathLike[str],
-        device: str | torch.device,
-        precision: Precision,
-        **source: Any,
+        self, name_or_folder: str | os.PathLike[str], device: str | torch.device, precision: Precision, **source: Any
     ) -> None:
         super().__init__(name_or_folder, **source)
         self.device = pick_device(device)
@@ -163,12 +150,12 @@ class Encoder(EncoderSource):
     def stream(
         self,
         items: Iterable[T],
-        read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
+        read: Read[T, F],
         is_video: Callable[[T], bool] = lambda item: False,
         *,
         extras: bool = False,
         project: bool = True,
-    ) -> Generator["Encoded[T, F]"]:
+    ) -> Generator[Encoded[T, F]]:
         """Each item encoded, in order; an item that cannot be read comes with its `ImageError` in the vector's place.
 
         `read` returns an item's image, or the `frames` frames of an item that `is_video`, and facts of any kind about
@@ -210,54 +197,47 @@ class Encoder(EncoderSource):
         return vectors
 
     def _stream(
-        self,
-        groups: Iterable[list[T]],
-        read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]],
-        batch: int,
-        forward: Callable[..., Any],
-    ) -> Generator["Encoded[T, F]"]:
-        def encode(group: list[T]) -> list[Encoded[T, F]]:
-            return self._encode([self._prepare(item, read) for item in group], batch, forward)
-
-        with closing(self._workers.map(encode, groups)) as done:
+        self, groups: Iterable[list[T]], read: Read[T, F], batch: int, forward: Callable[..., Any]
+    ) -> Generator[Encoded[T, F]]:
+        with closing(self._workers.map(lambda group: self._encode(group, read, batch, forward), groups)) as done:
             for _, encoded in done:
                 yield from encoded
 
-    def _prepare(
-        self, item: T, read: Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]]
-    ) -> "_Prepared[T, F]":
-        """An item's inputs to the tower and its facts, or the error of reading it."""
+    def _prepare(self, item: T, read: Read[T, F]) -> tuple[F | None, NDArray[np.uint8] | ImageError]:
+        """An item's facts and its inputs to the tower, (inputs, frames of each, height, width, 3), or the error of
+        reading it."""
         try:
             content, facts = read(item)
             images = [content] if isinstance(content, Image.Image) else content
             pixels = np.stack([self.profile.resize_and_crop(image) for image in images])
         except ImageError as error:
-            return _Prepared(item, None, error)
+            return None, error
         except OSError as error:
-            return _Prepared(item, None, ImageError(str(item), error.strerror or str(error)))
+            return None, ImageError(str(item), error.strerror or str(error))
         except MemoryError:
-            return _Prepared(item, None, ImageError(str(item), "not enough memory to read it"))
+            return None, ImageError(str(item), "not enough memory to read it")
         frames = self._image.frames
         if len(pixels) == 1:  # an image is a still video
             pixels = np.repeat(pixels, frames, axis=0)
-        return _Prepared(item, facts, pixels.reshape(-1, frames, *pixels.shape[1:]))
+        return facts, pixels.reshape(-1, frames, *pixels.shape[1:])
 
-    def _encode(self, group: "list[_Prepared[T, F]]", batch: int, forward: Callable[..., Any]) -> "list[Encoded[T, F]]":
-        """A group of prepared items through the tower; `forward` returns vectors, or vectors and extras."""
-        readable = [prepared.inputs for prepared in group if not isinstance(prepared.inputs, ImageError)]
+    def _encode(self, group: list[T], read: Read[T, F], batch: int, forward: Callable[..., Any]) -> list[Encoded[T, F]]:
+        """A group of items through the tower; `forward` returns vectors, or vectors and extras."""
+        prepared = [(item, *self._prepare(item, read)) for item in group]
+        readable = [pixels for _, _, pixels in prepared if not isinstance(pixels, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
         parts = [self._forward(forward, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)]
         outputs = [np.concatenate(output) for output in zip(*parts, strict=True)]
         vectors = _unit(outputs[0]) if readable else np.empty(0, np.float32)
         encoded, start = [], 0
-        for prepared in group:
-            if isinstance(prepared.inputs, ImageError):
-                encoded.append(Encoded(prepared.item, prepared.facts, prepared.inputs, None))
+        for item, facts, pixels in prepared:
+            if isinstance(pixels, ImageError):
+                encoded.append(Encoded(item, facts, pixels, None))
                 continue
-            stop = start + len(prepared.inputs)
-            middle = start + len(prepared.inputs) // 2  # of a video that an image model sees, the middle frame
+            stop = start + len(pixels)
+            middle = start + len(pixels) // 2  # of a video that an image model sees, the middle frame
             rows = outputs[1][middle].astype(np.float16) if len(outputs) > 1 else None
-            encoded.append(Encoded(prepared.item, prepared.facts, _mean(vectors[start:stop]), rows))
+            encoded.append(Encoded(item, facts, _mean(vectors[start:stop]), rows))
             start = stop
         return encoded
 

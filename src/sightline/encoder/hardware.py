@@ -25,10 +25,8 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32.
-
-    Raises `UsageError` for another name.
-    """
+    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32. Raises
+    `UsageError` for another name."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
@@ -41,11 +39,9 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
+    if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
-        features = torch.backends.cpu.get_cpu_capability()
-        if features.startswith("AVX"):
-            return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
 
 

@@ -74,10 +74,8 @@ def _check_video(video: VideoInput, frames: int | None) -> None:
 
 
 def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.Image]:
-    """`count` frames, one of each equal part of the video; of a list of frames at most as many as it holds.
-
-    Raises `VideoError` for a video that cannot be read.
-    """
+    """`count` frames, one of each equal part of the video; of a list of frames at most as many as it holds. Raises
+    `VideoError` for a video that cannot be read."""
     if isinstance(video, str | os.PathLike | bytes):
         return sampling.sample_frames(video, count, short_side=short_side)
     if _is_segment(video):

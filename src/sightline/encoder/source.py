@@ -23,11 +23,7 @@ class EncoderSource:
     """A checkpoint's files: its config, tokenizer, preprocessing and fingerprint. Raises what `load` raises."""
 
     def __init__(
-        self,
-        name_or_folder: str | os.PathLike[str],
-        *,
-        revision: str | None = None,
-        local_files_only: bool = False,
+        self, name_or_folder: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
     ) -> None:
         self.path = path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
         # An index keeps the name: that of a folder is absolute, so that it holds from every working directory.

@@ -64,7 +64,8 @@ def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) ->
     texts = list(golden.get("texts", TEXTS[:2]))
     vectors = encoder.encode_images([picture]), encoder.encode_text(texts)
     yield _vectors(encoder, picture, *vectors, expected)
-    yield _logits(encoder, picture, texts, *vectors, expected)
+    cosines = vectors[0].astype(np.float64) @ vectors[1].T.astype(np.float64)
+    yield _logits(encoder, picture, texts, cosines, expected)
     yield _precision(encoder, picture, vectors[0])
 
 
@@ -152,13 +153,9 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
 
 
 def _logits(
-    encoder: Encoder,
-    image: Image.Image,
-    texts: list[str],
-    images: Vectors,
-    text_vectors: Vectors,
-    golden: dict[str, Any],
+    encoder: Encoder, image: Image.Image, texts: list[str], cosines: NDArray[Any], golden: dict[str, Any]
 ) -> Check:
+    """`cosines` (1, t) are those of the vectors."""
     model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
     ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(texts), None))
     pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.resize_and_crop(image)[None]))
@@ -174,11 +171,8 @@ def _logits(
         # The tolerance is that of the digits that were published.
         passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
         return Check("logits", golden["source"], f"{listed}; expected {', '.join(map(str, expected))}", passed)
-    cosines: NDArray[Any]
     if is_rescored:
         cosines = _rescored(encoder, pixels, texts)
-    else:
-        cosines = images.astype(np.float64) @ text_vectors.T.astype(np.float64)
     scale = float(model.scale.detach())
     difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
     of = "the rescorer's" if is_rescored else "the vectors'"

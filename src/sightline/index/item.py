@@ -14,8 +14,7 @@ from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.files import open_file
-from sightline.processing.image.phash import perceptual_hash
-from sightline.processing.image.thumbnail import thumbnail
+from sightline.processing.image.thumbnail import perceptual_hash, thumbnail
 from sightline.processing.metadata import Metadata, read_image_metadata
 
 if TYPE_CHECKING:

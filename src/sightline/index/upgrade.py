@@ -20,7 +20,7 @@ from sightline.index.rows import with_column, with_headers
 from sightline.index.schema import VERSION
 from sightline.index.table import Table
 from sightline.index.uri import to_path
-from sightline.processing.image.phash import perceptual_hash
+from sightline.processing.image.thumbnail import perceptual_hash
 from sightline.progress import Progress, ProgressCallback
 
 

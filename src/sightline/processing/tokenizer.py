@@ -9,22 +9,24 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
-from sightline.processing.tokenizer_config import (
+from sightline.processing.tokenizer_files import (
     BERT_TOKENS,
     KEPT_SETTINGS,
     ROBERTA_TOKENS,
     TOKEN_NAMES,
+    read_pipeline,
     read_settings,
     token_text,
+    tokenizer_class,
 )
-from sightline.processing.tokenizer_pipelines import read_pipeline, tokenizer_class
 
 Ids = NDArray[np.int64]
 
 _MAX_LIMIT = 1_000_000
 """A file that names no limit says 10^30."""
+_UNREADABLE_TEXT = "the tokenizer cannot read a text; fetch its files again"
 
 
 class Tokenizer:
@@ -65,8 +67,8 @@ class Tokenizer:
 
         `max_length` is the model's limit; the least of it and of the files' limits counts. Raises CheckpointError.
         """
-        settings = read_settings(folder)
-        try:
+        with _library_errors(f"{folder}: its tokenizer can't be read"):
+            settings = read_settings(folder)
             pipeline = read_pipeline(folder, settings)
             limits = [max_length, settings.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
             real = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _MAX_LIMIT]
@@ -75,10 +77,6 @@ class Tokenizer:
             pipeline.no_truncation()
             pipeline.no_padding()
             return cls(pipeline, settings, min(real))
-        except CheckpointError:
-            raise
-        except Exception as error:  # the library raises plain `Exception`
-            raise CheckpointError(f"{folder}: its tokenizer can't be read ({error})") from error
 
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
@@ -98,12 +96,12 @@ class Tokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for anything but strings."""
-        with _library_errors():
+        with _library_errors(_UNREADABLE_TEXT):
             return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(_clean(texts))]
 
     def tokens(self, text: str) -> list[str]:
         """The string's tokens as the vocabulary has them, without start and end. Raises UsageError."""
-        with _library_errors():
+        with _library_errors(_UNREADABLE_TEXT):
             return self._pipeline.encode(_clean([text])[0], add_special_tokens=False).tokens
 
     def token(self, number: int) -> str:
@@ -142,14 +140,17 @@ class Tokenizer:
 
 
 @contextmanager
-def _library_errors() -> Iterator[None]:
-    """Turns the library's plain `Exception`, for a pipeline that lacks what a text needs, into CheckpointError."""
+def _library_errors(failure: str) -> Iterator[None]:
+    """Turns the library's failures into CheckpointError: plain `Exception`, and the panics of its Rust code. A panic,
+    for a template with a token that the vocabulary lacks, is a BaseException whose class can't be imported."""
     try:
         yield
-    except UsageError:
+    except SightlineError:
         raise
-    except Exception as error:
-        raise CheckpointError(f"the tokenizer cannot read a text ({error}); fetch its files again") from error
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise CheckpointError(f"{failure} ({error})") from error
+        raise
 
 
 def _clean(texts: Sequence[str]) -> list[str]:

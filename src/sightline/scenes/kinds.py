@@ -41,22 +41,28 @@ COLORS: dict[str, RGB] = {
     "grey": (0.54, 0.55, 0.57),
     "black": (0.10, 0.10, 0.12),
 }
-SHAPES: tuple[str, ...] = (
-    "circle",
-    "square",
-    "triangle",
-    "diamond",
-    "star",
-    "heart",
-    "cross",
-    "moon",
-    "ring",
-    "arrow",
-    "drop",
-    "flower",
-    "house",
-    "fish",
-)
+_HELD_OUT_COLORS: dict[str, str] = {
+    "circle": "purple",
+    "square": "pink",
+    "triangle": "blue",
+    "diamond": "green",
+    "star": "green",
+    "heart": "yellow",
+    "cross": "black",
+    "moon": "orange",
+    "ring": "brown",
+    "arrow": "white",
+    "drop": "purple",
+    "flower": "grey",
+    "house": "turquoise",
+    "fish": "red",
+}
+"""Each shape, with the color that it has in no training scene."""
+
+SHAPES: tuple[str, ...] = tuple(_HELD_OUT_COLORS)
+HELD_OUT: frozenset[tuple[str, str]] = frozenset(_HELD_OUT_COLORS.items())
+"""Pairs that no training scene contains: they test whether a model knows shapes and colors independently."""
+
 SIZES: dict[str, float] = {"small": 0.11, "medium": 0.16, "large": 0.235}
 """The radius of the disc that a thing fills, as a share of the picture's side."""
 
@@ -96,23 +102,3 @@ MOTIONS: dict[str, str] = {
     "vanishes": "vanishing",
 }
 """What one thing of a video does while the others stand still."""
-
-HELD_OUT: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("circle", "purple"),
-        ("square", "pink"),
-        ("triangle", "blue"),
-        ("diamond", "green"),
-        ("star", "green"),
-        ("heart", "yellow"),
-        ("cross", "black"),
-        ("moon", "orange"),
-        ("ring", "brown"),
-        ("arrow", "white"),
-        ("drop", "purple"),
-        ("flower", "grey"),
-        ("house", "turquoise"),
-        ("fish", "red"),
-    }
-)
-"""Pairs that no training scene contains: they test whether a model knows shapes and colors independently."""

@@ -40,19 +40,11 @@ def _heart() -> Points:
     return np.stack([x, -y], axis=1)
 
 
-def _cross(arm: float = 0.36) -> Points:
-    a = arm
+def _cross() -> Points:
+    a = 0.36
     return _points(
         (-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a), (a, 1), (-a, 1), (-a, a), (-1, a), (-1, -a), (-a, -a)
     )
-
-
-def _moon() -> Points:
-    return np.concatenate([_arc(1.0, 50, 310), _arc(0.84, 294, 66, center=(0.45, 0.0))])
-
-
-def _drop() -> Points:
-    return np.concatenate([_points((0.0, -1.55)), _arc(0.85, -28, 208)])
 
 
 def _flower() -> Points:
@@ -75,10 +67,10 @@ OUTLINES: dict[str, Sequence[Points]] = {
     "star": _fit(_corners(10, inner=0.46)),
     "heart": _fit(_heart()),
     "cross": _fit(_cross()),
-    "moon": _fit(_moon()),
+    "moon": _fit(np.concatenate([_arc(1.0, 50, 310), _arc(0.84, 294, 66, center=(0.45, 0.0))])),
     "ring": _fit(_arc(1.0), _arc(0.56)),
     "arrow": _fit(_points((-1, -0.3), (0.1, -0.3), (0.1, -0.82), (1, 0), (0.1, 0.82), (0.1, 0.3), (-1, 0.3))),
-    "drop": _fit(_drop()),
+    "drop": _fit(np.concatenate([_points((0.0, -1.55)), _arc(0.85, -28, 208)])),
     "flower": _fit(_flower(), _arc(0.24)),
     "house": _fit(
         _points((-0.72, -0.1), (-0.95, -0.1), (0, -1), (0.95, -0.1), (0.72, -0.1), (0.72, 0.85), (-0.72, 0.85)),

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count as numbers
+from itertools import accumulate, count as numbers
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sightline.scenes.kinds import BACKGROUNDS, COLORS, HELD_OUT, LIGHTS, SHAPES, SIZES, TEXTURES
-from sightline.scenes.layout import GAP, MARGIN, ROOM, TILT, Thing, relation_order
+from sightline.scenes.layout import GAP, MARGIN, ROOM, TILT, Thing, distance, relation_order
 from sightline.scenes.scene import Scene
+from sightline.scenes.videos import SceneVideo
 
 ROWS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1,),),
@@ -26,12 +27,7 @@ Kind = tuple[str, str]
 """A shape and a color."""
 
 
-class Described(Protocol):
-    @property
-    def caption(self) -> str: ...
-
-
-D = TypeVar("D", bound=Described)
+D = TypeVar("D", Scene, SceneVideo)
 
 
 def sample(seed: int, index: int = 0) -> Scene:
@@ -53,10 +49,9 @@ def distinct(count: int, seed: int) -> list[Scene]:
 def first_distinct(draw: Callable[[int, int], D], count: int, seed: int) -> list[D]:
     """The first `count` of what `draw(seed, index)` gives whose full captions all differ."""
     by_caption: dict[str, D] = {}
-    for index in numbers():
-        if len(by_caption) >= count:
-            break
-        drawn = draw(seed, index)
+    indices = numbers()
+    while len(by_caption) < count:
+        drawn = draw(seed, next(indices))
         by_caption.setdefault(drawn.caption, drawn)
     return list(by_caption.values())
 
@@ -123,7 +118,7 @@ def _disc(group: list[Thing]) -> tuple[float, float, float]:
     if len(group) == 1:
         return group[0].x, group[0].y, group[0].radius
     (a, b) = group
-    apart = math.hypot(b.x - a.x, b.y - a.y)
+    apart = distance(a, b)
     if apart + b.radius <= a.radius:
         return a.x, a.y, a.radius
     radius = (apart + a.radius + b.radius) / 2
@@ -135,10 +130,7 @@ def _place(rng: Random, groups: list[list[Thing]]) -> list[Thing] | None:
     """The groups laid out in rows, none touching another; None if they are too large for that."""
     counts = rng.choice(ROWS[len(groups)])
     discs = [_disc(group) for group in groups]
-    rows, start = [], 0
-    for count in counts:
-        rows.append(range(start, start + count))
-        start += count
+    rows = [range(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
     row_centers = _spread(rng, [2 * max(discs[i][2] for i in row) for row in rows])
     if row_centers is None:
         return None
@@ -153,10 +145,8 @@ def _place(rng: Random, groups: list[list[Thing]]) -> list[Thing] | None:
 
 
 def _spread(rng: Random, widths: list[float]) -> list[float] | None:
-    """Centers of intervals of these widths, one after the other with gaps, the free space divided at random.
-
-    None if the intervals are too wide for the picture.
-    """
+    """Centers of intervals of these widths, one after the other with gaps, the free space divided at random. None if
+    the intervals are too wide for the picture."""
     free = 1 - 2 * MARGIN - sum(widths) - GAP * (len(widths) - 1)
     if free < 0:
         return None

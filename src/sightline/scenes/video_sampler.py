@@ -6,10 +6,9 @@ from random import Random
 
 from sightline.scenes.kinds import BACKGROUNDS, HELD_OUT, LIGHTS, MOTIONS, SHAPES, SIZES, TEXTURES
 from sightline.scenes.layout import CLEAR, GAP, MARGIN, TILT, Thing, distance, side
-from sightline.scenes.motion import GROWTH, TRAVEL
 from sightline.scenes.sampler import first_distinct, pick_kinds
 from sightline.scenes.scene import Scene
-from sightline.scenes.videos import SceneVideo
+from sightline.scenes.videos import GROWTH, TRAVEL, SceneVideo
 
 SCALES = (0.55, 1.2)
 """Of the moving thing, so that no size belongs to growing or shrinking alone."""
@@ -70,10 +69,8 @@ def _placed(rng: Random, thing: Thing, room: float = 0.0) -> Thing:
 
 
 def _fits(thing: Thing, mover: Thing, things: list[Thing]) -> bool:
-    """Whether the thing touches no other, whatever the motion, and has the clear relation that SceneVideo promises:
-
-    to the last of the things or, if it is the first of them, to the moving thing wherever that goes.
-    """
+    """Whether the thing touches no other, whatever the motion, and has the clear relation that SceneVideo promises: to
+    the last of the things or, if it is the first of them, to the moving thing wherever that goes."""
     # Its places in all motions form a cross; it is at its widest in the middle of it.
     far, widest = TRAVEL[1] / 2, mover.radius * math.sqrt(GROWTH[1])
     dx, dy = abs(thing.x - mover.x), abs(thing.y - mover.y)

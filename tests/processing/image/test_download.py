@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.processing.image import download as module
-from sightline.processing.image.download import download
+from sightline.processing.image import sources as module
 from sightline.processing.image.reading import load_image
+from sightline.processing.image.sources import download
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, UnidentifiedImageError
 
-from sightline.processing.image.phash import perceptual_hash
+from sightline.processing.image.thumbnail import perceptual_hash
 
 
 def scene(seed, size=(192, 144)):

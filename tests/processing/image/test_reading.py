@@ -22,8 +22,7 @@ from sightline.distribution import install
 from sightline.errors import ImageError
 from sightline.processing.image import formats, reading as images
 from sightline.processing.image.color import to_rgb
-from sightline.processing.image.limits import PixelBudget
-from sightline.processing.image.reading import load_image, open_image
+from sightline.processing.image.reading import PixelBudget, load_image, open_image
 from sightline.processing.suffixes import IMAGE_SUFFIXES
 from support.examples import examples
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightline.processing.metadata import Metadata, read_image_metadata, read_video_metadata
 from sightline.processing.metadata.exif import read_exif
-from sightline.processing.metadata.takeout import read_takeout
+from sightline.processing.metadata.sidecar import read_takeout
 from sightline.processing.metadata.video import read_clock, read_tags
 from sightline.processing.metadata.xmp import MAX_BYTES, Packet, read_xmp
 from support.headers import alternatives, exif, jpeg, packet

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from sightline.processing.video.compare import arrangement_distance, color_distance, difference, is_visible
-from sightline.processing.video.cuts import CutDetector, is_change
+from sightline.processing.video.changes import (
+    CutDetector,
+    arrangement_distance,
+    color_distance,
+    difference,
+    is_change,
+    is_visible,
+)
 
 BLACK = np.zeros((36, 64, 3), np.uint8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sightline.processing.video.rests import MAX_DRIFT, RestDetector
+from sightline.processing.video.changes import MAX_DRIFT, RestDetector
 
 
 def even(level):

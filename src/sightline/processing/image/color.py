@@ -17,7 +17,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     An "RGB" picture comes back as it is. Raises ValueError for a mode that PIL can't convert.
     """
     if "A" in picture.getbands() or picture.info.get("transparency") is not None:
-        return _by_strips(picture, _on_white)
+        return _on_white(picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
@@ -80,30 +80,21 @@ def array_to_uint8(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
     return (array.astype(np.float64) * 255).astype(np.float32).astype(np.uint8), True
 
 
-def _on_white(strip: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", strip.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB")
-
-
-def _by_strips(picture: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _on_white(picture: Image.Image) -> Image.Image:
     width, height = picture.size
     rows = max(_STRIP_PIXELS // width, 1)
     if rows >= height:
-        return convert(picture)
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
     out = Image.new("RGB", picture.size)
     for top in range(0, height, rows):
-        out.paste(convert(picture.crop((0, top, width, min(top + rows, height)))), (0, top))
+        out.paste(_on_white(picture.crop((0, top, width, min(top + rows, height)))), (0, top))
     return out
 
 
 def _integer_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     shift = max(int(values.max()).bit_length() - 8, 0)
-
-    def convert(strip: NDArray[Any]) -> NDArray[Any]:
-        shifted: NDArray[Any] = strip.clip(0) >> shift
-        return shifted
-
-    return convert
+    return lambda strip: strip.clip(0) >> shift
 
 
 def _float_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -1,9 +1,10 @@
-"""The formats of pictures that can be read, and a picture's format by its contents."""
+"""The formats of pictures that can be read, a picture's format by its contents, and why it can't be read."""
 
 import ctypes
 import re
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,6 @@ from PIL.ImageFile import ImageFile
 
 from sightline.distribution import install
 from sightline.errors import ImageError
-from sightline.processing.image.failures import failure_reason
 
 _HAS_HEIF = find_spec("pillow_heif") is not None
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF")
@@ -55,7 +55,7 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     if not _HAS_HEIF and _is_heif(head):
         raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
     if failure:
-        raise ImageError(name, failure_reason(*failure)) from failure[0]
+        raise ImageError(name, _failure_reason(*failure)) from failure[0]
     raise ImageError(name, f"not a picture (by its contents none of {', '.join(_FORMATS)})")
 
 
@@ -65,6 +65,38 @@ def image_format(head: bytes) -> str | None:
         return "HEIF"
     known = ((format_name, Image.OPEN.get(format_name, (None, None))[1]) for format_name in _FORMATS)
     return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
+
+
+@contextmanager
+def failures_as_image_errors(name: str, format_name: str | None) -> Iterator[None]:
+    """Turns every exception into an ImageError: Pillow and its libraries raise nearly anything on broken files.
+
+    `name` is the error's source, `format_name` the picture's format if it is known.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(name, _failure_reason(error, format_name)) from error
+
+
+def _failure_reason(error: Exception, format_name: str | None) -> str:
+    """What the exception says about a picture of this format (None: unknown), without the picture's name."""
+    what = format_name or "picture"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "too many pixels"
+    if isinstance(error, OSError) and error.errno:
+        return f"can't be read ({error.strerror})"
+    text = re.sub(r" for \w+\.\w+$", "", str(error).strip().split("\n")[0].rstrip("."))
+    if re.search("truncated|end of|unexpected eof|too short|insufficient", text, re.IGNORECASE):
+        return f"{what} cut short"
+    # Only sentences are for people: a key, a code or a repr is left out.
+    is_sentence = isinstance(error, OSError | SyntaxError | ValueError | RuntimeError) and " " in text
+    is_sentence = is_sentence and not re.search(r"b'|[<{]", text)
+    return f"broken or unusual {what}" + (f" ({text[:100]})" if is_sentence else "")
 
 
 def _is_heif(head: bytes) -> bool:
@@ -83,20 +115,16 @@ _METADATA_WARNINGS = (None, UserWarning, re.compile(r"PIL\."), 0)
 
 
 def _silence_pillow() -> None:
-    """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays.
-
-    Added once and left: taking it away again would disturb other threads that change the filters meanwhile.
-    """
+    """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays. Added once
+    and left: taking it away again would disturb other threads that change the filters meanwhile."""
     if not any(entry[1:] == _METADATA_WARNINGS for entry in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @cache
 def _silence_libtiff() -> None:
-    """libtiff writes lines about broken files to standard error, amid whatever is shown on the terminal.
-
-    Pillow has no switch for that; its packages carry the library beside them. Where it isn't found, it keeps writing.
-    """
+    """libtiff writes lines about broken files to standard error, amid whatever is shown on the terminal. Pillow has no
+    switch for that; its packages carry the library beside them. Where it isn't found, it keeps writing."""
     folder = Path(Image.__file__).parent
     for path in (*folder.parent.glob("[pP]illow.libs/libtiff*"), *folder.glob(".dylibs/libtiff*")):
         with suppress(OSError, AttributeError):

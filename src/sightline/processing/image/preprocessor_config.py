@@ -12,20 +12,13 @@ from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_HALF = (0.5, 0.5, 0.5)
+_HALF: dict[str, Any] = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "CLIP": {"size": 224, "crop_size": 224, "resample": 3, "image_mean": CLIP_MEAN, "image_std": CLIP_STD},
-    "VideoMAE": {"size": 224, "crop_size": 224, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
-    "EfficientNet": {
-        "size": [346, 346],
-        "crop_size": 289,
-        "resample": 3,
-        "image_mean": _HALF,
-        "image_std": _HALF,
-        "do_center_crop": False,
-        "include_top": True,
-    },
+    "VideoMAE": {"size": 224, "crop_size": 224, "resample": 2} | _HALF,
+    "EfficientNet": {"size": [346, 346], "crop_size": 289, "resample": 3, "do_center_crop": False, "include_top": True}
+    | _HALF,
 }
 """By kind, the name of the reference's image processor class: the values of keys that a file leaves out."""
 
@@ -38,10 +31,8 @@ class InvalidSettingError(CheckpointError):
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
-    """PixelProfile's fields from `processor_config.json`, `preprocessor_config.json` or `open_clip_config.json`.
-
-    Raises CheckpointError.
-    """
+    """PixelProfile's fields from `processor_config.json`, `preprocessor_config.json` or `open_clip_config.json`. Raises
+    CheckpointError."""
     nested, plain, open_clip = (
         folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
     )

@@ -14,7 +14,7 @@ from PIL.Image import Resampling
 from sightline.errors import ImageError
 from sightline.processing.image import preprocessor_config
 from sightline.processing.image.color import to_rgb
-from sightline.processing.image.limits import MAX_PIXELS
+from sightline.processing.image.reading import MAX_PIXELS
 from sightline.processing.image.resample import KERNELS, resize_window
 
 _WINDOW_ABOVE = 1 << 24
@@ -97,10 +97,8 @@ class PixelProfile:
         return left * x, top * y, (left + crop_width) * x, (top + crop_height) * y
 
     def resize_and_crop(self, image: Image.Image) -> NDArray[np.uint8]:
-        """A picture of any size -> uint8 (height, width, 3).
-
-        Raises ImageError where the resized picture would be too large for memory.
-        """
+        """A picture of any size -> uint8 (height, width, 3). Raises ImageError where the resized picture would be too
+        large for memory."""
         picture = to_rgb(image)
         if not self.do_resize:
             return self.center_crop(np.asarray(picture))

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,35 @@ from PIL.ImageFile import ImageFile
 
 from sightline.errors import ImageError
 from sightline.processing.image.color import array_to_rgb, array_to_uint8, to_rgb, to_uint8
-from sightline.processing.image.download import download
-from sightline.processing.image.failures import failures_as_image_errors
-from sightline.processing.image.formats import recognize
-from sightline.processing.image.limits import MAX_PIXELS, PixelBudget, check_size
+from sightline.processing.image.formats import failures_as_image_errors, recognize
 from sightline.processing.image.orientation import QUARTER_TURNS, exif_of_turned, turned, upright_turn
-from sightline.processing.image.sources import ImageSource, decode_base64, open_source, source_name
+from sightline.processing.image.sources import ImageSource, decode_base64, download, open_source, source_name
+
+MAX_PIXELS = 1 << 27
+"""Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
+
+
+class PixelBudget:
+    """At most `pixels` pixels at a time, however many threads ask. A larger picture waits until it is alone."""
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        """Waits until `pixels` pixels are free, and takes them while the context lasts."""
+        pixels = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
 
 _budget = PixelBudget(MAX_PIXELS)
 """For the pictures that are being decoded, in all threads together."""
@@ -34,9 +58,8 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     Arrays are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
 
     For a file, `info["full_size"]` of the result is its upright (width, height) before any reduction, and `getexif()`
-    its EXIF less the orientation that was followed.
-
-    Raises ImageError for whatever can't be read, more than MAX_PIXELS pixels among it.
+    its EXIF less the orientation that was followed. Raises ImageError for whatever can't be read, more than MAX_PIXELS
+    pixels among it.
     """
     if isinstance(source, Image.Image):
         with failures_as_image_errors(source_name(source), source.format):
@@ -57,10 +80,9 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
     """A path, an http(s) address, a data URI, base64 or a PIL picture to "RGB", as the reference's `load_image` does.
 
     The picture is turned as its EXIF orientation says and goes through PIL's `convert("RGB")`. Unlike `open_image`,
-    that drops transparency instead of laying it on white, and clips more than 8 bits instead of scaling them.
-    `timeout` is in seconds, for each answer of a server. Addresses are trusted: don't pass on strangers' addresses.
-
-    Raises ImageError.
+    that drops transparency instead of laying it on white, and clips more than 8 bits instead of scaling them. `timeout`
+    is in seconds, for each answer of a server. Addresses are trusted: don't pass on strangers' addresses. Raises
+    ImageError.
     """
     if isinstance(image, Image.Image):
         with failures_as_image_errors(source_name(image), image.format):
@@ -91,12 +113,18 @@ def _decoded(
             # At a reduced scale only what is decoded counts, but a hostile file can make the decoder keep coefficients
             # of the whole picture: twice the limit (200-megapixel phones) is enough.
             reduced = isinstance(picture, JpegImagePlugin.JpegImageFile) and short_side is not None
-            check_size(full_size, MAX_PIXELS * 2 if reduced else MAX_PIXELS, name)
+            _check_size(full_size, MAX_PIXELS * 2 if reduced else MAX_PIXELS, name)
             if reduced and short_side is not None:
                 side = max(math.ceil(short_side * 1.5), 1)
                 picture.draft(None, (side, side))
-                check_size(picture.size, MAX_PIXELS, name)
+                _check_size(picture.size, MAX_PIXELS, name)
             full = math.prod(full_size)  # beyond the limit the decoder may keep more than what it gives
             with _budget.take(full if full > MAX_PIXELS else math.prod(picture.size)):
                 picture.load()
                 yield picture, full_size
+
+
+def _check_size(size: tuple[int, int], limit: int, name: str) -> None:
+    """Raises ImageError for a (width, height) of more than `limit` pixels."""
+    if size[0] * size[1] > limit:
+        raise ImageError(name, f"{size[0]} x {size[1]} pixels are too many (at most {limit / 1e6:.0f} million)")

@@ -35,8 +35,7 @@ def resize_window(
 ) -> NDArray[np.uint8]:
     """The `window` (top, left, height, width) of the "RGB" `picture` enlarged to `size` (height, width).
 
-    `resample` is a key of KERNELS. Returns uint8 (height, width, 3). Pillow's `resize(box=)` can't do this: see
-    the top of this file.
+    `resample` is a key of KERNELS. Returns uint8 (height, width, 3).
     """
     top, left, height, width = window
     columns, across = _taps(picture.width, size[1], left, width, resample)

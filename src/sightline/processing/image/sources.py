@@ -1,9 +1,13 @@
-"""What a picture can be read from: names for messages, files opened, text decoded."""
+"""What a picture can be read from: names for messages, files opened, addresses downloaded, text decoded."""
 
 import base64
 import errno
 import os
 import re
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -13,6 +17,10 @@ from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.files import open_file
+
+MAX_BYTES = 256 << 20
+SECONDS = 60.0
+_CHUNK = 1 << 16
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 """A path, an image file's bytes, a PIL picture, or an array of pixels."""
@@ -53,3 +61,50 @@ def decode_base64(text: str) -> bytes | None:
         return base64.b64decode(re.sub(r"\s", "", text.removeprefix("data:").partition(",")[2] or text), validate=True)
     except ValueError:
         return None
+
+
+def download(address: str, timeout: float | None = None) -> bytes:
+    """The bytes at an http(s) address: at most MAX_BYTES, within SECONDS, `timeout` seconds for each wait.
+
+    Redirections are followed to http(s) only. The address is trusted: a program that takes addresses from strangers
+    must make sure that they don't point into its private network. Raises ImageError.
+    """
+    deadline = time.monotonic() + SECONDS
+    data = bytearray()
+    try:
+        request = urllib.request.Request(address, headers={"User-Agent": "sightline", "Accept": "image/*,*/*"})
+        with _opener().open(request, timeout=timeout or SECONDS) as answer:
+            while chunk := answer.read1(_CHUNK):
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    raise ImageError(address, f"more than {MAX_BYTES >> 20} MiB")
+                if time.monotonic() > deadline:
+                    raise ImageError(address, f"not there after {SECONDS:.0f} seconds")
+            missing = answer.length
+    except urllib.error.HTTPError as error:
+        with error:
+            raise ImageError(address, f"the server says {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise ImageError(address, f"can't be fetched ({error.reason})") from error
+    except TimeoutError as error:
+        raise ImageError(address, "the server does not answer") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise ImageError(address, f"can't be fetched ({error})") from error
+    if missing:
+        raise ImageError(address, "the connection broke off")
+    return bytes(data)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    opener = urllib.request.OpenerDirector()  # not `build_opener`: that one also opens file: and ftp:
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    return opener

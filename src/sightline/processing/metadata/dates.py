@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _DATE = re.compile(
     r"""\s*(\d{4})\s*[:/.-]\s*(\d{1,2})\s*[:/.-]\s*(\d{1,2})(?!\d)
@@ -24,6 +24,11 @@ class Moment(NamedTuple):
 
     time: datetime
     offset: int | None
+
+
+def dated(moment: Moment | None, source: str | None) -> dict[str, Any]:
+    """The fields of `Metadata` for a date that was read from `source`."""
+    return {"taken": moment and moment.time, "taken_offset": moment and moment.offset, "taken_source": source}
 
 
 def parse_date(text: str | None, offset: str | None = None, fraction: str | None = None) -> Moment | None:

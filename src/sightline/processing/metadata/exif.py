@@ -10,21 +10,9 @@ from PIL.ExifTags import GPS, IFD, Base
 from PIL.Image import Exif
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from sightline.processing.metadata.dates import Moment, parse_date
+from sightline.processing.metadata import values
+from sightline.processing.metadata.dates import Moment, dated, parse_date
 from sightline.processing.metadata.record import Metadata
-from sightline.processing.metadata.values import (
-    MAX_INTEGER,
-    caption_text,
-    clean,
-    decode,
-    name_text,
-    place,
-    positive,
-    sexagesimal,
-    stars,
-    unique,
-    whole,
-)
 
 _DATES = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal, Base.SubsecTimeOriginal),
@@ -48,32 +36,30 @@ def read_exif(exif: Exif) -> Metadata:
     gps = _directory(exif, IFD.GPSInfo)
     # Cameras of the first years put everything into the main directory.
     fields = ChainMap(exif, _directory(exif, IFD.Exif))
-    moment = _taken(fields)
     pair_id, burst_id = _apple(_raw(fields, Base.MakerNote))
     return Metadata(
-        taken=moment and moment.time,
-        taken_offset=moment and moment.offset,
-        taken_source="exif",
-        camera_make=name_text(_text(fields, Base.Make)),
-        camera_model=name_text(_text(fields, Base.Model)),
-        lens=name_text(_text(fields, Base.LensModel)),
+        **dated(_taken(fields), "exif"),
+        camera_make=values.name_text(_text(fields, Base.Make)),
+        camera_model=values.name_text(_text(fields, Base.Model)),
+        lens=values.name_text(_text(fields, Base.LensModel)),
         iso=_iso(fields),
-        f_number=positive(_number(fields, Base.FNumber)) or _apex(_number(fields, Base.ApertureValue), 0.5),
-        exposure=positive(_number(fields, Base.ExposureTime)) or _apex(_number(fields, Base.ShutterSpeedValue), -1),
-        focal_length=positive(_number(fields, Base.FocalLength)),
-        **place(
+        f_number=values.positive(_number(fields, Base.FNumber)) or _apex(_number(fields, Base.ApertureValue), 0.5),
+        exposure=values.positive(_number(fields, Base.ExposureTime))
+        or _apex(_number(fields, Base.ShutterSpeedValue), -1),
+        focal_length=values.positive(_number(fields, Base.FocalLength)),
+        **values.place(
             _degrees(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS"),
             _degrees(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW"),
             _altitude(gps),
         ),
-        orientation=whole(_number(fields, Base.Orientation), 1, 8),
-        rating=stars(_number(fields, Base.Rating), _number(fields, Base.RatingPercent)),
-        keywords=unique(_wide(fields, Base.XPKeywords).split(";")),
-        title=clean(_wide(fields, Base.XPTitle)),
-        caption=caption_text(_text(fields, Base.ImageDescription))
-        or caption_text(_wide(fields, Base.XPComment))
-        or caption_text(_wide(fields, Base.XPSubject))
-        or caption_text(_comment(_raw(fields, Base.UserComment), exif.endian)),
+        orientation=values.whole(_number(fields, Base.Orientation), 1, 8),
+        rating=values.stars(_number(fields, Base.Rating), _number(fields, Base.RatingPercent)),
+        keywords=values.unique(_wide(fields, Base.XPKeywords).split(";")),
+        title=values.clean(_wide(fields, Base.XPTitle)),
+        caption=values.caption_text(_text(fields, Base.ImageDescription))
+        or values.caption_text(_wide(fields, Base.XPComment))
+        or values.caption_text(_wide(fields, Base.XPSubject))
+        or values.caption_text(_comment(_raw(fields, Base.UserComment), exif.endian)),
         caption_source="exif",
         pair_id=pair_id,
         burst_id=burst_id,
@@ -94,7 +80,7 @@ def _raw(fields: _Fields, tag: int) -> bytes:
 
 
 def _text(fields: _Fields, tag: int) -> str:
-    return decode(_raw(fields, tag)).strip("\0 ")
+    return values.decode(_raw(fields, tag)).strip("\0 ")
 
 
 def _wide(fields: _Fields, tag: int) -> str:
@@ -106,8 +92,8 @@ def _wide(fields: _Fields, tag: int) -> str:
 def _numbers(fields: _Fields, tag: int) -> list[float]:
     """A fraction whose denominator is 0 is nan."""
     value = fields.get(tag)
-    values = value if isinstance(value, tuple | bytes) else (value,)
-    return [float(number) for number in values[:3] if isinstance(number, int | float | IFDRational)]
+    numbers = value if isinstance(value, tuple | bytes) else (value,)
+    return [float(number) for number in numbers[:3] if isinstance(number, int | float | IFDRational)]
 
 
 def _number(fields: _Fields, tag: int) -> float | None:
@@ -131,7 +117,7 @@ def _degrees(gps: _Fields, tag: int, ref_tag: int, refs: str) -> float | None:
     parts, ref = _numbers(gps, tag), _text(gps, ref_tag)[:1].upper()
     if not parts or not ref or ref not in refs:
         return None
-    degrees = sexagesimal(parts)
+    degrees = values.sexagesimal(parts)
     return None if math.isnan(degrees) else -degrees if ref == refs[1] else degrees
 
 
@@ -142,13 +128,13 @@ def _altitude(gps: _Fields) -> float | None:
 
 
 def _iso(fields: _Fields) -> int | None:
-    values = [whole(_number(fields, tag), 1, MAX_INTEGER) for tag in _SENSITIVITIES]
-    return next((value for value in values if value not in (None, _MAX_ISO_RATINGS)), values[0])
+    numbers = [values.whole(_number(fields, tag), 1, values.MAX_INTEGER) for tag in _SENSITIVITIES]
+    return next((value for value in numbers if value not in (None, _MAX_ISO_RATINGS)), numbers[0])
 
 
 def _apex(value: float | None, power: float) -> float | None:
     """An f-number (2 ** (value / 2)) or an exposure in seconds (2 ** -value) from its value in the APEX system."""
-    return positive(2 ** (value * power)) if value is not None and abs(value) < 64 else None
+    return values.positive(2 ** (value * power)) if value is not None and abs(value) < 64 else None
 
 
 def _comment(raw: bytes, endian: str | None) -> str:
@@ -156,7 +142,7 @@ def _comment(raw: bytes, endian: str | None) -> str:
     code, raw = raw[:8].rstrip(b"\0 ").upper(), raw[8:]
     if code == b"UNICODE":
         return raw.decode(_utf16(raw, endian), "replace")
-    text = decode(raw).strip("\0 ")
+    text = values.decode(raw).strip("\0 ")
     return text if code == b"ASCII" or (not code and all(char.isprintable() or char.isspace() for char in text)) else ""
 
 
@@ -178,6 +164,6 @@ def _apple(note: bytes) -> tuple[str | None, str | None]:
     file.seek(14)
     try:
         directory.load(file)
-        return clean(_text(directory, _APPLE_PAIR)), clean(_text(directory, _APPLE_BURST))
+        return values.clean(_text(directory, _APPLE_PAIR)), values.clean(_text(directory, _APPLE_BURST))
     except Exception:  # as above
         return None, None

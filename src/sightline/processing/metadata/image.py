@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngStream
 
 from sightline.files import open_file
 from sightline.processing.image.formats import recognize
-from sightline.processing.metadata.dates import parse_date
+from sightline.processing.metadata.dates import dated, parse_date
 from sightline.processing.metadata.exif import read_exif
 from sightline.processing.metadata.motion import motion_id
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
@@ -123,11 +123,8 @@ def _read_iptc(picture: ImageFile) -> Metadata:
         return [raw.decode("utf-8", "ignore") if is_utf8 else decode(raw) for raw in raws]
 
     date, time, caption = texts(_DATE)[0], texts(_TIME)[0], texts(_CAPTION)[0]
-    moment = parse_date(f"{date}T{time}" if time else date)
     return Metadata(
-        taken=moment and moment.time,
-        taken_offset=moment and moment.offset,
-        taken_source="iptc",
+        **dated(parse_date(f"{date}T{time}" if time else date), "iptc"),
         keywords=unique(texts(_KEYWORD)),
         title=clean(texts(_TITLE)[0]),
         caption=caption_text(caption),

@@ -1,5 +1,6 @@
 """The files beside an image or a video that speak of it: .xmp files, and Google Takeout's .json files."""
 
+import json
 import os
 import re
 import time
@@ -9,15 +10,18 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePath
+from typing import Any
 
+from sightline.processing.metadata.dates import dated, from_timestamp
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
-from sightline.processing.metadata.takeout import read_takeout
-from sightline.processing.metadata.values import unique
+from sightline.processing.metadata.values import caption_text, fraction, place, unique
 from sightline.processing.metadata.xmp import MAX_BYTES, Packet, read_xmp
 from sightline.processing.suffixes import is_video
 
 _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
+_MAX_JSON = 1 << 20
+"""Bytes of a .json file that are read."""
 _SUPPLEMENT = ".supplemental-metadata"
 _LONGEST, _SHORTEST = 51, 43
 """Characters that Takeout cuts the name before ".json" at: 46, or 51 with it, less a number in brackets."""
@@ -69,6 +73,34 @@ def _read_xmp_file(path: Path) -> Metadata:
     """The orientation is left out: raw developers write that of their result."""
     with path.open("rb") as file:
         return replace(read_xmp(Packet(file.read(MAX_BYTES + 1)), "sidecar"), orientation=None)
+
+
+def read_takeout(path: Path) -> Metadata:
+    """NOTHING for other programs' JSON. Google's recognised people are keywords. Raises OSError, ValueError."""
+    with path.open("rb") as file:
+        content = json.loads(file.read(_MAX_JSON))
+    if not isinstance(content, dict) or "photoTakenTime" not in content:
+        return NOTHING
+    people = content.get("people")
+    people = people if isinstance(people, list) else []
+    return Metadata(
+        **dated(from_timestamp(fraction(_object(content, "photoTakenTime").get("timestamp"))), "takeout"),
+        **(_place(_object(content, "geoData")) or _place(_object(content, "geoDataExif"))),
+        keywords=unique(person.get("name") for person in people if isinstance(person, dict)),
+        caption=caption_text(content.get("description")),
+        caption_source="takeout",
+    )
+
+
+def _object(content: dict[str, Any], name: str) -> dict[str, Any]:
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _place(geo: dict[str, Any]) -> dict[str, Any]:
+    """An altitude of exactly 0 stands for an unknown one."""
+    latitude, longitude, altitude = (fraction(geo.get(name)) for name in ("latitude", "longitude", "altitude"))
+    return place(latitude, longitude, altitude or None)
 
 
 def _takeout_names(name: str) -> Iterator[str]:

@@ -10,20 +10,10 @@ import av
 from av.stream import Disposition
 
 from sightline.files import open_file
-from sightline.processing.metadata.dates import Moment, local_moment, parse_date
+from sightline.processing.metadata import values
+from sightline.processing.metadata.dates import Moment, dated, local_moment, parse_date
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.sidecar import with_sidecars
-from sightline.processing.metadata.values import (
-    caption_text,
-    clean,
-    fraction,
-    name_text,
-    place,
-    positive,
-    sexagesimal,
-    stars,
-    unique,
-)
 from sightline.processing.metadata.xmp import Packet, read_xmp
 from sightline.processing.video.reader import open_container
 
@@ -80,8 +70,8 @@ def _measure(container: Any, video: Any) -> Metadata:
     rate = video.average_rate or video.guessed_rate
     context = video.codec_context
     return Metadata(
-        duration=positive(duration, 1e9),
-        fps=positive(float(rate)) if rate else None,
+        duration=values.positive(duration, 1e9),
+        fps=values.positive(float(rate)) if rate else None,
         codec=context.codec.canonical_name if context else None,
         has_audio=bool(container.streams.audio),
     )
@@ -98,21 +88,21 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
 
     moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
     comment = first("comment", f"{_APPLE}comment") or ""
+    locations = [tags.get(f"{_APPLE}location.iso6709", "")]
+    locations += (text for name, text in tags.items() if name.partition("-")[0] == "location")
     return Metadata(
-        taken=moment and moment.time,
-        taken_offset=moment and moment.offset,
-        taken_source=source,
-        camera_make=name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
-        camera_model=name_text(first(f"{_APPLE}model", "com.android.model", "model")),
-        lens=name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
-        **next(filter(None, map(_place, _locations(tags))), {}),
-        rating=stars(fraction(first(f"{_APPLE}rating.user"))),
-        keywords=unique(re.split("[,;]", first(f"{_APPLE}keywords", "keywords") or "")),
-        title=clean(first(f"{_APPLE}displayname", f"{_APPLE}title", "title")),
-        caption=caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary"))
-        or (None if _NO_COMMENT.fullmatch(comment.strip()) else caption_text(comment)),
+        **dated(moment, source),
+        camera_make=values.name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
+        camera_model=values.name_text(first(f"{_APPLE}model", "com.android.model", "model")),
+        lens=values.name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
+        **next(filter(None, map(_place, locations)), {}),
+        rating=values.stars(values.fraction(first(f"{_APPLE}rating.user"))),
+        keywords=values.unique(re.split("[,;]", first(f"{_APPLE}keywords", "keywords") or "")),
+        title=values.clean(first(f"{_APPLE}displayname", f"{_APPLE}title", "title")),
+        caption=values.caption_text(first(f"{_APPLE}description", "description", "synopsis", "summary"))
+        or (None if _NO_COMMENT.fullmatch(comment.strip()) else values.caption_text(comment)),
         caption_source=kind,
-        pair_id=clean(first(f"{_APPLE}content.identifier")),
+        pair_id=values.clean(first(f"{_APPLE}content.identifier")),
     )
 
 
@@ -120,8 +110,7 @@ def read_clock(tags: Mapping[str, str], kind: str) -> Metadata:
     """The date of the container's clock, in UTC, as the clocks of this machine's zone showed it."""
     text = tags.get("creation_time", "")
     instant = parse_date(text) if _is_utc(text) else None
-    moment = instant and local_moment(instant.time)
-    return Metadata(taken=moment and moment.time, taken_offset=moment and moment.offset, taken_source=kind)
+    return Metadata(**dated(instant and local_moment(instant.time), kind))
 
 
 def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[Moment | None, str]]:
@@ -143,22 +132,17 @@ def _is_utc(text: str) -> bool:
     return text.strip().upper().endswith("Z")
 
 
-def _locations(tags: Mapping[str, str]) -> Iterator[str]:
-    yield tags.get(f"{_APPLE}location.iso6709", "")
-    yield from (text for name, text in tags.items() if name.partition("-")[0] == "location")
-
-
 def _place(text: str) -> dict[str, Any]:
     match = _POINT.match(text.strip())
     if not match:
         return {}
     latitude = _degrees(match[1], match[2], match[3], 2)
-    return place(latitude, _degrees(match[4], match[5], match[6], 3), fraction(match[7]))
+    return values.place(latitude, _degrees(match[4], match[5], match[6], 3), values.fraction(match[7]))
 
 
 def _degrees(sign: str, digits: str, rest: str, width: int) -> float:
     """`width`: how many of the digits are degrees; pairs of minutes and seconds may follow."""
     parts = [digits[:width], *re.findall("..", digits[width:])]
     parts[-1] += rest
-    degrees = sexagesimal(parts)
+    degrees = values.sexagesimal(parts)
     return -degrees if sign == "-" else degrees

@@ -5,22 +5,9 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from sightline.processing.metadata.dates import parse_date
+from sightline.processing.metadata import values
+from sightline.processing.metadata.dates import dated, parse_date
 from sightline.processing.metadata.record import Metadata
-from sightline.processing.metadata.values import (
-    MAX_INTEGER,
-    caption_text,
-    clean,
-    decode,
-    fraction,
-    name_text,
-    place,
-    positive,
-    sexagesimal,
-    stars,
-    unique,
-    whole,
-)
 
 MAX_BYTES = 1 << 22
 """A longer packet is not read."""
@@ -66,18 +53,18 @@ class Packet:
         return next((value for name in names for value in self.all(name)[:1] if value.strip()), None)
 
     def number(self, *names: str) -> float | None:
-        return fraction(self.first(*names))
+        return values.fraction(self.first(*names))
 
     def video_length(self) -> int | None:
         """How many bytes before the file's end the video of a Google motion photo begins."""
         if self.first("GCamera:MicroVideoOffset"):
-            return whole(self.number("GCamera:MicroVideoOffset"), 1, 1 << 40)
+            return values.whole(self.number("GCamera:MicroVideoOffset"), 1, 1 << 40)
         length = 0
         for item in self._root.iter():
             fields = {_short(name): text for name, text in item.attrib.items()}
             fields.update((_short(child.tag), child.text or "") for child in item)
             if length or fields.get("Item:Semantic") == "MotionPhoto":  # this item and all that follow it
-                length += whole(fraction(fields.get("Item:Length")), 1, 1 << 40) or 0
+                length += values.whole(values.fraction(fields.get("Item:Length")), 1, 1 << 40) or 0
         return length or None
 
 
@@ -85,24 +72,24 @@ def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
     """`source`: what the record names as the source of its date and its caption."""
     moment = next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
     return Metadata(
-        taken=moment and moment.time,
-        taken_offset=moment and moment.offset,
-        taken_source=source,
-        camera_make=name_text(packet.first("tiff:Make")),
-        camera_model=name_text(packet.first("tiff:Model")),
-        lens=name_text(packet.first("exifEX:LensModel", "aux:Lens")),
-        iso=whole(packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, MAX_INTEGER),
-        f_number=positive(packet.number("exif:FNumber")),
-        exposure=positive(packet.number("exif:ExposureTime")),
-        focal_length=positive(packet.number("exif:FocalLength")),
+        **dated(moment, source),
+        camera_make=values.name_text(packet.first("tiff:Make")),
+        camera_model=values.name_text(packet.first("tiff:Model")),
+        lens=values.name_text(packet.first("exifEX:LensModel", "aux:Lens")),
+        iso=values.whole(
+            packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, values.MAX_INTEGER
+        ),
+        f_number=values.positive(packet.number("exif:FNumber")),
+        exposure=values.positive(packet.number("exif:ExposureTime")),
+        focal_length=values.positive(packet.number("exif:FocalLength")),
         **_place(packet),
-        orientation=whole(packet.number("tiff:Orientation"), 1, 8),
-        rating=stars(packet.number("xmp:Rating"), packet.number("MicrosoftPhoto:Rating")),
-        keywords=unique(packet.all("dc:subject")),
-        title=clean(packet.first("dc:title")),
-        caption=caption_text(packet.first("dc:description", "exif:UserComment", "tiff:ImageDescription")),
+        orientation=values.whole(packet.number("tiff:Orientation"), 1, 8),
+        rating=values.stars(packet.number("xmp:Rating"), packet.number("MicrosoftPhoto:Rating")),
+        keywords=values.unique(packet.all("dc:subject")),
+        title=values.clean(packet.first("dc:title")),
+        caption=values.caption_text(packet.first("dc:description", "exif:UserComment", "tiff:ImageDescription")),
         caption_source=source,
-        burst_id=clean(packet.first("GCamera:BurstID")),
+        burst_id=values.clean(packet.first("GCamera:BurstID")),
     )
 
 
@@ -111,7 +98,7 @@ def _xml(data: bytes) -> str:
         raise ValueError("XMP too long")
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
     encoding = "utf-16" if data[:1] in (b"\xff", b"\xfe") else "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
-    text = data.decode(encoding, "replace") if utf16 else decode(data)
+    text = data.decode(encoding, "replace") if utf16 else values.decode(data)
     text = text[text.find("<") : text.rfind(">") + 1]
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # XMP has neither; entities can grow without limit
         raise ValueError("XMP with a document type")
@@ -135,13 +122,15 @@ def _place(packet: Packet) -> dict[str, Any]:
     altitude = packet.number("exif:GPSAltitude")
     if altitude is not None and packet.first("exif:GPSAltitudeRef") == "1":
         altitude = -altitude
-    return place(_degrees(packet.first("exif:GPSLatitude")), _degrees(packet.first("exif:GPSLongitude")), altitude)
+    return values.place(
+        _degrees(packet.first("exif:GPSLatitude")), _degrees(packet.first("exif:GPSLongitude")), altitude
+    )
 
 
 def _degrees(text: str | None) -> float | None:
     """ "52,31,12N", "52,31.2N", or signed degrees as some programs write them."""
     match = _DEGREES.fullmatch(text or "")
     if not match:
-        return fraction(text)
-    degrees = sexagesimal(match.group(1, 2, 3))
+        return values.fraction(text)
+    degrees = values.sexagesimal(match.group(1, 2, 3))
     return -degrees if match[4] in "SWsw" else degrees

@@ -51,9 +51,7 @@ class KeyframeDecoder:
 
     def frame_at(self, tick: int, following: int | None) -> VideoFrame:
         """The last frame that begins until `tick`, or the first frame. `following`: the next time to be asked for.
-
-        Raises UnreliableMarksError as soon as the file contradicts itself.
-        """
+        Raises UnreliableMarksError as soon as the file contradicts itself."""
         self._jump(tick)
         self._read_until(tick)
         group = self._group

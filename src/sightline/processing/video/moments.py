@@ -12,11 +12,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-from sightline.processing.video.compare import is_visible
-from sightline.processing.video.cuts import CutDetector
+from sightline.processing.video.changes import CutDetector, RestDetector, is_visible
 from sightline.processing.video.frames import ReducedFrame, Thumbnail
 from sightline.processing.video.reader import VideoReader, VideoSource
-from sightline.processing.video.rests import RestDetector
 from sightline.processing.video.scan import MAX_BATCH, scan_frames
 
 T = TypeVar("T")
@@ -56,9 +54,8 @@ def moments(
     moment: a black video has none, an hour of a slide has a moment of FROZEN seconds. The frames are those nearest to
     the middles of equal parts among some kept on the way, off by a quarter of a part at most; too few are repeated.
     Where the video has no keyframe at a cut, the cut is found up to a few frames late: frames that no other refers to
-    are not decoded.
-    `short_side`: see `frames_at`; `max_batch`: see `scan_frames`. Raises VideoError, and ValueError for a count below
-    one.
+    are not decoded. `short_side`: see `frames_at`; `max_batch`: see `scan_frames`. Raises VideoError, and ValueError
+    for a count below one.
     """
     if count < 1:
         raise ValueError(f"{count} frames a moment: at least one")

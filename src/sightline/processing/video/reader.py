@@ -3,10 +3,9 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, TypeAlias
 
 import av
@@ -51,17 +50,16 @@ _TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """By codec. FFmpeg's built-in decoders of these leave transparency out."""
 
 
-class VideoReader:
+class VideoReader(AbstractContextManager["VideoReader"]):
     """An open video. Times are in ticks of the stream's clock, which `tick` and `seconds` convert.
 
     `short_side`: the frames are reduced as `FrameConverter` says. `threads` ("AUTO", "SLICE" or "FRAME") and `count`
     (0: FFmpeg chooses) are the decoder's threads. Attributes: `name`, the source in words; `pixels` of a frame;
-    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the
-    first frame's tick as far as the file says; `zero`, the tick of second 0; `indexed`, whether packets keep their
-    exact times after a jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether
-    frames that no other refers to can be left out.
-
-    Raises VideoError if the source can't be opened as a video.
+    `time_base`, seconds per tick; `frame_ticks`, from one frame to the next as far as the file says; `start`, the first
+    frame's tick as far as the file says; `end`, where the last frame of the packets that were read ends, None before
+    the first that has a time; `zero`, the tick of second 0; `indexed`, whether packets keep their exact times after a
+    jump; `marks_keyframes`, whether decoded frames tell if they are keyframes; `skipping`, whether frames that no other
+    refers to can be left out. Raises VideoError if the source can't be opened as a video.
     """
 
     def __init__(
@@ -121,6 +119,7 @@ class VideoReader:
         rate = stream.average_rate or stream.guessed_rate or 25
         self.frame_ticks = max(round(1 / (rate * self.time_base)), 1)
         self.start: int = stream.start_time or 0
+        self.end: int | None = None
         self.zero = min(self.start, 0)
         if container.format.name in _FREE_CLOCK_FORMATS and container.start_time is not None:
             self.zero = round(Fraction(container.start_time, av.time_base) / self.time_base)
@@ -181,14 +180,15 @@ class VideoReader:
                 return
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
                 return  # PyAV appends it, to flush the decoder with
+            if packet.pts is not None and not packet.is_discard:
+                end = packet.pts + (packet.duration or self.frame_ticks)
+                self.end = end if self.end is None else max(self.end, end)
             yield packet
 
     def decode(self, packet: Packet | None, skip: bool = False) -> list[VideoFrame]:
         """The frames that the decoder gives for this packet; for None, those that it still holds back.
 
-        `skip`: the packet's frame is not needed.
-
-        Raises av.FFmpegError for a damaged packet.
+        `skip`: the packet's frame is not needed. Raises av.FFmpegError for a damaged packet.
         """
         self._context.skip_frame = "NONREF" if skip and self.skipping else "DEFAULT"
         frames: list[VideoFrame] = self._context.decode(packet)
@@ -244,29 +244,23 @@ class VideoReader:
         return self.last_packet_end()
 
     def last_packet_end(self) -> int | None:
-        """Where the last frame ends, by the packets from the present position on; None if none of them has a time."""
-        timed = (packet for packet in self.packets() if packet.pts is not None and not packet.is_discard)
-        return max((packet.pts + (packet.duration or self.frame_ticks) for packet in timed), default=None)
+        """`end` after the packets from the present position on."""
+        for _ in self.packets():
+            pass
+        return self.end
 
     def close(self) -> None:
         if hasattr(self, "_container"):
             self._container.close()
         self._file.close()
 
-    def __enter__(self) -> "VideoReader":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def open_container(file: BinaryIO, **options: str) -> InputContainer:
-    """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened.
-
-    Raises av.FFmpegError, OSError, ValueError or RuntimeError.
-    """
+    """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened. Raises
+    av.FFmpegError, OSError, ValueError or RuntimeError."""
     container: InputContainer = av.open(
         file,
         options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)} | options,

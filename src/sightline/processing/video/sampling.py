@@ -89,9 +89,7 @@ def _decode_from_keyframes(
     source: VideoSource, short_side: int | None, ticks: list[int], decoders: int
 ) -> dict[int, Image.Image]:
     """The frames on show at `ticks`, until the first that can't be had for certain from the keyframe before it.
-
-    `decoders`: how many work at the same time. A single decoder takes all of FFmpeg's threads.
-    """
+    `decoders`: how many work at the same time. A single decoder takes all of FFmpeg's threads."""
     pictures = {}
     threads, count = ("AUTO", 0) if decoders == 1 else ("SLICE", 1)
     with (

@@ -86,10 +86,6 @@ class _Batch:
     packets: list[Packet]
     is_last: bool = False
 
-    @property
-    def is_first(self) -> bool:
-        return bool(self.packets) and self.packets[0] is self.segment.key
-
 
 def _batches(packets: Iterator[Packet], max_batch: int) -> Iterator[_Batch]:
     """Packets grouped into segments, and long segments into batches.
@@ -143,17 +139,16 @@ def _scan_segments(
             decoder.free.put(stack.enter_context(VideoReader(source, short_side, threads="SLICE", count=1)))
         pool = ThreadPoolExecutor(count, "sightline-video")
         stack.callback(pool.shutdown, cancel_futures=True)
-        packets = _EndTracker(reader)
-        batches = _batches(packets, _batch_size(reader, short_side, max_batch))
+        batches = _batches(reader.packets(), _batch_size(reader, short_side, max_batch))
         last = None
         for tick, result in _decode_ahead(pool, decoder, batches, 2 * count):
             if last is not None and tick <= last:
                 raise UnreliableMarksError
             yield tick, result
             last = tick
-        if last is None or packets.end is None:
+        if last is None or reader.end is None:
             raise UnreliableMarksError
-        yield max(packets.end, last + 1), None
+        yield max(reader.end, last + 1), None
 
 
 def _batch_size(reader: VideoReader, short_side: int | None, max_batch: int) -> int:
@@ -161,25 +156,6 @@ def _batch_size(reader: VideoReader, short_side: int | None, max_batch: int) -> 
     # 4:2:0 has 1.5 bytes a pixel, and 16:9 at 1.5 times `short_side` has 4 times its square: both rounded up.
     frame = 2 * min(reader.pixels, 5 * short_side**2 if short_side else MAX_FRAME_PIXELS)
     return max(min(max_batch, MAX_HELD_BYTES // max(frame, 1)), 8)
-
-
-class _EndTracker:
-    """A reader's packets; `end` is where the last frame among those that were read ends, None before the first."""
-
-    def __init__(self, reader: VideoReader) -> None:
-        self.end: int | None = None
-        self._reader = reader
-        self._packets = reader.packets()
-
-    def __iter__(self) -> "_EndTracker":
-        return self
-
-    def __next__(self) -> Packet:
-        packet = next(self._packets)
-        if packet.pts is not None and not packet.is_discard:
-            end = packet.pts + (packet.duration or self._reader.frame_ticks)
-            self.end = max(self.end or packet.pts, end)
-        return packet
 
 
 class _SegmentDecoder(Generic[T]):
@@ -223,7 +199,8 @@ def _decode_ahead(
     running: deque[Future[list[tuple[int, T]]]] = deque()
     previous = None
     for batch in batches:
-        previous = pool.submit(decoder.decode, batch, None if batch.is_first else previous)
+        is_first = bool(batch.packets) and batch.packets[0] is batch.segment.key
+        previous = pool.submit(decoder.decode, batch, None if is_first else previous)
         running.append(previous)
         while len(running) > ahead:
             yield from running.popleft().result()

@@ -1,4 +1,4 @@
-"""The `tokenizers` library's pipeline of a checkpoint: read whole, or built from a vocabulary."""
+"""A checkpoint's tokenizer files: their settings, and the `tokenizers` library's pipeline, read whole or built."""
 
 import re
 from collections.abc import Mapping
@@ -9,24 +9,62 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
-from sightline.processing.tokenizer_config import (
-    BERT_TOKENS,
-    CLIP_TOKENS,
-    END,
-    NORMALIZER_SETTINGS,
-    ROBERTA_TOKENS,
-    START,
-    special_tokens,
-)
+
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
+BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
+ROBERTA_TOKENS = {f"{name}_token": f"<{name}>" for name in ("unk", "pad", "mask")}
+ROBERTA_TOKENS |= {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
+"""Special tokens by name, as each kind of tokenizer has them where the files name no others."""
+
+_NORMALIZER_SETTINGS = {"do_lower_case": "lowercase", "strip_accents": "strip_accents"}
+_NORMALIZER_SETTINGS |= {"tokenize_chinese_chars": "handle_chinese_chars"}
+"""BERT's settings: names in `tokenizer_config.json` and in the library's normalizer."""
+
+TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""In the order in which the reference adds special tokens."""
+
+KEPT_SETTINGS = (*_NORMALIZER_SETTINGS, "add_prefix_space", "model_input_names")
+"""Settings that are written back as they were read."""
+
+_READ_SETTINGS = (*TOKEN_NAMES, *KEPT_SETTINGS, "added_tokens_decoder", "model_max_length", "tokenizer_class")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What the files beside the vocabulary say of limits, special tokens and normalization. Raises CheckpointError."""
+    config, tokens = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
+    settings = read_checkpoint_json(config) if config.is_file() else {}
+    if tokens.is_file() and "added_tokens_decoder" not in settings:
+        settings |= read_checkpoint_json(tokens)
+    return {key: settings[key] for key in _READ_SETTINGS if settings.get(key) is not None}
+
+
+def special_tokens(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
+    """The special tokens by name, in the order in which the reference adds them.
+
+    Of tokens with the same text the last one's flags count. Special tokens are found inside a text too.
+    """
+    declared = {token_text(token): token for token in settings.get("added_tokens_decoder", {}).values()}
+    tokens = {}
+    for name in TOKEN_NAMES:
+        if text := token_text(settings.get(name)):
+            token = declared.get(text, settings[name])
+            values = token if isinstance(token, Mapping) else {}
+            names = ("single_word", "lstrip", "rstrip", "normalized")
+            flags = {flag: bool(values[flag]) for flag in names if flag in values}
+            tokens[name] = AddedToken(text, special=True, **({"normalized": False} | flags))
+    return tokens
+
+
+def token_text(token: Any) -> str:
+    """The text of a special token, which files give as a string or as an object with flags; "" for none."""
+    return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
 
 
 def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
-    """From `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's or, by its words, RoBERTa's), or `vocab.txt`.
-
-    Raises CheckpointError, and whatever the library raises for broken files.
-    """
-    whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
-    words = folder / "vocab.txt"
+    """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
+    names = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
+    whole, vocabulary, merges, words = (folder / name for name in names)
     if whole.is_file():
         pipeline = Tokenizer.from_file(str(whole))
         _add_missing(pipeline, special_tokens(settings))
@@ -50,7 +88,7 @@ def tokenizer_class(pipeline: Tokenizer) -> str:
 
 
 def _is_roberta(words: Mapping[str, Any]) -> bool:
-    return START not in words and {"<s>", "</s>", "<pad>"} <= words.keys()
+    return _START not in words and {"<s>", "</s>", "<pad>"} <= words.keys()
 
 
 def _byte_pairs(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> Tokenizer:
@@ -58,36 +96,24 @@ def _byte_pairs(vocabulary: Path, merges: Path, settings: Mapping[str, Any]) -> 
     lines = merges.read_text(encoding="utf-8").split("\n")
     pairs: Any = [tuple(line.split(" ")) for line in lines[lines[0].startswith("#version") :] if line]
     words = read_checkpoint_json(vocabulary)
-    defaults, build = (ROBERTA_TOKENS, _roberta) if _is_roberta(words) else (CLIP_TOKENS, _clip)
-    tokens = special_tokens(defaults | dict(settings))
+    tokens = special_tokens((ROBERTA_TOKENS if _is_roberta(words) else _CLIP_TOKENS) | dict(settings))
     if missing := {tokens[f"{which}_token"].content for which in ("bos", "eos")} - words.keys():
         raise CheckpointError(f"{vocabulary}: has no {' and no '.join(sorted(missing))}")
-    return build(words, pairs, tokens, settings)
+    if _is_roberta(words):
+        return _roberta(words, pairs, tokens, space=bool(settings.get("add_prefix_space", False)))
+    return _clip(words, pairs, tokens)
 
 
-def _roberta(
-    words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], settings: Mapping[str, Any]
-) -> Tokenizer:
+def _roberta(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], space: bool) -> Tokenizer:
     """GPT-2's byte-level BPE between RoBERTa's start and end (Liu et al., 2019, section 4.4)."""
     bpe = models.BPE(vocab=words, merges=pairs, continuing_subword_prefix="", end_of_word_suffix="")
-    space = bool(settings.get("add_prefix_space", False))
     pipeline: Any = Tokenizer(bpe)
     pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
-    pipeline.decoder = decoders.ByteLevel()
-    pipeline.add_tokens(list(tokens.values()))
-    end, start = tokens["sep_token"].content, tokens["cls_token"].content
-    pipeline.post_processor = processors.RobertaProcessing(
-        (end, pipeline.token_to_id(end)), (start, pipeline.token_to_id(start)), add_prefix_space=space
-    )
-    built: Tokenizer = pipeline
-    return built
+    return _with_ends(pipeline, tokens, "cls_token", "sep_token", add_prefix_space=space)
 
 
-def _clip(
-    words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], settings: Mapping[str, Any]
-) -> Tokenizer:
+def _clip(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken]) -> Tokenizer:
     """CLIP's byte-level BPE (Radford et al., 2021, section 2.4) as the reference's release 5 has it: no ftfy."""
-    end, start = tokens["eos_token"].content, tokens["bos_token"].content
     bpe = models.BPE(
         vocab=words,
         merges=pairs,
@@ -101,17 +127,18 @@ def _clip(
     )
     # Words with their apostrophes, digits one by one, runs of anything else.
     pattern = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
-    special = "|".join(re.escape(token) for token in (START, END))
+    special = "|".join(re.escape(token) for token in (_START, _END))
     split = pre_tokenizers.Split(Regex(f"{special}|{pattern}"), behavior="removed", invert=True)
     pipeline.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    return _with_ends(pipeline, tokens, "bos_token", "eos_token", trim_offsets=False, add_prefix_space=False)
+
+
+def _with_ends(pipeline: Any, tokens: Mapping[str, AddedToken], start: str, end: str, **offsets: Any) -> Tokenizer:
+    """The byte-level pipeline with its special tokens, the two of these names around each text."""
     pipeline.decoder = decoders.ByteLevel()
     pipeline.add_tokens(list(tokens.values()))
-    pipeline.post_processor = processors.RobertaProcessing(
-        (end, pipeline.token_to_id(end)),
-        (start, pipeline.token_to_id(start)),
-        trim_offsets=False,
-        add_prefix_space=False,
-    )
+    first, last = ((tokens[name].content, pipeline.token_to_id(tokens[name].content)) for name in (start, end))
+    pipeline.post_processor = processors.RobertaProcessing(last, first, **offsets)
     built: Tokenizer = pipeline
     return built
 
@@ -136,7 +163,7 @@ def _bert(words: Path, tokens: Mapping[str, AddedToken]) -> Tokenizer:
 
 def _set_normalizer(pipeline: Tokenizer, settings: Mapping[str, Any]) -> None:
     """BERT's normalizer as `tokenizer_config.json` says, which goes before what `tokenizer.json` says."""
-    for name, attribute in NORMALIZER_SETTINGS.items():
+    for name, attribute in _NORMALIZER_SETTINGS.items():
         if name in settings and isinstance(pipeline.normalizer, normalizers.BertNormalizer):
             setattr(pipeline.normalizer, attribute, settings[name])
 
