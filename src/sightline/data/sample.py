@@ -70,7 +70,7 @@ class Entry:
 
     @classmethod
     def of(cls, name: str, captions: Iterable[Any], split: Any) -> Self:
-        """The name as a plain path, so that entries of one file come together; captions that are no text are dropped."""
+        """The name as a plain path, so that entries of one file come together; captions that are no text go."""
         return cls(str(PurePosixPath(name)), plain_texts(captions), None if split is None else str(split))
 
 

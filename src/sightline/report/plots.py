@@ -207,8 +207,9 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
             errors = np.abs(np.array([interval for _, interval in values]).T - heights)
             places = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
             style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
-            axes.bar(places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors,
-                     error_kw=style)  # fmt: skip
+            axes.bar(
+                places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors, error_kw=style
+            )
         ticks = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
         axes.set_xticks(range(len(names)), ticks, size=7.5)
         axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
@@ -236,10 +237,8 @@ def reliability_diagram(
     return drawn.svg
 
 
-def bars(
-    title: str, x: str, names: Sequence[str], values: ArrayLike, intervals: ArrayLike | None = None, limit: int = 40
-) -> "Markup":
-    """Shares by name, the largest on top, with their `intervals` (n, 2); of many the highest and the lowest."""
+def bars(title: str, x: str, names: Sequence[str], values: ArrayLike, limit: int = 40) -> "Markup":
+    """Shares by name, the largest on top; of many the highest and the lowest."""
     of = np.asarray(values, np.float64)
     order = [int(i) for i in np.argsort(-of, kind="stable") if not np.isnan(of[i])]
     if len(order) > limit:
@@ -247,11 +246,7 @@ def bars(
     with plot(title, x, "") as drawn:
         axes, rows = drawn.axes, np.arange(len(order))
         drawn.figure.set_figheight(max(HIGH * 0.6, 0.9 + 0.17 * len(order)))
-        errors = None
-        if intervals is not None:
-            errors = np.abs(np.asarray(intervals, np.float64)[order].T - of[order])
-        style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
-        axes.barh(rows, of[order], 0.7, xerr=errors, color=SERIES[0], alpha=0.75, error_kw=style)
+        axes.barh(rows, of[order], 0.7, color=SERIES[0], alpha=0.75)
         axes.set_yticks(rows, [_plain(names[i][:32]) for i in order])
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)

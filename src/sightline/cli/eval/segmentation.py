@@ -1,7 +1,7 @@
 """`sightline eval segmentation`: each pixel's class by words, against masks."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -9,6 +9,7 @@ from sightline.cli.eval.common import check_files, finish, write_table
 from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
 from sightline.cli.options import argument, option
 from sightline.cli.output import hub_hint, progress_bar
+from sightline.segment.defaults import Mode
 from sightline.templates import IMAGE_TEMPLATE
 
 
@@ -30,7 +31,7 @@ def command(
         ),
     ] = None,
     mode: Annotated[
-        Literal["paper", "transformers"],
+        Mode,
         typer.Option(
             help="Method that gives pixels their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
             "segmentation logits of transformers."
