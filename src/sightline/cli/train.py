@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +15,13 @@ from sightline.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
     from sightline.data import Captions
+
+
+class TowerName(StrEnum):
+    """The towers that can be frozen."""
+
+    IMAGE = "image"
+    TEXT = "text"
 
 
 def command(
@@ -76,7 +84,7 @@ def command(
         ),
     ] = None,
     freeze: Annotated[
-        list[Literal["image", "text"]] | None,
+        list[TowerName] | None,
         typer.Option(help="Do not train this tower. May be given twice. Default: train both.", show_default=False),
     ] = None,
     lora: Annotated[
@@ -123,7 +131,7 @@ def command(
     names = {field.name for field in dataclasses.fields(Recipe)}
     settings: dict[str, Any] = {name: options[name] for name in names & options.keys() if options[name] is not None}
     if freeze:
-        settings["freeze"] = tuple(freeze)
+        settings["freeze"] = tuple(tower.value for tower in freeze)
     if lora is not None:
         settings["lora"] = Lora(rank=lora)
     if evaluate is not None:
