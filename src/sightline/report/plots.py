@@ -275,9 +275,12 @@ def _percent(axis: Any) -> None:
 
 def _log_x(axes: Any) -> None:
     """A logarithmic x axis with plain numbers, not powers of ten."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high < 30 * low:  # powers of ten alone would be one tick or two
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
