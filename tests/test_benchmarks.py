@@ -1,6 +1,7 @@
 """Each benchmark at a tiny size: it runs to its end and says its figures, whatever they are here."""
 
 import importlib
+import io
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # The arguments of each; what begins with "@" is a file or folder of `data`.
 ARGUMENTS = {
+    "beside": "@. @checkpoint @photos --rounds 2 --tasks texts",
     "cold_search": "@vocabulary --items 20 --rounds 1 --mini",
     "encode_images": "@photos --rounds 1 --mini",
     "encode_texts": "@vocabulary @captions.tar --captions 20 --rounds 1 --mini",
@@ -28,9 +30,9 @@ ARGUMENTS = {
     "families align": "align --inputs 2 --texts 4 --rounds 1 --mini",
     "families groupvit": "groupvit images --inputs 2 --rounds 1 --mini",
     "families xclip": "xclip images --inputs 2 --rounds 1 --mini",
-    "film_decoding": "@photos --seconds 1 --rounds 1",
-    "film_frames": "--rounds 1 --mini",
-    "film_index": "@film.mp4 --model mini --rounds 1",
+    "video_decoding": "@photos --seconds 1 --rounds 1",
+    "video_frames": "--rounds 1 --mini",
+    "video_index": "@film.mp4 --model mini --rounds 1",
     "first_pass": "5000 --json @first_pass.json",
     "flickr8k": "@checkpoint @captions.tar",
     "fuzz": "--inputs 2",
@@ -43,6 +45,9 @@ ARGUMENTS = {
     "reduced_decoding": "@photos mini --mosaics 2",
     "side_by_side": "--inputs 1 --rounds 1 --families xclip --frames 2 --mini",
     "soak": "@soak --kills 1 --files 30",
+    "tasks images": "images @checkpoint @photos",
+    "tasks search": "search @checkpoint @photos --rows 500",
+    "tasks train": "train @checkpoint @photos --pairs 2",
     "training_rate": "@small @karpathy.json --sizes small --pairs 2 --steps 2",
     "two_steps": "--films 12 --queries 2",
     "voc20": "mini-groupvit @voc20 @photos",
@@ -68,6 +73,7 @@ def programs(tmp_path_factory):
 def data(tmp_path_factory, vocabulary):
     """What they are given: twelve photos, captions, a video, CLIP's vocabulary, a checkpoint, masks."""
     folder = tmp_path_factory.mktemp("data")
+    shutil.copytree(BENCHMARKS, folder / "benchmarks")
     files, entries = [], []
     for number in range(12):
         draw(folder / "photos" / f"{number:02}.jpg", number, (426, 426))
@@ -105,6 +111,7 @@ def test_runs_at_a_tiny_size(name, programs, data, tmp_path, monkeypatch, capsys
     program = name.split()[0]
     arguments = [str(data / word[1:]) if word.startswith("@") else word for word in ARGUMENTS[name].split()]
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     monkeypatch.setattr(sys, "argv", [str(programs / f"{program}.py"), *arguments])
     assert not importlib.import_module(program).main()
     assert capsys.readouterr().out

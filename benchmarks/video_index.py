@@ -1,6 +1,6 @@
 """From a film to vectors in an index: how many times as fast as it plays, and where the time goes.
 
-    python benchmarks/film_index.py FILM [--model FOLDER] [--rounds 5]
+    python benchmarks/video_index.py FILM [--model FOLDER] [--rounds 5]
 
 Without --model a ViT-B/32 with random weights in dtype "auto" sees eight frames of each moment. In turn, in one
 process: the whole of `sync`, decoding and cutting alone, preparing and computing alone on moments in memory. Shares are

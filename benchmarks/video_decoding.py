@@ -1,6 +1,6 @@
 """Eight frames of each moment of 60 seconds of 720p H.264, against decoding the film from its beginning to its end.
 
-    python benchmarks/film_decoding.py PHOTOS [--film FILE] [--seconds 60] [--rounds 5]
+    python benchmarks/video_decoding.py PHOTOS [--film FILE] [--seconds 60] [--rounds 5]
 
 The film is drawn from the photos and encoded by x264 as it comes; with --film it is kept in FILE, and taken from there
 if it is there already. Ours finds the moments itself (`moments`), or is told their times (`frames_at`, one call). The

@@ -1,6 +1,6 @@
 """How X-CLIP's cost grows with the number of frames, and what the second step of a search costs.
 
-python benchmarks/film_frames.py [--rounds 4] [--mini]
+python benchmarks/video_frames.py [--rounds 4] [--mini]
 
 The public base configuration (B/32, 224 pixels) with random weights, at 8, 16 and 32 frames. Frames lie in memory.
 Four films, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
