@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sightline.data.json_layouts import json_entries
 from sightline.data.media import MediaFiles
-from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, dataset_files, source_name
+from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, files_in_folder, resolve_paths, source_name
 from sightline.data.sample import Captions, LeftOut, Sample
 from sightline.data.shards import read_shards
 from sightline.data.tables import read_table, row_entries, select_splits
@@ -35,7 +35,9 @@ def _samples(
     source: PathOrPaths, splits: Sequence[str] | None, image_root: PathOrPaths | None, left_out: LeftOut
 ) -> list[Sample]:
     name = source_name(source)
-    paths = dataset_files(source)
+    paths = resolve_paths(source)
+    if len(paths) == 1 and paths[0].is_dir():
+        paths = files_in_folder(paths[0])
     only_shards = all(path.suffix == ".tar" for path in paths)
     if splits is not None or image_root is not None:
         if only_shards:

@@ -34,10 +34,6 @@ def _command() -> str:
     return shlex.join(["sightline" if program == "__main__.py" else program, *sys.argv[1:]])
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
@@ -69,7 +65,7 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Skipped] = ()
     command: str = field(default_factory=_command)
-    date: str = field(default_factory=_now)
+    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str] = field(default_factory=_versions)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -69,7 +69,7 @@ class Plot:
 
         self.title, self.figure = title, Figure()
         self.axes = self.figure.add_subplot(title=_plain(title), xlabel=_plain(x), ylabel=_plain(y))
-        self._svg: Markup | None = None
+        self.svg: Markup  # once the block of `plot` has ended
 
     def _finish(self) -> None:
         from markupsafe import Markup
@@ -81,13 +81,7 @@ class Plot:
         text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\b(d|x|y|transform|width|height)="[^"]*"', _shortened, text)
         text = re.sub(r'style="[^"]*"', _of_the_page, text)
-        self._svg = render("plot.html.j2", title=self.title, rest=Markup(text))
-
-    @property
-    def svg(self) -> "Markup":
-        """The element, once the block of `plot` has ended."""
-        assert self._svg is not None
-        return self._svg
+        self.svg = render("plot.html.j2", title=self.title, rest=Markup(text))
 
 
 @contextmanager
