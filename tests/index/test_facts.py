@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pillow_heif import register_heif_opener
 
-from sightline.index import PLACE_COLUMNS, Table, fsck, to_path
-from sightline.index.schema import METADATA_COLUMNS, item_schema, without_place
+from sightline.index import Table, fsck, to_path
+from sightline.index.schema import METADATA_COLUMNS, item_schema
 from sightline.index.sync import sync
 from sightline.processing.image.phash import perceptual_hash
 from sightline.processing.metadata import Metadata
@@ -19,7 +19,6 @@ from support.tables import MODEL
 def test_the_columns_are_the_fields():
     assert sorted(METADATA_COLUMNS) == sorted(field.name for field in fields(Metadata))
     assert set(METADATA_COLUMNS) < set(item_schema(MODEL).names)
-    assert set(METADATA_COLUMNS) - set(without_place(METADATA_COLUMNS)) == set(PLACE_COLUMNS)
 
 
 @pytest.fixture(scope="module")

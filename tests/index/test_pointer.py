@@ -6,8 +6,7 @@ import pytest
 
 from sightline.errors import IndexDamaged
 from sightline.index import Table, fsck
-from sightline.index.folder import FIRST_TABLE, POINTER, UPGRADE, claim, live_table, switch
-from sightline.index.notes import write_note
+from sightline.index.folder import FIRST_TABLE, POINTER, UPGRADE, claim, live_table, switch, write_note
 from sightline.index.sync import sync
 from support.encoders import FakeEncoder
 from support.tables import MODEL, contents, rows

@@ -20,10 +20,10 @@ from sightline.errors import (
     UsageError,
 )
 from sightline.index import Limits, Table, fsck, item as item_module, lock, walk
+from sightline.index.batch import SyncReport
 from sightline.index.folder import FIRST_TABLE, exists
 from sightline.index.schema import ModelRecord
 from sightline.index.sync import forget, sync
-from sightline.index.sync_report import SyncReport
 from support.encoders import Encoded, FakeEncoder
 from support.images import draw
 from support.tables import contents, counts, ids, reasons

@@ -12,9 +12,9 @@ from PIL import Image
 
 from sightline.errors import ImageError, VideoError
 from sightline.index import Limits, Table, fsck, to_path, video_items as module
+from sightline.index.batch import SyncReport
 from sightline.index.folder import FIRST_TABLE
 from sightline.index.sync import forget, sync
-from sightline.index.sync_report import SyncReport
 from sightline.processing.video.moments import Moment
 from support.encoders import FakeEncoder
 from support.images import draw, image

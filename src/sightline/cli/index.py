@@ -11,7 +11,7 @@ from sightline.cli.output import hub_hint, one_line, progress_bar
 from sightline.errors import IndexFault, Stopped
 
 if TYPE_CHECKING:
-    from sightline.index.sync_report import SyncReport
+    from sightline.index.batch import SyncReport
 
 LISTED = 5  # files named for each reason to skip
 

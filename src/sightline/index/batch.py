@@ -3,14 +3,28 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.errors import ImageError, SightlineError
 from sightline.index import cleanup
 from sightline.index.plan import IndexedFile
 from sightline.index.rows import Content, Row, to_arrow
-from sightline.index.sync_report import SyncReport
 from sightline.index.table import Table
+
+
+@dataclass
+class SyncReport:
+    """What a run of `sync` did, in numbers of files. `changed` have new contents; a changed file that can no longer be
+    read is both skipped and removed. `skipped` says why. `indexed`: images and moments in the index at the end."""
+
+    added: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    changed: int = 0
+    removed: int = 0
+    indexed: int = 0
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
 class Batch:
@@ -56,9 +70,7 @@ class Batch:
             self._report.removed += 1
 
     def _new_ids(self, count: int) -> range:
-        if count > len(
-            self._ids
-        ):  # a video has more moments than ids were set aside: what is left of them stays unused
+        if count > len(self._ids):  # a video has more moments than ids were set aside: the rest of them stay unused
             more = count + self._table.limits.batch_rows
             first = self._table.reserve(more)
             self._ids = range(first, first + more)

@@ -1,12 +1,14 @@
 """What lies in the folder of an index, and which of the tables in it is the live one."""
 
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from sightline.errors import IndexDamaged, IndexFault, IndexMissing, UsageError
+from sightline.files import replacing
 from sightline.index import lance_errors, lock
-from sightline.index.notes import damaged, read_note, write_note
 
 FIRST_TABLE = "items.lance"
 """The table of a new index: LanceDB lists it as "items". Tables that take its place are items-2.lance, ..."""
@@ -41,8 +43,7 @@ def switch(folder: Path, name: str) -> None:
 
 def tables(folder: Path) -> dict[int, Path]:
     """All tables in the folder, whole or not, by number. Raises IndexFault if we may not look."""
-    found = ((_TABLE.fullmatch(name), name) for name in _names(folder))
-    return {int(match[1] or 1): folder / name for match, name in sorted(found, key=str) if match}
+    return {number_of(folder / name): folder / name for name in sorted(_names(folder)) if _TABLE.fullmatch(name)}
 
 
 def number_of(table: Path) -> int:
@@ -114,3 +115,46 @@ def claim(folder: Path) -> None:
 def _is_ours(name: str) -> bool:
     """Whether a file of an index, or the temporary file that becomes it, has this name."""
     return bool(_TABLE.fullmatch(name)) or any(name == file or name.startswith(f".{file}.") for file in _FILES)
+
+
+# ---- small JSON files beside the table, each written whole or not at all, on the disk before anything relies on it
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The object in the file; None if there is no file. Raises IndexDamaged, and IndexFault if it may not be read."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise IndexFault(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        note = None
+    if not isinstance(note, dict):
+        raise damaged(path)
+    return note
+
+
+def damaged(path: Path) -> IndexDamaged:
+    """The error for a file that holds what Sightline does not write."""
+    return IndexDamaged(f"{path} is damaged; {lance_errors.repair(path.parent)}")
+
+
+def write_note(path: Path, note: dict[str, Any]) -> None:
+    """Raises IndexFault; the file that was there before is then intact."""
+    with lance_errors.writing(path.parent):
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            json.dump(note, file)
+            file.flush()
+            os.fsync(file.fileno())
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk."""
+    if os.name == "posix" or path.is_file():  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

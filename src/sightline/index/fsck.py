@@ -12,17 +12,7 @@ import lance
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import cleanup, lance_errors, lock
-from sightline.index.folder import (
-    POINTER,
-    SETTINGS,
-    exists,
-    fallback,
-    is_table,
-    live_table,
-    manifests,
-    missing,
-    switch,
-)
+from sightline.index.folder import POINTER, SETTINGS, exists, fallback, is_table, live_table, manifests, missing, switch
 from sightline.index.settings import read_settings
 from sightline.index.table import Table
 

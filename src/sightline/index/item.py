@@ -75,7 +75,7 @@ class ImageItem(Item):
     def read(self, short_side: int) -> tuple[Image.Image, Facts]:
         with unchanged(self.path) as (file, size, mtime):
             data = file.read() if size <= _READ_AT_ONCE else b""
-            digest = hash_bytes(data) if data else hash_file(file)
+            digest = hashlib.blake2b(data, digest_size=16).hexdigest() if data else hash_file(file)
             image = open_image(data or self.path, short_side=short_side)
             metadata = read_image_metadata(self.path, data or None)
         return image, facts_of(FileFacts(size, mtime, digest), metadata, image)
@@ -101,9 +101,6 @@ def unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
         raise ImageError(str(path), "it changed while it was being read")
 
 
-def hash_bytes(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
 def hash_file(file: io.BufferedReader) -> str:
+    """Hex BLAKE2b-128 of what the file holds."""
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,6 +1,7 @@
 """What is known of items, as rows of the table."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from sightline.index.item import Facts
 from sightline.index.schema import METADATA_COLUMNS, ModelRecord, item_schema
 from sightline.index.uri import to_uri
-from sightline.processing.metadata import Metadata
+from sightline.processing.metadata import Metadata, read_image_metadata, read_video_metadata
+from sightline.processing.suffixes import is_video
+
+_THREADS = 8
+"""Headers that are read at a time: waiting for the disk is most of the work."""
 
 
 class Content(NamedTuple):
@@ -65,8 +70,16 @@ def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
     return pa.table([columns.get(name, nulls.cast(schema.field(name).type)) for name in schema.names], schema=schema)
 
 
-def with_metadata(rows: pa.Table, metadata: Sequence[Metadata | None]) -> pa.Table:
-    """The rows with other metadata; where that is None, they keep theirs."""
+def with_headers(rows: pa.Table, paths: Sequence[Path | None]) -> pa.Table:
+    """The rows with what their files' headers say now; where the path is None, a row keeps its metadata. A file that
+    comes several times is read once, and none is decoded."""
+    once = [path for path in dict.fromkeys(paths) if path is not None]
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        read: dict[Path | None, Metadata] = dict(zip(once, pool.map(_header, once), strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    metadata = [read.get(path) for path in paths]
     for name in METADATA_COLUMNS:
         old = rows.column(name).to_pylist()
         values = [value if new is None else _value(new, name) for value, new in zip(old, metadata, strict=True)]
@@ -79,6 +92,10 @@ def with_column(rows: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
     place = rows.schema.get_field_index(name)
     field = rows.schema.field(place)
     return rows.set_column(place, field, pa.array(values, field.type))
+
+
+def _header(path: Path) -> Metadata:
+    return read_video_metadata(path) if is_video(path) else read_image_metadata(path)
 
 
 def _value(metadata: Metadata, name: str) -> Any:

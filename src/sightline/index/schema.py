@@ -1,11 +1,17 @@
 """The columns of the table, and what the table says of itself in its schema's metadata."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from sightline.errors import UsageError
 from sightline.models.regions import Shape, packed_rows
+
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
 
 VERSION = 3
 """Version of the format. A table with a higher one was written by a newer Sightline; one with a lower one can be read,
@@ -23,6 +29,25 @@ METADATA_COLUMNS = (
 LARGE_COLUMNS = ("thumbnail", "vector", "rescoring", "regions")
 """Columns whose values are of no use in a condition."""
 
+_COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.int64(), "uri": pa.string(), "kind": pa.string(),
+    "start": pa.float32(), "end": pa.float32(), "moments": pa.int32(),
+    "size": pa.int64(), "mtime": pa.int64(), "hash": pa.string(), "etag": pa.string(),
+    "added": pa.timestamp("us", "UTC"),
+    "width": pa.int32(), "height": pa.int32(), "orientation": pa.int16(), "frames": pa.int64(),
+    "duration": pa.float64(), "fps": pa.float64(), "codec": pa.string(), "has_audio": pa.bool_(),
+    "taken": pa.timestamp("us"), "taken_offset": pa.int16(), "taken_source": pa.string(),
+    "camera_make": pa.string(), "camera_model": pa.string(), "lens": pa.string(),
+    "iso": pa.int64(), "f_number": pa.float64(), "exposure": pa.float64(), "focal_length": pa.float64(),
+    "latitude": pa.float64(), "longitude": pa.float64(), "altitude": pa.float64(),
+    "title": pa.string(), "caption": pa.string(), "caption_source": pa.string(),
+    "keywords": pa.list_(pa.string()), "rating": pa.int16(), "text": pa.string(),
+    "pair_id": pa.string(), "burst_id": pa.string(),
+    "phash": pa.int64(), "thumbnail": pa.binary(), "precision": pa.string(),
+}  # fmt: skip
+"""The columns of every table, before those whose types depend on the model (see `item_schema`)."""
+_REQUIRED = ("id", "uri", "kind", "size", "mtime", "hash", "width", "height", "vector", "rescoring", "regions")
+"""Columns that are never null."""
 _MODEL_KEY = "sightline.model."
 _FORMAT_2 = (
     "id", "uri", "kind", "start", "end", "size", "mtime", "hash", "width", "height", "taken", "caption", "thumbnail",
@@ -45,6 +70,15 @@ class ModelRecord:
     regions: Shape | None = None
     """The regions kept of each image (see `sightline.models.regions`)."""
 
+    @classmethod
+    def of(cls, encoder: Encoder, regions: bool) -> ModelRecord:
+        """The record of an encoder, with its regions in the place of its rows for exact scores if they are wanted.
+        Raises UsageError for regions that the model cannot see."""
+        if regions and encoder.regions is None:
+            raise UsageError(f"{encoder.name} sees no regions in images; that takes a GroupViT: --model mini-groupvit")
+        rescoring, kept = (0, encoder.regions) if regions else (encoder.rescoring, None)
+        return cls(encoder.name, encoder.fingerprint, encoder.dim, encoder.revision, rescoring, kept)
+
     @property
     def extra_rows(self) -> int:
         """Rows of `dim` numbers kept beside each vector."""
@@ -63,7 +97,7 @@ class ModelRecord:
         return {VERSION_KEY: str(VERSION), **known}
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> "ModelRecord":
+    def from_metadata(cls, metadata: dict[str, str]) -> ModelRecord:
         """Raises KeyError, ValueError or ArithmeticError if a table of ours cannot have this metadata."""
         values = {key.removeprefix(_MODEL_KEY): value for key, value in metadata.items()}
         regions: Shape | None = None
@@ -100,59 +134,12 @@ def item_schema(model: ModelRecord) -> pa.Schema:
     - `vector` is of unit length; `precision` says in which numbers it was computed ("float32", "bfloat16" ...).
       `rescoring`, (rescoring, dim) in one row, and `regions` are there for models that have them.
     """
-    extras = {"rescoring": model.rescoring, "regions": model.extra_rows if model.regions else 0}
-    return pa.schema(
-        [
-            pa.field("id", pa.int64(), nullable=False),
-            pa.field("uri", pa.string(), nullable=False),
-            pa.field("kind", pa.string(), nullable=False),
-            pa.field("start", pa.float32()),
-            pa.field("end", pa.float32()),
-            pa.field("moments", pa.int32()),
-            pa.field("size", pa.int64(), nullable=False),
-            pa.field("mtime", pa.int64(), nullable=False),
-            pa.field("hash", pa.string(), nullable=False),
-            pa.field("etag", pa.string()),
-            pa.field("added", pa.timestamp("us", "UTC")),
-            pa.field("width", pa.int32(), nullable=False),
-            pa.field("height", pa.int32(), nullable=False),
-            pa.field("orientation", pa.int16()),
-            pa.field("frames", pa.int64()),
-            pa.field("duration", pa.float64()),
-            pa.field("fps", pa.float64()),
-            pa.field("codec", pa.string()),
-            pa.field("has_audio", pa.bool_()),
-            pa.field("taken", pa.timestamp("us")),
-            pa.field("taken_offset", pa.int16()),
-            pa.field("taken_source", pa.string()),
-            pa.field("camera_make", pa.string()),
-            pa.field("camera_model", pa.string()),
-            pa.field("lens", pa.string()),
-            pa.field("iso", pa.int64()),
-            pa.field("f_number", pa.float64()),
-            pa.field("exposure", pa.float64()),
-            pa.field("focal_length", pa.float64()),
-            *(pa.field(name, pa.float64()) for name in PLACE_COLUMNS),
-            pa.field("title", pa.string()),
-            pa.field("caption", pa.string()),
-            pa.field("caption_source", pa.string()),
-            pa.field("keywords", pa.list_(pa.string())),
-            pa.field("rating", pa.int16()),
-            pa.field("text", pa.string()),
-            pa.field("pair_id", pa.string()),
-            pa.field("burst_id", pa.string()),
-            pa.field("phash", pa.int64()),
-            pa.field("thumbnail", pa.binary()),
-            pa.field("precision", pa.string()),
-            pa.field("vector", pa.list_(pa.float16(), model.dim), nullable=False),
-            *(
-                pa.field(name, pa.list_(pa.float16(), rows * model.dim), nullable=False)
-                for name, rows in extras.items()
-                if rows
-            ),
-        ],
-        metadata=model.to_metadata(),
-    )
+    columns = _COLUMNS | {"vector": pa.list_(pa.float16(), model.dim)}
+    if model.extra_rows:
+        extras = "rescoring" if model.regions is None else "regions"
+        columns[extras] = pa.list_(pa.float16(), model.extra_rows * model.dim)
+    fields = [pa.field(name, type, nullable=name not in _REQUIRED) for name, type in columns.items()]
+    return pa.schema(fields, metadata=model.to_metadata())
 
 
 def stored_names(version: int, model: ModelRecord) -> dict[str, str]:
@@ -168,8 +155,3 @@ def stored_schema(version: int, model: ModelRecord) -> pa.Schema:
     """The schema, without metadata, of a table in this format."""
     schema = item_schema(model)
     return pa.schema([schema.field(name).with_name(stored) for name, stored in stored_names(version, model).items()])
-
-
-def without_place(names: Iterable[str]) -> list[str]:
-    """The columns that may leave the machine."""
-    return [name for name in names if name not in PLACE_COLUMNS]

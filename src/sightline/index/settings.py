@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sightline.index import walk
-from sightline.index.folder import SETTINGS
-from sightline.index.notes import damaged, read_note, write_note
+from sightline.index.folder import SETTINGS, damaged, read_note, write_note
 from sightline.index.uri import to_text, to_uri
 
 

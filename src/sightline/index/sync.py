@@ -1,34 +1,37 @@
 """The table brought up to date with folders, in commits small enough that a killed run loses little."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import cleanup, ivf, lock, walk
-from sightline.index.batch import Batch
+from sightline.index.batch import Batch, SyncReport
 from sightline.index.folder import claim, exists
-from sightline.index.headers import read_headers
-from sightline.index.index_encoder import IndexEncoder
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.plan import Plan, compare, files_below
-from sightline.index.rows import Content, with_column, with_metadata
+from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
 from sightline.index.settings import read_settings, write_settings
-from sightline.index.sync_report import SyncReport
 from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
 from sightline.processing.suffixes import is_video
 from sightline.progress import Progress, ProgressCallback, no_progress
 
+if TYPE_CHECKING:
+    from sightline.encoder import Encoder
+
 
 def sync(
     folder: str | os.PathLike[str],
     paths: Sequence[str | os.PathLike[str]],
-    model: IndexEncoder | str | os.PathLike[str] | None = None,
+    model: Encoder | str | os.PathLike[str] | None = None,
     progress: ProgressCallback = no_progress,
     *,
     wait: float = 0.0,
@@ -52,7 +55,7 @@ def sync(
     table = Table.open(folder, limits) if exists(folder) else None
     _check_roots(roots, table)
     encoder = _open_encoder(model, table)
-    record = _model_record(encoder, regions)
+    record = ModelRecord.of(encoder, regions)
     claim(folder)
     with lock.writer(folder, wait) as finished:
         progress(Progress("scanning"))
@@ -103,7 +106,7 @@ def _check_roots(roots: Sequence[str], table: Table | None) -> None:
             raise UsageError(f"{root}: no such file or folder")
 
 
-def _open_encoder(model: IndexEncoder | str | os.PathLike[str] | None, table: Table | None) -> IndexEncoder:
+def _open_encoder(model: Encoder | str | os.PathLike[str] | None, table: Table | None) -> Encoder:
     if model is not None and not isinstance(model, str | os.PathLike):
         return model
     from sightline.encoder import load
@@ -111,19 +114,6 @@ def _open_encoder(model: IndexEncoder | str | os.PathLike[str] | None, table: Ta
     if model is not None:
         return load(model)
     return load() if table is None else load(table.model.name, revision=table.model.revision)
-
-
-def _model_record(encoder: IndexEncoder, regions: bool) -> ModelRecord:
-    if regions and encoder.regions is None:
-        raise UsageError(f"{encoder.name} sees no regions in images; that takes a GroupViT: --model mini-groupvit")
-    return ModelRecord(
-        encoder.name,
-        encoder.fingerprint,
-        encoder.dim,
-        encoder.revision,
-        rescoring=0 if regions else encoder.rescoring,
-        regions=encoder.regions if regions else None,
-    )
 
 
 def _checked(table: Table, record: ModelRecord) -> Table:
@@ -159,7 +149,7 @@ def _amend(table: Table, plan: Plan) -> None:
         while stop < len(ids) and plan.amend[ids[stop]] == plan.amend[ids[stop - 1]]:
             stop += 1
         paths, times = zip(*(plan.amend[id] for id in ids[start:stop]), strict=True)
-        rows = with_metadata(table.take(ids[start:stop]), read_headers([Path(path) for path in paths]))
+        rows = with_headers(table.take(ids[start:stop]), [Path(path) for path in paths])
         rows = with_column(rows, "uri", [to_uri(path) for path in paths])
         table.replace(with_column(rows, "mtime", times))
         start = stop
@@ -167,26 +157,25 @@ def _amend(table: Table, plan: Plan) -> None:
         table.remove([id for file in plan.remove for id in file.ids])
 
 
-def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport, progress: ProgressCallback) -> None:
+def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
     batch = Batch(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
-    # Closed whatever happens: its threads would go on reading files.
+    frames, short_side, precision = encoder.frames, encoder.size_hint, encoder.precision
     stream = encoder.stream(
-        _items(plan.encode, encoder),
-        lambda item: item.read(encoder.size_hint),
+        _items(plan.encode, frames, short_side),
+        lambda item: item.read(short_side),
         lambda item: item.is_video,
         extras=table.model.extra_rows > 0,
     )
-    with closing(stream):
+    with closing(stream):  # whatever happens: its threads would go on reading files
         try:
-            for encoded in stream:
-                item = encoded.item
-                if isinstance(encoded.vector, SightlineError):
-                    error = encoded.vector
-                elif encoded.facts is not None:
-                    contents.append(Content(encoded.facts, encoded.vector, encoded.extras, encoder.precision))
+            for item, facts, vector, rows in stream:
+                if isinstance(vector, SightlineError):
+                    error = vector
+                elif facts is not None:
+                    contents.append(Content(facts, vector, rows, precision))
                 if item.is_last:
                     if error is None:
                         batch.add(item.path, contents)
@@ -202,12 +191,12 @@ def _encode(table: Table, plan: Plan, encoder: IndexEncoder, report: SyncReport,
     batch.flush()
 
 
-def _items(paths: Iterable[str], encoder: IndexEncoder) -> Iterator[Item]:
+def _items(paths: Iterable[str], frames: int, short_side: int) -> Iterator[Item]:
     """One by one, never all at once: videos' items hold frames."""
     for path in paths:
         if is_video(path):
             from sightline.index.video_items import video_items
 
-            yield from video_items(Path(path), encoder.frames, encoder.size_hint)
+            yield from video_items(Path(path), frames, short_side)
         else:
             yield ImageItem(Path(path))

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("LANCE_LOG", "critical")  # Lance reads it when imported: no log lines between our own
+
+import lance
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
-from sightline.index import condition, lance_errors
-from sightline.index.dataset import create_dataset, open_dataset
+from sightline.index import lance_errors
 from sightline.index.folder import exists, is_table, live_table, missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
@@ -69,7 +71,7 @@ class Table:
                 raise IndexDamaged(f"{folder} lacks its table {path.name}; {lance_errors.repair(folder)}")
             raise missing(folder)
         with lance_errors.reading(folder), lance_errors.hushed():
-            dataset = open_dataset(path)
+            dataset = _open_dataset(path)
         return cls(path, dataset, limits)
 
     @classmethod
@@ -80,7 +82,7 @@ class Table:
         folder = Path(folder).absolute()
         path = live_table(folder) if name is None else folder / name
         with lance_errors.writing(folder):
-            dataset = create_dataset(path, item_schema(model))
+            dataset = lance.write_dataset(item_schema(model).empty_table(), str(path), mode="overwrite")
         return cls(path, dataset, limits)
 
     # ---- reading
@@ -184,7 +186,7 @@ class Table:
 
     def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
-        condition.check(sql)
+        lance_errors.check_condition(sql)
         try:
             scanner = self.dataset.scanner(columns=["id"], filter=sql)
             with lance_errors.hushed():  # it is here that Lance panics
@@ -253,3 +255,17 @@ class Table:
         self._by_id = None
         with lance_errors.writing(self.folder):
             yield
+
+
+def _open_dataset(path: Path) -> Any:
+    """The newest version. Raises what Lance raises if something is broken that would end the process later on."""
+    dataset = lance.dataset(str(path))
+    _ = dataset.schema, dataset.schema_metadata  # Lance may panic here as well
+    for fragment in dataset.get_fragments():
+        deletions = fragment.deletion_file()
+        if deletions and deletions.endswith(".arrow"):
+            # A broken byte in this list can make Lance ask for more memory than the machine has, which ends the
+            # process; pyarrow raises an error.
+            with pa.ipc.open_file(str(path / deletions)) as file:
+                file.read_all()
+    return dataset

@@ -15,10 +15,8 @@ import pyarrow as pa
 
 from sightline.errors import IndexDamaged
 from sightline.index import cleanup
-from sightline.index.folder import UPGRADE, is_table, switch, tables, upgrade_target
-from sightline.index.headers import read_headers
-from sightline.index.notes import flush, read_note, write_note
-from sightline.index.rows import with_column, with_metadata
+from sightline.index.folder import UPGRADE, flush, is_table, read_note, switch, tables, upgrade_target, write_note
+from sightline.index.rows import with_column, with_headers
 from sightline.index.schema import VERSION
 from sightline.index.table import Table
 from sightline.index.uri import to_path
@@ -81,12 +79,11 @@ def _note(table: Table, target: str) -> dict[str, str | int]:
 
 def _upgraded(rows: pa.Table) -> pa.Table:
     """Rows of an older format with what their files' headers and their thumbnails say."""
-    files = zip(*(rows.column(name).to_pylist() for name in ("uri", "size")), strict=True)
-    metadata = read_headers([_path_if_unchanged(uri, size) for uri, size in files])
     rows = with_column(rows, "phash", [_phash(image) for image in rows.column("thumbnail").to_pylist()])
     # Formats before 3 read the time from EXIF alone.
     rows = with_column(rows, "taken_source", [time and "exif" for time in rows.column("taken").to_pylist()])
-    return with_metadata(rows, metadata)
+    files = zip(*(rows.column(name).to_pylist() for name in ("uri", "size")), strict=True)
+    return with_headers(rows, [_path_if_unchanged(uri, size) for uri, size in files])
 
 
 def _path_if_unchanged(uri: str, size: int) -> Path | None:

@@ -107,10 +107,7 @@ def _mixed(query: Query, encoder: Any, sample: NDArray[np.floating[Any]]) -> NDA
 
 
 def _combined(
-    query: Query,
-    texts: NDArray[np.float32],
-    images: NDArray[np.float32] | None,
-    sample: NDArray[np.floating[Any]],
+    query: Query, texts: NDArray[np.float32], images: NDArray[np.float32] | None, sample: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
     """The unit vector (dim,) of a query whose `texts` are the vectors of its texts and of what it avoids, and whose
     `images` are those of its images and videos."""

@@ -47,14 +47,7 @@ def results(table: Table, ranked: Sequence[Ranked]) -> list[list[Result]]:
     return [
         [
             Result(
-                rank=rank,
-                score=float(score),
-                uri=str(to_path(row["uri"])),
-                kind=row["kind"],
-                start=row["start"],
-                end=row["end"],
-                id=row["id"],
-                region=region,
+                rank, float(score), str(to_path(row["uri"])), row["kind"], row["start"], row["end"], row["id"], region
             )
             for rank, (score, region, row) in enumerate(
                 zip(query.scores, query.regions or repeat(None), rows, strict=False), 1

@@ -145,13 +145,6 @@ def _describe(table: Table, ids: Ids, vectors: list[NDArray[np.float16]]) -> lis
     scores[best] = 1.0
     order = sorted(range(len(ids)), key=lambda i: (i != best, -scores[i], ids[i]))
     return [
-        Duplicate(
-            id=facts[i]["id"],
-            uri=str(to_path(facts[i]["uri"])),
-            score=scores[i],
-            width=facts[i]["width"],
-            height=facts[i]["height"],
-            size=facts[i]["size"],
-        )
-        for i in order
+        Duplicate(row["id"], str(to_path(row["uri"])), scores[i], row["width"], row["height"], row["size"])
+        for i, row in ((i, facts[i]) for i in order)
     ]
