@@ -126,7 +126,7 @@ def test_names_are_shown_and_not_obeyed(results, tmp_path):
         lambda name: plots.stairs(name, name, {name: [0, 2, 0], "none": [0, 0, 0]}, [0, 1, 2, 3]),
         lambda name: plots.groups(name, [name, "b"], {name: [(0.5, (0.4, 0.7)), (0.1, (0.1, 0.1))]}),
         lambda name: plots.reliability_diagram(name, [0, 0.5, 1], [0.3, None], [0.2, None], [4, 0]),
-        lambda name: plots.bars(name, name, [name, "b"], [0.5, float("nan")], [(0.4, 0.6), (0, 1)]),
+        lambda name: plots.bars(name, name, [name, "b"], [0.5, float("nan")]),
     ],
 )
 def test_plots_are_svg_in_the_pages_colors(drawn):

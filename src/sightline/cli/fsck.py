@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, index_folder, one_line
+from sightline.cli.options import IndexOption, index_folder
+from sightline.cli.output import one_line
 from sightline.errors import IndexDamaged
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.output import IndexOption, index_folder, one_line, progress_bar
-from sightline.errors import HubError, IndexFault, Stopped
+from sightline.cli.options import IndexOption, argument, index_folder, option
+from sightline.cli.output import hub_hint, one_line, progress_bar
+from sightline.errors import IndexFault, Stopped
 
 if TYPE_CHECKING:
     from sightline.index.batch import SyncReport
@@ -16,19 +17,13 @@ LISTED = 5  # files named for each reason to skip
 
 
 def command(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATH", help="Folders to index, with everything below them, and files.", show_default=False
-        ),
-    ],
+    paths: Annotated[list[Path], argument("PATH", "Folders to index, with everything below them, and files.")],
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME_OR_FOLDER",
-            help="The model: a name on the Hub, a folder, or mini, which needs no download. By default the model that "
+        option(
+            "NAME_OR_FOLDER",
+            "The model: a name on the Hub, a folder, or mini, which needs no download. By default the model that "
             "built the index, and for a new index openai/clip-vit-base-patch32.",
-            show_default=False,
         ),
     ] = None,
     forget: Annotated[
@@ -65,10 +60,8 @@ def command(
         typer.echo(f"{sync.forget(folder, paths):,} files taken out of the index")
         return
     try:
-        with progress_bar() as progress:
+        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
             report = sync.sync(folder, paths, model, progress, regions=regions)
-    except HubError as error:
-        raise HubError(f"{error} (here: --model FOLDER, or --model mini)", error.reason) from error
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)

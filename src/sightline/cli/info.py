@@ -1,6 +1,7 @@
 """`sightline info`: what an index holds, and which model built it."""
 
-from sightline.cli.output import IndexOption, index_folder, one_line
+from sightline.cli.options import IndexOption, index_folder
+from sightline.cli.output import one_line
 
 
 def command(index: IndexOption = None) -> None:

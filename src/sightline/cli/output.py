@@ -1,17 +1,14 @@
-"""What several commands share: options, the progress progress_bar, and how names and results are shown."""
+"""How commands show names, results, progress, and a model that cannot be downloaded."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from sightline.errors import UsageError
+from sightline.errors import HubError
 from sightline.format import clock
 from sightline.progress import Progress, ProgressCallback, no_progress
 
@@ -21,41 +18,14 @@ if TYPE_CHECKING:
 
     from sightline.search import Result
 
-IndexOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--index",
-        metavar="DIR",
-        help="Folder of the index; by default $SIGHTLINE_INDEX, else a folder in your user data.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-HtmlOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--html", metavar="FILE", help="Also write a contact sheet: one HTML file with the images inside.",
-        show_default=False,
-    ),
-]  # fmt: skip
 
-
-def index_folder(option: Path | None) -> Path:
-    """The folder of the index that a command works on. Raises UsageError if a file has its name."""
-    from sightline.search import default_folder
-
-    folder = default_folder() if option is None else Path(os.path.expanduser(option))  # noqa: PTH111
-    if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
-        raise UsageError(f"{folder} is a file: --index names the folder of an index")
-    return folder
-
-
-def check_image(file: Path) -> None:
-    """Raises UsageError if `file` is missing or is a folder."""
-    if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
-        raise UsageError(f"{file}: that is a folder, not an image")
-    if not os.path.isfile(file):  # noqa: PTH113
-        raise UsageError(f"{file}: there is no such file")
+@contextmanager
+def hub_hint(instead: str) -> Iterator[None]:
+    """Adds to the message of a `HubError` what needs no download."""
+    try:
+        yield
+    except HubError as error:
+        raise HubError(f"{error} (here: {instead})", error.reason) from error
 
 
 def one_line(text: str) -> str:

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sightline.cli.output import (
-    HtmlOption,
-    IndexOption,
-    JsonOption,
-    check_image,
-    index_folder,
-    one_line,
-    terminal,
-    write_json,
-    write_results,
-)
+from sightline.cli.options import HtmlOption, IndexOption, JsonOption, argument, check_image, index_folder, option
+from sightline.cli.output import one_line, terminal, write_json, write_results
 from sightline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,44 +15,28 @@ if TYPE_CHECKING:
 
 
 def command(
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="Words for what to look for.", show_default=False)
-    ] = None,
+    text: Annotated[str | None, argument("TEXT", "Words for what to look for.")] = None,
     image: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--image",
-            metavar="FILE",
-            help="Look for what resembles this image or video; may be repeated.",
-            show_default=False,
-        ),
+        list[Path] | None, option("FILE", "Look for what resembles this image or video; may be repeated.", "--image")
     ] = None,
     avoid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--not",
-            metavar="TEXT",
-            help="Words for what the results should not show; may be repeated.",
-            show_default=False,
-        ),
+        list[str] | None, option("TEXT", "Words for what the results should not show; may be repeated.", "--not")
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Number of results.")] = 10,
     where: Annotated[
         str | None,
-        typer.Option(
-            metavar="SQL",
-            help="Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them); "
-            "by default every item may be found.",
-            show_default=False,
+        option(
+            "SQL",
+            "Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them); by "
+            "default every item may be found.",
         ),
     ] = None,
     rescore: Annotated[
         str | None,
-        typer.Option(
-            metavar="N|all",
-            help="With X-CLIP, score this many of the nearest items again exactly, or all of them; 0 keeps to the "
-            "cosines. [default: 100]",
-            show_default=False,
+        option(
+            "N|all",
+            "With X-CLIP, score this many of the nearest items again exactly, or all of them; 0 keeps to the cosines. "
+            "[default: 100]",
         ),
     ] = None,
     regions: Annotated[

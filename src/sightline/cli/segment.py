@@ -5,26 +5,23 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import JsonOption, check_image, one_line, write_json
+from sightline.cli.options import JsonOption, argument, check_image, option
+from sightline.cli.output import hub_hint, one_line, write_json
 from sightline.encoder.precision import Precision
-from sightline.errors import HubError, UsageError
+from sightline.errors import UsageError
 from sightline.segment.defaults import DEFAULT_MODEL, Mode
 from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image file to segment.", show_default=False)],
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="WORD...", help="Two words or more for what the image may show.", show_default=False),
-    ],
+    image: Annotated[Path, argument("IMAGE", "The image file to segment.")],
+    words: Annotated[list[str], argument("WORD...", "Two words or more for what the image may show.")],
     background: Annotated[
         float | None,
-        typer.Option(
-            metavar="P",
-            help="Call a pixel background when no word fits it with at least probability P, above 0 and up to 1 (try "
-            "0.95 for photos); by default every pixel gets a word.",
-            show_default=False,
+        option(
+            "P",
+            "Call a pixel background when no word fits it with at least probability P, above 0 and up to 1 (try 0.95 "
+            "for photos); by default every pixel gets a word.",
         ),
     ] = None,
     mode: Annotated[
@@ -36,11 +33,10 @@ def command(
     ] = "paper",
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the painted image to FILE (PNG), and a label map beside it (FILE with .labels.png); by default "
-            "no image is written.",
-            show_default=False,
+        option(
+            "FILE",
+            "Write the painted image to FILE (PNG), and a label map beside it (FILE with .labels.png); by default no "
+            "image is written.",
         ),
     ] = None,
     prompt: Annotated[
@@ -84,10 +80,8 @@ def command(
 
     from sightline.segment import Segmenter
 
-    try:
+    with hub_hint("--model FOLDER, or --model mini-groupvit"):
         segmenter = Segmenter(model, precision=precision)
-    except HubError as error:
-        raise HubError(f"{error} (here: --model FOLDER, or --model mini-groupvit)", error.reason) from error
     segmentation = segmenter(image, words, mode=mode, background=background, prompt=prompt)
     rest = max(0.0, 1 - float(segmentation.shares.sum()))
     lines = sorted(zip(segmentation.shares.tolist(), segmentation.classes, strict=True), key=lambda line: -line[0])

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.output import HtmlOption, IndexOption, JsonOption, index_folder, one_line, write_json
+from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder
+from sightline.cli.output import one_line, write_json
 
 
 def command(

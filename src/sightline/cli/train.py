@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sightline.cli.options import argument, option
 from sightline.cli.output import one_line
 from sightline.errors import Stopped, UsageError
 
@@ -26,102 +27,54 @@ class TowerName(StrEnum):
 def command(
     recipe: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[RECIPE.py]",
-            help="A Python file with `recipe = Recipe(...)`. Without it, the options are all settings.",
-            show_default=False,
-        ),
+        argument("[RECIPE.py]", "A Python file with `recipe = Recipe(...)`. Without it, the options are all settings."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Write the run into this folder, or go on with the run in it. Default: the recipe's name.",
-            show_default=False,
-        ),
+        option("FOLDER", "Write the run into this folder, or go on with the run in it. Default: the recipe's name."),
     ] = None,
     model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME_OR_FOLDER",
-            help="Start from this checkpoint. Needed without a recipe.",
-            show_default=False,
-        ),
+        str | None, option("NAME_OR_FOLDER", "Start from this checkpoint. Needed without a recipe.")
     ] = None,
     text_model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME_OR_FOLDER",
-            help="Pair the model's image tower with the text tower of this BERT, RoBERTa or CLIP. "
-            "Default: the model's text tower.",
-            show_default=False,
+        option(
+            "NAME_OR_FOLDER",
+            "Pair the model's image tower with the text tower of this BERT, RoBERTa or CLIP. Default: the model's "
+            "text tower.",
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Train on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, "
-            "Karpathy's or COCO's JSON. May be given several times. Needed without a recipe.",
-            show_default=False,
+        option(
+            "SOURCE",
+            "Train on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or "
+            "COCO's JSON. May be given several times. Needed without a recipe.",
         ),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Train on this split of the data only. Default: all of them.", show_default=False
-        ),
-    ] = None,
+    split: Annotated[str | None, option("NAME", "Train on this split of the data only. Default: all of them.")] = None,
     image_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of the images that the captions name. Default: the folder of the captions.",
-            show_default=False,
-        ),
+        option("FOLDER", "Folder of the images that the captions name. Default: the folder of the captions."),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Length of the run in steps. Default: by the number of epochs.", show_default=False
-        ),
-    ] = None,
-    epochs: Annotated[
-        float | None,
-        typer.Option(metavar="N", help="Length of the run in rounds over the data. Default: 1.", show_default=False),
-    ] = None,
+    steps: Annotated[int | None, option("N", "Length of the run in steps. Default: by the number of epochs.")] = None,
+    epochs: Annotated[float | None, option("N", "Length of the run in rounds over the data. Default: 1.")] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Number of images in a step, over all processes. Default: 256.", show_default=False
-        ),
+        int | None, option("N", "Number of images in a step, over all processes. Default: 256.")
     ] = None,
     micro_batch_size: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Number of images in memory at a time; the gradient is the whole batch's. Default: the whole batch.",
-            show_default=False,
+        option(
+            "N", "Number of images in memory at a time; the gradient is the whole batch's. Default: the whole batch."
         ),
     ] = None,
-    lr: Annotated[
-        float | None, typer.Option(metavar="LR", help="Highest learning rate. Default: 0.0001.", show_default=False)
-    ] = None,
+    lr: Annotated[float | None, option("LR", "Highest learning rate. Default: 0.0001.")] = None,
     warmup_steps: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Number of steps in which the learning rate rises to its highest. Default: a twentieth of all.",
-            show_default=False,
-        ),
+        option("N", "Number of steps in which the learning rate rises to its highest. Default: a twentieth of all."),
     ] = None,
     checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Number of steps between checkpoints, and between evaluations. Default: 500.",
-            show_default=False,
-        ),
+        int | None, option("N", "Number of steps between checkpoints, and between evaluations. Default: 500.")
     ] = None,
     precision: Annotated[
         Literal["auto", "bfloat16", "float32"] | None,
@@ -135,40 +88,28 @@ def command(
         typer.Option(help="Do not train this tower. May be given twice. Default: train both.", show_default=False),
     ] = None,
     lora: Annotated[
-        int | None,
-        typer.Option(
-            metavar="RANK",
-            help="Train low-rank adapters of this rank and nothing else. Default: train all weights.",
-            show_default=False,
-        ),
+        int | None, option("RANK", "Train low-rank adapters of this rank and nothing else. Default: train all weights.")
     ] = None,
     ema_decay: Annotated[
         float | None,
-        typer.Option(
-            metavar="DECAY",
-            help="Save the exponential moving average of the weights with this decay, such as 0.999. "
-            "Default: save the weights themselves.",
-            show_default=False,
+        option(
+            "DECAY",
+            "Save the exponential moving average of the weights with this decay, such as 0.999. Default: save the "
+            "weights themselves.",
         ),
     ] = None,
     evaluate: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Measure the recall of each checkpoint on these captions; RUN/best is the best checkpoint. "
-            "May be given several times. Default: no evaluation.",
-            show_default=False,
+        option(
+            "SOURCE",
+            "Measure the recall of each checkpoint on these captions; RUN/best is the best checkpoint. May be given "
+            "several times. Default: no evaluation.",
         ),
     ] = None,
     evaluate_split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Evaluate on this split of the captions only. Default: all of them.",
-            show_default=False,
-        ),
+        str | None, option("NAME", "Evaluate on this split of the captions only. Default: all of them.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Random seed. Default: 0.", show_default=False)] = None,
+    seed: Annotated[int | None, option("N", "Random seed. Default: 0.")] = None,
 ) -> None:
     """Train a model on captioned images or videos.
 

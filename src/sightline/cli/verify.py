@@ -3,24 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from sightline.cli.output import check_image
+from sightline.cli.options import argument, check_image, option
 from sightline.errors import CheckpointError
 
 
 def command(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="Checkpoint to check: a folder, a Hub name, or mini.", show_default=False),
-    ],
+    model: Annotated[str, argument("MODEL", "Checkpoint to check: a folder, a Hub name, or mini.")],
     image: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Image that the golden values of a public checkpoint were computed on; by default a drawn scene is "
-            "used, and pixels, vectors and logits of a public checkpoint are checked against itself.",
-            show_default=False,
+        option(
+            "FILE",
+            "Image that the golden values of a public checkpoint were computed on; by default a drawn scene is used, "
+            "and pixels, vectors and logits of a public checkpoint are checked against itself.",
         ),
     ] = None,
 ) -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from sightline.data.annotations import read_annotations
-from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, dataset_files, source_name
+from sightline.data.json_layouts import json_entries
+from sightline.data.media import MediaFiles
+from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, files_in_folder, resolve_paths, source_name
 from sightline.data.sample import Captions, LeftOut, Sample
 from sightline.data.shards import read_shards
+from sightline.data.tables import read_table, row_entries, select_splits
 from sightline.errors import DataError, UsageError
 
 
@@ -32,7 +35,9 @@ def _samples(
     source: PathOrPaths, splits: Sequence[str] | None, image_root: PathOrPaths | None, left_out: LeftOut
 ) -> list[Sample]:
     name = source_name(source)
-    paths = dataset_files(source)
+    paths = resolve_paths(source)
+    if len(paths) == 1 and paths[0].is_dir():
+        paths = files_in_folder(paths[0])
     only_shards = all(path.suffix == ".tar" for path in paths)
     if splits is not None or image_root is not None:
         if only_shards:
@@ -48,10 +53,31 @@ def _samples(
             for sample in _samples(path, None, None, left_out)
         ]
     elif paths[0].suffix.lower() in TABLE_SUFFIXES | {".json"}:
-        samples = read_annotations(paths[0], splits, image_root, left_out)
+        samples = _annotated(paths[0], splits, image_root, left_out)
     else:
         suffixes = ", ".join(sorted(TABLE_SUFFIXES))
         raise UsageError(f"{name}: give shards (.tar, unpacked), or one table ({suffixes}) or .json")
     if not samples:
         raise DataError(f"{name}: not one picture with a caption; left out: {left_out}")
+    return samples
+
+
+def _annotated(
+    path: Path, splits: Sequence[str] | None, image_root: PathOrPaths | None, left_out: LeftOut
+) -> list[Sample]:
+    """A sample for each file that a table or JSON names, with the captions of all its entries."""
+    is_json = path.suffix.lower() == ".json"
+    entries = list(json_entries(path, left_out) if is_json else row_entries(path, read_table(path, left_out), left_out))
+    if splits is not None:
+        entries = select_splits(path, entries, splits, lambda entry: entry.split)
+    captions: dict[str, list[str]] = {}
+    for entry in entries:
+        captions.setdefault(entry.name, []).extend(entry.captions)
+    files = MediaFiles(path.parent if image_root is None else image_root)
+    samples = []
+    for name, of_file in captions.items():
+        if not of_file:
+            left_out.add("with no caption", name)
+        elif (media := files.find(name, left_out)) is not None:
+            samples.append(Sample(name, media, tuple(of_file)))
     return samples

@@ -39,12 +39,6 @@ def resolve_paths(source: PathOrPaths) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def dataset_files(source: PathOrPaths) -> list[Path]:
-    """As `resolve_paths`; a folder that is the only path is replaced by its table or its shards."""
-    paths = resolve_paths(source)
-    return files_in_folder(paths[0]) if len(paths) == 1 and paths[0].is_dir() else paths
-
-
 def files_in_folder(folder: Path) -> list[Path]:
     """The only table in a folder, or else its shards. Raises `DataError`."""
     paths = [path for path in visible_in(folder) if path.is_file()]

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from sightline.data.tar import Member
 from sightline.errors import DataError
@@ -56,6 +57,26 @@ class LabelledSample(Item):
     """An image or video with the number of its class."""
 
     label: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a table or JSON says of the file `name`: `captions`, and its `split` (None without splits). A file may have
+    several entries."""
+
+    name: str
+    captions: tuple[str, ...]
+    split: str | None
+
+    @classmethod
+    def of(cls, name: str, captions: Iterable[Any], split: Any) -> Self:
+        """The name as a plain path, so that entries of one file come together; captions that are no text go."""
+        return cls(str(PurePosixPath(name)), plain_texts(captions), None if split is None else str(split))
+
+
+def plain_texts(values: Iterable[Any]) -> tuple[str, ...]:
+    """The texts among values, without the space around them; empty ones are dropped."""
+    return tuple(text.strip() for text in values if isinstance(text, str) and text.strip())
 
 
 class LeftOut:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.data.media import MEDIA_SUFFIXES
-from sightline.data.sample import LeftOut, Sample
+from sightline.data.sample import LeftOut, Sample, plain_texts
 from sightline.data.tar import Member, members
 from sightline.errors import DataError
 
@@ -85,6 +85,5 @@ def _captions(shard: Any, note: Member) -> tuple[str, ...]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """The texts in a string or a list, without the space around them; empty ones are dropped."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(text.strip() for text in values if isinstance(text, str) and text.strip())
+    """The texts in a string or a list."""
+    return plain_texts(value if isinstance(value, list) else [value])

@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sightline.data.entry import Entry, make_entry
-from sightline.data.sample import LeftOut
+from sightline.data.sample import Entry, LeftOut
 from sightline.errors import DataError
 
 T = TypeVar("T")
@@ -85,11 +84,6 @@ def _json_lines(path: Path, text: str, left_out: LeftOut) -> Iterator[Row]:
                 left_out.add("that are no JSON object", f"line {number}")
 
 
-def table_entries(path: Path, left_out: LeftOut) -> Iterator[Entry]:
-    """An entry for each row of a table of captions. Raises `DataError`."""
-    return row_entries(path, read_table(path, left_out), left_out)
-
-
 def row_entries(path: Path, rows: Sequence[Row], left_out: LeftOut) -> Iterator[Entry]:
     """An entry for each row; rows without a file's name go to `left_out`. Raises `DataError` for missing columns."""
     file = find_columns(path, rows, FILE, "files")[0]
@@ -98,7 +92,7 @@ def row_entries(path: Path, rows: Sequence[Row], left_out: LeftOut) -> Iterator[
     for number, row in enumerate(rows, 1):
         name = row.get(file)
         if isinstance(name, str) and name.strip():
-            yield make_entry(name.strip(), _captions(map(row.get, caption_columns)), row.get(split) if split else None)
+            yield Entry.of(name.strip(), _captions(map(row.get, caption_columns)), row.get(split) if split else None)
         else:
             left_out.add("that name no file", f"row {number}")
 

@@ -1,7 +1,7 @@
 """Confusions: the classes that a model takes for one another, and how confident it is of that."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,8 @@ from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.diagnosis import small_images
 from sightline.evaluate.encode import describe_run, encode
-from sightline.evaluate.matching import (
-    Answers,
-    HistogramDetails,
-    ReliabilityDetails,
-    answer,
-    class_blocks,
-    learned_scale,
-)
-from sightline.evaluate.result import Result
+from sightline.evaluate.matching import Answers, AnswersDetails, answer, class_blocks, learned_scale
+from sightline.evaluate.result import Result, Settings
 from sightline.evaluate.zeroshot import ClassAccuracy, ClassTask, class_accuracies, class_scores
 from sightline.progress import ProgressCallback, no_progress
 from sightline.templates import IMAGE_TEMPLATE, VIDEO_TEMPLATE
@@ -40,13 +33,9 @@ class ConfusedPair(TypedDict):
     keys: list[str]
 
 
-class ConfusionsDetails(TypedDict):
+class ConfusionsDetails(AnswersDetails):
     """The details of confusions. `images`: small JPEGs as base64 text (RFC 4648, section 4), by the samples' keys."""
 
-    questions: int
-    candidates: int
-    reliability: ReliabilityDetails
-    histogram: HistogramDetails
     classes: dict[str, ClassAccuracy]
     without_samples: list[str]
     pairs: list[ConfusedPair]
@@ -60,7 +49,7 @@ def confusions(
     templates: Sequence[str] = (),
     progress: ProgressCallback = no_progress,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """The figures of `diagnosis` for images or videos and their classes, in words as `zeroshot` puts them.
 
@@ -93,10 +82,7 @@ def confusions(
         **describe_run(encoder, data),
         settings={"scale": scale, **task.settings()} | dict(settings or {}),
         details=ConfusionsDetails(
-            questions=len(labels),
-            candidates=len(task.names),
-            reliability=answers.reliability(),
-            histogram=answers.histogram(),
+            **answers.details(len(task.names)),
             classes=accuracies,
             without_samples=without_samples,
             pairs=pairs,

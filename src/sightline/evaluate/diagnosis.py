@@ -1,8 +1,8 @@
 """Diagnosis: the images that a model finds wrongly by captions, and how confident it is of that."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Iterable
+from typing import TypedDict
 
 import numpy as np
 
@@ -10,15 +10,8 @@ from sightline.data import Captions, Item
 from sightline.encoder.encoder import Encoder
 from sightline.errors import SightlineError
 from sightline.evaluate.encode import describe_run, encode
-from sightline.evaluate.matching import (
-    Answers,
-    HistogramDetails,
-    ReliabilityDetails,
-    answer,
-    learned_scale,
-    pair_blocks,
-)
-from sightline.evaluate.result import Result
+from sightline.evaluate.matching import Answers, AnswersDetails, answer, learned_scale, pair_blocks
+from sightline.evaluate.result import Result, Settings
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.thumbnail import thumbnail
 from sightline.processing.video.sampling import sample_frames
@@ -47,24 +40,16 @@ class Similarities(TypedDict):
     cosines: list[list[float]]
 
 
-class DiagnosisDetails(TypedDict):
+class DiagnosisDetails(AnswersDetails):
     """The details of a diagnosis. `images`: small JPEGs as base64 text (RFC 4648, section 4), by the samples' keys."""
 
-    questions: int
-    candidates: int
-    reliability: ReliabilityDetails
-    histogram: HistogramDetails
     mistakes: list[Mistake]
     matrix: Similarities
     images: dict[str, str]
 
 
 def diagnosis(
-    encoder: Encoder,
-    data: Captions,
-    progress: ProgressCallback = no_progress,
-    *,
-    settings: Mapping[str, Any] | None = None,
+    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
 ) -> Result:
     """Accuracy, mean confidence by the model's own scale and expected calibration error of finding images by captions.
 
@@ -98,10 +83,7 @@ def diagnosis(
         **describe_run(encoder, data),
         settings={"scale": scale} | dict(settings or {}),
         details=DiagnosisDetails(
-            questions=len(answers.right),
-            candidates=len(samples),
-            reliability=answers.reliability(),
-            histogram=answers.histogram(),
+            **answers.details(len(samples)),
             mistakes=mistakes,
             matrix=matrix,
             images=small_images(item for item in samples if item.key in shown),

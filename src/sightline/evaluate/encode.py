@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.data import Item
+from sightline.data import Captions, Item, Labelled
+from sightline.data.masks import Masks
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
@@ -28,15 +29,6 @@ S = TypeVar("S", bound=Item)
 _TEXTS = 4096
 RESCORED = (32, 128)
 """Videos and texts whose exact scores are computed at a time, where a text reads differently for each video."""
-
-
-class DataSet(Protocol):
-    """What a result says of its data."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -128,7 +120,7 @@ def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> 
     return scores, RESCORED
 
 
-def describe_run(encoder: Encoder, data: DataSet) -> dict[str, Any]:
+def describe_run(encoder: Encoder, data: Captions | Labelled | Masks) -> dict[str, Any]:
     """The fields of a `Result` about its model and its data. Raises `DataError`."""
     return {
         "model": encoder.name,

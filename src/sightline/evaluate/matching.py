@@ -103,6 +103,15 @@ class HistogramDetails(TypedDict):
     wrong: list[int]
 
 
+class AnswersDetails(TypedDict):
+    """How many questions were asked, each with how many candidates, and how confident the answers were."""
+
+    questions: int
+    candidates: int
+    reliability: ReliabilityDetails
+    histogram: HistogramDetails
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers to Q questions: the positions of the `right` candidate and of the `predicted` (likeliest) one;
@@ -132,8 +141,16 @@ class Answers:
             figures["confidence_when_wrong"] = self.confidence[~self.correct].mean()
         return {name: float(value) for name, value in figures.items()}
 
-    def reliability(self) -> ReliabilityDetails:
-        """The numbers of the reliability diagram."""
+    def details(self, candidates: int) -> AnswersDetails:
+        """The figures' details for JSON."""
+        return {
+            "questions": len(self.right),
+            "candidates": candidates,
+            "reliability": self._reliability(),
+            "histogram": self._histogram(),
+        }
+
+    def _reliability(self) -> ReliabilityDetails:
         bins = reliability(self.confidence, self.correct, BINS)
         confidence, accuracy = (
             [None if np.isnan(value) else float(value) for value in values]
@@ -143,8 +160,7 @@ class Answers:
             "edges": bins.edges.tolist(), "counts": bins.counts.tolist(), "confidence": confidence, "accuracy": accuracy
         }  # fmt: skip
 
-    def histogram(self) -> HistogramDetails:
-        """How many right and wrong answers have which confidence."""
+    def _histogram(self) -> HistogramDetails:
         edges = np.linspace(0, 1, 2 * BINS + 1)
         right, wrong = (
             np.histogram(self.confidence[which], edges)[0].tolist() for which in (self.correct, ~self.correct)

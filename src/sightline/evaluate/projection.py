@@ -7,7 +7,7 @@ truncated after the first numbers, and turned so that the first hold most (princ
 Shapes: N images, T texts, W width of a tower's pooled states, P projection.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypedDict
@@ -24,7 +24,7 @@ from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
 from sightline.evaluate.encode import describe_run, encode, encode_texts
 from sightline.evaluate.matching import learned_scale
-from sightline.evaluate.result import Result, Skipped
+from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
 from sightline.metrics import exact_cosines, pair_ranks
 from sightline.nn.loss import contrastive_loss
@@ -62,7 +62,7 @@ def projection(
     *,
     dims: Sequence[int] = DIMS,
     seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """Recall on `data` of the model's own vectors and, for each of `dims`, of heads trained on `train`, and, for fewer
     numbers than the model's, of its vectors truncated and along their principal axes (those of `train`).

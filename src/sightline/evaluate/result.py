@@ -16,6 +16,9 @@ from sightline.distribution import VERSION
 from sightline.errors import JsonError, UsageError
 from sightline.files import read_json, write_json
 
+Settings = Mapping[str, Any]
+"""Choices that decide the figures beside model and data: a split, templates, a mode."""
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -31,10 +34,6 @@ def _command() -> str:
     return shlex.join(["sightline" if program == "__main__.py" else program, *sys.argv[1:]])
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
@@ -47,11 +46,10 @@ def _versions() -> dict[str, str]:
 class Result:
     """One evaluation of one model on one data set; all of it can be written as JSON.
 
-    `kind` is the evaluation's command, `figures` are the numbers of its table (shares from 0 to 1). `settings` are the
-    choices that decide the figures beside model and data (a split, templates, a mode). `samples` are columns with the
-    outcome for each sample, so that two results can be compared sample by sample; `details` what a report shows beyond
-    that (figures of each class, curves), of the form that the evaluation's `...Details` documents. `precision` is the
-    dtype that the model computed in. `seed` is None if nothing is drawn at random.
+    `kind` is the evaluation's command, `figures` are the numbers of its table (shares from 0 to 1). `samples` are
+    columns with the outcome for each sample, so that two results can be compared sample by sample; `details` what a
+    report shows beyond that (figures of each class, curves), of the form that the evaluation's `...Details` documents.
+    `precision` is the dtype that the model computed in. `seed` is None if nothing is drawn at random.
     """
 
     kind: str
@@ -62,12 +60,12 @@ class Result:
     data_fingerprint: str
     precision: str
     seed: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Skipped] = ()
     command: str = field(default_factory=_command)
-    date: str = field(default_factory=_now)
+    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str] = field(default_factory=_versions)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.encode import describe_run, encode, encode_texts, score_pairs
-from sightline.evaluate.result import Result
+from sightline.evaluate.result import Result, Settings
 from sightline.metrics import pair_ranks
 from sightline.progress import Progress, ProgressCallback, no_progress
 
@@ -31,11 +31,7 @@ class RetrievalDetails(TypedDict):
 
 
 def retrieval(
-    encoder: Encoder,
-    data: Captions,
-    progress: ProgressCallback = no_progress,
-    *,
-    settings: Mapping[str, Any] | None = None,
+    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
 ) -> Result:
     """Recall@1, 5, 10, median and mean rank (ranks from 1) in both directions, and the mean of the six recalls.
 

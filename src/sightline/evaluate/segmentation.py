@@ -93,11 +93,12 @@ def segmentation(
     if mode not in get_args(Mode):
         raise UsageError(f"mode {mode!r} is not known; there is {' and '.join(get_args(Mode))}")
     task = SegmentationTask.of(data.classes, background)
+    words = [task.names[i] for i in task.things]
     keys, counts, skipped = [], [], []
     for done, (key, image, mask) in enumerate(data.samples, 1):
         try:
-            truth = _truth(mask, data.classes, task)
-            words = [task.names[i] for i in task.things]
+            truth = read_mask(mask, data.classes)
+            truth[np.isin(truth, task.void)] = -1
             segmented = segmenter(image, words, mode=mode, background=task.threshold, prompt=prompt)
             counts.append(_counts(image, truth, task.positions(segmented.labels), len(task.names)))
             keys.append(key)
@@ -133,13 +134,6 @@ def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, 
     ious = _ious(totals)
     occurs = ~np.isnan(ious)
     return {"mIoU": np.nansum(ious, 1) / np.maximum(occurs.sum(1), 1), "pixel_accuracy": accuracy}
-
-
-def _truth(mask: Path, classes: Classes, task: SegmentationTask) -> NDArray[np.int64]:
-    """(H, W): each pixel's position among the classes, -1 if it doesn't count."""
-    truth = read_mask(mask, classes)
-    truth[np.isin(truth, task.void)] = -1
-    return truth
 
 
 def _counts(image: Path, truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> list[list[int]]:

@@ -6,9 +6,8 @@ the scale that fits a trained model best.
 Shapes: Q questions, S scales.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +16,7 @@ from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.encode import describe_run, encode
 from sightline.evaluate.matching import Blocks, learned_scale, pair_blocks
-from sightline.evaluate.result import Result
+from sightline.evaluate.result import Result, Settings
 from sightline.metrics.calibration import Counts, Floats, rank_changes, reliability, softmax_stats
 from sightline.progress import ProgressCallback, no_progress
 
@@ -63,24 +62,12 @@ class Curve:
 
     def details(self) -> CurveDetails:
         """For JSON."""
-        return {
-            "scales": self.scales.tolist(),
-            "loss": self.loss.tolist(),
-            "confidence": self.confidence.tolist(),
-            "entropy": self.entropy.tolist(),
-            "error": self.error.tolist(),
-            "rank_changes": self.rank_changes.tolist(),
-            "rank_changes_float32": self.rank_changes_float32.tolist(),
-            "accuracy": self.accuracy,
-        }
+        values = {name: np.asarray(value).tolist() for name, value in vars(self).items() if name != "ranks"}
+        return cast(CurveDetails, values)
 
 
 def temperature(
-    encoder: Encoder,
-    data: Captions,
-    progress: ProgressCallback = no_progress,
-    *,
-    settings: Mapping[str, Any] | None = None,
+    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
 ) -> Result:
     """The contrastive loss of all pairs, confidence, entropy and expected calibration error over a range of scales, in
     both directions; the model's own scale beside the scale of the least loss; how many ranks a scale changes.

@@ -1,13 +1,12 @@
 """Zero-shot classification of videos: a video belongs to the class whose words come nearest."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sightline.data import Labelled
 from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
 from sightline.errors import UsageError
-from sightline.evaluate.result import Result
+from sightline.evaluate.result import Result, Settings
 from sightline.evaluate.zeroshot import ClassTask, classify
 from sightline.progress import ProgressCallback, no_progress
 from sightline.templates import VIDEO_TEMPLATE
@@ -20,7 +19,7 @@ def video(
     templates: Sequence[str] = (),
     progress: ProgressCallback = no_progress,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """The figures of `zeroshot` for videos; the last resort among templates is `VIDEO_TEMPLATE`.
 

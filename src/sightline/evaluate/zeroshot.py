@@ -18,7 +18,7 @@ from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
 from sightline.errors import UsageError
 from sightline.evaluate.encode import EncodedData, describe_run, encode, encode_texts, score_pairs
-from sightline.evaluate.result import Result
+from sightline.evaluate.result import Result, Settings
 from sightline.metrics import exact_cosines, ranks
 from sightline.metrics.pairs import Scores
 from sightline.progress import Progress, ProgressCallback, no_progress
@@ -49,7 +49,7 @@ def zeroshot(
     templates: Sequence[str] = (),
     progress: ProgressCallback = no_progress,
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Details: `ZeroshotDetails`.
 
@@ -96,7 +96,7 @@ def classify(
     data: Labelled,
     task: ClassTask,
     progress: ProgressCallback,
-    settings: Mapping[str, Any] | None,
+    settings: Settings | None,
 ) -> Result:
     """The result of `zeroshot` and of `video`."""
     encoded = encode(encoder, data.samples, progress)

@@ -49,20 +49,15 @@ class Card:
     end: float | None = None
 
     @property
-    def name(self) -> str:
-        """The file's name."""
-        return Path(self.path).name
-
-    @property
-    def folder(self) -> str:
-        """The file's folder."""
-        return str(Path(self.path).parent)
+    def file(self) -> Path:
+        """The file of `path`."""
+        return Path(self.path)
 
     @property
     def link(self) -> str:
         """The address of the file, and of the moment in it."""
         moment = "" if self.start is None or self.end is None else f"#t={self.start:.3f},{self.end:.3f}"
-        return Path(self.path).as_uri() + moment
+        return self.file.as_uri() + moment
 
     @property
     def time(self) -> str:

@@ -69,7 +69,7 @@ class Plot:
 
         self.title, self.figure = title, Figure()
         self.axes = self.figure.add_subplot(title=_plain(title), xlabel=_plain(x), ylabel=_plain(y))
-        self._svg: Markup | None = None
+        self.svg: Markup  # once the block of `plot` has ended
 
     def _finish(self) -> None:
         from markupsafe import Markup
@@ -81,13 +81,7 @@ class Plot:
         text = re.sub(r'<g id="[^"]*"', "<g", text)
         text = re.sub(r'\b(d|x|y|transform|width|height)="[^"]*"', _shortened, text)
         text = re.sub(r'style="[^"]*"', _of_the_page, text)
-        self._svg = render("plot.html.j2", title=self.title, rest=Markup(text))
-
-    @property
-    def svg(self) -> "Markup":
-        """The element, once the block of `plot` has ended."""
-        assert self._svg is not None
-        return self._svg
+        self.svg = render("plot.html.j2", title=self.title, rest=Markup(text))
 
 
 @contextmanager
@@ -207,8 +201,9 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
             errors = np.abs(np.array([interval for _, interval in values]).T - heights)
             places = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
             style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
-            axes.bar(places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors,
-                     error_kw=style)  # fmt: skip
+            axes.bar(
+                places, heights, width * 0.92, color=color, alpha=0.8, label=_plain(name), yerr=errors, error_kw=style
+            )
         ticks = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
         axes.set_xticks(range(len(names)), ticks, size=7.5)
         axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
@@ -236,10 +231,8 @@ def reliability_diagram(
     return drawn.svg
 
 
-def bars(
-    title: str, x: str, names: Sequence[str], values: ArrayLike, intervals: ArrayLike | None = None, limit: int = 40
-) -> "Markup":
-    """Shares by name, the largest on top, with their `intervals` (n, 2); of many the highest and the lowest."""
+def bars(title: str, x: str, names: Sequence[str], values: ArrayLike, limit: int = 40) -> "Markup":
+    """Shares by name, the largest on top; of many the highest and the lowest."""
     of = np.asarray(values, np.float64)
     order = [int(i) for i in np.argsort(-of, kind="stable") if not np.isnan(of[i])]
     if len(order) > limit:
@@ -247,11 +240,7 @@ def bars(
     with plot(title, x, "") as drawn:
         axes, rows = drawn.axes, np.arange(len(order))
         drawn.figure.set_figheight(max(HIGH * 0.6, 0.9 + 0.17 * len(order)))
-        errors = None
-        if intervals is not None:
-            errors = np.abs(np.asarray(intervals, np.float64)[order].T - of[order])
-        style = {"ecolor": _COLORS["soft"], "elinewidth": 1}
-        axes.barh(rows, of[order], 0.7, xerr=errors, color=SERIES[0], alpha=0.75, error_kw=style)
+        axes.barh(rows, of[order], 0.7, color=SERIES[0], alpha=0.75)
         axes.set_yticks(rows, [_plain(names[i][:32]) for i in order])
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
@@ -280,9 +269,12 @@ def _percent(axis: Any) -> None:
 
 def _log_x(axes: Any) -> None:
     """A logarithmic x axis with plain numbers, not powers of ten."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high < 30 * low:  # powers of ten alone would be one tick or two
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -159,7 +159,7 @@ def _compare(result: Result) -> Parts:
         ):
             line += [shown(row["figure"], row[value], sign), between(row["figure"], row[interval], sign)]
         lines.append(line)
-    return [table(["", "A", "95%", "B", "95%", "B - A", "95%"], lines)]
+    return [table(["", "A", "95%", "B", "95%", "B - A", "95%"], lines, wide=True)]
 
 
 def _diagnosis(result: Result) -> Parts:

@@ -18,30 +18,25 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
-from sightline.cli.output import one_line, progress_bar, terminal
+from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
 from sightline.encoder.precision import Precision
-from sightline.errors import HubError
 from sightline.files import check_writable
 from sightline.format import label, shown
-from sightline.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
-    from sightline.data.classes import Classes
     from sightline.data.masks import Masks
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
 
-Settings = Mapping[str, Any]
-OnCaptions = Callable[["Encoder", "Captions", ProgressCallback, Settings], "Result"]
-OnClasses = Callable[["Encoder", "Labelled", "Classes | None", Sequence[str], ProgressCallback, Settings], "Result"]
+Evaluation = Callable[..., "Result"]
 
 _SKIPPED, _CLASSES, _MISSING = 3, 20, 3
 """How many names are listed of samples that could not be read, of classes, and of classes without samples."""
 
 
-def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
-    """The command of an evaluation on captions: `evaluate` measures, and its docstring is the help."""
+def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
+    """The command of an evaluation on captions: `evaluation` imports it, and its docstring is the help."""
 
     def command(
         model: ModelArgument,
@@ -59,15 +54,15 @@ def on_captions(evaluate: OnCaptions) -> Callable[..., None]:
         dataset = captions(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
         with progress_bar() as progress:
-            result = evaluate(encoder, dataset, progress, {"split": split})
+            result = evaluation()(encoder, dataset, progress, settings={"split": split})
         finish(result, dataset, json, html)
 
-    command.__doc__ = evaluate.__doc__
+    command.__doc__ = evaluation.__doc__
     return command
 
 
-def on_classes(evaluate: OnClasses) -> Callable[..., None]:
-    """The command of an evaluation on classes: `evaluate` measures, and its docstring is the help."""
+def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
+    """The command of an evaluation on classes: `evaluation` imports it, and its docstring is the help."""
 
     def command(
         model: ModelArgument,
@@ -90,11 +85,11 @@ def on_classes(evaluate: OnClasses) -> Callable[..., None]:
         dataset = labelled(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
         with progress_bar() as progress:
-            result = evaluate(encoder, dataset, known, templates, progress, {"split": split})
+            result = evaluation()(encoder, dataset, known, templates, progress, settings={"split": split})
         finish(result, dataset, json, html)
         _write_classes(result.details)
 
-    command.__doc__ = evaluate.__doc__
+    command.__doc__ = evaluation.__doc__
     return command
 
 
@@ -114,10 +109,8 @@ def open_model(name: str, precision: Precision) -> "Encoder":
     """The model, with a hint if it would have to be fetched."""
     from sightline.encoder import load
 
-    try:
+    with hub_hint("a folder, or mini"):
         return load(name, precision=precision)
-    except HubError as error:
-        raise HubError(f"{error} (here: a folder, or mini)", error.reason) from error
 
 
 def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path | None, html: Path | None) -> None:

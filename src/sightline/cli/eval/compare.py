@@ -7,6 +7,7 @@ import typer
 
 from sightline.cli.eval.common import check_files, write_files, write_table
 from sightline.cli.eval.options import DrawsOption, HtmlOption, JsonOption, SeedOption
+from sightline.cli.options import argument
 from sightline.cli.output import one_line
 from sightline.format import between, label, shown
 
@@ -15,11 +16,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    a: Annotated[
-        Path,
-        typer.Argument(metavar="A.json", help="A result, as --json of an evaluation writes it.", show_default=False),
-    ],
-    b: Annotated[Path, typer.Argument(metavar="B.json", help="A result over the same data.", show_default=False)],
+    a: Annotated[Path, argument("A.json", "A result, as --json of an evaluation writes it.")],
+    b: Annotated[Path, argument("B.json", "A result over the same data.")],
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
     json: JsonOption = None,

@@ -1,18 +1,10 @@
 """`sightline eval diagnosis`: the pictures that a model finds wrongly, and how confident it is of them."""
 
-from typing import TYPE_CHECKING
-
-from sightline.cli.eval.common import Settings, on_captions
-from sightline.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from sightline.data import Captions
-    from sightline.encoder.encoder import Encoder
-    from sightline.evaluate import Result
+from sightline.cli.eval.common import Evaluation, on_captions
 
 
 @on_captions
-def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
+def command() -> Evaluation:
     """Confidence, calibration and worst mistakes on captions.
 
     How often a caption retrieves its image, and how confident the model is of it. --html shows the worst mistakes.
@@ -23,4 +15,4 @@ def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback,
     """
     from sightline.evaluate import diagnosis
 
-    return diagnosis(encoder, dataset, progress, settings=settings)
+    return diagnosis

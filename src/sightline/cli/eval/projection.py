@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from sightline.cli.eval.common import check_files, finish, open_model
 from sightline.cli.eval.options import (
     CaptionsArgument,
@@ -16,42 +14,26 @@ from sightline.cli.eval.options import (
     SeedOption,
     SplitOption,
 )
+from sightline.cli.options import option
 from sightline.cli.output import progress_bar
 
 
 def command(
     model: ModelArgument,
     source: CaptionsArgument,
-    train: Annotated[
-        list[str],
-        typer.Option(metavar="SOURCE", help="Captions to train the heads on; may be repeated.", show_default=False),
-    ],
+    train: Annotated[list[str], option("SOURCE", "Captions to train the heads on; may be repeated.")],
     split: SplitOption = None,
     train_split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Train the heads only on this split of --train; on all splits if left out.",
-            show_default=False,
-        ),
+        str | None, option("NAME", "Train the heads only on this split of --train; on all splits if left out.")
     ] = None,
     image_root: ImageRootOption = None,
     train_image_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder or shards of the images that --train names; that of --image-root if left out.",
-            show_default=False,
-        ),
+        option("FOLDER", "Folder or shards of the images that --train names; that of --image-root if left out."),
     ] = None,
     dims: Annotated[
         list[int] | None,
-        typer.Option(
-            "--dim",
-            metavar="N",
-            help="Dimension of the vectors; may be repeated; 128, 256, 512, 768 and 1024 if left out.",
-            show_default=False,
-        ),
+        option("N", "Dimension of the vectors; may be repeated; 128, 256, 512, 768 and 1024 if left out.", "--dim"),
     ] = None,
     seed: SeedOption = 0,
     precision: PrecisionOption = "float32",

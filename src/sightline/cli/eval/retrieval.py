@@ -1,18 +1,10 @@
 """`sightline eval retrieval`: recall of images by their captions, and of captions by their images."""
 
-from typing import TYPE_CHECKING
-
-from sightline.cli.eval.common import Settings, on_captions
-from sightline.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from sightline.data import Captions
-    from sightline.encoder.encoder import Encoder
-    from sightline.evaluate import Result
+from sightline.cli.eval.common import Evaluation, on_captions
 
 
 @on_captions
-def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
+def command() -> Evaluation:
     """Recall of images by captions, and of captions by images.
 
     Recall@1, 5 and 10, median and mean rank, in both directions. An image or video with several captions may be
@@ -27,4 +19,4 @@ def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback,
     """
     from sightline.evaluate import retrieval
 
-    return retrieval(encoder, dataset, progress, settings=settings)
+    return retrieval

@@ -1,51 +1,37 @@
 """`sightline eval segmentation`: each pixel's class by words, against masks."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from sightline.cli.eval.common import check_files, finish, write_table
 from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
-from sightline.cli.output import progress_bar
-from sightline.errors import HubError
+from sightline.cli.options import argument, option
+from sightline.cli.output import hub_hint, progress_bar
+from sightline.segment.defaults import Mode
 from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A GroupViT: a name on the Hub, a folder, or mini-groupvit.", show_default=False
-        ),
-    ],
+    model: Annotated[str, argument("MODEL", "A GroupViT: a name on the Hub, a folder, or mini-groupvit.")],
     data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help='Folder of masks (PNG, numbers of classes), or with a folder "masks" in it.',
-            show_default=False,
-        ),
+        Path, argument("DATA", 'Folder of masks (PNG, numbers of classes), or with a folder "masks" in it.')
     ],
     image_root: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help='Folder of the images, named as their masks; "images" in DATA, or else DATA, if left out.',
-            show_default=False,
-        ),
+        option("FOLDER", 'Folder of the images, named as their masks; "images" in DATA, or else DATA, if left out.'),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help='List of the classes: a line each, CSV with "id" and "name", JSON or YAML; '
-            "classes.txt, classes.csv or config.yaml in DATA if left out.",
-            show_default=False,
+        option(
+            "FILE",
+            'List of the classes: a line each, CSV with "id" and "name", JSON or YAML; classes.txt, classes.csv or '
+            "config.yaml in DATA if left out.",
         ),
     ] = None,
     mode: Annotated[
-        Literal["paper", "transformers"],
+        Mode,
         typer.Option(
             help="Method that gives pixels their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
             "segmentation logits of transformers."
@@ -53,11 +39,10 @@ def command(
     ] = "paper",
     background: Annotated[
         float | None,
-        typer.Option(
-            metavar="T",
-            help='Probability under which a pixel is of the class "background", if the data has it; 0 leaves the '
-            "pixels of that class out; 0.95 if left out.",
-            show_default=False,
+        option(
+            "T",
+            'Probability under which a pixel is of the class "background", if the data has it; 0 leaves the pixels of '
+            "that class out; 0.95 if left out.",
         ),
     ] = None,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help='Text with "{}" for the class.')] = IMAGE_TEMPLATE,
@@ -81,10 +66,8 @@ def command(
     from sightline.segment import Segmenter
 
     dataset = masked(data, classes=classes, image_root=image_root)
-    try:
+    with hub_hint("a folder, or mini-groupvit"):
         segmenter = Segmenter(model, precision=precision)
-    except HubError as error:
-        raise HubError(f"{error} (here: a folder, or mini-groupvit)", error.reason) from error
     with progress_bar() as progress:
         result = segmentation(segmenter, dataset, progress, mode=mode, background=background, prompt=prompt)
     finish(result, dataset, json, html)

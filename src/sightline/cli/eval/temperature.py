@@ -1,18 +1,10 @@
 """`sightline eval temperature`: what the scale of the logits changes, and what it cannot."""
 
-from typing import TYPE_CHECKING
-
-from sightline.cli.eval.common import Settings, on_captions
-from sightline.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from sightline.data import Captions
-    from sightline.encoder.encoder import Encoder
-    from sightline.evaluate import Result
+from sightline.cli.eval.common import Evaluation, on_captions
 
 
 @on_captions
-def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback, settings: Settings) -> "Result":
+def command() -> Evaluation:
     """Loss, calibration and ranks over a range of scales.
 
     And the scale of the least loss. The loss is that of all pairs of the data at once, with one caption for each image,
@@ -24,4 +16,4 @@ def command(encoder: "Encoder", dataset: "Captions", progress: ProgressCallback,
     """
     from sightline.evaluate import temperature
 
-    return temperature(encoder, dataset, progress, settings=settings)
+    return temperature

@@ -1,0 +1,47 @@
+"""Options that several commands have, and how options are written."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sightline.errors import UsageError
+
+
+def option(metavar: str, help: str, *names: str) -> Any:
+    """An option whose help says itself what holds without it. `names`: its flags, if not the parameter's name."""
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
+
+
+def argument(metavar: str, help: str) -> Any:
+    """A positional argument whose help says itself what holds without it."""
+    return typer.Argument(metavar=metavar, help=help, show_default=False)
+
+
+IndexOption = Annotated[
+    Path | None,
+    option("DIR", "Folder of the index; by default $SIGHTLINE_INDEX, else a folder in your user data.", "--index"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+HtmlOption = Annotated[
+    Path | None, option("FILE", "Also write a contact sheet: one HTML file with the images inside.", "--html")
+]
+
+
+def index_folder(path: Path | None) -> Path:
+    """The folder of the index that a command works on. Raises UsageError if a file has its name."""
+    from sightline.search import default_folder
+
+    folder = default_folder() if path is None else Path(os.path.expanduser(path))  # noqa: PTH111
+    if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
+        raise UsageError(f"{folder} is a file: --index names the folder of an index")
+    return folder
+
+
+def check_image(file: Path) -> None:
+    """Raises UsageError if `file` is missing or is a folder."""
+    if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
+        raise UsageError(f"{file}: that is a folder, not an image")
+    if not os.path.isfile(file):  # noqa: PTH113
+        raise UsageError(f"{file}: there is no such file")
