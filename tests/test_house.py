@@ -127,3 +127,10 @@ def without_free_modules(imports: dict[str, set[str]]) -> dict[str, set[str]]:
 def test_circles_are_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c", "b"]]
+
+
+def test_the_map_names_files_that_exist() -> None:
+    page = (ROOT / "docs/finding-your-way.md").read_text(encoding="utf-8")
+    files = re.findall(r"^\| .* \| `([\w/]+\.py)`", page, re.MULTILINE)
+    assert len(files) == 25
+    assert [file for file in files if not (ROOT / "src/sightline" / file).is_file()] == []
