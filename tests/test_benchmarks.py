@@ -35,7 +35,7 @@ ARGUMENTS = {
     "video_index": "@film.mp4 --model mini --rounds 1",
     "first_pass": "5000 --json @first_pass.json",
     "flickr8k": "@checkpoint @captions.tar",
-    "fuzz": "--inputs 2",
+    "fuzzing": "--inputs 2",
     "gradient_caching": "--micro-batch 1 --batches 2 --cached 2 --tokens 8 --mini",
     "growth": "memory @photos --counts 1 2",
     "hard_files": "@photos 32",

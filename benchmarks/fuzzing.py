@@ -1,6 +1,6 @@
 """What becomes of an index whose files are damaged? Every kind of file, every kind of harm, each on a fresh copy.
 
-    python benchmarks/fuzz.py [--inputs 500] [--seed 1] [--seconds 200]
+    python benchmarks/fuzzing.py [--inputs 500] [--seed 1] [--seconds 200]
 
 A small index (parts, replaced and removed rows) is copied, one of its files is harmed (bits flipped, bytes overwritten,
 cut short, zeroed, emptied, taken away), and a process opens it, reads vectors and rows, filters and searches. That may
