@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sightline.errors import IndexFault
 from sightline.index import Limits, ModelRecord, Table, fsck
 from sightline.index.folder import UPGRADE, live_table, upgrade_target
 from sightline.index.schema import VERSION, item_schema
@@ -115,6 +116,36 @@ def test_files_that_are_gone_or_changed(old, photos):
     assert counts(sync(old, [photos], FakeEncoder())) == {"moved": 2, "changed": 1, "removed": 1, "unchanged": 6}
     tagged = row_of(old, photos / "new name.jpg")
     assert (tagged["caption"], tagged["latitude"]) == ("A tag", pytest.approx(1 + 2 / 60))
+
+
+def test_files_that_were_away_have_their_headers_read_when_they_are_back(old, photos, tmp_path):
+    vectors, _ = snapshot(old)
+    photos.rename(tmp_path / "unmounted")
+    photos.mkdir()
+    with pytest.raises(IndexFault, match="is its disk mounted"):
+        sync(old, [photos], NoEncoder())
+    assert Table.open(old).version == 2, "nothing was upgraded"
+    photos.rmdir()
+    other = draw(tmp_path / "other" / "a.png", 77).parent
+    sync(old, [other], FakeEncoder())
+    assert {row["mtime"] for row in Table.open(old).rows(sorted(vectors), ["mtime"])} == {-1}
+    assert fsck.check(old) == []
+    (tmp_path / "unmounted").rename(photos)
+    assert counts(sync(old, [photos], NoEncoder())) == {"unchanged": 10}
+    sync(tmp_path / "fresh", [photos], FakeEncoder())
+    table, fresh = Table.open(old), Table.open(tmp_path / "fresh")
+    names = [name for name in item_schema(table.model).names if name not in ("added", "precision")]
+    assert table.rows(sorted(vectors), names) == fresh.rows(sorted(vectors), names)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="what is forbidden can be read here")
+def test_a_file_that_may_not_be_read_is_noted(old, photos):
+    (photos / "tagged.jpg").chmod(0)
+    sync(old, [photos / "3.png"], NoEncoder())
+    assert row_of(old, photos / "tagged.jpg")["mtime"] == -1
+    (photos / "tagged.jpg").chmod(0o644)
+    sync(old, [photos], NoEncoder())
+    assert row_of(old, photos / "tagged.jpg")["caption"] == "A tag"
 
 
 def row_of(index, path):

@@ -70,9 +70,9 @@ def sync(
             return report
         if not finished:
             cleanup.sweep(table)
-        table = upgrade(table, progress)
         write_settings(folder, read_settings(folder).with_folders(roots))
-        plan = compare(table, roots, listing, progress)
+        plan = compare(table, roots, listing, progress)  # first: a disk that is not mounted stops the run here
+        table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)
         _amend(table, plan)
         _encode(table, plan, encoder, report, progress)

@@ -6,14 +6,17 @@ missing. When all rows are there the pointer is switched, in one step; the old t
 using it (see `cleanup`). Needs the writer's lock held throughout.
 """
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from sightline.errors import IndexDamaged
+from sightline.errors import ImageError, IndexDamaged
+from sightline.files import open_file
 from sightline.index import cleanup
 from sightline.index.folder import UPGRADE, flush, is_table, read_note, switch, tables, upgrade_target, write_note
 from sightline.index.rows import with_column, with_headers
@@ -23,10 +26,16 @@ from sightline.index.uri import to_path
 from sightline.processing.image.thumbnail import perceptual_hash
 from sightline.progress import Progress, ProgressCallback
 
+UNREAD = -1
+"""The `mtime` of a row whose file's header could not be read: no file has it, so that `sync` compares the contents."""
+_THREADS = 8
+"""Files that are opened at a time."""
+
 
 def upgrade(table: Table, progress: ProgressCallback) -> Table:
     """The live table in today's format. Ids and vectors stay; `added`, `precision` and what a file's header does not
-    say are null, and of a file that cannot be read all metadata but `taken`."""
+    say are null, and of a file that cannot be read all metadata but `taken`: its rows get the time UNREAD, by which
+    the next `sync` that finds the file reads its header."""
     if table.version == VERSION:
         with table.writing():
             (table.folder / UPGRADE).unlink(missing_ok=True)  # killed after the switch
@@ -82,16 +91,27 @@ def _upgraded(rows: pa.Table) -> pa.Table:
     rows = with_column(rows, "phash", [_phash(image) for image in rows.column("thumbnail").to_pylist()])
     # Formats before 3 read the time from EXIF alone.
     rows = with_column(rows, "taken_source", [time and "exif" for time in rows.column("taken").to_pylist()])
-    files = zip(*(rows.column(name).to_pylist() for name in ("uri", "size")), strict=True)
-    return with_headers(rows, [_path_if_unchanged(uri, size) for uri, size in files])
+    before = _readable(rows)
+    rows = with_headers(rows, before)
+    read = [None not in paths for paths in zip(before, _readable(rows), strict=True)]  # a disk may go in between
+    times = rows.column("mtime").to_pylist()
+    return with_column(rows, "mtime", [time if is_read else UNREAD for time, is_read in zip(times, read, strict=True)])
 
 
-def _path_if_unchanged(uri: str, size: int) -> Path | None:
-    """The path of a file; None if it is gone or of another size: then it has new contents, and will have a new row."""
-    path = to_path(uri)
+def _readable(rows: pa.Table) -> list[Path | None]:
+    """The paths of the rows' files; None for a file that is gone, of another size or not to be opened."""
+    files = list(zip(*(rows.column(name).to_pylist() for name in ("uri", "size")), strict=True))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        paths = dict(zip(dict.fromkeys(files), pool.map(_path_if_readable, dict.fromkeys(files)), strict=True))
+    return [paths[file] for file in files]
+
+
+def _path_if_readable(uri_and_size: tuple[str, int]) -> Path | None:
+    path = to_path(uri_and_size[0])
     try:
-        return path if path.stat().st_size == size else None
-    except (OSError, ValueError):
+        with open_file(path) as file:
+            return path if os.fstat(file.fileno()).st_size == uri_and_size[1] else None
+    except (OSError, ValueError, ImageError):
         return None
 
 
