@@ -162,3 +162,11 @@ def test_a_video_cut_short_keeps_its_sidecar(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     (tmp_path / "a.xmp").write_bytes(packet(attributes='xmp:Rating="3"'))
     assert read_video_metadata(path) == Metadata(rating=3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.jpg.json"])
+def test_a_pipe_beside_an_image_is_not_waited_for(tmp_path, name):
+    jpeg(tmp_path / "a.jpg", exif({0x010E: "A caption"}))
+    os.mkfifo(tmp_path / name)
+    assert read_image_metadata(tmp_path / "a.jpg").caption == "A caption"

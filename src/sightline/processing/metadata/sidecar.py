@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
+from sightline.files import open_file
 from sightline.processing.metadata.dates import dated, from_timestamp
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.values import caption_text, fraction, place, unique
@@ -71,13 +72,14 @@ def _find(path: Path, keys: Iterable[str]) -> Path | None:
 
 def _read_xmp_file(path: Path) -> Metadata:
     """The orientation is left out: raw developers write that of their result."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return replace(read_xmp(Packet(file.read(MAX_BYTES + 1)), "sidecar"), orientation=None)
 
 
 def read_takeout(path: Path) -> Metadata:
-    """NOTHING for other programs' JSON. Google's recognised people are keywords. Raises OSError, ValueError."""
-    with path.open("rb") as file:
+    """NOTHING for other programs' JSON. Google's recognised people are keywords. Raises OSError, ValueError, and
+    ImageError for what is not a file."""
+    with open_file(path) as file:
         content = json.loads(file.read(_MAX_JSON))
     if not isinstance(content, dict) or "photoTakenTime" not in content:
         return NOTHING
