@@ -93,6 +93,12 @@ def test_many_queries_have_the_regions_that_each_has_alone(encoder: Encoder, ind
         assert [result.region.box for result in found] == [result.region.box for result in alone]
 
 
+def test_a_condition_that_no_row_fulfils_finds_nothing(encoder: Encoder, index: Path) -> None:
+    opened = open_index(index, encoder)
+    assert opened.search(TEXTS[0], where="width > 9999", regions=True) == []
+    assert len(opened.search(TEXTS[0], where="width = 120", regions=True)) == 1
+
+
 def nearest_regions(index: Index, vectors: np.ndarray, where: str | None) -> list[Ranked]:
     allow = None if where is None else index.table.ids_where(where)
     return nearest(vectors, index.table, 4, allow, index.encoder.for_words(index.table).profile)

@@ -52,6 +52,8 @@ def nearest(
         if allow is not None:
             kept = np.isin(ids, allow)
             ids, packed = ids[kept], packed[kept]
+        if not len(ids):
+            continue
         regions, is_shown, _ = _unpack(table, packed)
         for row, query in enumerate(queries):  # not by one product, whose bits depend on how many queries there are
             cosines = _cosines(regions, is_shown, query)
