@@ -16,7 +16,7 @@ import pytest
 
 from sightline.errors import IndexFault
 from sightline.index import Limits, ModelRecord, Table, fsck
-from sightline.index.folder import UPGRADE, live_table, upgrade_target
+from sightline.index.folder import UPGRADE, live_table, upgrade_target, write_note
 from sightline.index.schema import VERSION, item_schema
 from sightline.index.sync import forget, sync
 from sightline.index.upgrade import upgrade
@@ -205,6 +205,17 @@ def test_what_was_begun_and_is_broken_is_given_up(old, photos, broken):
     sync(old, [photos], NoEncoder())
     assert snapshot(old) == before
     assert fsck.check(old) == []
+
+
+def test_a_note_that_names_the_live_table_harms_nothing(old, photos):
+    before, note = snapshot(old), {"target": "items.lance", "source": "items.lance", "version": 1}
+    write_note(old / UPGRADE, note)
+    assert upgrade_target(old) is None
+    sync(old, [photos], NoEncoder())
+    assert (live_table(old).name, snapshot(old)) == ("items-2.lance", before)
+    write_note(old / UPGRADE, note)
+    sync(old, [photos], NoEncoder())
+    assert snapshot(old) == before
 
 
 def test_a_kill_after_the_switch_leaves_nothing_to_do(old, photos):

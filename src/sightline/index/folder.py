@@ -53,13 +53,19 @@ def number_of(table: Path) -> int:
 
 
 def upgrade_target(folder: Path) -> Path | None:
-    """The table that is being filled to take the live one's place; None if there is none."""
+    """The table that is being filled to take the live one's place, always a later one; None if there is none."""
     try:
         note = read_note(folder / UPGRADE) or {}
     except IndexDamaged:
         return None
     name = note.get("target")
-    return folder / name if isinstance(name, str) and _TABLE.fullmatch(name) else None
+    if not isinstance(name, str) or not _TABLE.fullmatch(name):
+        return None
+    try:
+        live = live_table(folder)
+    except IndexDamaged:
+        live = folder / FIRST_TABLE  # unknown; no upgrade fills the first table
+    return folder / name if number_of(folder / name) > number_of(live) else None
 
 
 def fallback(folder: Path) -> Path | None:
