@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sightline.cli.main import main
 from sightline.errors import IndexFault
 from sightline.index import Limits, ModelRecord, Table, fsck
 from sightline.index.folder import UPGRADE, live_table, upgrade_target, write_note
@@ -76,6 +78,16 @@ def test_an_old_index_is_read_as_it_is(old):
     assert len(Index(table, FakeEncoder()).search("anything", 20)) == 12
     with pytest.raises(Exception, match="`sightline index` of its folders adds more"):
         table.ids_where("latitude > 0")
+
+
+def test_info_lists_the_columns_that_an_old_table_stores(old, capfd):
+    assert main(["info", "--index", str(old)]) == 0
+    (listed,) = re.findall(r"^columns +(.*)$", capfd.readouterr().out, re.MULTILINE)
+    names = [column.split()[0] for column in listed.split(", ")]
+    assert "taken" in names
+    assert "latitude" not in names
+    for name in names:
+        Table.open(old).ids_where(f"{name} is not null")
 
 
 def test_the_next_run_brings_it_up_without_encoding(old, photos):

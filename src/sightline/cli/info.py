@@ -15,7 +15,7 @@ def command(index: IndexOption = None) -> None:
     """
     from sightline.index import Table
     from sightline.index.folder import IVF_FILE
-    from sightline.index.schema import LARGE_COLUMNS, VERSION, item_schema
+    from sightline.index.schema import VERSION, item_schema
     from sightline.index.settings import read_settings
 
     folder = index_folder(index)
@@ -36,7 +36,7 @@ def command(index: IndexOption = None) -> None:
         "fingerprint": model.fingerprint,
         "vectors": f"{model.dim} numbers each" + (extras if model.extra_rows else ""),
         "table": f"{table.path.name}, format {table.version}{old}",
-        "columns": ", ".join(f"{f.name} {f.type}" for f in schema if f.name not in LARGE_COLUMNS),
+        "columns": ", ".join(f"{name} {schema.field(name).type}" for name in table.condition_columns()),
         "first pass": f"{IVF_FILE}, for programs that ask often" if (folder / IVF_FILE).is_file() else "",
     }
     for name, value in lines.items():

@@ -184,6 +184,10 @@ class Table:
         self._by_id = dataset, ids[order], order
         return self._by_id
 
+    def condition_columns(self) -> list[str]:
+        """The columns that a condition may name: those that this table stores, without the large ones."""
+        return [name for name in self._stored if name not in LARGE_COLUMNS]
+
     def ids_where(self, sql: str) -> Ids:
         """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
         lance_errors.check_condition(sql)
@@ -195,7 +199,7 @@ class Table:
         except BaseException as error:
             if not lance_errors.is_failure(error):
                 raise
-            names = [name for name in self._stored if name not in LARGE_COLUMNS]
+            names = self.condition_columns()
             self.columns(names)  # a damaged table fails here too, and says so
             more = "; the next `sightline index` of its folders adds more" if self.version < VERSION else ""
             raise UsageError(
