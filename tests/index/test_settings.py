@@ -49,7 +49,7 @@ def test_unchanged_settings_are_not_written_again(photos, index, encoder):
     assert (index / SETTINGS).stat().st_ino == made
 
 
-@pytest.mark.parametrize("content", ["soup", '{"folders": "x"}', '{"exclude": [1]}'])
+@pytest.mark.parametrize("content", ["soup", '{"folders": "x"}', '{"exclude": [1]}', r'{"folders": ["\ud800"]}'])
 def test_damaged_settings(photos, index, content):
     sync(index, [photos], FakeEncoder())
     (index / SETTINGS).write_text(content)

@@ -31,7 +31,7 @@ def read_settings(folder: Path) -> Settings:
     """Of the index in `folder`. Raises IndexDamaged, and IndexFault if they may not be read."""
     note = read_note(folder / SETTINGS) or {}
     values = [note.get(name, []) for name in ("folders", "exclude")]
-    if not all(isinstance(value, list) and all(isinstance(text, str) for text in value) for value in values):
+    if not all(isinstance(value, list) and all(map(_is_text, value)) for value in values):
         raise damaged(folder / SETTINGS)
     folders, exclude = values
     return Settings(tuple(map(to_text, folders)), tuple(exclude))
@@ -42,6 +42,11 @@ def write_settings(folder: Path, settings: Settings) -> None:
     if settings != read_settings(folder):
         folders = [to_uri(path) for path in settings.folders]
         write_note(folder / SETTINGS, {"folders": folders, "exclude": list(settings.exclude)})
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value of a JSON file is a text, without halves of UTF-16 pairs, which JSON can hold."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _has_parent_in(path: str, folders: set[str]) -> bool:
