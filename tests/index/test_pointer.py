@@ -78,11 +78,16 @@ def test_a_table_that_was_not_finished_is_no_way_out(two):
 
 def test_a_pointer_that_is_gone(two):
     (two / POINTER).unlink()
-    assert Table.open(two).count() == 3
+    for look in (Table.open, lambda folder: sync(folder, [folder], FakeEncoder())):
+        with pytest.raises(IndexDamaged, match=r"current\.json is missing.*fsck --repair"):
+            look(two)
     (problem,) = fsck.check(two)
-    assert problem.where == str(two / "items-2.lance")
+    assert (problem.what, problem.where, problem.repairable) == ("is missing", str(two / POINTER), True)
+    fsck.repair(two)
+    assert (fsck.check(two), live_table(two).name, Table.open(two).count()) == ([], "items-2.lance", 2)
+    (two / POINTER).unlink()
     shutil.rmtree(two / FIRST_TABLE)
-    with pytest.raises(IndexDamaged, match=r"lacks its table items\.lance; .*fsck --repair"):
+    with pytest.raises(IndexDamaged, match=r"current\.json is missing.*fsck --repair"):
         Table.open(two)
     fsck.repair(two)
     assert Table.open(two).count() == 2

@@ -28,7 +28,19 @@ _FILES = (POINTER, SETTINGS, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
 
 
 def live_table(folder: Path) -> Path:
-    """The folder of the live table. Raises IndexDamaged if the pointer is broken."""
+    """The folder of the live table. Raises IndexDamaged if the pointer is broken, or gone although a later table than
+    the first is there."""
+    path = _pointed(folder)
+    if path.name == FIRST_TABLE and not (folder / POINTER).exists() and fallback(folder) not in (None, path):
+        raise IndexDamaged(
+            f"{folder / POINTER} is missing, which says which table is the live one; {lance_errors.repair(folder)} "
+            "and goes on with the latest table"
+        )
+    return path
+
+
+def _pointed(folder: Path) -> Path:
+    """The table that the pointer names, the first table if there is no pointer. Raises IndexDamaged if it is broken."""
     pointer = read_note(folder / POINTER)
     name = FIRST_TABLE if pointer is None else pointer.get("table")
     if not isinstance(name, str) or not _TABLE.fullmatch(name):
@@ -62,16 +74,23 @@ def upgrade_target(folder: Path) -> Path | None:
     if not isinstance(name, str) or not _TABLE.fullmatch(name):
         return None
     try:
-        live = live_table(folder)
+        live = _pointed(folder)
     except IndexDamaged:
         live = folder / FIRST_TABLE  # unknown; no upgrade fills the first table
     return folder / name if number_of(folder / name) > number_of(live) else None
 
 
 def fallback(folder: Path) -> Path | None:
-    """The table to go on with if the pointer is broken: the latest that is complete."""
-    complete = [path for path in tables(folder).values() if is_table(path) and path != upgrade_target(folder)]
-    return max(complete, key=number_of, default=None)
+    """The table to go on with if the pointer is broken or gone: the latest that no upgrade was filling."""
+    complete = [path for _, path in sorted(tables(folder).items()) if is_table(path)]
+    if not complete[1:]:
+        return complete[0] if complete else None
+    try:
+        read_note(folder / UPGRADE)
+        unfinished = upgrade_target(folder)
+    except IndexDamaged:  # the upgrade fills the latest
+        unfinished = complete[-1]
+    return next(path for path in reversed(complete) if path != unfinished)
 
 
 def exists(folder: Path) -> bool:

@@ -109,7 +109,7 @@ def _examine_folder(folder: Path) -> tuple[Path, list[Problem]]:
         read_settings(folder)
     except IndexDamaged:
         problems.append(Problem("cannot be read: which folders are indexed is lost", str(folder / SETTINGS)))
-    path, reason = folder, "cannot be read"
+    path, reason = folder, "cannot be read" if (folder / POINTER).exists() else "is missing"
     try:
         path = live_table(folder)
         reason = f"names {path.name}, which does not exist"
