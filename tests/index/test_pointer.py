@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sightline.errors import IndexDamaged
+from sightline.errors import IndexDamaged, IndexMissing
 from sightline.index import Table, fsck
 from sightline.index.folder import FIRST_TABLE, POINTER, UPGRADE, claim, live_table, switch, write_note
 from sightline.index.sync import sync
@@ -97,3 +97,13 @@ def test_a_folder_with_remains_of_an_index_can_be_claimed(tmp_path):
     for name in (POINTER, f".{POINTER}.0a1b2c3d", UPGRADE, "lists.faiss", "writer.lock"):
         (tmp_path / name).touch()
     claim(tmp_path)
+
+
+def test_what_is_to_be_copied_is_quoted(tmp_path):
+    folder = tmp_path / "my index"
+    with pytest.raises(IndexMissing, match=f"--index '{folder}'`"):
+        Table.open(folder)
+    Table.create(folder, MODEL)
+    (folder / POINTER).write_text("soup")
+    with pytest.raises(IndexDamaged, match=f"--index '{folder}'`"):
+        Table.open(folder)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,9 @@ def is_table(path: Path) -> bool:
 
 def missing(folder: Path) -> IndexMissing:
     """The error for a folder without an index."""
-    return IndexMissing(f"{folder} holds no index: make one with `sightline index PATH --index {folder}`")
+    return IndexMissing(
+        f"{folder} holds no index: make one with `sightline index PATH --index {shlex.quote(str(folder))}`"
+    )
 
 
 def manifests(table: Path) -> dict[int, Path]:

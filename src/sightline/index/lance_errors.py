@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def reason(error: BaseException) -> str:
 
 def repair(folder: Path) -> str:
     """How to go on with a damaged index."""
-    return f"`sightline fsck --repair --index {folder}` keeps what is whole"
+    return f"`sightline fsck --repair --index {shlex.quote(str(folder))}` keeps what is whole"
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def writing(folder: Path) -> Iterator[None]:
             raise
         raise IndexFault(
             f"{folder} could not be written ({reason(error)}); what it held before is intact, and the next run goes on "
-            f"from there. If there is space and permission, see `sightline fsck --index {folder}`"
+            f"from there. If there is space and permission, see `sightline fsck --index {shlex.quote(str(folder))}`"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """Folder against table: which files are new, changed, moved, gone, and which rows to touch for that."""
 
 import os
+import shlex
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +110,8 @@ def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, IndexedF
         if lost and not any(walk.is_below(path, root) for path in listing.files):
             raise IndexFault(
                 f"{root} holds no image and no video any more, but the index holds {lost} from there: is its disk "
-                f"mounted? To drop them from the index: `sightline index {root} --forget --index {table.folder}`"
+                f"mounted? To drop them from the index: `sightline index {shlex.quote(root)} --forget --index "
+                f"{shlex.quote(str(table.folder))}`"
             )
 
 
