@@ -15,6 +15,8 @@ from sightline.processing.metadata.video import read_clock, read_tags
         ("-5231.2+01324.3/", (-52.52, 13.405, None)),
         ("+523112+0132418-5/", (52.52, 13.405, -5.0)),
         ("+00.0000+000.0000/", (None, None, None)),
+        ("+526112+0132418/", (None, None, None)),
+        ("+523160+0132418/", (None, None, None)),
         ("+95.0+013.0/", (None, None, None)),
         ("somewhere", (None, None, None)),
     ],

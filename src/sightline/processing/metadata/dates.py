@@ -1,7 +1,7 @@
 """Dates in the forms that cameras and programs write."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 _DATE = re.compile(
@@ -14,8 +14,8 @@ _OFFSET = re.compile(r"\s*(?:(Z|UTC|GMT)\b|([+-])\s*(\d{1,2}):?(\d{2})?(?!\d))",
 
 _EARLIEST = 1826
 """The year of the first photograph that is kept."""
-_UNSET = {datetime(1904, 1, 1), datetime(1970, 1, 1)}
-"""Zero, on the clocks of QuickTime and of Unix."""
+_UNSET = {date(1904, 1, 1), date(1970, 1, 1)}
+"""The days that begin at zero on the clocks of QuickTime and of Unix: clocks that were never set show them."""
 _MAX_OFFSET = 14 * 60
 
 
@@ -71,20 +71,20 @@ def from_timestamp(seconds: float | None) -> Moment | None:
 
 def _time(match: re.Match[str], fraction: str) -> datetime | None:
     try:
-        date = datetime(int(match[1]), int(match[2]), int(match[3]))
+        day = datetime(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return None
     hour, minute, second = int(match[4] or 0), int(match[5] or 0), int(match[6] or 0)
     if match[8]:
         hour = hour % 12 + 12 * (match[8] in "pP")
-    if hour > 24 or minute > 59 or date.year == 9999:
-        return date
+    if hour > 24 or minute > 59 or day.year == 9999:
+        return day
     digits = fraction if fraction.isdecimal() else match[7] or ""
     microsecond = int(f"{digits[:6]:0<6}")
     if second > 60:
         second = microsecond = 0
     # By addition, since some cameras write 24:05:00 for five past midnight of the day after, and leap seconds are 60.
-    return date + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
+    return day + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
 
 
 def _offset(text: str) -> int | None:
@@ -97,4 +97,4 @@ def _offset(text: str) -> int | None:
 
 def _plausible(time: datetime) -> bool:
     latest = datetime.now() + timedelta(days=366)
-    return time.year >= _EARLIEST and time <= latest and time not in _UNSET
+    return time.year >= _EARLIEST and time <= latest and time.date() not in _UNSET

@@ -43,10 +43,11 @@ def read_exif(exif: Exif) -> Metadata:
         camera_model=values.name_text(_text(fields, Base.Model)),
         lens=values.name_text(_text(fields, Base.LensModel)),
         iso=_iso(fields),
-        f_number=values.positive(_number(fields, Base.FNumber)) or _apex(_number(fields, Base.ApertureValue), 0.5),
-        exposure=values.positive(_number(fields, Base.ExposureTime))
-        or _apex(_number(fields, Base.ShutterSpeedValue), -1),
-        focal_length=values.positive(_number(fields, Base.FocalLength)),
+        f_number=values.positive(_number(fields, Base.FNumber), values.MAX_F_NUMBER)
+        or _apex(_number(fields, Base.ApertureValue), 0.5, values.MAX_F_NUMBER),
+        exposure=values.positive(_number(fields, Base.ExposureTime), values.MAX_EXPOSURE)
+        or _apex(_number(fields, Base.ShutterSpeedValue), -1, values.MAX_EXPOSURE),
+        focal_length=values.positive(_number(fields, Base.FocalLength), values.MAX_FOCAL_LENGTH),
         **values.place(
             _degrees(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS"),
             _degrees(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW"),
@@ -118,7 +119,7 @@ def _degrees(gps: _Fields, tag: int, ref_tag: int, refs: str) -> float | None:
     if not parts or not ref or ref not in refs:
         return None
     degrees = values.sexagesimal(parts)
-    return None if math.isnan(degrees) else -degrees if ref == refs[1] else degrees
+    return None if degrees is None or math.isnan(degrees) else -degrees if ref == refs[1] else degrees
 
 
 def _altitude(gps: _Fields) -> float | None:
@@ -132,9 +133,9 @@ def _iso(fields: _Fields) -> int | None:
     return next((value for value in numbers if value not in (None, _MAX_ISO_RATINGS)), numbers[0])
 
 
-def _apex(value: float | None, power: float) -> float | None:
+def _apex(value: float | None, power: float, limit: float) -> float | None:
     """An f-number (2 ** (value / 2)) or an exposure in seconds (2 ** -value) from its value in the APEX system."""
-    return values.positive(2 ** (value * power)) if value is not None and abs(value) < 64 else None
+    return values.positive(2 ** (value * power), limit) if value is not None and abs(value) < 64 else None
 
 
 def _comment(raw: bytes, endian: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -11,9 +12,17 @@ MAX_TEXT = 1 << 16
 MAX_NAME = 1 << 10
 """Characters of a title, a keyword or a name; what follows is cut."""
 MAX_KEYWORDS = 1000
+MAX_F_NUMBER = 1e3
+MAX_EXPOSURE = 1e5
+"""Seconds."""
+MAX_FOCAL_LENGTH = 1e4
+"""Millimetres."""
 MAX_INTEGER = (1 << 31) - 1
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]+")
+"""Control characters, among them those that turn the direction of text, and blanks of no width."""
+_INVISIBLE = ("Cf", "Zs", "Zl", "Zp")
+"""Unicode's categories of characters without a shape."""
 _NO_CAPTION = re.compile(
     r"dcim[\\/].*|<.*>|[-*_.\s]+"
     r"|(olympus|minolta|konica minolta|pentax|samsung|<?kodak|polaroid)?\s*(digital (still )?camera|camera pictures)"
@@ -34,11 +43,13 @@ def decode(raw: bytes) -> str:
 
 
 def clean(text: object, limit: int = MAX_NAME) -> str | None:
-    """The text up to its first NUL, without control characters and surrounding blanks; None if nothing is left."""
+    """The text up to its first NUL, without control characters and outer blanks; None if nothing visible is left."""
     if not isinstance(text, str):
         return None
     text = text.strip("\0 \t\r\n\ufeff").partition("\0")[0][: limit * 2]
     text = _CONTROLS.sub("", text).strip()[:limit].rstrip()
+    if all(unicodedata.category(char) in _INVISIBLE for char in text):
+        return None
     # JSON can hold halves of UTF-16 pairs, which cannot be stored as UTF-8.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") or None
 
@@ -82,9 +93,12 @@ def fraction(text: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def sexagesimal(parts: Sequence[float | str | None]) -> float:
-    """Degrees from degrees, minutes and seconds, of which minutes and seconds may be missing or None."""
+def sexagesimal(parts: Sequence[float | str | None]) -> float | None:
+    """Degrees from degrees, minutes and seconds, of which minutes and seconds may be missing or None; None if one of
+    these is 60 or more."""
     degrees, minutes, seconds = (float(part or 0) for part in (*parts, 0, 0, 0)[:3])
+    if not (0 <= minutes < 60 and 0 <= seconds < 60):
+        return None
     return degrees + minutes / 60 + seconds / 3600
 
 

@@ -140,9 +140,9 @@ def _place(text: str) -> dict[str, Any]:
     return values.place(latitude, _degrees(match[4], match[5], match[6], 3), values.fraction(match[7]))
 
 
-def _degrees(sign: str, digits: str, rest: str, width: int) -> float:
+def _degrees(sign: str, digits: str, rest: str, width: int) -> float | None:
     """`width`: how many of the digits are degrees; pairs of minutes and seconds may follow."""
     parts = [digits[:width], *re.findall("..", digits[width:])]
     parts[-1] += rest
     degrees = values.sexagesimal(parts)
-    return -degrees if sign == "-" else degrees
+    return -degrees if degrees is not None and sign == "-" else degrees

@@ -79,9 +79,9 @@ def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
         iso=values.whole(
             packet.number("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"), 1, values.MAX_INTEGER
         ),
-        f_number=values.positive(packet.number("exif:FNumber")),
-        exposure=values.positive(packet.number("exif:ExposureTime")),
-        focal_length=values.positive(packet.number("exif:FocalLength")),
+        f_number=values.positive(packet.number("exif:FNumber"), values.MAX_F_NUMBER),
+        exposure=values.positive(packet.number("exif:ExposureTime"), values.MAX_EXPOSURE),
+        focal_length=values.positive(packet.number("exif:FocalLength"), values.MAX_FOCAL_LENGTH),
         **_place(packet),
         orientation=values.whole(packet.number("tiff:Orientation"), 1, 8),
         rating=values.stars(packet.number("xmp:Rating"), packet.number("MicrosoftPhoto:Rating")),
@@ -133,4 +133,4 @@ def _degrees(text: str | None) -> float | None:
     if not match:
         return values.fraction(text)
     degrees = values.sexagesimal(match.group(1, 2, 3))
-    return -degrees if match[4] in "SWsw" else degrees
+    return -degrees if degrees is not None and match[4] in "SWsw" else degrees
