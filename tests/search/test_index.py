@@ -215,9 +215,18 @@ def test_one_wrong_query_of_many_is_an_error(make_table, words, vectors):
     index = open_index(make_table(vectors).folder, words)
     with pytest.raises(UsageError, match="empty"):
         index.search_many(["dog", " "])
-    for single in ("dog", Path("a.jpg"), Query("dog"), b"bytes"):
+    for single in ("dog", Path("a.jpg"), Query("dog"), b"bytes", 5, None, {"dog": 1}):
         with pytest.raises(UsageError, match="list of queries"):
             index.search_many(single)
     with pytest.raises(UsageError, match="at least 1"):
         index.search_many(["dog"], k=0)
     assert open_index(make_table(np.empty((0, DIM))).folder, words).search_many(["dog", "cat"]) == [[], []]
+
+
+@pytest.mark.parametrize("queries", [[], ["dog"]])
+@pytest.mark.parametrize("rows", [0, 3])
+@pytest.mark.parametrize("wrong", [{"rescore": 5}, {"rescore": "some"}, {"regions": True}])
+def test_options_are_checked_without_a_query_and_without_a_row(make_table, words, vectors, queries, rows, wrong):
+    index = open_index(make_table(vectors[:rows]).folder, words)
+    with pytest.raises(UsageError, match=r"rescore|regions"):
+        index.search_many(queries, **wrong)

@@ -7,7 +7,7 @@ may be scored again (`rescore`), and ids become results (`result`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -127,13 +127,11 @@ class Index:
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
-        if isinstance(queries, str | bytes | os.PathLike | Query):
-            raise UsageError("search_many takes a list of queries, not one query")
+        if isinstance(queries, str | bytes | os.PathLike | Query | Mapping) or not isinstance(queries, Iterable):
+            raise UsageError(f"search_many takes a list of queries, not one {type(queries).__name__}")
         queries = [Query.of(query) for query in queries]
         table, scan, sample = self._current()
         allow = None if where is None else table.ids_where(where)
-        if not queries or not len(sample):
-            return [[] for _ in queries]
         # These errors come before a model is opened.
         count = candidates(table, int(k), rescore)
         if rescore and not all(query.is_words for query in queries):
@@ -144,6 +142,8 @@ class Index:
                 f"{table.folder}: no regions are kept in it; index the images into another folder with a model of type "
                 f"{kinds}: sightline index PATH --regions --index DIR --model mini-groupvit"
             )
+        if not queries or not len(sample):
+            return [[] for _ in queries]
         vectors = query_vectors(queries, self.encoder, table, sample)
         if regions:
             from sightline.search.regions import nearest
