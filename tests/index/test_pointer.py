@@ -76,6 +76,15 @@ def test_a_table_that_was_not_finished_is_no_way_out(two):
     assert Table.open(two).count() == 3
 
 
+def test_with_a_broken_note_the_latest_table_counts_as_unfinished(two):
+    (two / UPGRADE).write_text("soup")
+    (two / POINTER).unlink()
+    assert live_table(two).name == FIRST_TABLE
+    (two / POINTER).write_text("soup")
+    fsck.repair(two)
+    assert Table.open(two).count() == 3
+
+
 def test_a_pointer_that_is_gone(two):
     (two / POINTER).unlink()
     for look in (Table.open, lambda folder: sync(folder, [folder], FakeEncoder())):

@@ -14,7 +14,7 @@ from sightline.index import lance_errors, lock
 FIRST_TABLE = "items.lance"
 """The table of a new index: LanceDB lists it as "items". Tables that take its place are items-2.lance, ..."""
 POINTER = "current.json"
-"""Names the live table; without this file it is FIRST_TABLE. Readers look once for each snapshot."""
+"""Names the live table; an index that was never switched has no such file, and FIRST_TABLE. Readers look once for each snapshot."""
 SETTINGS = "settings.json"
 """The folders that are indexed (see `settings`)."""
 UPGRADE = "upgrade.json"
