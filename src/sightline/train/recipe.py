@@ -33,7 +33,8 @@ class LocalRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training run. Plain values are also options of `sightline train`; functions are for recipe files.
+    """A training run. Plain values are also options of `sightline train`, of the same names. Functions are for recipe
+    files: a `loss`, an `evaluate` other than recall on captions, and `model` or `data` as functions.
 
     Raises `UsageError` for a value out of its range.
     """
