@@ -59,11 +59,16 @@ def command(
     ] = None,
     steps: Annotated[
         int | None,
-        option("N", "Train for this number of steps; excludes --epochs. Default: the steps of the epochs."),
+        option(
+            "N",
+            "Train for this number of steps; --steps and --epochs exclude each other. Default: those of the epochs.",
+        ),
     ] = None,
     epochs: Annotated[
         float | None,
-        option("N", "Train for this number of rounds over the data; excludes --steps. Default: 1."),
+        option(
+            "N", "Train for this number of rounds over the data; --steps and --epochs exclude each other. Default: 1."
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, option("N", "Take this number of images in a step, over all processes. Default: 256.")
@@ -95,12 +100,12 @@ def command(
             "Default: the processor's crop.",
         ),
     ] = None,
-    flip: Annotated[bool | None, option(None, "Mirror half of the images, or none. Default: none.")] = None,
+    flip: Annotated[bool | None, option(None, "Mirror half of the images. Default: --no-flip.")] = None,
     color_jitter: Annotated[
         float | None,
         option(
             "X",
-            "Change brightness, contrast and saturation each by a random factor from 1 - X to 1 + X. Default: 0.0.",
+            "Change brightness, contrast and saturation each by a random factor from 1 - X to 1 + X. Default: 0.",
         ),
     ] = None,
     lr: Annotated[
@@ -119,25 +124,25 @@ def command(
         tuple[float, float] | None,
         option("B1 B2", "Use these decay rates for the two moments of AdamW. Default: 0.9 0.98."),
     ] = None,
-    eps: Annotated[float | None, option("X", "Use this epsilon in AdamW. Default: 1e-08.")] = None,
+    eps: Annotated[float | None, option("X", "Use this epsilon in AdamW. Default: 1e-8.")] = None,
     layer_decay: Annotated[
         float | None,
         option(
             "X",
             "Give each block of a tower this fraction of the learning rate of the block after it, such as 0.8. "
-            "Default: 1.0.",
+            "Default: 1.",
         ),
     ] = None,
     max_grad_norm: Annotated[
         float | None,
-        option("X", "Scale gradients down to this norm where they exceed it; 0 leaves them as they are. Default: 1.0."),
+        option("X", "Scale gradients down to this norm where they exceed it; 0 leaves them as they are. Default: 1."),
     ] = None,
     logit_scale: Annotated[
         Literal["learned", "fixed"] | None,
         option(None, "Train the scale of the logits, or leave it as the model starts with it. Default: learned."),
     ] = None,
     max_logit_scale: Annotated[
-        float | None, option("X", "Keep the scale of the logits at most this large. Default: 100.0.")
+        float | None, option("X", "Keep the scale of the logits at most this large. Default: 100.")
     ] = None,
     label_smoothing: Annotated[
         float | None,
@@ -151,8 +156,7 @@ def command(
         bool | None,
         option(
             None,
-            "Keep the batch norms' statistics of the checkpoint, or let training change them. Default: training "
-            "changes them.",
+            "Keep the batch norms' statistics of the checkpoint. Default: --no-freeze-norms.",
         ),
     ] = None,
     lora: Annotated[
@@ -178,24 +182,22 @@ def command(
         bool | None,
         option(
             None,
-            "Compute each block again for its gradient, which takes less memory and more time, or keep what it "
-            "computed. Default: keep it.",
+            "Compute each block again for its gradient: less memory, more time. Default: --no-grad-checkpointing.",
         ),
     ] = None,
     compile: Annotated[
         bool | None,
         option(
             None,
-            "Compile the towers' blocks with torch.compile, or not; the first steps then take minutes, the others "
-            "less. Default: not.",
+            "Compile the towers' blocks: the first steps take minutes, the others less. Default: --no-compile.",
         ),
     ] = None,
     fsdp: Annotated[
         bool | None,
         option(
             None,
-            "Divide weights, gradients and moments among the processes (FSDP), or give each process all of them "
-            "(DDP). Default: all of them.",
+            "Divide weights, gradients and moments among the processes (FSDP); otherwise each process has all of them. "
+            "Default: --no-fsdp.",
         ),
     ] = None,
     workers: Annotated[
@@ -203,7 +205,7 @@ def command(
     ] = None,
     seed: Annotated[int | None, option("N", "Start the random numbers of the run from this seed. Default: 0.")] = None,
     checkpoint_every: Annotated[
-        int | None, option("N", "Save and evaluate a checkpoint every time after this number of steps. Default: 500.")
+        int | None, option("N", "Save and evaluate a checkpoint every N steps. Default: 500.")
     ] = None,
     evaluate: Annotated[
         list[str] | None,
