@@ -9,8 +9,10 @@ import typer
 from sightline.errors import UsageError
 
 
-def option(metavar: str, help: str, *names: str) -> Any:
-    """An option whose help says itself what holds without it. `names`: its flags, if not the parameter's name."""
+def option(metavar: str | None, help: str, *names: str) -> Any:
+    """An option whose help names its default. `metavar`: what follows the flag; None for a switch, and for choices,
+    which the help then lists. `names`: its flags, if not the parameter's name.
+    """
     return typer.Option(*names, metavar=metavar, help=help, show_default=False)
 
 
