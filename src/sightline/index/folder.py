@@ -14,7 +14,8 @@ from sightline.index import lance_errors, lock
 FIRST_TABLE = "items.lance"
 """The table of a new index: LanceDB lists it as "items". Tables that take its place are items-2.lance, ..."""
 POINTER = "current.json"
-"""Names the live table; an index that was never switched has no such file, and FIRST_TABLE. Readers look once for each snapshot."""
+"""Names the live table; an index that was never switched has no such file, and FIRST_TABLE is live. Readers look once
+for each snapshot."""
 SETTINGS = "settings.json"
 """The folders that are indexed (see `settings`)."""
 UPGRADE = "upgrade.json"
@@ -32,7 +33,8 @@ def live_table(folder: Path) -> Path:
     """The folder of the live table. Raises IndexDamaged if the pointer is broken, or gone although a later table than
     the first is there."""
     path = _pointed(folder)
-    if path.name == FIRST_TABLE and not (folder / POINTER).exists() and fallback(folder) not in (None, path):
+    # The pointer is looked for last: a writer may switch in between.
+    if path.name == FIRST_TABLE and fallback(folder) not in (None, path) and not (folder / POINTER).exists():
         raise IndexDamaged(
             f"{folder / POINTER} is missing, which says which table is the live one; {lance_errors.repair(folder)} "
             "and goes on with the latest table"
