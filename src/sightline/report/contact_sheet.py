@@ -147,5 +147,5 @@ def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Sec
 
     Raises `UsageError` if the file cannot be written, or would take the place of another kind of file.
     """
-    footer = "Sightline contact sheet. A picture opens its file, a film at its moment."
+    footer = "Sightline contact sheet. An image opens its file, a video at its moment."
     write_page(file, "contact_sheet.html.j2", title=title, style="contact_sheet.css", sections=sections, footer=footer)

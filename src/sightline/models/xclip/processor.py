@@ -93,7 +93,7 @@ class XCLIPProcessor(Processor):
 def _as_videos(value: Any) -> list[Any]:
     """A video or several as a list of videos, each a list of pictures or an array of them. Raises UsageError."""
     if _is_picture(value):
-        raise UsageError("a picture is no video: give a list of frames, as many as the checkpoint takes")
+        raise UsageError("an image is no video: give a list of frames, as many as the checkpoint takes")
     is_list = isinstance(value, (list, tuple))
     if _is_video(value) and (not is_list or (value and all(map(_is_picture, value)))):
         return [value]
@@ -102,7 +102,7 @@ def _as_videos(value: Any) -> list[Any]:
         raise UsageError("no videos: the list is empty")
     for video in videos:
         if _is_picture(video):
-            raise UsageError("a list of videos holds a picture: give frames (one video) or lists of frames")
+            raise UsageError("a list of videos holds an image: give frames (one video) or lists of frames")
         if not _is_video(video):
             raise UsageError(f"a video is a list of frames, not {type(video).__name__}")
     return videos

@@ -85,8 +85,8 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
             pixel_values = pixel_values.flatten(0, 1)
         if pixel_values.ndim != 4 or len(pixel_values) % frames:
             raise UsageError(
-                f"pixel_values {tuple(pixel_values.shape)} are no films: the model takes {frames} frames of each, "
-                f"(films, {frames}, channels, height, width) or the frames of all in one row"
+                f"pixel_values {tuple(pixel_values.shape)} are no videos: the model takes {frames} frames of each, "
+                f"(videos, {frames}, channels, height, width) or the frames of all in one row"
             )
         return super()._tokens(pixel_values, interpolate_pos_encoding)
 
@@ -95,7 +95,7 @@ def check_frames(frames: int, of_video: int) -> None:
     """Raises `UsageError` where a video has another number of frames than the checkpoint was made for."""
     if of_video != frames:
         raise UsageError(
-            f"a film of {of_video} frames, but the model was made for {frames}: sample {frames} of each film"
+            f"a video of {of_video} frames, but the model was made for {frames}: sample {frames} of each video"
         )
 
 
@@ -179,7 +179,7 @@ class XCLIPVideoTower(Tower):
     def _check(self, pixel_values: Tensor) -> None:
         if pixel_values.ndim != 5:
             raise UsageError(
-                f"pixel_values {tuple(pixel_values.shape)} are no films: expected "
-                f"(films, {self.frames}, channels, height, width)"
+                f"pixel_values {tuple(pixel_values.shape)} are no videos: expected "
+                f"(videos, {self.frames}, channels, height, width)"
             )
         check_frames(self.frames, pixel_values.shape[1])

@@ -59,7 +59,7 @@ def read_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     kind = re.sub("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(processor))
     if kind not in _DEFAULTS:
         raise InvalidSettingError(
-            f"pictures prepared by {processor} are not known here, only by {', '.join(_DEFAULTS)}"
+            f"images prepared by {processor} are not known here, only by {', '.join(_DEFAULTS)}"
         )
     if data.get("do_pad"):
         raise InvalidSettingError("do_pad is not known here")
