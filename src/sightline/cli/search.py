@@ -93,11 +93,11 @@ def command(
         if not results:
             typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
+        from sightline.report.contact_sheet import CardGroup, cards, small_image, write_sheet
 
         note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
         examples = [small_image(file) for file in query.images]
-        write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
+        write_sheet(html, str(query), [CardGroup(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 
 

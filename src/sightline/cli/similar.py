@@ -37,10 +37,10 @@ def command(
     table = Table.open(index_folder(index))
     groups = near_duplicates(table, threshold)
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, write_sheet
+        from sightline.report.contact_sheet import CardGroup, cards, write_sheet
 
-        sections = [Section(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
-        write_sheet(html, "Near-duplicates", sections or [Section("No near-duplicates", [])])
+        sections = [CardGroup(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
+        write_sheet(html, "Near-duplicates", sections or [CardGroup("No near-duplicates", [])])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
     if as_json:
         write_json(
