@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline.cli.options import argument
 from sightline.cli.output import one_line, place, progress_bar
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ checkpoint: --model FOLDER. (The models of this tour know only drawn scenes.)
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder for the gallery, its index and the pages.")
+        Path, argument("FOLDER", "Write the gallery, its index and the pages into this folder. Default: demo.")
     ] = Path("demo"),
 ) -> None:
     """Take a tour without a download.
