@@ -3,8 +3,8 @@
     python benchmarks/video_decoding.py PHOTOS [--video FILE] [--seconds 60] [--rounds 5]
 
 The video is drawn from the photos and encoded by x264 as it comes; with --video it is kept in FILE, and taken from
-there if it is there already. Ours finds the moments itself (`moments`), or takes their times (`frames_at`, one call). The
-peers get the frames' numbers and decode in order:
+there if it is there already. Ours finds the moments itself (`moments`), or takes their times (`frames_at`, one call).
+The peers get the frames' numbers and decode in order:
 
 - "a plain loop": `for i, frame in enumerate(container.decode(video=0)): if i in wanted: frame.to_image()`, PyAV as it
   comes (one thread for x264's videos), which is how its users sample a video

@@ -49,8 +49,8 @@ TemplateOption = Annotated[
     list[str] | None,
     option(
         "TEXT|FILE",
-        'Name a class by this text with "{}" for the class, or by the texts of a file, a line each. May be repeated, and '
-        'the mean of all counts. Default: those of --classes, else "a photo of a {}." for images and "{}" for videos.',
+        'Name a class by this text with "{}" for the class, or by the texts of a file, a line each. May be repeated: '
+        'the mean counts. Default: those of --classes, else "a photo of a {}." for images and "{}" for videos.',
     ),
 ]
 PrecisionOption = Annotated[

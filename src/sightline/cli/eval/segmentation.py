@@ -28,8 +28,8 @@ def command(
         str | None,
         option(
             "FILE",
-            'Read the classes from this file: a line each, CSV with "id" and "name", JSON or YAML. Default: classes.txt, '
-            "classes.csv or config.yaml in DATA.",
+            'Read the classes from this file: a line each, CSV with "id" and "name", JSON or YAML. Default: '
+            "classes.txt, classes.csv or config.yaml in DATA.",
         ),
     ] = None,
     mode: Annotated[

@@ -7,8 +7,8 @@ from sightline.cli.eval.common import Evaluation, on_classes
 def command() -> Evaluation:
     """Accuracy of naming the class of videos, by words alone.
 
-    Prints top-1 and top-5, over all videos and for each class. X-CLIP sees as many frames as its checkpoint says, an image
-    model the mean of eight. `eval retrieval` evaluates captions of videos.
+    Prints top-1 and top-5, over all videos and for each class. X-CLIP sees as many frames as its checkpoint says, an
+    image model the mean of eight. `eval retrieval` evaluates captions of videos.
 
     \b
     Examples:
