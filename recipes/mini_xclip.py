@@ -7,9 +7,9 @@ It begins with what "mini" knows of colors, shapes and words, its patches merged
 eight times a picture. A batch of videos holds the same scenes with several motions each: nothing but the motion tells
 them apart. The loss is that of the texts as the videos prompt them plus that of the texts alone, so that a search may
 go by plain cosines first. Two linear heads, thrown away after each stage, make the learning quick: one, for both
-towers' vectors, has to name the motion; the other has to say of single frames where things are, from the second stage on also
-of other pictures, more diverse than the frames of a few videos. Meant for OMP_NUM_THREADS=1, as two threads wait for
-one another more than they gain; 20 minutes of one core, and the videos are drawn once and kept in the cache.
+towers' vectors, has to name the motion; the other has to say of single frames where things are, from the second stage
+on also of other pictures, more diverse than the frames of a few videos. Meant for OMP_NUM_THREADS=1, as two threads
+wait for one another more than they gain; 20 minutes of one core, and the videos are drawn once and kept in the cache.
 """
 
 import math
