@@ -20,8 +20,11 @@ SURFACE = {
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
-        "--batch-size", "--micro-batch-size", "--lr", "--warmup-steps", "--checkpoint-every", "--precision", "--freeze",
-        "--lora", "--ema-decay", "--evaluate", "--evaluate-split", "--seed",
+        "--batch-size", "--captions-per-image", "--micro-batch-size", "--grad-accum-steps", "--crop", "--flip",
+        "--color-jitter", "--lr", "--warmup-steps", "--weight-decay", "--betas", "--eps", "--layer-decay",
+        "--max-grad-norm", "--logit-scale", "--max-logit-scale", "--label-smoothing", "--freeze", "--freeze-norms",
+        "--lora", "--precision", "--ema-decay", "--grad-checkpointing", "--compile", "--fsdp", "--workers", "--seed",
+        "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
     "eval": [],
     "info": ["--index"],

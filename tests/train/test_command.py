@@ -11,7 +11,7 @@ import pytest
 from sightline import scenes
 from sightline.cli.main import main
 from sightline.cli.train import TowerName, command
-from sightline.train import Lora, Recipe
+from sightline.train import Lora, Outcome, Recipe
 
 pytestmark = pytest.mark.system
 
@@ -51,6 +51,8 @@ def test_a_run_from_options_alone_evaluated_on_a_split(folder, capsys):
         (["--data", "none.csv"], "none.csv"),
         (["--steps", "0"], "steps is 0"),
         (["--batch-size", "1"], "batch_size is 1; it must be 2 or more"),
+        (["--label-smoothing", "1"], "label_smoothing is 1.0"),
+        (["--epochs", "1"], "either steps or epochs"),
         (["--batch-size", "99"], "12 samples"),
         (["--model", "nowhere/at-all"], "nowhere"),
     ],
@@ -88,21 +90,98 @@ def test_recipes_that_fail_say_where(tmp_path, capsys, text, message):
     assert re.search(message, capsys.readouterr().err)
 
 
-def test_options_are_the_recipes_fields_and_offer_its_choices():
+FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
+
+
+def test_every_setting_but_a_function_is_an_option_of_its_name():
     options = inspect.signature(command).parameters
-    of_the_command_alone = {"recipe", "out", "evaluate_split"}
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    assert options.keys() - fields == of_the_command_alone
-    hints = get_type_hints(command)
-    assert get_args(get_args(hints["precision"])[0]) == get_args(get_type_hints(Recipe)["precision"])
+    assert options.keys() - FIELDS.keys() == {"recipe", "out", "evaluate_split"}
+    settings = {name for name, field in FIELDS.items() if field.compare}
+    assert settings - options.keys() == {"loss"}
+    assert [name for name, option in options.items() if option.default is not None] == []
+
+
+@pytest.mark.parametrize("name", ["precision", "logit_scale"])
+def test_an_option_offers_the_recipes_choices(name):
+    assert get_args(get_args(get_type_hints(command)[name])[0]) == get_args(get_type_hints(Recipe)[name])
+
+
+def test_towers_to_freeze_are_the_towers_of_adapters():
     assert [tower.value for tower in TowerName] == list(Lora().towers)
 
 
-@pytest.mark.parametrize("name", ["batch_size", "lr", "checkpoint_every", "precision", "seed"])
+@pytest.mark.parametrize(
+    "name", [name for name, field in FIELDS.items() if field.default not in (None, (), dataclasses.MISSING)]
+)
 def test_the_help_says_the_recipes_defaults(name):
+    default = FIELDS[name].default
     (option,) = get_args(inspect.signature(command).parameters[name].annotation)[1:]
-    default = next(field.default for field in dataclasses.fields(Recipe) if field.name == name)
-    assert re.search(r"Default: (.+)\.$", option.help)[1] in (str(default), "0.0001" if default == 1e-4 else "")
+    said = re.search(r"Default: (.+)\.$", option.help)[1]
+    if isinstance(default, bool):
+        assert said == ("--" if default else "--no-") + name.replace("_", "-")
+    elif isinstance(default, tuple):
+        assert tuple(map(float, said.split())) == default
+    else:
+        assert type(default)(said) == default
+
+
+# Each option of a setting with its words, and the setting's value.
+TYPED = {
+    "captions_per_image": ("2", 2),
+    "grad_accum_steps": ("2", 2),
+    "crop": ("0.5 1", (0.5, 1.0)),
+    "color_jitter": ("0.2", 0.2),
+    "weight_decay": ("0", 0.0),
+    "betas": ("0.8 0.9", (0.8, 0.9)),
+    "eps": ("1e-6", 1e-6),
+    "layer_decay": ("0.8", 0.8),
+    "max_grad_norm": ("2", 2.0),
+    "logit_scale": ("fixed", "fixed"),
+    "max_logit_scale": ("50", 50.0),
+    "label_smoothing": ("0.1", 0.1),
+    "workers": ("3", 3),
+    "flip": ("", True),
+    "freeze_norms": ("", True),
+    "grad_checkpointing": ("", True),
+    "compile": ("", True),
+    "fsdp": ("", True),
+}
+SWITCHES = [name for name, (words, _) in TYPED.items() if not words]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The recipes that `sightline train` would train."""
+    recipes = []
+
+    def train(recipe, out):
+        recipes.append(recipe)
+        return Outcome(path=out, step=1, steps=1, stopped=False, is_main=True)
+
+    monkeypatch.setattr("sightline.train.train", train)
+    return recipes
+
+
+def test_options_become_settings(trained):
+    words = [word for name, (text, _) in TYPED.items() for word in ["--" + name.replace("_", "-"), *text.split()]]
+    assert main(["train", "--model", "mini", "--data", "x.csv", "--out", "run", *words]) == 0
+    (recipe,) = trained
+    assert {name: getattr(recipe, name) for name in TYPED} == {name: value for name, (_, value) in TYPED.items()}
+
+
+def test_options_that_are_left_out_keep_the_recipes_settings(trained, tmp_path):
+    settings = {name: value for name, (_, value) in TYPED.items()}
+    path = tmp_path / "r.py"
+    path.write_text(
+        f"from sightline.train import Recipe\nrecipe = Recipe(model='mini', data='x.csv', epochs=1, **{settings!r})"
+    )
+    assert main(["train", str(path)]) == 0
+    assert main(["train", str(path), *("--no-" + name.replace("_", "-") for name in SWITCHES)]) == 0
+    assert main(["train", str(path), "--max-grad-norm", "0"]) == 0
+    kept, switched, unlimited = trained
+    assert {name: getattr(kept, name) for name in TYPED} == settings
+    assert switched == dataclasses.replace(kept, **dict.fromkeys(SWITCHES, False))
+    assert unlimited == dataclasses.replace(kept, max_grad_norm=None)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--precision", "float16"), ("--freeze", "sound")])

@@ -55,40 +55,120 @@ def command(
     split: Annotated[str | None, option("NAME", "Train on this split of the data only. Default: all of them.")] = None,
     image_root: Annotated[
         Path | None,
-        option("FOLDER", "Folder of the images that the captions name. Default: the folder of the captions."),
+        option("FOLDER", "Look in this folder for the images that the captions name. Default: the captions' folder."),
     ] = None,
-    steps: Annotated[int | None, option("N", "Length of the run in steps. Default: by the number of epochs.")] = None,
-    epochs: Annotated[float | None, option("N", "Length of the run in rounds over the data. Default: 1.")] = None,
+    steps: Annotated[
+        int | None,
+        option(
+            "N",
+            "Train for this number of steps; --steps and --epochs exclude each other. Default: those of the epochs.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        option(
+            "N", "Train for this number of rounds over the data; --steps and --epochs exclude each other. Default: 1."
+        ),
+    ] = None,
     batch_size: Annotated[
-        int | None, option("N", "Number of images in a step, over all processes. Default: 256.")
+        int | None, option("N", "Take this number of images in a step, over all processes. Default: 256.")
+    ] = None,
+    captions_per_image: Annotated[
+        int | None, option("N", "Take this number of captions of each image in a step. Default: 1.")
     ] = None,
     micro_batch_size: Annotated[
         int | None,
         option(
-            "N", "Number of images in memory at a time; the gradient is the whole batch's. Default: the whole batch."
+            "N",
+            "Compute this number of images at a time in each process; the gradient is the whole batch's. Default: the "
+            "whole batch.",
         ),
     ] = None,
-    lr: Annotated[float | None, option("LR", "Highest learning rate. Default: 0.0001.")] = None,
+    grad_accum_steps: Annotated[
+        int | None,
+        option(
+            "N",
+            "Divide each process's batch into this number of parts; each is a batch by itself, and their gradients "
+            "are added up. Default: 1.",
+        ),
+    ] = None,
+    crop: Annotated[
+        tuple[float, float] | None,
+        option(
+            "LEAST MOST",
+            "Crop images at random; the crop's fraction of the area lies between these two numbers, such as 0.5 1. "
+            "Default: the processor's crop.",
+        ),
+    ] = None,
+    flip: Annotated[bool | None, option(None, "Mirror half of the images. Default: --no-flip.")] = None,
+    color_jitter: Annotated[
+        float | None,
+        option(
+            "X",
+            "Change brightness, contrast and saturation each by a random factor from 1 - X to 1 + X. Default: 0.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None, option("LR", "Let the learning rate rise to this number and fall after it. Default: 0.0001.")
+    ] = None,
     warmup_steps: Annotated[
         int | None,
-        option("N", "Number of steps in which the learning rate rises to its highest. Default: a twentieth of all."),
-    ] = None,
-    checkpoint_every: Annotated[
-        int | None, option("N", "Number of steps between checkpoints, and between evaluations. Default: 500.")
-    ] = None,
-    precision: Annotated[
-        Literal["auto", "bfloat16", "float32"] | None,
-        typer.Option(
-            help="Precision of matrix products; auto is bfloat16 where the hardware has it. Default: auto.",
-            show_default=False,
+        option(
+            "N", "Raise the learning rate to its highest in this number of steps. Default: a twentieth of all steps."
         ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None, option("X", "Apply this weight decay of AdamW to the matrices. Default: 0.1.")
+    ] = None,
+    betas: Annotated[
+        tuple[float, float] | None,
+        option("B1 B2", "Use these decay rates for the two moments of AdamW. Default: 0.9 0.98."),
+    ] = None,
+    eps: Annotated[float | None, option("X", "Use this epsilon in AdamW. Default: 1e-8.")] = None,
+    layer_decay: Annotated[
+        float | None,
+        option(
+            "X",
+            "Give each block of a tower this fraction of the learning rate of the block after it, such as 0.8. "
+            "Default: 1.",
+        ),
+    ] = None,
+    max_grad_norm: Annotated[
+        float | None,
+        option("X", "Scale gradients down to this norm where they exceed it; 0 leaves them as they are. Default: 1."),
+    ] = None,
+    logit_scale: Annotated[
+        Literal["learned", "fixed"] | None,
+        option(None, "Train the scale of the logits, or leave it as the model starts with it. Default: learned."),
+    ] = None,
+    max_logit_scale: Annotated[
+        float | None, option("X", "Keep the scale of the logits at most this large. Default: 100.")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        option("X", "Smooth the labels of the contrastive loss by this much. Default: as in the family's paper."),
     ] = None,
     freeze: Annotated[
         list[TowerName] | None,
-        typer.Option(help="Do not train this tower. May be given twice. Default: train both.", show_default=False),
+        option(None, "Do not train this tower. May be given twice. Default: train both."),
+    ] = None,
+    freeze_norms: Annotated[
+        bool | None,
+        option(
+            None,
+            "Keep the batch norms' statistics of the checkpoint. Default: --no-freeze-norms.",
+        ),
     ] = None,
     lora: Annotated[
         int | None, option("RANK", "Train low-rank adapters of this rank and nothing else. Default: train all weights.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "bfloat16", "float32"] | None,
+        option(
+            None,
+            "Compute matrix products in this precision; auto is bfloat16 where the hardware has it. float16 is not "
+            "offered: small gradients would become 0. Default: auto.",
+        ),
     ] = None,
     ema_decay: Annotated[
         float | None,
@@ -97,6 +177,35 @@ def command(
             "Save the exponential moving average of the weights with this decay, such as 0.999. Default: save the "
             "weights themselves.",
         ),
+    ] = None,
+    grad_checkpointing: Annotated[
+        bool | None,
+        option(
+            None,
+            "Compute each block again for its gradient: less memory, more time. Default: --no-grad-checkpointing.",
+        ),
+    ] = None,
+    compile: Annotated[
+        bool | None,
+        option(
+            None,
+            "Compile the towers' blocks: the first steps take minutes, the others less. Default: --no-compile.",
+        ),
+    ] = None,
+    fsdp: Annotated[
+        bool | None,
+        option(
+            None,
+            "Divide weights, gradients and moments among the processes (FSDP); otherwise each process has all of them. "
+            "Default: --no-fsdp.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, option("N", "Prepare images in this number of threads. Default: the number of cores.")
+    ] = None,
+    seed: Annotated[int | None, option("N", "Start the random numbers of the run from this seed. Default: 0.")] = None,
+    checkpoint_every: Annotated[
+        int | None, option("N", "Save and evaluate a checkpoint every N steps. Default: 500.")
     ] = None,
     evaluate: Annotated[
         list[str] | None,
@@ -109,7 +218,6 @@ def command(
     evaluate_split: Annotated[
         str | None, option("NAME", "Evaluate on this split of the captions only. Default: all of them.")
     ] = None,
-    seed: Annotated[int | None, option("N", "Random seed. Default: 0.")] = None,
 ) -> None:
     """Train a model on captioned images or videos.
 
@@ -133,6 +241,8 @@ def command(
     settings: dict[str, Any] = {name: options[name] for name in names & options.keys() if options[name] is not None}
     if freeze:
         settings["freeze"] = tuple(tower.value for tower in freeze)
+    if max_grad_norm == 0:
+        settings["max_grad_norm"] = None
     if lora is not None:
         settings["lora"] = Lora(rank=lora)
     if evaluate is not None:

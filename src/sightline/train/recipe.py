@@ -33,7 +33,8 @@ class LocalRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training run. Plain values are also options of `sightline train`; functions are for recipe files.
+    """A training run. Plain values are also options of `sightline train`, of the same names. Functions are for recipe
+    files: a `loss`, an `evaluate` other than recall on captions, and `model` or `data` as functions.
 
     Raises `UsageError` for a value out of its range.
     """
@@ -174,11 +175,13 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "lr": _POSITIVE,
     "warmup_steps": _NOT_NEGATIVE,
     "weight_decay": _NOT_NEGATIVE,
+    "betas": (lambda value: all(0 <= beta < 1 for beta in value), "two decay rates from 0 to below 1"),
     "eps": _POSITIVE,
     "layer_decay": (lambda value: 0 < value <= 1, "above 0 and at most 1, such as 0.8"),
     "max_grad_norm": _POSITIVE,
     "logit_scale": _among("learned", "fixed"),
     "max_logit_scale": _POSITIVE,
+    "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to below 1, such as 0.1"),
     "freeze": (lambda value: set(value) <= {"image", "text"}, 'towers: "image", "text"'),
     "precision": _among("auto", "bfloat16", "float32"),
     "ema_decay": _between(0, 1, "between 0 and 1, such as 0.999"),
