@@ -98,7 +98,7 @@ def test_several_sections_none_found_and_no_picture(tmp_path):
     sheet = Sheet(tmp_path / "sheet.html")
     assert (len(sheet.all("h1")), len(sheet.all("h2"))) == (1, 2)
     assert "both" in sheet.text.split("one")[0]
-    assert "no picture" in sheet.text
+    assert "no image" in sheet.text
     assert "Nothing found." in sheet.text
 
 
