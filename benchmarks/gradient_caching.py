@@ -1,6 +1,6 @@
 """What gradient caching costs and saves: memory and time of a step, of a CLIP of ViT-B/32's size with random weights.
 
-    python benchmarks/gradient_caching.py [--micro-batch 32] [--batches 64 128] [--cached 1024] [--dtype bfloat16]
+    python benchmarks/gradient_caching.py [--micro-batch 32] [--batches 64 128] [--cached 1024] [--precision bfloat16]
         [--tokens 32] [--mini]
 
 Each step in a process of its own, its weights and gradients there already: the most memory that it takes beyond these
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--micro-batch", type=int, default=32)
     parser.add_argument("--batches", type=int, nargs="*", default=[64, 128])
     parser.add_argument("--cached", type=int, nargs="*", default=[1024])
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--mini", action="store_true", help="models of the packaged ones' size, to try the program")
     given = parser.parse_args()
@@ -46,10 +46,10 @@ def main() -> None:
     config = config_of(transformers.CLIPConfig, given.mini).to_dict()
     steps: list[tuple[int, int | None]] = [(batch, None) for batch in (small, *given.batches)]
     steps += [(batch, small) for batch in (*given.batches, *given.cached)]
-    figures: dict[str, Any] = {"micro-batch": small, "precision": given.dtype, "tokens": given.tokens}
+    figures: dict[str, Any] = {"micro-batch": small, "precision": given.precision, "tokens": given.tokens}
     for batch, micro in steps:
         with get_context("spawn").Pool(1) as alone:
-            memory, seconds = alone.apply(step, (config, batch, micro, given.dtype, given.tokens))
+            memory, seconds = alone.apply(step, (config, batch, micro, given.precision, given.tokens))
         name = f"batch of {batch}, {'all at once' if micro is None else 'cached'}"
         figures[f"{name}: MB of memory"] = memory / 1e6
         figures[f"{name}: seconds"] = seconds

@@ -38,13 +38,13 @@ def main() -> None:
             places = sorted(p for p in mixed.rglob("*") if p.is_dir()) or [mixed]
             shutil.copy(photo, places[i % len(places)] / f"good-{photo.name}")
         sync(Path(temporary) / "a", [alone], encoder)
-        summary = sync(Path(temporary) / "b", [mixed], encoder)
+        report = sync(Path(temporary) / "b", [mixed], encoder)
         reference, found = vectors(Path(temporary) / "a"), vectors(Path(temporary) / "b")
         assert set(reference) <= set(found), "a good photo is missing"
         same = sum(np.array_equal(reference[name], found[name]) for name in reference)
 
-    reasons = collections.Counter(re.sub(r"\(.*\)|\d[\d,. x]*", "...", reason) for _, reason in summary.skipped)
-    print(f"{summary.added} added ({len(reference)} of them the good photos), {len(summary.skipped)} skipped:")
+    reasons = collections.Counter(re.sub(r"\(.*\)|\d[\d,. x]*", "...", reason) for _, reason in report.skipped)
+    print(f"{report.added} added ({len(reference)} of them the good photos), {len(report.skipped)} skipped:")
     for reason, n in reasons.most_common():
         print(f"  {n:4}  {reason}")
     print(f"good photos whose vector is the same, bit for bit: {same} of {len(reference)}")

@@ -64,7 +64,7 @@ def main() -> None:
         work = {key: partial(repeated, embed, tower, images[key]) for key, tower in towers.items()}
         taken = in_turn(work, range(given.rounds + 1))
         for key in images:
-            figures[f"{key}, an image's (film's) time against CLIP's"] = ratio(taken, key, "clip")
+            figures[f"{key}, an image's (video's) time against CLIP's"] = ratio(taken, key, "clip")
             figures[f"{key}, vectors a second"] = given.inputs / sorted(taken[key])[len(taken[key]) // 2]
         texts = {key: family_of(folders[key]).text.for_encoding(folders[key], DTYPE) for key in families}
         ids = torch.randint(1, 9, (given.inputs, 16))

@@ -75,7 +75,7 @@ def run(index: str, photos: str, wait: str) -> None:
     keep = timedelta(seconds=2)
     limits = Limits(batch_rows=12, copied_rows=8, small_fragments=5, fragment_rows=500, keep=keep)
 
-    def told(phase: str, owner: object, name: str) -> None:
+    def announce(phase: str, owner: object, name: str) -> None:
         inner = getattr(owner, name)
 
         @functools.wraps(inner)
@@ -88,16 +88,16 @@ def run(index: str, photos: str, wait: str) -> None:
 
         setattr(owner, name, outer)
 
-    told("scan", sync.walk, "list_files")
-    told("compare", sync, "compare")
-    told("encode", FakeEncoder, "_encode")
-    told("video", FakeEncoder, "_video")
-    told("compact", DatasetOptimizer, "compact_files")
-    told("clean", lance.LanceDataset, "cleanup_old_versions")
-    told("note", sync.lock, "_note")
-    told("sweep", sync.cleanup, "sweep")
+    announce("scan", sync.walk, "list_files")
+    announce("compare", sync, "compare")
+    announce("encode", FakeEncoder, "_encode")
+    announce("video", FakeEncoder, "_video")
+    announce("compact", DatasetOptimizer, "compact_files")
+    announce("clean", lance.LanceDataset, "cleanup_old_versions")
+    announce("note", sync.lock, "_note")
+    announce("sweep", sync.cleanup, "sweep")
     for phase in ("reserve", "append", "replace", "remove"):
-        told(phase, Table, phase)
+        announce(phase, Table, phase)
     try:
         sync.sync(index, [photos], FakeEncoder(), wait=float(wait), limits=limits)
     except IndexLocked:
@@ -123,7 +123,7 @@ def watch(*folders: str) -> None:
             except IndexFault as error:
                 if "open it again" not in str(error):
                     wrong.append(repr(error))
-                counts["told to open again"] += 1
+                counts["asked to open again"] += 1
             except Exception as error:
                 wrong.append(repr(error))
 

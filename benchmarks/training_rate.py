@@ -53,8 +53,8 @@ def main() -> None:
         find_open_clip(given.open_clip)
     tokenizer = Tokenizer.from_file(str(given.model / "tokenizer.json"))
     tokenizer.no_padding()
-    told = json.loads(given.captions.read_text())["images"]
-    captions = [sentence["raw"] for picture in told for sentence in picture["sentences"]]
+    images = json.loads(given.captions.read_text())["images"]
+    captions = [sentence["raw"] for image in images for sentence in image["sentences"]]
     random.Random(0).shuffle(captions)
     figures: dict[str, Any] = {"threads": torch.get_num_threads()}
     for size in given.sizes:

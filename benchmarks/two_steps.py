@@ -1,10 +1,10 @@
-"""How much do two steps lose against scoring everything, and what do they cost? X-CLIP on drawn films.
+"""How much do two steps lose against scoring everything, and what do they cost? X-CLIP on drawn videos.
 
-    python benchmarks/two_steps.py [--model mini-xclip] [--films 1000] [--queries 1000]
+    python benchmarks/two_steps.py [--model mini-xclip] [--videos 1000] [--queries 1000]
 
-Films that the model has not seen, all with different captions, become an index as `sightline index` makes it, and each
+Videos that the model has not seen, all with different captions, become an index as `sightline index` makes it, and each
 caption is searched: by cosines alone, with the nearest 100 scored again, with all scored again. Printed are how many of
-the first 10 the three have in common, how often the caption's own film comes first, and the time of each over that of
+the first 10 the three have in common, how often the caption's own video comes first, and the time of each over that of
 cosines alone, in turn in one process.
 """
 
@@ -42,7 +42,7 @@ def index(folder: Path, model: sightline.Encoder, drawn: list[scenes.SceneVideo]
         assert extras is not None
         rows.append(
             {
-                "id": i, "uri": f"/films/{i}.mp4", "kind": "moment", "start": 0.0, "end": SECONDS, "size": 1,
+                "id": i, "uri": f"/videos/{i}.mp4", "kind": "moment", "start": 0.0, "end": SECONDS, "size": 1,
                 "mtime": 0, "hash": f"{i:032x}", "width": 224, "height": 224, "moments": 1,
                 "vector": vector.astype(np.float16), "rescoring": extras.ravel(),
             }
@@ -55,15 +55,15 @@ def index(folder: Path, model: sightline.Encoder, drawn: list[scenes.SceneVideo]
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", default="mini-xclip")
-    arguments.add_argument("--films", type=int, default=1000)
+    arguments.add_argument("--videos", type=int, default=1000)
     arguments.add_argument("--queries", type=int, default=1000)
     given = arguments.parse_args()
     model = sightline.load(given.model)
-    drawn = scenes.distinct_videos(given.films, SEED)
+    drawn = scenes.distinct_videos(given.videos, SEED)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         index(Path(folder), model, drawn)
-        print(f"{given.films} films drawn and indexed in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{given.videos} videos drawn and indexed in {time.monotonic() - began:.0f} s", flush=True)
         opened = open_index(folder, model)
         found: dict[str, list[list[int]]] = {"cosines": [], "100 again": [], "all again": []}
 
@@ -79,10 +79,10 @@ def main() -> None:
         }
         taken = in_turn(searches, [0, *chosen], compare)
     everything = {name: ids[1:] for name, ids in found.items()}  # the first was the warm-up
-    figures: dict[str, object] = {"model": given.model, "films": given.films, "queries": len(chosen)}
+    figures: dict[str, object] = {"model": given.model, "videos": given.videos, "queries": len(chosen)}
     figures["rows for exact scores, bytes a moment"] = 2 * model.rescoring * model.dim
     for name, ids in everything.items():
-        figures[f"{name}: own film first"] = statistics.mean(ids[i][0] == i for i in chosen)
+        figures[f"{name}: own video first"] = statistics.mean(ids[i][0] == i for i in chosen)
         shared = [len(set(mine) & set(full)) / K for mine, full in zip(ids, everything["all again"], strict=True)]
         figures[f"{name}: overlap at {K} with all"] = statistics.mean(shared)
         figures[f"{name}: least overlap at {K} with all"] = min(shared)

@@ -3,8 +3,8 @@
 python benchmarks/video_frames.py [--rounds 4] [--mini]
 
 The public base configuration (B/32, 224 pixels) with random weights, at 8, 16 and 32 frames. Frames lie in memory.
-Four films, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
-films scored for one text, from summaries in half precision.
+Four videos, in the encoder's batches, one on each core; the peer takes all cores for the four. The second step: 100
+videos scored for one text, from the rows that exact scores need, in half precision.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from sightline.models.xclip.vision import XCLIPVideoTower
 
 FRAMES = (8, 16, 32)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FILMS, SCORED = 4, 100
+VIDEOS, SCORED = 4, 100
 
 
 def main() -> None:
@@ -57,11 +57,11 @@ def frames(folder: Path, config: transformers.XCLIPConfig, rounds: int) -> dict[
             candidates[f"ours, {name}, {count}"] = partial(ours, tower, dtype, count)
         reference = transformers.XCLIPModel.from_pretrained(here).eval()
         candidates[f"transformers, {count}"] = partial(theirs, reference, count)
-        film = torch.empty(1, count, 3, side, side, device="meta")
-        flops[count] = products(here, methodcaller("get_video_features", film))
+        pixels = torch.empty(1, count, 3, side, side, device="meta")
+        flops[count] = products(here, methodcaller("get_video_features", pixels))
         parameters[count] = tower.num_parameters()
-    taken = in_turn(candidates, [torch.randn(FILMS, max(FRAMES), 3, side, side) for _ in range(rounds + 1)])
-    rows: dict[str, Any] = {f"seconds for the films: {name}": median(times) for name, times in taken.items()}
+    taken = in_turn(candidates, [torch.randn(VIDEOS, max(FRAMES), 3, side, side) for _ in range(rounds + 1)])
+    rows: dict[str, Any] = {f"seconds for the videos: {name}": median(times) for name, times in taken.items()}
     for count in FRAMES:
         for who in ("ours, float32", "ours, bfloat16", "transformers"):
             rows[f"{count} frames against {FRAMES[0]}, {who}"] = ratio(taken, f"{who}, {count}", f"{who}, {FRAMES[0]}")
@@ -74,34 +74,34 @@ def frames(folder: Path, config: transformers.XCLIPConfig, rounds: int) -> dict[
     return rows
 
 
-def ours(tower: Tower, dtype: torch.dtype, count: int, films: Tensor) -> Tensor:
-    groups = list(batches(range(FILMS), max(1, ROWS // tower.rows)))
-    return spread(lambda rows: tower.embed(films[rows, :count].to(dtype)), groups)
+def ours(tower: Tower, dtype: torch.dtype, count: int, videos: Tensor) -> Tensor:
+    groups = list(batches(range(VIDEOS), max(1, ROWS // tower.rows)))
+    return spread(lambda rows: tower.embed(videos[rows, :count].to(dtype)), groups)
 
 
-def theirs(model: Any, count: int, films: Tensor) -> Tensor:
+def theirs(model: Any, count: int, videos: Tensor) -> Tensor:
     with torch.inference_mode():
-        found: Tensor = model.get_video_features(films[:, :count]).pooler_output
+        found: Tensor = model.get_video_features(videos[:, :count]).pooler_output
         return found
 
 
 def second_step(folder: Path, side: int) -> dict[str, Any]:
     tower, rescorer = XCLIPVideoTower.for_encoding(folder, torch.bfloat16), XCLIPRescorer.from_pretrained(folder)
-    film = torch.randn(1, FRAMES[0], 3, side, side).bfloat16()
+    pixels = torch.randn(1, FRAMES[0], 3, side, side).bfloat16()
     with torch.inference_mode():
-        video, summary = tower.embed_with_extras(film)
-        text = torch.randn(1, video.shape[-1])
-        kept = video.half().repeat(SCORED, 1), summary.half().repeat(SCORED, 1, 1)
+        vectors, rows = tower.embed_with_extras(pixels)
+        text = torch.randn(1, vectors.shape[-1])
+        kept = vectors.half().repeat(SCORED, 1), rows.half().repeat(SCORED, 1, 1)
         candidates = {
-            "embed": lambda _: tower.embed(film),
-            "embed with summaries": lambda _: tower.embed_with_extras(film),
+            "embed": lambda _: tower.embed(pixels),
+            "embed with rows": lambda _: tower.embed_with_extras(pixels),
             "score": lambda _: rescorer(text, *kept),
         }
         taken = in_turn(candidates, range(12))
     return {
-        "a film's summary in bytes": summary.half().nbytes,
-        "a film with its summary against without, bfloat16": ratio(taken, "embed with summaries", "embed"),
-        f"{SCORED} films scored for a text, against one film embedded": ratio(taken, "score", "embed"),
+        "a video's rows for exact scores in bytes": rows.half().nbytes,
+        "a video with its rows against without, bfloat16": ratio(taken, "embed with rows", "embed"),
+        f"{SCORED} videos scored for a text, against one video embedded": ratio(taken, "score", "embed"),
     }
 
 

@@ -33,12 +33,12 @@ def main() -> None:
     )
     given = parser.parse_args()
     name = given.name
-    picture = scenes.sample(SCENE).draw(SIZE)
+    image = scenes.sample(SCENE).draw(SIZE)
     model = transformers.AutoModel.from_pretrained(PACKAGED / name, dtype=torch.float32).eval()
     processor = transformers.AutoProcessor.from_pretrained(PACKAGED / name)
     inputs = processor(
         text=TEXTS,
-        images=picture,
+        images=image,
         return_tensors="pt",
         padding=True,
         truncation=True,
@@ -55,7 +55,7 @@ def main() -> None:
         "token_ids": [
             row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
         ],
-        "picture": {"scene": SCENE, "size": SIZE, "pixels_sha256": hashlib.sha256(picture.tobytes()).hexdigest()},
+        "image": {"scene": SCENE, "size": SIZE, "pixels_sha256": hashlib.sha256(image.tobytes()).hexdigest()},
         "pixels": rounded(patch_means(inputs["pixel_values"][0].numpy())),
         "image_vector": rounded(out.image_embeds[0]),
         "text_vectors": [rounded(row) for row in out.text_embeds],

@@ -58,7 +58,7 @@ def sibling(index: int) -> scenes.Scene:
             return replace(base, things=things)
 
 
-def sibling_picture(index: int) -> np.ndarray:
+def draw_sibling(index: int) -> np.ndarray:
     return np.asarray(sibling(index).draw(SIZE))
 
 
@@ -70,7 +70,7 @@ class SiblingBatches(Batches):
         super().__init__(stage, tokenizer, number_of(END, tokenizer), cache)
         self.families = self.scenes // SCENES_A_FAMILY
         numbers = range(self.families * SIBLINGS)
-        self.siblings = drawn(cache / f"mini-{SEED}-{self.scenes}-{len(numbers)}.npy", sibling_picture, numbers)
+        self.siblings = drawn(cache / f"mini-{SEED}-{self.scenes}-{len(numbers)}.npy", draw_sibling, numbers)
         described = [sibling(i) for i in numbers]
         self.texts += [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
         described = [scene(i) for i in range(self.scenes)] + described

@@ -1,15 +1,15 @@
-"""The recipe of "mini-xclip", the X-CLIP that ships in the package: 3.9 M parameters, learned from drawn films.
+"""The recipe of "mini-xclip", the X-CLIP that ships in the package: 3.9 M parameters, learned from drawn videos.
 
     python recipes/mini_xclip.py train FOLDER [--cache FOLDER]
     python recipes/mini_xclip.py evaluate FOLDER
 
 It begins with what "mini" knows of colors, shapes and words, its patches merged four to one, as eight frames cost
-eight times a picture. A batch of films holds the same scenes with several motions each: nothing but the motion tells
-them apart. The loss is that of the texts as the films prompt them plus that of the texts alone, so that a search may go
-by plain cosines first. Two linear heads, thrown away after each stage, make the learning quick: one, for both towers'
-vectors, has to name the motion; the other has to say of single frames where things are, from the second stage on also
-of other pictures, more diverse than the frames of a few films. Meant for OMP_NUM_THREADS=1, as two threads wait for one
-another more than they gain; 20 minutes of one core, and the films are drawn once and kept in the cache.
+eight times a picture. A batch of videos holds the same scenes with several motions each: nothing but the motion tells
+them apart. The loss is that of the texts as the videos prompt them plus that of the texts alone, so that a search may
+go by plain cosines first. Two linear heads, thrown away after each stage, make the learning quick: one, for both
+towers' vectors, has to name the motion; the other has to say of single frames where things are, from the second stage
+on also of other pictures, more diverse than the frames of a few videos. Meant for OMP_NUM_THREADS=1, as two threads
+wait for one another more than they gain; 20 minutes of one core, and the videos are drawn once and kept in the cache.
 """
 
 import math
@@ -30,10 +30,10 @@ from training import (
     Stage,
     arguments,
     as_asked,
+    draw_images,
     drawn,
     fit,
     padded,
-    pictures,
     save,
     scene,
     varied,
@@ -47,7 +47,7 @@ from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss
 from sightline.scenes import MOTIONS, distinct_videos, sample_video
 
-SCENES_A_FILM = 20  # a film is drawn for so many scenes: 3,000
+SCENES_A_VIDEO = 20  # a video is drawn for so many scenes: 3,000
 FRAMES = 8
 PATCH = 16
 TOKENS = 64
@@ -57,8 +57,8 @@ BACKWARDS = {"right": "left", "down": "up", "shrinks": "grows", "vanishes": "app
 
 
 @dataclass(frozen=True)
-class Films(Stage):
-    """`batch_size`: films; `ways`: with how many motions each scene of a batch comes; `medley`: pictures beside them,
+class Videos(Stage):
+    """`batch_size`: videos; `ways`: with how many motions each scene of a batch comes; `medley`: pictures beside them,
     no two of one scene, from which only layouts are learned."""
 
     batch_size: int = 32
@@ -67,22 +67,22 @@ class Films(Stage):
 
 
 STAGES = {
-    "films": Films(1_500, 60, 4e-4, ways=4, medley=0),
-    "films-2": Films(600, 60, 4e-4, seed=SEED + 1),
-    "films-3": Films(500, 40, 4e-4, seed=SEED + 2),
+    "videos": Videos(1_500, 60, 4e-4, ways=4, medley=0),
+    "videos-2": Videos(600, 60, 4e-4, seed=SEED + 1),
+    "videos-3": Videos(500, 40, 4e-4, seed=SEED + 2),
 }
 
 
 # --- data
 
 
-def film(index: int) -> scenes.SceneVideo:
+def draw_video(index: int) -> scenes.SceneVideo:
     return sample_video(SEED, index)
 
 
 def in_every_way(index: int) -> np.ndarray:
     """uint8 (motions, FRAMES, SIZE, SIZE, 3)."""
-    ways = [replace(film(index), motion=motion).frames(FRAMES, SIZE) for motion in DRAWN]
+    ways = [replace(draw_video(index), motion=motion).frames(FRAMES, SIZE) for motion in DRAWN]
     return np.stack([np.stack([np.asarray(frame) for frame in way]) for way in ways])
 
 
@@ -99,18 +99,18 @@ def over_time(one: scenes.SceneVideo) -> list[tuple[scenes.Thing, ...]]:
     return [(*one.scene.things[:-1], thing) if thing else one.scene.things[:-1] for thing in moving]
 
 
-def by_film(frames: Tensor) -> Tensor:
-    """(films x FRAMES, ...) -> (films, FRAMES, ...)."""
+def by_video(frames: Tensor) -> Tensor:
+    """(videos x FRAMES, ...) -> (videos, FRAMES, ...)."""
     return frames.view(-1, FRAMES, *frames.shape[1:])
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Films (B, FRAMES, 3, SIZE, SIZE) in -1..1, their texts (B, length of the longest) and motions' numbers (B,); the
-    medley, cut into films in the same way; the layouts of all frames (films, FRAMES, 4), first the films', then the
+    """Videos (B, FRAMES, 3, SIZE, SIZE) in -1..1, their texts (B, length of the longest) and motions' numbers (B,); the
+    medley, cut into videos in the same way; the layouts of all frames (videos, FRAMES, 4), first the videos', then the
     medley's."""
 
-    films: Tensor
+    videos: Tensor
     ids: Tensor
     motions: Tensor
     medley: Tensor
@@ -120,39 +120,39 @@ class Shown:
 class Batches:
     """Endless batches: some scenes with some motions each, and a medley of pictures."""
 
-    def __init__(self, stage: Films, tokenizer: Tokenizer, cache: Path) -> None:
+    def __init__(self, stage: Videos, tokenizer: Tokenizer, cache: Path) -> None:
         self.stage, self.scenes, self.tokenizer = stage, stage.batch_size // stage.ways, tokenizer
         self.rng = np.random.default_rng(stage.seed)
-        count = stage.scenes // SCENES_A_FILM
+        count = stage.scenes // SCENES_A_VIDEO
         self.drawn = drawn(cache / f"films-{SEED}-{count}.npy", in_every_way, range(count))
-        self.films = [film(i) for i in range(count)]
-        self.pictures = pictures(cache, stage.scenes)
+        self.videos = [draw_video(i) for i in range(count)]
+        self.images = draw_images(cache, stage.scenes)
 
     def __call__(self) -> Shown:
         rng = self.rng
-        rows = np.sort(rng.choice(len(self.films), self.scenes, replace=False)).repeat(self.stage.ways)
+        rows = np.sort(rng.choice(len(self.videos), self.scenes, replace=False)).repeat(self.stage.ways)
         ways = [rng.choice(tuple(MOTIONS), self.stage.ways, replace=False) for _ in range(self.scenes)]
         motions = [str(motion) for group in ways for motion in group]
-        told = [replace(self.films[row], motion=motion) for row, motion in zip(rows, motions, strict=True)]
-        complete = rng.random(len(told)) < 0.6
+        chosen = [replace(self.videos[row], motion=motion) for row, motion in zip(rows, motions, strict=True)]
+        complete = rng.random(len(chosen)) < 0.6
         texts = [
             one.captions[rng.integers(4) if whole else rng.integers(4, len(one.captions))]
-            for one, whole in zip(told, complete, strict=True)
+            for one, whole in zip(chosen, complete, strict=True)
         ]
         shown = np.concatenate([self.frames(int(row), motion) for row, motion in zip(rows, motions, strict=True)])
-        moving = by_film(varied(shown, rng, FRAMES))
+        moving = by_video(varied(shown, rng, FRAMES))
         others, medley = np.array([], int), moving[:0]
         if self.stage.medley:
-            others = np.sort(rng.choice(len(self.pictures), self.stage.medley, replace=False))
-            medley = by_film(varied(self.pictures[others], rng))
-        places = [layout(things) for one in told for things in over_time(one)]
+            others = np.sort(rng.choice(len(self.images), self.stage.medley, replace=False))
+            medley = by_video(varied(self.images[others], rng))
+        places = [layout(things) for one in chosen for things in over_time(one)]
         places += [layout(scene(int(other)).things) for other in others]
         return Shown(
             moving,
             padded([e.ids for e in self.tokenizer.encode_batch(texts)], number_of(END, self.tokenizer)),
             torch.tensor([list(MOTIONS).index(motion) for motion in motions]),
             medley,
-            by_film(torch.tensor(places)),
+            by_video(torch.tensor(places)),
         )
 
     def frames(self, row: int, motion: str) -> np.ndarray:
@@ -221,13 +221,13 @@ def beginning(tokenizer: Tokenizer) -> XCLIPModel:
     return model
 
 
-def train(folder: Path, name: str, stage: Films, cache: Path) -> None:
+def train(folder: Path, name: str, stage: Videos, cache: Path) -> None:
     """One stage: the first from "mini", others from what lies in `folder`."""
     torch.manual_seed(stage.seed)
     if name == next(iter(STAGES)):
         count = min(4_000, stage.scenes)
-        told = [text for i in range(count) for text in film(i).captions]
-        tokenizer = byte_pairs(told + [text for i in range(count) for text in scene(i).captions], TOKENS)
+        captions = [text for i in range(count) for text in draw_video(i).captions]
+        tokenizer = byte_pairs(captions + [text for i in range(count) for text in scene(i).captions], TOKENS)
         model = beginning(tokenizer).train()
     else:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -242,8 +242,8 @@ def train(folder: Path, name: str, stage: Films, cache: Path) -> None:
     def losses(step: int) -> tuple[Tensor, dict[str, float]]:
         batch = batches()
         with torch.autocast("cpu", torch.bfloat16):
-            frames = model.vision_model(torch.cat([batch.films, batch.medley]))
-            seen = by_film(model.visual_projection(frames.pooler_output)).float()
+            frames = model.vision_model(torch.cat([batch.videos, batch.medley]))
+            seen = by_video(model.visual_projection(frames.pooler_output)).float()
             own = len(batch.motions) * FRAMES
             found = model.integrate(frames.pooler_output[:own]).pooler_output.float()
             summaries = model.summarise(frames.last_hidden_state[:own]).float()
@@ -253,7 +253,7 @@ def train(folder: Path, name: str, stage: Films, cache: Path) -> None:
         plain = contrastive_loss(model.scale * F.normalize(found, dim=-1) @ F.normalize(texts, dim=-1).t())
         named, read = F.cross_entropy(naming(found), batch.motions), F.cross_entropy(naming(texts), batch.motions)
         off = (placing(seen) - batch.layouts).square().mean(dim=(0, 1))
-        # Of the films that show the same scene: how often the text with the right motion wins.
+        # Of the videos that show the same scene: how often the text with the right motion wins.
         count, ways = len(logits) // stage.ways, stage.ways
         siblings = logits.detach().reshape(count, ways, count, ways).diagonal(dim1=0, dim2=2)
         right = (siblings.argmax(dim=1) == torch.arange(stage.ways)[:, None]).float().mean()
@@ -267,7 +267,7 @@ def train(folder: Path, name: str, stage: Films, cache: Path) -> None:
     save(model, tokenizer, folder, words=clip_settings(TOKENS), pixels=pixels)
 
 
-# --- evaluation: films that training never drew, 1,000 if no other number is asked for
+# --- evaluation: videos that training never drew, 1,000 if no other number is asked for
 
 
 @torch.inference_mode()
@@ -297,15 +297,15 @@ def evaluate(folder: Path, count: int | None) -> None:
     def motions(found: Tensor, summaries: Tensor) -> np.ndarray:
         return np.array(
             [
-                rescorer(way, film[None], patches[None]).argmax().item()
-                for way, film, patches in zip(ways, found, summaries, strict=True)
+                rescorer(way, video[None], patches[None]).argmax().item()
+                for way, video, patches in zip(ways, found, summaries, strict=True)
             ]
         )
 
-    told = motions(*watched)
-    print(f"the right motion of {len(MOTIONS)}: {np.mean(told == right):.1%}; ", end="")
-    print(", ".join(f"{motion} {np.mean(told[right == i] == i):.0%}" for i, motion in enumerate(MOTIONS)))
-    plain = [F.cosine_similarity(way, film[None]).argmax().item() for way, film in zip(ways, watched[0], strict=True)]
+    predicted = motions(*watched)
+    print(f"the right motion of {len(MOTIONS)}: {np.mean(predicted == right):.1%}; ", end="")
+    print(", ".join(f"{motion} {np.mean(predicted[right == i] == i):.0%}" for i, motion in enumerate(MOTIONS)))
+    plain = [F.cosine_similarity(way, video[None]).argmax().item() for way, video in zip(ways, watched[0], strict=True)]
     print(f"without prompts: {np.mean(np.array(plain) == right):.1%}")
     alone = {
         "first": [[frames[0]] * FRAMES for frames in shown],
@@ -321,8 +321,8 @@ def evaluate(folder: Path, count: int | None) -> None:
     answers = list(range(len(tests)))
     for name, scores in (("", full), (" without prompts", first)):
         t2v, v2t = ranks(scores.T, answers), ranks(scores, answers)
-        print(f"text to film{name}: R@1 {recall_at(t2v, 1):.1%}, R@5 {recall_at(t2v, 5):.1%}; ", end="")
-        print(f"film to text: R@1 {recall_at(v2t, 1):.1%}, R@5 {recall_at(v2t, 5):.1%}")
+        print(f"text to video{name}: R@1 {recall_at(t2v, 1):.1%}, R@5 {recall_at(t2v, 5):.1%}; ", end="")
+        print(f"video to text: R@1 {recall_at(v2t, 1):.1%}, R@5 {recall_at(v2t, 5):.1%}")
     overlaps = []
     for text in range(len(tests)):
         candidates = np.argsort(-first[:, text])[:100]

@@ -105,7 +105,7 @@ def scene(index: int) -> scenes.Scene:
     return scenes.sample(SEED, index)
 
 
-def picture(index: int) -> np.ndarray:
+def draw_image(index: int) -> np.ndarray:
     return np.asarray(scene(index).draw(SIZE))
 
 
@@ -132,9 +132,9 @@ def in_processes(draw: Callable[[int], np.ndarray], numbers: range) -> list[np.n
     return arrays
 
 
-def pictures(cache: Path, count: int) -> np.ndarray:
+def draw_images(cache: Path, count: int) -> np.ndarray:
     """The training scenes: uint8 (count, SIZE, SIZE, 3)."""
-    return drawn(cache / f"mini-{SEED}-0-{count}.npy", picture, range(count))
+    return drawn(cache / f"mini-{SEED}-0-{count}.npy", draw_image, range(count))
 
 
 def varied(drawn: np.ndarray, rng: np.random.Generator, frames: int = 1) -> torch.Tensor:
@@ -166,7 +166,7 @@ class Batches:
 
     def __init__(self, stage: Stage, tokenizer: Tokenizer, pad: int, cache: Path) -> None:
         self.kinds, self.batch, self.scenes, self.pad = stage.kinds, stage.batch_size, stage.scenes, pad
-        self.images = pictures(cache, self.scenes)
+        self.images = draw_images(cache, self.scenes)
         described = [scene(i) for i in range(self.scenes)]
         self.texts = [[e.ids for e in tokenizer.encode_batch(list(one.captions))] for one in described]
         settings = np.array([f"{one.background} {one.light}" for one in described])

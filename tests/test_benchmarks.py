@@ -32,7 +32,7 @@ ARGUMENTS = {
     "families xclip": "xclip images --inputs 2 --rounds 1 --mini",
     "video_decoding": "@photos --seconds 1 --rounds 1",
     "video_frames": "--rounds 1 --mini",
-    "video_index": "@film.mp4 --model mini --rounds 1",
+    "video_index": "@video.mp4 --model mini --rounds 1",
     "first_pass": "5000 --json @first_pass.json",
     "flickr8k": "@checkpoint @captions.tar",
     "fuzzing": "--inputs 2",
@@ -49,7 +49,7 @@ ARGUMENTS = {
     "tasks search": "search @checkpoint @photos --rows 500",
     "tasks train": "train @checkpoint @photos --pairs 2",
     "training_rate": "@small @karpathy.json --sizes small --pairs 2 --steps 2",
-    "two_steps": "--films 12 --queries 2",
+    "two_steps": "--videos 12 --queries 2",
     "voc20": "mini-groupvit @voc20 @photos",
 }
 
@@ -85,7 +85,7 @@ def data(tmp_path_factory, vocabulary):
     (folder / "karpathy.json").write_text(json.dumps({"images": entries}))
     draw(folder / "hard" / "deep" / "good.png", 99)
     (folder / "hard" / "bad.jpg").write_bytes(b"no picture")
-    colored(folder / "film.mp4", [("red", 1), ("blue", 1)])
+    colored(folder / "video.mp4", [("red", 1), ("blue", 1)])
     (folder / "vocabulary").mkdir()
     for name in ("vocab.json", "merges.txt"):
         shutil.copy(vocabulary / name, folder / "vocabulary" / f"clip-{name}")

@@ -34,14 +34,21 @@ def test_each_options_help_is_a_sentence(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_options_help_names_its_default(name):
+def test_no_paragraph_leans_on_the_line_above(name):
+    paragraphs = (ALL[name].help or "").split("\n\n")
+    assert [text for text in paragraphs if text.startswith((*FRAGMENTS, "And ", "Or ", "Among "))] == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_help_of_each_option_names_its_default_in_one_way(name):
     context = ALL[name].make_context(name, [], resilient_parsing=True)
     silent = []
     for param in options(name):
-        if param.param_type_name == "option" and not param.required and param.default not in (None, False, (), []):
-            _, text = param.get_help_record(context)
-            if "default" not in text:
-                silent.append(param.opts[0])
+        _, text = param.get_help_record(context) or ("", "")
+        default = "" if param.default in (None, False, (), []) else str(param.default)
+        stated = f"Default: {default}" in text or "Needed without a recipe." in text
+        if "[default" in text or (param.param_type_name == "option" and not param.required and not stated):
+            silent.append(param.opts[0])
     assert silent == []
 
 

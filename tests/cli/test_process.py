@@ -156,7 +156,7 @@ def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "25 added" in ran.stdout
     assert ran.stdout.count("$ sightline search") == 5
-    assert "film.mp4 0:04-0:06" in ran.stdout.split("$ sightline search")[-1].splitlines()[1]
+    assert "video.mp4 0:04-0:06" in ran.stdout.split("$ sightline search")[-1].splitlines()[1]
     assert (tmp_path / "demo" / "segmented.png").exists()
     assert (tmp_path / "demo" / "found.html").read_text(encoding="utf-8").count("<li") == 5 * 5 + 1
 
@@ -166,4 +166,4 @@ def test_the_demo_and_a_search_after_it_need_no_network(tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     found = [json.loads(line) for line in ran.stdout.splitlines()]
     assert len(found) == 3
-    assert found[0]["uri"] == str(tmp_path / "demo" / "pictures" / "scene-007.png")
+    assert found[0]["uri"] == str(tmp_path / "demo" / "images" / "scene-007.png")

@@ -57,7 +57,7 @@ def test_shares_labels_and_the_painted_picture(
         (["PICTURE", "cat"], 2, "'cat' alone tells nothing apart"),
         (["PICTURE"], 2, "WORD"),
         (["PICTURE", "cat", "cat"], 2, "'cat' is given twice"),
-        (["PICTURE", "cat", "dog", "--mode", "good"], 2, "'good' is not one of 'paper', 'transformers'"),
+        (["PICTURE", "cat", "dog", "--mode", "good"], 2, "--mode good: choose paper or transformers"),
         (["PICTURE", "cat", "dog", "--background", "2"], 2, "background is 2"),
         (["PICTURE", "cat", "dog", "--out", "PICTURE"], 2, "choose another name"),
         (["nothing.jpg", "cat", "dog"], 2, "there is no such file"),

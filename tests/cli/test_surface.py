@@ -135,6 +135,26 @@ def test_wrong_use(run, indexed, args, says):
     assert ran.out == ""
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["search", "red", "-k", "many"], "-k many: give a whole number"),
+        (["search", "red", "-k", "1.5"], "-k 1.5: give a whole number"),
+        (["search", "red", "-k", "0"], "-k 0: give at least 1"),
+        (["similar", "--threshold", "high"], "--threshold high: give a number"),
+        (["segment", "a.jpg", "b", "c", "--mode", "fast"], "--mode fast: choose paper or transformers"),
+        (
+            ["eval", "zeroshot", "mini", "a", "--precision", "float99"],
+            "--precision float99: choose auto, float32, bfloat16 or float16",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_value_is_named_with_what_to_give(run, args, says):
+    command = " ".join(args[: 1 + (args[0] == "eval")])
+    assert run(*args) == (2, "", f"sightline: {says} (see `sightline {command} --help`)\n")
+
+
 @pytest.mark.parametrize("command", [["search", "red"], ["similar"], ["info"], ["fsck"]], ids=" ".join)
 def test_no_index_yet(run, tmp_path, command):
     ran = run(*command)

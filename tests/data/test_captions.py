@@ -123,7 +123,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.csv", b"file,caption\n", "no rows below"),
         ("t.csv", b'file,caption\na,"b\n', "no CSV"),
         ("t.csv", b"file,caption\na,\xff\n", "not in UTF-8"),
-        ("t.csv", b"file,caption\na,\0\n", "no CSV|not one picture"),
+        ("t.csv", b"file,caption\na,\0\n", "no CSV|not one image"),
         ("t.json", b"{", "not JSON"),
         ("t.json", b"3", "no data set that is known"),
         ("t.json", b'{"images": 3}', "no data set that is known"),

@@ -28,8 +28,8 @@ def test_a_folder_for_each_class(folder):
     assert [sample.content() for sample in found.samples] == [folder / key for key in KEYS]
     assert found.samples[3].is_video
     assert found.left_out.counts == {
-        "that are no picture or film by their suffix": 2,
-        "folders without a picture, no class": 1,
+        "that are no image or video by their suffix": 2,
+        "folders without an image, no class": 1,
         "in no class's folder": 1,
     }
 
@@ -39,7 +39,7 @@ def test_classes_by_number(folder):
     assert [(sample.key, sample.label) for sample in found.samples] == [("dog/a.jpg", 1), ("dog/a.mp4", 1)]
     assert found.classes == ("bird", "dog")
     assert str(found.left_out) == "2 of no class among the 2: cat/b.jpg (cat), cat/inner/a.PNG (cat)"
-    with pytest.raises(DataError, match="not one picture with a class"):
+    with pytest.raises(DataError, match="not one image with a class"):
         labelled(folder, classes=["bird"])
 
 

@@ -37,7 +37,7 @@ def test_images_elsewhere_and_beside_their_masks(folder, tmp_path):
         file.rename(folder / file.name)
     assert [image.parent for _, image, _ in masked(folder).samples] == [folder] * 3
     (folder / "1.jpg").unlink()
-    assert masked(folder).left_out.counts == {f"masks without a picture in {folder}": 1}
+    assert masked(folder).left_out.counts == {f"masks without an image in {folder}": 1}
 
 
 def test_the_data_decide_the_fingerprint(folder):
@@ -52,7 +52,7 @@ def test_the_data_decide_the_fingerprint(folder):
 def test_folders_without_masks(folder, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         masked(folder / "none")
-    with pytest.raises(DataError, match="no such folder of pictures"):
+    with pytest.raises(DataError, match="no such folder of images"):
         masked(folder, image_root=folder / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="--classes"):

@@ -53,7 +53,7 @@ def test_what_lacks_a_part_is_left_out_and_counted(tmp_path):
     assert found.left_out.counts == {
         "twice in their shard": 1,
         "without a file of captions": 1,
-        "captions without a picture": 1,
+        "captions without an image": 1,
         "with no caption in their file": 3,
     }
     assert "3 with no caption in their file" in str(found.left_out)
@@ -63,7 +63,7 @@ def test_what_lacks_a_part_is_left_out_and_counted(tmp_path):
 def test_nothing_to_be_found_is_an_error_that_says_why(tmp_path):
     with pytest.raises(DataError, match=r"1 without a file of captions: .*alone.jpg"):
         captions(tar(tmp_path / "a.tar", [("alone.jpg", b"1")]))
-    with pytest.raises(DataError, match="not one picture with a caption; left out: nothing"):
+    with pytest.raises(DataError, match="not one image with a caption; left out: nothing"):
         captions(tar(tmp_path / "b.tar", []))
 
 

@@ -115,9 +115,9 @@ def test_a_model_for_pictures_sees_films_too(mini, clips):
 
 
 def test_the_wrong_kind_of_data(mini, folders, clips):
-    with pytest.raises(UsageError, match=r"000\.png is a picture: `sightline eval zeroshot`"):
+    with pytest.raises(UsageError, match=r"000\.png is an image: `sightline eval zeroshot`"):
         video(mini, labelled(folders))
-    with pytest.raises(UsageError, match=r"\.mp4 is a film: `sightline eval video`"):
+    with pytest.raises(UsageError, match=r"\.mp4 is a video: `sightline eval video`"):
         zeroshot(mini, labelled(clips))
     with pytest.raises(UsageError, match="'circle' is not among"):
         zeroshot(mini, labelled(folders), Classes(("moon", "triangle"), (0, 1)))

@@ -81,7 +81,7 @@ def odd_files(folder):
     (folder / "loop.jpg").symlink_to("loop.jpg")
     (folder / "folder.jpg").mkdir()
     (folder / "around").symlink_to(".")
-    said = {"empty.jpg": "empty", "text.jpg": "not a picture", "half.jpg": "cut short", "bomb.png": "too many"}
+    said = {"empty.jpg": "empty", "text.jpg": "not an image", "half.jpg": "cut short", "bomb.png": "too many"}
     return good, said | {
         "bomb.gif": "too many|GIF",
         "dangling.jpg": "link to nothing",

@@ -70,7 +70,7 @@ def test_new_changed_and_deleted(photos, indexed, encoder):
 
 
 def fresh(photos, indexed):
-    """What a new index of the same pictures holds."""
+    """What a new index of the same images holds."""
     other = indexed.parent / "fresh"
     shutil.rmtree(other, ignore_errors=True)
     sync(other, [photos], FakeEncoder())

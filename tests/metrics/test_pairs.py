@@ -97,11 +97,11 @@ def test_memory_is_that_of_a_tile():
 
 
 def test_what_has_no_ranks():
-    with pytest.raises(ValueError, match="order of their pictures"):
+    with pytest.raises(ValueError, match="order of their images"):
         pair_ranks(lambda r, c: np.zeros((2, 2)), np.array([1, 0]))
-    with pytest.raises(ValueError, match="each picture needs one"):
+    with pytest.raises(ValueError, match="each image needs one"):
         pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([0, 2]))
-    with pytest.raises(ValueError, match="each picture needs one"):
+    with pytest.raises(ValueError, match="each image needs one"):
         pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([1, 1]))
     with pytest.raises(ValueError, match="NaN"):
         pair_ranks(lambda r, c: np.full((2, 2), np.nan), np.array([0, 1]))

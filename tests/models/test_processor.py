@@ -238,8 +238,8 @@ def test_nothing_of_something(ours):
         ({"text": "a", "return_attention_mask": False}, UsageError, "return_attention_mask=False"),
         ({"images": picture(), "padding_side": "left"}, UsageError, "padding_side='left'"),
         ({"images": picture(), "size": "big"}, CheckpointError, "size is 'big'"),
-        ({"images": [picture(), picture(channels=2)]}, ImageError, "picture 1: .*shape"),
-        ({"images": picture() * -1.0}, ImageError, "picture 0: values from"),
+        ({"images": [picture(), picture(channels=2)]}, ImageError, "image 1: .*shape"),
+        ({"images": picture() * -1.0}, ImageError, "image 0: values from"),
         ({"images": "no/such/picture.jpg"}, ImageError, "no such file"),
     ],
 )

@@ -154,10 +154,10 @@ def test_a_processor_is_saved_and_opened_again(folder: Path, tmp_path: Path) -> 
         ([[]], "video 0 has 0 frames"),
         ([film(), []], "video 1 has 0 frames"),
         (film(0), "video 0 has 0 frames"),
-        (Image.new("RGB", (40, 40)), "a picture is no video"),
-        (film()[0], "a picture is no video"),
-        ("photo.jpg", "a picture is no video"),
-        ([film(), Image.new("RGB", (40, 40))], "a list of videos holds a picture"),
+        (Image.new("RGB", (40, 40)), "an image is no video"),
+        (film()[0], "an image is no video"),
+        ("photo.jpg", "an image is no video"),
+        ([film(), Image.new("RGB", (40, 40))], "a list of videos holds an image"),
         (7, "a video is a list of frames, not int"),
         ([[film()[0], 7, film()[0], film()[0]]], "not int"),
     ],
@@ -201,11 +201,13 @@ def test_another_number_of_frames_is_refused_by_name(model: XCLIPModel, folder: 
         tower.embed_with_extras,
         vision,
     ):
-        with pytest.raises(UsageError, match=f"a film of {frames} frames, but the model was made for 4"):
+        with pytest.raises(UsageError, match=f"a video of {frames} frames, but the model was made for 4"):
             call(films(4, frames))
-    with pytest.raises(UsageError, match=r"pixel_values \(7, 3, 32, 32\) are no films: the model takes 4 frames"):
+    with pytest.raises(UsageError, match=r"pixel_values \(7, 3, 32, 32\) are no videos: the model takes 4 frames"):
         vision(films(7, 1)[:, 0])
-    with pytest.raises(UsageError, match=r"pixel_values \(4, 3, 32, 32\) are no films: expected \(films, 4, channels"):
+    with pytest.raises(
+        UsageError, match=r"pixel_values \(4, 3, 32, 32\) are no videos: expected \(videos, 4, channels"
+    ):
         model(ids(), films()[0])
     assert torch.equal(vision(films())[0], vision(films().flatten(0, 1))[0])
 
@@ -225,7 +227,7 @@ def test_wrong_calls(model: XCLIPModel) -> None:
         model(input_ids=ids())
     with pytest.raises(UsageError, match="the loss needs pairs, not 2 texts and 3 images or videos"):
         model(ids(2), films(), return_loss=True)
-    with pytest.raises(UsageError, match="pictures of 33 x 32 pixels"):
+    with pytest.raises(UsageError, match="images of 33 x 32 pixels"):
         model(ids(), torch.zeros(1, FRAMES, 3, 33, 32))
 
 

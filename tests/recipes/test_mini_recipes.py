@@ -53,7 +53,7 @@ def test_golden_values_are_those_in_the_package(run, tmp_path):
     run("golden", "mini", "--out", out)
     after = json.loads(out.read_text())["mini"]
     assert after.keys() == before.keys()
-    for name in ("weights_sha256", "texts", "token_ids", "picture"):
+    for name in ("weights_sha256", "texts", "token_ids", "image"):
         assert after[name] == before[name]
     assert after["image_vector"] == pytest.approx(before["image_vector"], abs=1e-5)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import UsageError
-from sightline.report.contact_sheet import Card, Section, cards, small_image, write_sheet
+from sightline.report.contact_sheet import Card, CardGroup, cards, small_image, write_sheet
 from sightline.search import Result
 from support.videos import colored
 
@@ -57,7 +57,7 @@ HOSTILE = [
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_the_pictures_are_inside(tmp_path, kind):
     data = jpeg((30, 20), kind)
-    section = Section("“dog”", [Card("/p/a.jpg", 0.31234, data, "30 × 20")], "1 of 5", [data])
+    section = CardGroup("“dog”", [Card("/p/a.jpg", 0.31234, data, "30 × 20")], "1 of 5", [data])
     write_sheet(tmp_path / "sheet.html", "dog", [section])
     sheet = Sheet(tmp_path / "sheet.html")
     example, shown = sheet.all("img")
@@ -73,7 +73,7 @@ def test_the_pictures_are_inside(tmp_path, kind):
 
 
 def test_nothing_is_fetched_and_nothing_runs(tmp_path):
-    write_sheet(tmp_path / "sheet.html", "x", [Section("x", [Card("/p/a.jpg", 0.3, jpeg())])])
+    write_sheet(tmp_path / "sheet.html", "x", [CardGroup("x", [Card("/p/a.jpg", 0.3, jpeg())])])
     html = (tmp_path / "sheet.html").read_text()
     assert "default-src 'none'" in html
     assert not re.search(r"<(script|link|iframe|object|embed)|https?:|url\(|@import|\son\w+=", html)
@@ -81,7 +81,7 @@ def test_nothing_is_fetched_and_nothing_runs(tmp_path):
 
 @pytest.mark.parametrize("path", HOSTILE)
 def test_hostile_names_are_only_text(tmp_path, path):
-    write_sheet(tmp_path / "sheet.html", path, [Section(path, [Card(path, 0.3, jpeg(), path)], path)])
+    write_sheet(tmp_path / "sheet.html", path, [CardGroup(path, [Card(path, 0.3, jpeg(), path)], path)])
     sheet = Sheet(tmp_path / "sheet.html")
     assert {tag for tag, _ in sheet.tags} <= {
         "html", "head", "meta", "title", "style", "body", "main", "section", "header", "div", "h1", "p", "ol", "li",
@@ -93,12 +93,12 @@ def test_hostile_names_are_only_text(tmp_path, path):
 
 
 def test_several_sections_none_found_and_no_picture(tmp_path):
-    sections = [Section("one", [Card("/p/a.jpg", -0.1, b"")]), Section("two", [])]
+    sections = [CardGroup("one", [Card("/p/a.jpg", -0.1, b"")]), CardGroup("two", [])]
     write_sheet(tmp_path / "sheet.html", "both", sections)
     sheet = Sheet(tmp_path / "sheet.html")
     assert (len(sheet.all("h1")), len(sheet.all("h2"))) == (1, 2)
     assert "both" in sheet.text.split("one")[0]
-    assert "no picture" in sheet.text
+    assert "no image" in sheet.text
     assert "Nothing found." in sheet.text
 
 
@@ -117,7 +117,7 @@ def test_cards_show_the_tables_thumbnail_else_the_file(tmp_path, make_table):
 
 def test_a_moment_opens_its_film_there(tmp_path):
     card = Card("/f/a & b.mp4", 0.3, jpeg(), start=3599.5, end=3671.25)
-    write_sheet(tmp_path / "sheet.html", "x", [Section("x", [card])])
+    write_sheet(tmp_path / "sheet.html", "x", [CardGroup("x", [card])])
     sheet = Sheet(tmp_path / "sheet.html")
     assert sheet.all("a") == [{"href": "file:///f/a%20%26%20b.mp4#t=3599.500,3671.250"}]
     assert "59:59–1:01:12" in sheet.text

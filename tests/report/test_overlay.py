@@ -55,9 +55,9 @@ def test_nobody_s_picture_is_lost(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "cat.labels.png")
     (tmp_path / "text.png").write_text("no picture")
     for name, message in (
-        ("photo.png", "photo.png is no picture of ours"),
-        ("cat.png", "cat.labels.png is no picture of ours"),
-        ("text.png", "text.png is no picture of ours"),
+        ("photo.png", "photo.png is no image of ours"),
+        ("cat.png", "cat.labels.png is no image of ours"),
+        ("text.png", "text.png is no image of ours"),
         ("cat.jpg", "name it cat.png"),
         ("nowhere/cat.png", "no folder to write"),
     ):

@@ -41,7 +41,7 @@ def test_tables():
         "<tbody><tr><th>&amp;</th><td>1</td></tr></tbody></table>\n"
     )
     both = figures_table({"text_to_image_R@1": 0.5, "image_to_text_R@1": 0.25, "mean_recall": 0.375})
-    assert "<th></th><th>pictures by texts</th><th>texts by pictures</th><th>both</th>" in both
+    assert "<th></th><th>images by texts</th><th>texts by images</th><th>both</th>" in both
     assert "<th>R@1</th><td>50.00%</td><td>25.00%</td><td></td>" in both
 
 

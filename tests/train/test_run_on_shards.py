@@ -60,7 +60,7 @@ def test_a_run_that_was_broken_off_gives_the_same_weights(folder, capsys):
     told = capsys.readouterr().err
     assert "left out of the data: 1 without a file of captions: " in told
     assert "could not be read, 1 in all: " in told
-    assert "1.tar/bad.jpg: not a picture" in told
+    assert "1.tar/bad.jpg: not an image" in told
     stops[0] = 2
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):

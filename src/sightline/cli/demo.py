@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline.cli.options import argument
 from sightline.cli.output import one_line, place, progress_bar
 
 if TYPE_CHECKING:
-    from sightline.report.contact_sheet import Section
+    from sightline.report.contact_sheet import CardGroup
     from sightline.scenes import Scene, SceneVideo
     from sightline.search import Index, Query
 
@@ -32,7 +33,7 @@ checkpoint: --model FOLDER. (The models of this tour know only drawn scenes.)
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder for the gallery, its index and the pages.")
+        Path, argument("FOLDER", "Write the gallery, its index and the pages into this folder. Default: demo.")
     ] = Path("demo"),
 ) -> None:
     """Take a tour without a download.
@@ -82,7 +83,7 @@ class Gallery:
 
     @property
     def images(self) -> Path:
-        return self.folder / "pictures"
+        return self.folder / "images"
 
     @property
     def example_file(self) -> Path:
@@ -101,7 +102,7 @@ class Gallery:
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as temporary:
                 scene.draw(SIDE).save(temporary, "PNG")
-        video = self.images / "film.mp4"
+        video = self.images / "video.mp4"
         if not video.exists():
             with replacing(video) as temporary:
                 write_video(self.shots, temporary, SIDE)
@@ -153,9 +154,9 @@ def _queries(gallery: Gallery) -> "list[Query]":
     ]
 
 
-def _search(query: "Query", index: "Index", gallery: Gallery) -> "Section":
+def _search(query: "Query", index: "Index", gallery: Gallery) -> "CardGroup":
     """Prints the results of a query, and returns them as a section of the page."""
-    from sightline.report.contact_sheet import Section, cards, small_image
+    from sightline.report.contact_sheet import CardGroup, cards, small_image
 
     options = [part for file in query.images for part in ("--image", str(file))]
     options += [part for text in query.avoid for part in ("--not", text)]
@@ -168,13 +169,13 @@ def _search(query: "Query", index: "Index", gallery: Gallery) -> "Section":
         caption = gallery.scenes[name].caption if name in gallery.scenes else ""
         typer.echo(f"{result.rank:>3}  {result.score:.4f}  {one_line(name)}{place(result)}  {caption}")
     typer.echo()
-    return Section(str(query), cards(index.table, results), examples=[small_image(file) for file in query.images])
+    return CardGroup(str(query), cards(index.table, results), examples=[small_image(file) for file in query.images])
 
 
-def _segment(gallery: Gallery) -> "Section":
+def _segment(gallery: Gallery) -> "CardGroup":
     """Prints the parts of an image by words and paints them; returns the painting as a section of the page."""
     from sightline.processing.image.reading import open_image
-    from sightline.report.contact_sheet import Card, Section, small_image
+    from sightline.report.contact_sheet import Card, CardGroup, small_image
     from sightline.report.overlay import overlay, save_png
     from sightline.scenes import BACKGROUNDS
     from sightline.segment import Segmenter
@@ -191,7 +192,7 @@ def _segment(gallery: Gallery) -> "Section":
     painted = overlay(open_image(file), segmentation.labels, segmentation.classes, segmentation.shares)
     save_png(painted, out, segmentation.classes)
     card = Card(str(out.absolute()), float(segmentation.shares.sum()), small_image(out))
-    return Section(f"Which part is which: {', '.join(words)}", [card], examples=[small_image(file)])
+    return CardGroup(f"Which part is which: {', '.join(words)}", [card], examples=[small_image(file)])
 
 
 def _clearest(scenes: "dict[str, Scene]") -> str:

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
-from sightline.cli.options import IndexOption, index_folder
+from sightline.cli.options import IndexOption, index_folder, option
 from sightline.cli.output import one_line
 from sightline.errors import IndexDamaged
 
@@ -12,11 +10,13 @@ from sightline.errors import IndexDamaged
 def command(
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Keep what is whole and drop what is broken. By default nothing is changed."),
+        option(None, "Keep what is whole and drop what is broken. Default: change nothing.", "--repair"),
     ] = False,
     index: IndexOption = None,
 ) -> None:
-    """Check the index, reading all of it. Exit status 0: it is sound; 1: it is not, or not all could be repaired.
+    """Check the index, reading all of it.
+
+    Exit status 0: the index is sound; 1: it is damaged, or not all of it could be repaired.
 
     \b
     Examples:

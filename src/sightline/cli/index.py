@@ -17,25 +17,30 @@ LISTED = 5  # files named for each reason to skip
 
 
 def command(
-    paths: Annotated[list[Path], argument("PATH", "Folders to index, with everything below them, and files.")],
+    paths: Annotated[list[Path], argument("PATH", "Index these folders, with everything below them, and these files.")],
     model: Annotated[
         str | None,
         option(
             "NAME_OR_FOLDER",
-            "The model: a name on the Hub, a folder, or mini, which needs no download. By default the model that "
+            "Use this model: a name on the Hub, a folder, or mini, which needs no download. Default: the model that "
             "built the index, and for a new index openai/clip-vit-base-patch32.",
         ),
     ] = None,
     forget: Annotated[
         bool,
-        typer.Option("--forget", help="Take what lies under PATH out of the index; the files stay. By default off."),
+        option(
+            None,
+            "Take what lies under PATH out of the index; the files stay. Default: index what lies there.",
+            "--forget",
+        ),
     ] = False,
     regions: Annotated[
         bool,
-        typer.Option(
+        option(
+            None,
+            "Keep the regions of each image, which search --regions needs; only a GroupViT model sees them. "
+            "Default: no regions in a new index; an existing index stays as it is.",
             "--regions",
-            help="Keep the regions of each image, which search --regions needs; only a GroupViT model sees them. "
-            "By default off for a new index; an existing index stays as it is.",
         ),
     ] = False,
     index: IndexOption = None,

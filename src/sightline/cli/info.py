@@ -7,7 +7,7 @@ from sightline.cli.output import one_line
 def command(index: IndexOption = None) -> None:
     """Show what the index holds and which model built it.
 
-    Among it the columns that --where of `sightline search` may name.
+    It lists the columns that --where of `sightline search` may name.
 
     \b
     Example:

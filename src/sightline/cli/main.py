@@ -4,6 +4,7 @@ The libraries are imported within the functions, so that Ctrl-C during their imp
 """
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -121,7 +122,7 @@ def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
 def _usage(error: "TyperException", args: list[str]) -> str:
     from sightline.cli.program import COMMANDS
 
-    message = error.format_message().rstrip(".")
+    message = _wrong_value(error) or error.format_message().rstrip(".")
     command = next((arg for arg in args if arg in COMMANDS), "")
     group = args[args.index(command) :] if command == "eval" else [command]
     path = " ".join(["sightline", *(word for word in group[:2] if word and not word.startswith("-"))])
@@ -131,6 +132,34 @@ def _usage(error: "TyperException", args: list[str]) -> str:
     if message.startswith("Got unexpected extra argument") and command == "search":
         hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
     return f"{message} ({hint})"
+
+
+def _wrong_value(error: "TyperException") -> str | None:
+    """The value and what to give in its place, "-k x: give a whole number"; None if the error is of another kind.
+
+    The parser's values are checked by pydantic, whose words are for programmers.
+    """
+    param, errors = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
+    if param is None or errors is None:
+        return None
+    details = errors()[0]
+    kind, limits, message = details["type"], details.get("ctx", {}), str(details["msg"])
+    _, is_choice, choices = message.rpartition(" is not one of ")
+    if is_choice:
+        *others, last = re.findall(r"'([^']*)'", choices)
+        wanted = f"choose {', '.join(others)} or {last}" if others else f"only {last} is possible"
+    elif kind.startswith("int_"):
+        wanted = "give a whole number"
+    elif kind.startswith("float_"):
+        wanted = "give a number"
+    elif kind == "greater_than_equal":
+        wanted = f"give at least {limits['ge']}"
+    elif kind == "less_than_equal":
+        wanted = f"give at most {limits['le']}"
+    else:
+        wanted = message.removeprefix("Value error, ").rstrip(".")
+    name = param.opts[0] if param.param_type_name == "option" else param.metavar
+    return f"{name} {details['input']}: {wanted}"
 
 
 def _unexpected(error: Exception) -> str:

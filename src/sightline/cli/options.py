@@ -17,17 +17,22 @@ def option(metavar: str | None, help: str, *names: str) -> Any:
 
 
 def argument(metavar: str, help: str) -> Any:
-    """A positional argument whose help says itself what holds without it."""
+    """A positional argument; if it may be left out, its help names its default."""
     return typer.Argument(metavar=metavar, help=help, show_default=False)
 
 
 IndexOption = Annotated[
     Path | None,
-    option("DIR", "Folder of the index; by default $SIGHTLINE_INDEX, else a folder in your user data.", "--index"),
+    option(
+        "DIR", "Use the index in this folder. Default: $SIGHTLINE_INDEX, else a folder in your user data.", "--index"
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+JsonOption = Annotated[bool, option(None, "Print one JSON object per line. Default: print text.", "--json")]
 HtmlOption = Annotated[
-    Path | None, option("FILE", "Also write a contact sheet: one HTML file with the images inside.", "--html")
+    Path | None,
+    option(
+        "FILE", "Write a contact sheet as well: one HTML file with the images inside. Default: print only.", "--html"
+    ),
 ]
 
 

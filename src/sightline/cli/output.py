@@ -1,4 +1,4 @@
-"""How commands show names, results, progress, and a model that cannot be downloaded."""
+"""How commands show names, results and progress, and what they advise when a model cannot be downloaded."""
 
 import json
 import sys

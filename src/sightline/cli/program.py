@@ -23,7 +23,10 @@ app = typer.Typer(cls=Program, rich_markup_mode=None)
 def sightline(
     ctx: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", expose_value=False, help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", expose_value=False, help="Show the traceback of an error. Default: show one line."),
+    ] = False,
 ) -> None:
     """Find images, and moments in videos, with words; and images with images.
 

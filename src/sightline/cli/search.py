@@ -15,20 +15,31 @@ if TYPE_CHECKING:
 
 
 def command(
-    text: Annotated[str | None, argument("TEXT", "Words for what to look for.")] = None,
+    text: Annotated[
+        str | None, argument("TEXT", "Look for what these words describe. Default: look by --image alone.")
+    ] = None,
     image: Annotated[
-        list[Path] | None, option("FILE", "Look for what resembles this image or video; may be repeated.", "--image")
+        list[Path] | None,
+        option(
+            "FILE",
+            "Look for what resembles this image or video. May be repeated. Default: look by TEXT alone.",
+            "--image",
+        ),
     ] = None,
     avoid: Annotated[
-        list[str] | None, option("TEXT", "Words for what the results should not show; may be repeated.", "--not")
+        list[str] | None,
+        option("TEXT", "Avoid what these words describe. May be repeated. Default: avoid nothing.", "--not"),
     ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Number of results.")] = 10,
+    k: Annotated[
+        int,
+        typer.Option("-k", metavar="N", min=1, show_default=False, help="Print this number of results. Default: 10."),
+    ] = 10,
     where: Annotated[
         str | None,
         option(
             "SQL",
-            "Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them); by "
-            "default every item may be found.",
+            "Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them). "
+            "Default: search all items.",
         ),
     ] = None,
     rescore: Annotated[
@@ -36,23 +47,25 @@ def command(
         option(
             "N|all",
             "With X-CLIP, score this many of the nearest items again exactly, or all of them; 0 keeps to the cosines. "
-            "[default: 100]",
+            "Default: 100.",
         ),
     ] = None,
     regions: Annotated[
         bool,
-        typer.Option(
+        option(
+            None,
+            "Rank images by their best region and print where it is; needs an index made with `index --regions`. "
+            "Default: rank by whole images.",
             "--regions",
-            help="Rank images by their best region and print where it is; needs an index made with `index --regions`.",
         ),
     ] = False,
     as_json: JsonOption = False,
     with_place: Annotated[
         bool,
-        typer.Option(
+        option(
+            None,
+            "With --json, print latitude, longitude and altitude of each result as well. Default: print no places.",
             "--with-place",
-            help="Also print latitude, longitude and altitude of each result with --json; by default places are left "
-            "out of all output.",
         ),
     ] = False,
     html: HtmlOption = None,
@@ -60,7 +73,7 @@ def command(
 ) -> None:
     """Find images, and moments in videos, by words or images.
 
-    Or by both at once; the nearest come first.
+    Words and images may be combined. The nearest results come first.
 
     \b
     Examples:
@@ -93,11 +106,11 @@ def command(
         if not results:
             typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, small_image, write_sheet
+        from sightline.report.contact_sheet import CardGroup, cards, small_image, write_sheet
 
         note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
         examples = [small_image(file) for file in query.images]
-        write_sheet(html, str(query), [Section(str(query), cards(opened.table, results), note, examples)])
+        write_sheet(html, str(query), [CardGroup(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
 
 

@@ -14,47 +14,53 @@ from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
-    image: Annotated[Path, argument("IMAGE", "The image file to segment.")],
-    words: Annotated[list[str], argument("WORD...", "Two words or more for what the image may show.")],
+    image: Annotated[Path, argument("IMAGE", "Segment this image file.")],
+    words: Annotated[list[str], argument("WORD...", "Look for what these words name: two words or more.")],
     background: Annotated[
         float | None,
         option(
             "P",
             "Call a pixel background when no word fits it with at least probability P, above 0 and up to 1 (try 0.95 "
-            "for photos); by default every pixel gets a word.",
+            "for photos). Default: every pixel gets a word.",
         ),
     ] = None,
     mode: Annotated[
         Mode,
-        typer.Option(
-            help="Method: `paper` averages sliding windows as Xu et al. (2022) evaluate; `transformers` enlarges the "
-            "segmentation logits of that library."
+        option(
+            None,
+            "Segment by this method: `paper` averages sliding windows as Xu et al. (2022) evaluate; `transformers` "
+            "enlarges the segmentation logits of that library. Default: paper.",
         ),
     ] = "paper",
     out: Annotated[
         Path | None,
         option(
             "FILE",
-            "Write the painted image to FILE (PNG), and a label map beside it (FILE with .labels.png); by default no "
-            "image is written.",
+            "Write the painted image to FILE (PNG), and a label map beside it (FILE with .labels.png). Default: "
+            "print only.",
         ),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(metavar="TEXT", help="Sentence that the model reads for a word, which takes the place of {}.")
+        str,
+        option(
+            "TEXT",
+            "Put each word into this text, in place of {}, and let the model read it. Default: " + IMAGE_TEMPLATE,
+        ),
     ] = IMAGE_TEMPLATE,
     model: Annotated[
         str,
-        typer.Option(
-            metavar="NAME_OR_FOLDER",
-            help="GroupViT model to use: a Hub name, a folder, or mini-groupvit, which knows the colors and "
-            "backgrounds of drawn scenes.",
+        option(
+            "NAME_OR_FOLDER",
+            "Use this GroupViT model: a Hub name, a folder, or mini-groupvit, which knows the colors and backgrounds "
+            f"of drawn scenes. Default: {DEFAULT_MODEL}.",
         ),
     ] = DEFAULT_MODEL,
     precision: Annotated[
         Precision,
-        typer.Option(
-            help="Number type that the model computes in; `auto` is bfloat16 where the hardware has it, which changes "
-            "labels at edges."
+        option(
+            None,
+            "Compute in this precision; auto is bfloat16 where the hardware has it, which changes labels at edges. "
+            "Default: float32.",
         ),
     ] = "float32",
     as_json: JsonOption = False,

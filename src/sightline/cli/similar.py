@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder
+from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
 from sightline.cli.output import one_line, write_json
 
 
 def command(
     threshold: Annotated[
         float,
-        typer.Option(
-            metavar="COSINE",
-            help="Least cosine between two images, above 0 and at most 1, that puts them into a group; which cosines "
-            "are high depends on the model.",
+        option(
+            "COSINE",
+            "Put two images into a group if their cosine is at least this, above 0 and at most 1; which cosines are "
+            "high depends on the model. Default: 0.95.",
         ),
     ] = 0.95,
     as_json: JsonOption = False,
@@ -37,10 +37,10 @@ def command(
     table = Table.open(index_folder(index))
     groups = near_duplicates(table, threshold)
     if html is not None:
-        from sightline.report.contact_sheet import Section, cards, write_sheet
+        from sightline.report.contact_sheet import CardGroup, cards, write_sheet
 
-        sections = [Section(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
-        write_sheet(html, "Near-duplicates", sections or [Section("No near-duplicates", [])])
+        sections = [CardGroup(f"Group {n}", cards(table, group)) for n, group in enumerate(groups, 1)]
+        write_sheet(html, "Near-duplicates", sections or [CardGroup("No near-duplicates", [])])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)
     if as_json:
         write_json(

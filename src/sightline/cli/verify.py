@@ -8,13 +8,13 @@ from sightline.errors import CheckpointError
 
 
 def command(
-    model: Annotated[str, argument("MODEL", "Checkpoint to check: a folder, a Hub name, or mini.")],
+    model: Annotated[str, argument("MODEL", "Check this checkpoint: a folder, a Hub name, or mini.")],
     image: Annotated[
         Path | None,
         option(
             "FILE",
-            "Image that the golden values of a public checkpoint were computed on; by default a drawn scene is used, "
-            "and pixels, vectors and logits of a public checkpoint are checked against itself.",
+            "Check with this image, which the golden values of a public checkpoint were computed on. Default: a drawn "
+            "scene, with which pixels, vectors and logits of a public checkpoint are checked against itself.",
         ),
     ] = None,
 ) -> None:

@@ -41,9 +41,9 @@ def _samples(
     only_shards = all(path.suffix == ".tar" for path in paths)
     if splits is not None or image_root is not None:
         if only_shards:
-            raise UsageError(f"{name}: shards have no splits and hold their pictures; name the shards that are meant")
+            raise UsageError(f"{name}: shards have no splits and hold their images; name the shards that are meant")
         if len(paths) > 1:
-            raise UsageError(f"{name}: splits and folders of pictures are one source's; give it alone")
+            raise UsageError(f"{name}: splits and folders of images are one source's; give it alone")
     if only_shards:
         samples = read_shards(paths, left_out)
     elif len(paths) > 1:
@@ -58,7 +58,7 @@ def _samples(
         suffixes = ", ".join(sorted(TABLE_SUFFIXES))
         raise UsageError(f"{name}: give shards (.tar, unpacked), or one table ({suffixes}) or .json")
     if not samples:
-        raise DataError(f"{name}: not one picture with a caption; left out: {left_out}")
+        raise DataError(f"{name}: not one image with a caption; left out: {left_out}")
     return samples
 
 

@@ -50,7 +50,7 @@ def labelled(
         else:
             left_out.add(f"of no class among the {len(names)}", f"{key} ({name})")
     if not samples:
-        raise DataError(f"{path}: not one picture with a class; left out: {left_out}")
+        raise DataError(f"{path}: not one image with a class; left out: {left_out}")
     return Labelled(source_name(source), tuple(samples), tuple(names), left_out)
 
 
@@ -71,9 +71,9 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
             if file.suffix.lower() in MEDIA_SUFFIXES:
                 files.append((key, file, folder.name))
             else:
-                left_out.add("that are no picture or film by their suffix", key)
+                left_out.add("that are no image or video by their suffix", key)
         if len(files) == before:
-            left_out.add("folders without a picture, no class", folder.name)
+            left_out.add("folders without an image, no class", folder.name)
     for file in visible_in(root):
         if file.is_file() and file.suffix.lower() in MEDIA_SUFFIXES:
             left_out.add("in no class's folder", file.name)

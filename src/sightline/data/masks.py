@@ -56,7 +56,7 @@ def masked(
     images = Path(image_root) if image_root is not None else root / "images" if (root / "images").is_dir() else root
     masks = _mask_files(root, images)
     if not images.is_dir():
-        raise DataError(f"{images}: no such folder of pictures")
+        raise DataError(f"{images}: no such folder of images")
     others = sorted(set(images.rglob("*")) - set(masks))
     by_stem = {path.stem: path for path in others if is_image(path)}
     samples = []
@@ -64,11 +64,11 @@ def masked(
         if mask.stem in by_stem:
             samples.append((mask.stem, by_stem[mask.stem], mask))
         else:
-            left_out.add(f"masks without a picture in {images}", mask.name)
+            left_out.add(f"masks without an image in {images}", mask.name)
     if not samples:
-        raise DataError(f"{root}: not one mask (.png) with a picture; left out: {left_out}")
+        raise DataError(f"{root}: not one mask (.png) with an image; left out: {left_out}")
     if len({key for key, _, _ in samples}) < len(samples):
-        raise DataError(f"{root}: two masks have the same name, and a picture can't tell which is its own")
+        raise DataError(f"{root}: two masks have the same name, and an image can't tell which is its own")
     return Masks(os.fspath(folder), tuple(samples), known, left_out)
 
 

@@ -36,7 +36,7 @@ class MediaFiles:
         elif any(not path.exists() for path in paths):
             raise DataError(f"image_root={self._name}: no such folder")
         else:
-            raise UsageError(f"image_root={self._name}: give the folder or the shards (.tar) that the pictures are in")
+            raise UsageError(f"image_root={self._name}: give the folder or the shards (.tar) that the images are in")
 
     def find(self, name: str, left_out: LeftOut) -> Path | Member | None:
         """The file of this name, or None, with the reason in `left_out`."""

@@ -58,7 +58,7 @@ def _samples(path: Path, left_out: LeftOut) -> Iterator[Sample]:
             media = [member for suffix, member in group.items() if suffix in MEDIA_SUFFIXES]
             notes = [group[suffix] for suffix in _CAPTION_SUFFIXES if suffix in group]
             if not media and notes:
-                left_out.add("captions without a picture", str(notes[0]))
+                left_out.add("captions without an image", str(notes[0]))
             elif media and not notes:
                 left_out.add("without a file of captions", str(media[0]))
             elif media:

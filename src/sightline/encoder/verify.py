@@ -56,7 +56,7 @@ def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) ->
     golden = _golden(str(name_or_folder), encoder)
     yield _weights(encoder)
     yield _tokens(encoder, golden)
-    picture, proof = _picture(golden, image)
+    picture, proof = _image(golden, image)
     result = "the image of the golden values" if proof else "another image than that of golden values"
     yield Check("image", proof or "its hash", result, True)
     expected = golden if proof else {}
@@ -78,9 +78,9 @@ def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
     return next((golden for golden in goldens.values() if golden.get("weights_sha256") == digest), {})
 
 
-def _picture(golden: dict[str, Any], image: Path | None) -> tuple[Image.Image, str]:
+def _image(golden: dict[str, Any], image: Path | None) -> tuple[Image.Image, str]:
     """The image to check with, and what proves that it is that of the golden values; "" if it is another."""
-    known = golden.get("picture", {})
+    known = golden.get("image", {})
     if image is None:
         picture = scenes.sample(known.get("scene", 0)).draw(known.get("size", 320))
         drawn = hashlib.sha256(picture.tobytes()).hexdigest()

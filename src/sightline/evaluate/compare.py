@@ -121,7 +121,7 @@ def check_comparable(a: Result, b: Result, draws: int) -> None:
         alone = sorted(set(keys[0]) ^ set(keys[1]))
         what = f"{_short(alone[0])} is in one of them only" if alone else "they are in another order"
         raise UsageError(
-            f"the results are not over the same pictures: {what}; evaluate both where all can be read, in one order"
+            f"the results are not over the same images: {what}; evaluate both where all can be read, in one order"
         )
 
 

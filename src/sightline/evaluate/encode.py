@@ -83,7 +83,7 @@ def encode(
             progress(Progress("encoding", done, len(samples), skipped=len(skipped)))
     if not readable:
         why = f"the first: {skipped[0].source}: {skipped[0].reason}" if skipped else "there are none"
-        raise DataError(f"none of {len(samples)} pictures and films can be read; {why}")
+        raise DataError(f"none of {len(samples)} images and videos can be read; {why}")
     return EncodedData(readable, np.stack(vectors), np.stack(rescoring) if is_rescored else None, skipped)
 
 

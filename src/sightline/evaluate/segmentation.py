@@ -106,7 +106,7 @@ def segmentation(
             skipped.append(Skipped(str(image), error.reason))
         progress(Progress("segmenting", done, len(data.samples), skipped=len(skipped)))
     if not keys:
-        raise DataError(f"none of {len(data.samples)} pictures can be used; the first: {skipped[0].reason}")
+        raise DataError(f"none of {len(data.samples)} images can be used; the first: {skipped[0].reason}")
     samples: dict[str, list[Any]] = {"key": keys, "counts": counts}
     once = np.ones((1, len(keys)))
     ious = _ious(_totals(samples, once))[0]
@@ -139,7 +139,7 @@ def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, 
 def _counts(image: Path, truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> list[list[int]]:
     """Each class that occurs: its position, pixels right, of the truth, and predicted. Raises `ImageError`."""
     if predicted.shape != truth.shape:
-        sides = "its mask is {1} x {0} pixels, the picture {3} x {2}".format(*truth.shape, *predicted.shape)
+        sides = "its mask is {1} x {0} pixels, the image {3} x {2}".format(*truth.shape, *predicted.shape)
         raise ImageError(str(image), sides)
     matrix = confusion(truth, predicted, classes, -1)
     rows = np.stack([np.arange(len(matrix)), np.diag(matrix), matrix.sum(1), matrix.sum(0)], axis=1)

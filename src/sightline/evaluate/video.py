@@ -26,6 +26,6 @@ def video(
     A model for images encodes a video as the mean of its frames. Raises `UsageError` for images.
     """
     if image := next((sample for sample in data.samples if not sample.is_video), None):
-        raise UsageError(f"{image.media} is a picture: `sightline eval zeroshot` is for these")
+        raise UsageError(f"{image.media} is an image: `sightline eval zeroshot` is for these")
     task = ClassTask.of(data, classes, templates, VIDEO_TEMPLATE)
     return classify("video", encoder, data, task, progress, settings)

@@ -59,7 +59,7 @@ def zeroshot(
     don't fit the data, and for videos.
     """
     if video := next((sample for sample in data.samples if sample.is_video), None):
-        raise UsageError(f"{video.media} is a film: `sightline eval video` is for these")
+        raise UsageError(f"{video.media} is a video: `sightline eval video` is for these")
     task = ClassTask.of(data, classes, templates, IMAGE_TEMPLATE)
     return classify("zeroshot", encoder, data, task, progress, settings)
 

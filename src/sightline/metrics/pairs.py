@@ -29,7 +29,7 @@ def exact_cosines(images: NDArray[np.float32], texts: NDArray[np.float32]) -> Sc
     them exactly.
     Raises `ValueError` for vectors that are longer than 1 or not finite.
     """
-    for name, rows in (("pictures", images), ("texts", texts)):
+    for name, rows in (("images", images), ("texts", texts)):
         # Also false where it is NaN.
         if len(rows) and not np.sqrt(np.einsum("nd,nd->n", rows, rows).max()) < 1.01:
             raise ValueError(f"the vectors of the {name} are not of unit length, or not finite")
@@ -61,7 +61,7 @@ def pair_ranks(
     """
     count = int(owner[-1]) + 1 if len(owner) else 0
     if count and (owner[0] != 0 or not np.isin(np.diff(owner), (0, 1)).all()):
-        raise ValueError("texts must come in the order of their pictures, and each picture needs one")
+        raise ValueError("texts must come in the order of their images, and each image needs one")
 
     def block_of(rows: slice, columns: slice) -> NDArray[np.floating]:
         block = scores(rows, columns)

@@ -53,11 +53,11 @@ class ImageProcessor:
             try:
                 values.append(profile.normalize(_pixels(picture, profile)[None])[0])
             except (OSError, ValueError, SyntaxError) as error:
-                raise ImageError(f"picture {number}", str(error)) from error
+                raise ImageError(f"image {number}", str(error)) from error
         if not return_tensors:
             return BatchFeature(pixel_values=values)
         if len({value.shape for value in values}) != 1:
-            raise UsageError("pictures of different sizes (or none) make no tensor; leave do_center_crop on")
+            raise UsageError("images of different sizes (or none) make no tensor; leave do_center_crop on")
         return tensors({"pixel_values": np.stack(values)}, return_tensors)
 
     preprocess = __call__
@@ -76,7 +76,7 @@ def _flat(images: Any) -> Iterator[Any]:
     elif isinstance(images, (Image.Image, np.ndarray)):
         yield images
     else:
-        raise UsageError(f"pictures are PIL pictures, arrays, tensors or paths, not {type(images).__name__}")
+        raise UsageError(f"images are PIL images, arrays, tensors or paths, not {type(images).__name__}")
 
 
 def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:

@@ -35,11 +35,11 @@ def patch_grid(pixels: Tensor, size: int, patch: int, any_size: bool) -> tuple[i
     height, width = pixels.shape[-2:]
     if not any_size and (height, width) != (size, size):
         raise UsageError(
-            f"pictures of {height} x {width} pixels, but the model was made for {size} x {size}; "
+            f"images of {height} x {width} pixels, but the model was made for {size} x {size}; "
             "pass interpolate_pos_encoding=True or resize them"
         )
     if height < patch or width < patch:
-        raise UsageError(f"a picture of {height} x {width} pixels is smaller than one patch")
+        raise UsageError(f"an image of {height} x {width} pixels is smaller than one patch")
     return height // patch, width // patch
 
 

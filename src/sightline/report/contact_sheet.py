@@ -84,7 +84,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Section:
+class CardGroup:
     """Cards under one heading; `examples` are images that belong to the heading (those of the query)."""
 
     heading: str
@@ -142,10 +142,10 @@ def small_image(source: Any, start: float = 0.0, end: float | None = None) -> by
     return thumbnail(image, SIDE, 85)
 
 
-def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
+def write_sheet(file: str | os.PathLike[str], title: str, sections: Sequence[CardGroup]) -> None:
     """Writes the sheet, whole or not at all; the title is shown above several sections.
 
     Raises `UsageError` if the file cannot be written, or would take the place of another kind of file.
     """
-    footer = "Sightline contact sheet. A picture opens its file, a film at its moment."
+    footer = "Sightline contact sheet. An image opens its file, a video at its moment."
     write_page(file, "contact_sheet.html.j2", title=title, style="contact_sheet.css", sections=sections, footer=footer)

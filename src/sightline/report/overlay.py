@@ -116,17 +116,17 @@ def check_overlay(file: str | os.PathLike[str]) -> None:
     """Raises `UsageError` if an overlay and its labels cannot be written to `file`, or would take the place of other
     files."""
     if Path(file).suffix.lower() != ".png":
-        raise UsageError(f"{file}: the picture is written as PNG, so name it {Path(file).with_suffix('.png').name}")
+        raise UsageError(f"{file}: the image is written as PNG, so name it {Path(file).with_suffix('.png').name}")
     for path in (Path(file), label_file(file)):
-        check_writable(path, "picture", b"\x89PNG")
+        check_writable(path, "image", b"\x89PNG")
         if path.exists():
             try:
                 with Image.open(path, formats=["PNG"]) as old:
                     is_ours = old.info.get("Software") == _MARK
             except (OSError, SyntaxError, ValueError) as error:
-                raise UsageError(f"{path}: the picture cannot be written there ({error})") from error
+                raise UsageError(f"{path}: the image cannot be written there ({error})") from error
             if not is_ours:
-                raise UsageError(f"{path} is no picture of ours and would be lost: choose another name")
+                raise UsageError(f"{path} is no image of ours and would be lost: choose another name")
 
 
 def save_png(image: Image.Image, file: str | os.PathLike[str], classes: Sequence[str]) -> None:

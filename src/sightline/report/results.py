@@ -20,7 +20,7 @@ NAMED = 20  # samples that were skipped
 
 
 @dataclass(frozen=True)
-class Section:
+class ResultSection:
     """A result on the page: `parts` are tables, plots and images, `facts` say how it was measured."""
 
     heading: str
@@ -38,7 +38,7 @@ def write_report(file: str | os.PathLike[str], results: Sequence[Result]) -> Non
     plots.check_installed()
     title = f"{results[0].kind}: {results[0].model}" if len(results) == 1 else f"{len(results)} results"
     sections = [
-        Section(label(result.kind).capitalize(), result.model, result.data, _parts(result), _facts(result))
+        ResultSection(label(result.kind).capitalize(), result.model, result.data, _parts(result), _facts(result))
         for result in results
     ]
     write_page(file, "report.html.j2", title=title, style="report.css", sections=sections, footer="Sightline report.")

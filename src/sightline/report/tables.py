@@ -9,7 +9,7 @@ from sightline.report.page import render
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-DIRECTIONS = {"text_to_image": "pictures by texts", "image_to_text": "texts by pictures"}
+DIRECTIONS = {"text_to_image": "images by texts", "image_to_text": "texts by images"}
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]], *, heading: str = "", wide: bool = False) -> "Markup":

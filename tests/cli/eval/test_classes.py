@@ -27,7 +27,7 @@ def test_figures_and_each_class(run, folders, tmp_path):
     first = ran.out.splitlines()
     assert first[1].split() == ["top-1", f"{100 * result.figures['top-1']:.2f}%"]
     assert {line.split("  ")[0] for line in first[-2:]} == {"blue star", "red circle"}
-    assert "1 classes have no picture and count only as wrong answers: moon" in ran.err
+    assert "1 classes have no image and count only as wrong answers: moon" in ran.err
 
 
 @pytest.mark.parametrize(

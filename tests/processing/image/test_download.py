@@ -69,7 +69,7 @@ def test_a_picture_and_one_behind_a_redirection(server):
     ("path", "reason"),
     [
         ("/missing", "the server says 404"),
-        ("/text", "not a picture"),
+        ("/text", "not an image"),
         ("/short", "broke off"),
         ("/to?file:///etc/hostname", "file"),
         ("/to?ftp://127.0.0.1/a.png", "ftp"),

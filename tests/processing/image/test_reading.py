@@ -323,7 +323,7 @@ def named(tmp_path, name):
     ("name", "reason"),
     [
         ("empty.jpg", "empty file"),
-        ("text.jpg", "not a picture"),
+        ("text.jpg", "not an image"),
         ("folder.jpg", "a folder, not a file"),
         ("dangling.jpg", "a link to nothing"),
         ("loop.jpg", "a loop of links"),
@@ -478,7 +478,7 @@ def test_load_image_of_nothing_names_it(source):
 
 
 def test_load_image_says_what_was_wrong_in_text_of_any_length():
-    with pytest.raises(ImageError, match="not a picture") as caught:
+    with pytest.raises(ImageError, match="not an image") as caught:
         load_image(base64.b64encode(b"no picture " * 10_000).decode())
     assert len(str(caught.value)) < 300
 

@@ -388,15 +388,15 @@ def only_sound():
     ("make", "reason"),
     [
         (lambda: b"", "empty file"),
-        (lambda: b"nothing of the kind" * 50, "not a film"),
-        (lambda: saved(numbered(1), "JPEG"), r"a picture \(JPEG\)"),
-        (lambda: saved(numbered(1), "PNG"), r"a picture \(PNG\)"),
-        (lambda: saved(numbered(1), "AVIF"), r"a picture \(AVIF\)"),
+        (lambda: b"nothing of the kind" * 50, "not a video"),
+        (lambda: saved(numbered(1), "JPEG"), r"an image \(JPEG\)"),
+        (lambda: saved(numbered(1), "PNG"), r"an image \(PNG\)"),
+        (lambda: saved(numbered(1), "AVIF"), r"an image \(AVIF\)"),
         (only_sound, "only sound"),
         (lambda: numbered_film()[:900], "cut short"),
         (lambda: numbered_film().replace(b"avc1", b"zzzz"), "can't be decoded here"),
-        (lambda: b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "not a film"),
-        (lambda: b"ffconcat version 1.0\nfile 'a.mp4'\n", "not a film"),
+        (lambda: b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "not a video"),
+        (lambda: b"ffconcat version 1.0\nfile 'a.mp4'\n", "not a video"),
     ],
 )
 @pytest.mark.parametrize("call", [lambda film: frames_at(film, [0.0]), lambda film: sample_frames(film, 2), duration])

@@ -169,5 +169,5 @@ def _write_classes(details: Mapping[str, Any]) -> None:
     write_table((f"class ({len(classes)}, the worst first)", "samples", "top-1", "top-5"), lines)
     if missing := details["without_samples"]:
         names = ", ".join(missing[:_MISSING]) + (", ..." if len(missing) > _MISSING else "")
-        message = f"{len(missing):,} classes have no picture and count only as wrong answers: {names}"
+        message = f"{len(missing):,} classes have no image and count only as wrong answers: {names}"
         typer.echo(one_line(message), err=True)

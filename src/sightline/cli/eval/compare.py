@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 def command(
-    a: Annotated[Path, argument("A.json", "A result, as --json of an evaluation writes it.")],
-    b: Annotated[Path, argument("B.json", "A result over the same data.")],
+    a: Annotated[
+        Path, argument("A.json", "Read the first result from this file, as --json of an evaluation writes it.")
+    ],
+    b: Annotated[Path, argument("B.json", "Read the second result from this file; it must be over the same data.")],
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
     json: JsonOption = None,
@@ -25,8 +27,8 @@ def command(
 ) -> None:
     """Differences of two results, with their intervals.
 
-    Each figure of both results, their difference, and its 95% interval by a paired bootstrap: images are drawn anew,
-    the same for both. A difference whose interval holds 0 may be chance.
+    Prints each figure of both results, their difference, and its 95% interval by a paired bootstrap: images are drawn
+    anew, the same for both. A difference whose interval holds 0 may be chance.
 
     \b
     Example:

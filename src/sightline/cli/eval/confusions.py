@@ -7,7 +7,7 @@ from sightline.cli.eval.common import Evaluation, on_classes
 def command() -> Evaluation:
     """Confidence, calibration and confusions of classes.
 
-    Of images whose class is named by words alone. --html shows images of the classes that are confused most.
+    The model names the class of each image by words alone. --html shows images of the classes that are confused most.
 
     \b
     Example:

@@ -7,7 +7,8 @@ from sightline.cli.eval.common import Evaluation, on_captions
 def command() -> Evaluation:
     """Confidence, calibration and worst mistakes on captions.
 
-    How often a caption retrieves its image, and how confident the model is of it. --html shows the worst mistakes.
+    Prints how often a caption retrieves its image, and how confident the model is of it. --html shows the worst
+    mistakes.
 
     \b
     Example:

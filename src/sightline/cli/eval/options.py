@@ -9,49 +9,64 @@ from sightline.cli.options import argument, option
 from sightline.encoder.precision import Precision
 
 ModelArgument = Annotated[
-    str, argument("MODEL", 'The model: a name on the Hub, a folder, or "mini", the packaged one.')
+    str, argument("MODEL", "Evaluate this model: a name on the Hub, a folder, or mini, which is in the package.")
 ]
 CaptionsArgument = Annotated[
     list[str],
     argument(
         "DATA...",
-        "Captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or COCO's JSON.",
+        "Evaluate on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with a table, Karpathy's or "
+        "COCO's JSON.",
     ),
 ]
 ClassesArgument = Annotated[
     Path,
-    argument("DATA", "A folder with a folder of images or videos for each class, or a table of files and classes."),
+    argument(
+        "DATA",
+        "Evaluate on this: a folder with a folder of images or videos for each class, or a table of files and classes.",
+    ),
 ]
-ResultsArgument = Annotated[list[Path], argument("RESULT.json...", "Results, as --json of an evaluation writes them.")]
-SplitOption = Annotated[
-    str | None, option("NAME", "Evaluate only this split of data that names splits; all splits if left out.")
+ResultsArgument = Annotated[
+    list[Path], argument("RESULT.json...", "Read these results, as --json of an evaluation writes them.")
 ]
+SplitOption = Annotated[str | None, option("NAME", "Evaluate on this split of the data only. Default: all of them.")]
 ImageRootOption = Annotated[
     Path | None,
-    option("FOLDER", "Folder or shards of the images or videos that DATA names; the folder of DATA if left out."),
+    option(
+        "FOLDER",
+        "Look in this folder, or these shards, for the images or videos that DATA names. Default: the folder of DATA.",
+    ),
 ]
 ClassesOption = Annotated[
     str | None,
     option(
         "FILE",
-        'List of all classes: a line each, CSV with "name" (and "id"), JSON or YAML; the classes of the data if left '
-        "out.",
+        'Read all classes from this file: a line each, CSV with "name" (and "id"), JSON or YAML. Default: the classes '
+        "of the data.",
     ),
 ]
 TemplateOption = Annotated[
     list[str] | None,
     option(
         "TEXT|FILE",
-        'Text with "{}" for the class, or a file with a text on each line; may be repeated, and their mean counts. '
-        'Those of --classes if left out, else "a photo of a {}." for images and "{}" for videos.',
+        'Name a class by this text with "{}" for the class, or by the texts of a file, a line each. May be repeated: '
+        'the mean counts. Default: those of --classes, else "a photo of a {}." for images and "{}" for videos.',
     ),
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="Precision in which the model computes; auto takes the fastest of this machine.")
+    Precision, option(None, "Compute in this precision; auto takes the fastest of this machine. Default: float32.")
 ]
-DrawsOption = Annotated[int, typer.Option(metavar="N", min=1, help="Number of data sets that the bootstrap draws.")]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of all random numbers.")]
+DrawsOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, show_default=False, help="Draw this number of data sets in the bootstrap. Default: 2000."
+    ),
+]
+SeedOption = Annotated[int, option("N", "Draw all random numbers from this seed. Default: 0.")]
 JsonOption = Annotated[
-    Path | None, option("FILE", "Write the result to this file, as `eval compare` reads it.", "--json")
+    Path | None,
+    option("FILE", "Write the result to this file, as `eval compare` reads it. Default: print only.", "--json"),
 ]
-HtmlOption = Annotated[Path | None, option("FILE", "Write a report with plots to this file, as one page.", "--html")]
+HtmlOption = Annotated[
+    Path | None, option("FILE", "Write a report with plots to this file, as one page. Default: print only.", "--html")
+]

@@ -21,19 +21,23 @@ from sightline.cli.output import progress_bar
 def command(
     model: ModelArgument,
     source: CaptionsArgument,
-    train: Annotated[list[str], option("SOURCE", "Captions to train the heads on; may be repeated.")],
+    train: Annotated[list[str], option("SOURCE", "Train the heads on these captions. May be repeated.")],
     split: SplitOption = None,
     train_split: Annotated[
-        str | None, option("NAME", "Train the heads only on this split of --train; on all splits if left out.")
+        str | None, option("NAME", "Train the heads on this split of --train only. Default: all of them.")
     ] = None,
     image_root: ImageRootOption = None,
     train_image_root: Annotated[
         Path | None,
-        option("FOLDER", "Folder or shards of the images that --train names; that of --image-root if left out."),
+        option(
+            "FOLDER", "Look in this folder, or these shards, for the images that --train names. Default: --image-root."
+        ),
     ] = None,
     dims: Annotated[
         list[int] | None,
-        option("N", "Dimension of the vectors; may be repeated; 128, 256, 512, 768 and 1024 if left out.", "--dim"),
+        option(
+            "N", "Project to vectors of this dimension. May be repeated. Default: 128, 256, 512, 768 and 1024.", "--dim"
+        ),
     ] = None,
     seed: SeedOption = 0,
     precision: PrecisionOption = "float32",
@@ -42,7 +46,7 @@ def command(
 ) -> None:
     """Recall with vectors of other dimensions.
 
-    Of new heads, trained briefly on frozen towers; of the model's vectors, truncated; and of their principal axes.
+    Measures new heads, trained briefly on frozen towers; the model's vectors, truncated; and their principal axes.
 
     \b
     Example:

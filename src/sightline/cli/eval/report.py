@@ -1,4 +1,4 @@
-"""`sightline eval report`: results as one page with tables, plots and pictures."""
+"""`sightline eval report`: results as one page with tables, plots and images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,19 @@ import typer
 
 from sightline.cli.eval.common import check_files
 from sightline.cli.eval.options import ResultsArgument
+from sightline.cli.options import option
 from sightline.cli.output import one_line
 
 
 def command(
     results: ResultsArgument,
-    html: Annotated[Path, typer.Option("--html", metavar="FILE", help="File of the page.")] = Path("report.html"),
+    html: Annotated[Path, option("FILE", "Write the page to this file. Default: report.html.", "--html")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """Results as one HTML page that needs no network.
 
-    Results of any evaluations and models, with tables, plots and images.
+    The page shows results of any evaluations and models, with tables, plots and images.
 
     \b
     Example:

@@ -7,7 +7,7 @@ from sightline.cli.eval.common import Evaluation, on_captions
 def command() -> Evaluation:
     """Recall of images by captions, and of captions by images.
 
-    Recall@1, 5 and 10, median and mean rank, in both directions. An image or video with several captions may be
+    Prints recall@1, 5 and 10, median and mean rank, in both directions. An image or video with several captions may be
     retrieved by any of them. All pairs are scored. X-CLIP scores them with the whole model, because its texts depend on
     the video.
 

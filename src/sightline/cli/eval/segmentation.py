@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from sightline.cli.eval.common import check_files, finish, write_table
 from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
 from sightline.cli.options import argument, option
@@ -14,45 +12,52 @@ from sightline.templates import IMAGE_TEMPLATE
 
 
 def command(
-    model: Annotated[str, argument("MODEL", "A GroupViT: a name on the Hub, a folder, or mini-groupvit.")],
+    model: Annotated[str, argument("MODEL", "Evaluate this GroupViT: a name on the Hub, a folder, or mini-groupvit.")],
     data: Annotated[
-        Path, argument("DATA", 'Folder of masks (PNG, numbers of classes), or with a folder "masks" in it.')
+        Path,
+        argument("DATA", 'Evaluate on this folder of masks (PNG, numbers of classes), or on the folder "masks" in it.'),
     ],
     image_root: Annotated[
         Path | None,
-        option("FOLDER", 'Folder of the images, named as their masks; "images" in DATA, or else DATA, if left out.'),
+        option(
+            "FOLDER",
+            'Look in this folder for the images, named as their masks. Default: "images" in DATA, or else DATA.',
+        ),
     ] = None,
     classes: Annotated[
         str | None,
         option(
             "FILE",
-            'List of the classes: a line each, CSV with "id" and "name", JSON or YAML; classes.txt, classes.csv or '
-            "config.yaml in DATA if left out.",
+            'Read the classes from this file: a line each, CSV with "id" and "name", JSON or YAML. Default: '
+            "classes.txt, classes.csv or config.yaml in DATA.",
         ),
     ] = None,
     mode: Annotated[
         Mode,
-        typer.Option(
-            help="Method that gives pixels their class: by windows and groups as Xu et al. (2022) evaluate, or by the "
-            "segmentation logits of transformers."
+        option(
+            None,
+            "Give pixels their class by this method: `paper` by windows and groups as Xu et al. (2022) evaluate, "
+            "`transformers` by the segmentation logits of that library. Default: paper.",
         ),
     ] = "paper",
     background: Annotated[
         float | None,
         option(
             "T",
-            'Probability under which a pixel is of the class "background", if the data has it; 0 leaves the pixels of '
-            "that class out; 0.95 if left out.",
+            'Give a pixel to the class "background", if the data has it, when no class has at least probability T; 0 '
+            "leaves the pixels of that class out. Default: 0.95.",
         ),
     ] = None,
-    prompt: Annotated[str, typer.Option(metavar="TEXT", help='Text with "{}" for the class.')] = IMAGE_TEMPLATE,
+    prompt: Annotated[
+        str, option("TEXT", 'Name a class by this text with "{}" for the class. Default: ' + IMAGE_TEMPLATE)
+    ] = IMAGE_TEMPLATE,
     precision: PrecisionOption = "float32",
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
     """Mean IoU of segmentation by words, against masks.
 
-    Intersection over union, over the pixels of all images, and that of each class.
+    Prints the intersection over union of each class, over the pixels of all images, and the mean of all classes.
 
     \b
     Examples:

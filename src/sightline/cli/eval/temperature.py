@@ -7,8 +7,9 @@ from sightline.cli.eval.common import Evaluation, on_captions
 def command() -> Evaluation:
     """Loss, calibration and ranks over a range of scales.
 
-    And the scale of the least loss. The loss is that of all pairs of the data at once, with one caption for each image,
-    averaged over as many captions as every image has. Accuracy is the share of captions whose image is ranked first.
+    Prints the scale of the least loss as well. The loss is that of all pairs of the data at once, with one caption for
+    each image, averaged over as many captions as every image has. Accuracy is the share of captions whose image is
+    ranked first.
 
     \b
     Example:

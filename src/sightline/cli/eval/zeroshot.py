@@ -7,7 +7,8 @@ from sightline.cli.eval.common import Evaluation, on_classes
 def command() -> Evaluation:
     """Accuracy of naming the class of images, by words alone.
 
-    Top-1 and top-5, over all images and for each class. A class is the mean of its templates' vectors, as for CLIP.
+    Prints top-1 and top-5, over all images and for each class. A class is the mean of its templates' vectors, as for
+    CLIP.
 
     \b
     Examples:

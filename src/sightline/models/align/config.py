@@ -114,7 +114,7 @@ class AlignConfig(PairConfig):
         super().__post_init__()
         if self.projection_dim != self.vision_config.width:
             raise CheckpointError(
-                f"{self.model_type} config: projection_dim is {self.projection_dim}, but pictures' features, which are "
+                f"{self.model_type} config: projection_dim is {self.projection_dim}, but images' features, which are "
                 f"not projected, are {self.vision_config.width} wide"
             )
 

@@ -1,6 +1,6 @@
-"""X-CLIP: films and texts in one space, the texts with a prompt for each film. Ni et al. (2022), figure 2.
+"""X-CLIP: videos and texts in one space, the texts with a prompt for each video. Ni et al. (2022), figure 2.
 
-Shapes: V films, T texts, F frames, C channels, P projection.
+Shapes: V videos, T texts, F frames, C channels, P projection.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sightline.nn.outputs import Output, TowerOutput
 class XCLIPOutput(Output):
     """Scaled cosines (T, V) and (V, T), unit vectors (V, T, P) and (V, P), the loss if asked for.
 
-    Texts are as each film prompts them. The towers' outputs are their own: pooled, not projected.
+    Texts are as each video prompts them. The towers' outputs are their own: pooled, not projected.
     """
 
     loss: Tensor | None
@@ -36,7 +36,7 @@ class XCLIPOutput(Output):
 
 
 class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
-    """The film tower, the text tower and the prompts that the one gives the other."""
+    """The video tower, the text tower and the prompts that the one gives the other."""
 
     parts: ClassVar[tuple[str, ...]] = ("",)
     hub_task: ClassVar[str] = "video-classification"
@@ -61,7 +61,7 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> TowerOutput:
-        """The vision tower's outputs with the films' features as `pooler_output` (V, P), not of unit length."""
+        """The vision tower's outputs with the videos' features as `pooler_output` (V, P), not of unit length."""
         self._check(pixel_values)
         out: TowerOutput = self.vision_model(
             pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
@@ -82,7 +82,7 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     ) -> XCLIPOutput:
         """`input_ids` (T, L) and `pixel_values` (V, F, C, H, W) -> similarities of all pairs.
 
-        F is the checkpoint's number of frames. The loss takes the i-th text and the i-th film as a pair, so V = T.
+        F is the checkpoint's number of frames. The loss takes the i-th text and the i-th video as a pair, so V = T.
         Raises `UsageError` otherwise.
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)

@@ -92,23 +92,23 @@ class XCLIPProcessor(Processor):
 
 def _as_videos(value: Any) -> list[Any]:
     """A video or several as a list of videos, each a list of pictures or an array of them. Raises UsageError."""
-    if _is_picture(value):
-        raise UsageError("a picture is no video: give a list of frames, as many as the checkpoint takes")
+    if _is_image(value):
+        raise UsageError("an image is no video: give a list of frames, as many as the checkpoint takes")
     is_list = isinstance(value, (list, tuple))
-    if _is_video(value) and (not is_list or (value and all(map(_is_picture, value)))):
+    if _is_video(value) and (not is_list or (value and all(map(_is_image, value)))):
         return [value]
     videos = list(value) if is_list or len(getattr(value, "shape", ())) == 5 else [value]
     if not videos:
         raise UsageError("no videos: the list is empty")
     for video in videos:
-        if _is_picture(video):
-            raise UsageError("a list of videos holds a picture: give frames (one video) or lists of frames")
+        if _is_image(video):
+            raise UsageError("a list of videos holds an image: give frames (one video) or lists of frames")
         if not _is_video(video):
             raise UsageError(f"a video is a list of frames, not {type(video).__name__}")
     return videos
 
 
-def _is_picture(value: Any) -> bool:
+def _is_image(value: Any) -> bool:
     return isinstance(value, (Image.Image, str, os.PathLike)) or len(getattr(value, "shape", ())) in (2, 3)
 
 

@@ -1,6 +1,6 @@
 """X-CLIP's video-specific prompts, which a video adds to a text. Ni et al. (2022), section 3.3.
 
-Shapes: V films, T texts, L patches, P projection.
+Shapes: V videos, T texts, L patches, P projection.
 """
 
 from typing import ClassVar
@@ -16,11 +16,11 @@ from sightline.nn.attention import CrossAttention
 from sightline.nn.transformer import activation
 
 _NUMBERS = 1 << 23
-"""Numbers in memory at a time while films are scored: 32 MB in float32."""
+"""Numbers in memory at a time while videos are scored: 32 MB in float32."""
 
 
 class XCLIPPromptLayer(nn.Module):
-    """Texts look at a film's patches, then an MLP; each on the normalized text and added to it."""
+    """Texts look at a video's patches, then an MLP; each on the normalized text and added to it."""
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
@@ -36,23 +36,23 @@ class XCLIPPromptLayer(nn.Module):
         # The reference uses the attention's rate inside the MLP as well.
         self.mlp_dropout, self.dropout = config.prompt_attention_dropout, config.prompt_projection_dropout
 
-    def forward(self, text: Tensor, film: Tensor) -> Tensor:
-        """`text` (V, T, P), `film` (V, L, P) -> (V, T, P)."""
-        return self._feed(text + F.dropout(self.attention(self.norm1(text), film), self.dropout, self.training))
+    def forward(self, text: Tensor, patches: Tensor) -> Tensor:
+        """`text` (V, T, P), `patches` (V, L, P) -> (V, T, P)."""
+        return self._feed(text + F.dropout(self.attention(self.norm1(text), patches), self.dropout, self.training))
 
-    def short(self, text: Tensor, film: Tensor) -> Tensor:
-        """`forward`'s output in evaluation, for a few texts and many films: an eighth of the work for a single text.
+    def short(self, text: Tensor, patches: Tensor) -> Tensor:
+        """`forward`'s output in evaluation, for a few texts and many videos: an eighth of the work for a single text.
 
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
-        weighted mean of the patches through the values'. `text` (V or 1, T, P), `film` (V, L, P) -> (V, T, P).
+        weighted mean of the patches through the values'. `text` (V or 1, T, P), `patches` (V, L, P) -> (V, T, P).
         """
         heads = self.attention.heads
         q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
         keys, values = self.attention.kv.weight.view(2, heads, q.shape[-1], -1)
         scores = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
-        mean = (scores @ film.transpose(1, 2)).softmax(-1) @ film
+        mean = (scores @ patches.transpose(1, 2)).softmax(-1) @ patches
         output = torch.einsum(
-            "vthp,hdp->vthd", mean.view(len(film), text.shape[1], heads, keys.shape[-1]), values
+            "vthp,hdp->vthd", mean.view(len(patches), text.shape[1], heads, keys.shape[-1]), values
         ).flatten(2)
         return self._feed(text + self.attention.out(output))
 
@@ -62,7 +62,7 @@ class XCLIPPromptLayer(nn.Module):
 
 
 class XCLIPPromptGenerator(nn.Module):
-    """The prompt that is added to each text for each film."""
+    """The prompt that is added to each text for each video."""
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
@@ -70,19 +70,19 @@ class XCLIPPromptGenerator(nn.Module):
         self.layers = nn.ModuleList(XCLIPPromptLayer(config) for _ in range(config.prompt_layers))
         self.alpha = nn.Parameter(torch.full((config.projection_dim,), config.prompt_alpha))
 
-    def forward(self, text: Tensor, film: Tensor) -> Tensor:
-        """Texts (T, P) and summaries of films (V, L, P) -> (V, T, P)."""
-        film = self.norm(film)
-        text = text.expand(len(film), -1, -1)
+    def forward(self, text: Tensor, patches: Tensor) -> Tensor:
+        """Texts (T, P) and summaries of videos (V, L, P) -> (V, T, P)."""
+        patches = self.norm(patches)
+        text = text.expand(len(patches), -1, -1)
         for layer in self.layers:
-            text = layer(text, film)
+            text = layer(text, patches)
         return self.alpha * text
 
-    def short(self, text: Tensor, film: Tensor) -> Tensor:
+    def short(self, text: Tensor, patches: Tensor) -> Tensor:
         """`forward`'s output in evaluation; see `XCLIPPromptLayer.short`."""
-        film, text = self.norm(film), text[None]
+        patches, text = self.norm(patches), text[None]
         for layer in self.layers:
-            text = layer.short(text, film)  # type: ignore[operator]
+            text = layer.short(text, patches)  # type: ignore[operator]
         return self.alpha * text
 
 
@@ -107,17 +107,17 @@ class XCLIPRescorer(PretrainedModel):
         """
         text, scale = text.to(self.dtype), self.logit_scale.exp()
         logits = []
-        # Of a film's patches there are two copies, of a text for it two queries to each head and about eight vectors.
+        # Of a video's patches there are two copies, of a text for it two queries to each head and about eight vectors.
         each = 2 * summaries[:1].numel() + text.numel() * (2 * self.config.prompt_num_attention_heads + 8)
         step = max(1, _NUMBERS // max(each, 1))
         for rows in (slice(start, start + step) for start in range(0, len(video), step)):
-            film, summary = video[rows].to(self.dtype), summaries[rows].to(self.dtype)
-            logits.append(scale * similarity(text + self.prompts_generator.short(text, summary), film)[0])
+            vectors, patches = video[rows].to(self.dtype), summaries[rows].to(self.dtype)
+            logits.append(scale * similarity(text + self.prompts_generator.short(text, patches), vectors)[0])
         return torch.cat(logits) if logits else text.new_empty(0, len(text))
 
 
 def similarity(text: Tensor, video: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Prompted texts (V, T, P) and films (V, P) -> their cosines (V, T), and both at unit length."""
+    """Prompted texts (V, T, P) and videos (V, P) -> their cosines (V, T), and both at unit length."""
     text = text / text.norm(dim=-1, keepdim=True)
     video = video / video.norm(dim=-1, keepdim=True)
     return torch.einsum("vp,vtp->vt", video, text), text, video

@@ -1,6 +1,6 @@
 """X-CLIP's video tower. Ni et al., "Expanding Language-Image Pretrained Models for General Video Recognition" (2022).
 
-Shapes: B films, T frames of each, C channels, L patches + 1, W width, P projection.
+Shapes: B videos, T frames of each, C channels, L patches + 1, W width, P projection.
 """
 
 from typing import ClassVar
@@ -56,7 +56,7 @@ class XCLIPBlock(Block):
 
 
 def _drop_path(x: Tensor, rate: float) -> Tensor:
-    """Each film's row nothing, with the probability `rate`, or scaled up to keep the mean (Huang et al., 2016)."""
+    """Each video's row nothing, with the probability `rate`, or scaled up to keep the mean (Huang et al., 2016)."""
     keep = 1 - rate
     return x / keep * (torch.rand(len(x), 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
 
@@ -74,10 +74,10 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
         return XCLIPBlock(self.config)
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
-        """Films (B, T, C, H, W), or their frames one after another (B * T, C, H, W).
+        """Videos (B, T, C, H, W), or their frames one after another (B * T, C, H, W).
 
-        Raises `UsageError` for films of another number of frames than the checkpoint's: they would be cut anew, and
-        frames of a film would see those of another.
+        Raises `UsageError` for videos of another number of frames than the checkpoint's: they would be cut anew, and
+        frames of a video would see those of another.
         """
         frames = self.config.num_frames
         if pixel_values.ndim == 5:
@@ -85,8 +85,8 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
             pixel_values = pixel_values.flatten(0, 1)
         if pixel_values.ndim != 4 or len(pixel_values) % frames:
             raise UsageError(
-                f"pixel_values {tuple(pixel_values.shape)} are no films: the model takes {frames} frames of each, "
-                f"(films, {frames}, channels, height, width) or the frames of all in one row"
+                f"pixel_values {tuple(pixel_values.shape)} are no videos: the model takes {frames} frames of each, "
+                f"(videos, {frames}, channels, height, width) or the frames of all in one row"
             )
         return super()._tokens(pixel_values, interpolate_pos_encoding)
 
@@ -95,7 +95,7 @@ def check_frames(frames: int, of_video: int) -> None:
     """Raises `UsageError` where a video has another number of frames than the checkpoint was made for."""
     if of_video != frames:
         raise UsageError(
-            f"a film of {of_video} frames, but the model was made for {frames}: sample {frames} of each film"
+            f"a video of {of_video} frames, but the model was made for {frames}: sample {frames} of each video"
         )
 
 
@@ -110,7 +110,7 @@ class XCLIPMultiframeIntegrationTransformer(nn.Module):
         init_blocks(self.transformer.blocks, config.initializer_factor)
 
     def forward(self, x: Tensor) -> TowerOutput:
-        """Frames' features (B, T, P) -> their new states (B, T, P) and the film's (B, P)."""
+        """Frames' features (B, T, P) -> their new states (B, T, P) and the video's (B, P)."""
         x = x + self.transformer(x + self.position_embedding)
         return TowerOutput(x, x.mean(dim=1))
 
@@ -138,7 +138,7 @@ class XCLIPVideoTower(Tower):
 
     @property
     def frames(self) -> int:
-        """Frames of a film."""
+        """Frames of a video."""
         return self.config.vision_config.num_frames
 
     @property
@@ -152,34 +152,34 @@ class XCLIPVideoTower(Tower):
         return self.integrate(self.vision_model.pool(inputs)).pooler_output
 
     def embed_with_extras(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """`pixel_values` (B, T, C, H, W) -> `embed`'s vectors (B, P) and the films' summaries (B, L - 1, P).
+        """`pixel_values` (B, T, C, H, W) -> `embed`'s vectors (B, P) and the videos' summaries (B, L - 1, P).
 
-        Both are what `XCLIPRescorer` needs of a film.
+        Both are what `XCLIPRescorer` needs of a video.
         """
         self._check(pixel_values)
         frames = self.vision_model(pixel_values)
         return self.integrate(frames.pooler_output).pooler_output, self.summarise(frames.last_hidden_state)
 
     def integrate(self, pooled: Tensor) -> TowerOutput:
-        """Pooled frames (B * T, W) -> projected frames and films: (B, T, P), (B, P)."""
-        return self.mit(self.visual_projection(self._films(pooled)))  # type: ignore[no-any-return]
+        """Pooled frames (B * T, W) -> projected frames and videos: (B, T, P), (B, P)."""
+        return self.mit(self.visual_projection(self._by_video(pooled)))  # type: ignore[no-any-return]
 
     def summarise(self, states: Tensor) -> Tensor:
         """All tokens of all frames (B * T, L, W) -> each patch's mean over time (B, L - 1, P).
 
-        The mean first, then the projection of one picture instead of T: it is linear.
+        The mean first, then the projection of one image instead of T: it is linear.
         """
         patches = self.prompts_visual_layernorm(states[:, 1:])
-        return self._films(patches).mean(dim=1) @ self.prompts_visual_projection
+        return self._by_video(patches).mean(dim=1) @ self.prompts_visual_projection
 
-    def _films(self, x: Tensor) -> Tensor:
+    def _by_video(self, x: Tensor) -> Tensor:
         """(B * T, ...) -> (B, T, ...)."""
         return x.view(len(x) // self.frames, self.frames, *x.shape[1:])
 
     def _check(self, pixel_values: Tensor) -> None:
         if pixel_values.ndim != 5:
             raise UsageError(
-                f"pixel_values {tuple(pixel_values.shape)} are no films: expected "
-                f"(films, {self.frames}, channels, height, width)"
+                f"pixel_values {tuple(pixel_values.shape)} are no videos: expected "
+                f"(videos, {self.frames}, channels, height, width)"
             )
         check_frames(self.frames, pixel_values.shape[1])

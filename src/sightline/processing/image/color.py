@@ -48,7 +48,7 @@ def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
     elif array.ndim == 3 and array.shape[0] in (1, 3, 4):
         array = np.moveaxis(array, 0, -1)
     if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
-        raise ValueError(f"an array of shape {array.shape} is no picture: (height, width, 3) or (3, height, width) is")
+        raise ValueError(f"an array of shape {array.shape} is no image: (height, width, 3) or (3, height, width) is")
     if array.shape[-1] == 1:
         return np.repeat(array, 3, axis=-1)
     if array.shape[-1] == 3:
@@ -72,7 +72,7 @@ def array_to_uint8(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
         return array, False
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if not 0 <= low <= high <= 255:  # also false for NaN
-        raise ValueError(f"values from {low:g} to {high:g} are no picture: 0 to 255 or 0.0 to 1.0 is")
+        raise ValueError(f"values from {low:g} to {high:g} are no image: 0 to 255 or 0.0 to 1.0 is")
     if np.allclose(array, array.astype(np.uint8)):
         return array.astype(np.uint8), False
     if high > 1:

@@ -56,7 +56,7 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
     if failure:
         raise ImageError(name, _failure_reason(*failure)) from failure[0]
-    raise ImageError(name, f"not a picture (by its contents none of {', '.join(_FORMATS)})")
+    raise ImageError(name, f"not an image (by its contents none of {', '.join(_FORMATS)})")
 
 
 def image_format(head: bytes) -> str | None:
@@ -83,7 +83,7 @@ def failures_as_image_errors(name: str, format_name: str | None) -> Iterator[Non
 
 def _failure_reason(error: Exception, format_name: str | None) -> str:
     """What the exception says about a picture of this format (None: unknown), without the picture's name."""
-    what = format_name or "picture"
+    what = format_name or "image"
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

@@ -58,9 +58,7 @@ def read_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     processor = data.get("image_processor_type") or data.get("feature_extractor_type") or "CLIPImageProcessor"
     kind = re.sub("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(processor))
     if kind not in _DEFAULTS:
-        raise InvalidSettingError(
-            f"pictures prepared by {processor} are not known here, only by {', '.join(_DEFAULTS)}"
-        )
+        raise InvalidSettingError(f"images prepared by {processor} are not known here, only by {', '.join(_DEFAULTS)}")
     if data.get("do_pad"):
         raise InvalidSettingError("do_pad is not known here")
     settings = _DEFAULTS[kind] | {key: value for key, value in data.items() if value is not None}

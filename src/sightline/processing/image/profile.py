@@ -109,7 +109,7 @@ class PixelProfile:
             window = ((height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width)
             return self.center_crop(resize_window(picture, size, window, self.resample))
         if height * width > MAX_PIXELS:
-            raise ImageError(f"a picture of {image.width} x {image.height}", f"too narrow: would be {width} x {height}")
+            raise ImageError(f"an image of {image.width} x {image.height}", f"too narrow: would be {width} x {height}")
         return self.center_crop(np.asarray(picture.resize((width, height), Resampling(self.resample))))
 
     def center_crop(self, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -29,11 +29,11 @@ ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[
 def source_name(source: ImageSource) -> str:
     """What messages call the source: a path as text, else what it is."""
     if isinstance(source, bytes):
-        return f"a picture of {len(source)} bytes"
+        return f"an image of {len(source)} bytes"
     if isinstance(source, np.ndarray):
         return f"an array of shape {source.shape}"
     if isinstance(source, Image.Image):
-        return str(getattr(source, "filename", "")) or "a picture"
+        return str(getattr(source, "filename", "")) or "an image"
     text = os.fsencode(source).decode("utf-8", "replace")
     return (text if len(text) <= 4096 else f"{text[:60]}...") or "an empty name"
 

@@ -65,7 +65,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
     def __init__(
         self, source: VideoSource, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0
     ) -> None:
-        self.name = f"a film of {len(source)} bytes" if isinstance(source, bytes) else source_name(source)
+        self.name = f"a video of {len(source)} bytes" if isinstance(source, bytes) else source_name(source)
         try:
             self._file = io.BytesIO(source) if isinstance(source, bytes) else open_source(Path(source), self.name)
         except ImageError as error:
@@ -86,22 +86,22 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             raise VideoError(self.name, "empty file")
         picture = image_format(head)
         if picture is not None and picture != "GIF":
-            raise VideoError(self.name, f"a picture ({picture}), not a film")
+            raise VideoError(self.name, f"an image ({picture}), not a video")
         self._file.seek(0)
         try:
             self._container = open_container(self._file)
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
             is_mp4 = head[4:8] == b"ftyp"  # MP4 and its kin keep the table of frames in one place, often the end
             broken = "cut short or broken: its table of frames can't be read"
-            raise VideoError(self.name, broken if is_mp4 else "not a film, or broken") from error
+            raise VideoError(self.name, broken if is_mp4 else "not a video, or broken") from error
         streams = self._container.streams
         videos = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
         if not videos:
-            raise VideoError(self.name, "only sound" if streams.audio else "no film in it")
+            raise VideoError(self.name, "only sound" if streams.audio else "no video in it")
         self._stream = videos[0]
         context = self._stream.codec_context
         if context is None:
-            raise VideoError(self.name, "a kind of film that can't be decoded here")
+            raise VideoError(self.name, "a kind of video that can't be decoded here")
         for stream in streams:
             if stream is not self._stream:
                 stream.discard = Discard.all
