@@ -5,20 +5,28 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo quick quick-a-l quick-m-z test check lint format clean
+.PHONY: demo quick quick-first quick-second test test-first test-second check lint format clean
 
 demo: .venv/ready
 	$(BIN)/sightline demo demo
 
-# Two halves at once, each on a core of its own.
-quick: .venv/ready
-	$(MAKE) --no-print-directory -j2 --output-sync quick-a-l quick-m-z
+# The tests run as two halves at once, each on a core of its own, for as long as each other.
+FIRST = $(wildcard tests/[a-l]*) tests/test_benchmarks.py
+SECOND = $(filter-out $(FIRST) %.md,$(wildcard tests/*))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
 
-quick-a-l quick-m-z: quick-%:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m unit --hypothesis-profile=quick -p no:cacheprovider $(filter-out %.md,$(wildcard tests/[$*]*))
+quick: .venv/ready
+	$(MAKE) --no-print-directory -j2 --output-sync quick-first quick-second
+
+quick-first: UNIT = -m unit --hypothesis-profile=quick
+quick-second: UNIT = -m unit --hypothesis-profile=quick
+quick-first test-first:
+	$(PYTEST) $(UNIT) $(FIRST)
+quick-second test-second:
+	$(PYTEST) $(UNIT) $(SECOND)
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory -j2 --output-sync test-first test-second
 
 check: lint test
 
