@@ -10,8 +10,10 @@ BIN = .venv/bin
 demo: .venv/ready
 	$(BIN)/sightline demo demo
 
-# The tests run as two halves at once, each on a core of its own, for as long as each other.
-FIRST = $(wildcard tests/[a-l]*) tests/test_benchmarks.py
+# The tests run as two halves at once, each on a core of its own, for as long as each other: of all tests the benchmarks
+# are a large part, of the unit tests the models.
+test-first test-second: FIRST = $(wildcard tests/[a-l]*) tests/test_benchmarks.py
+quick-first quick-second: FIRST = $(wildcard tests/[a-l]*) tests/metrics tests/models tests/nn
 SECOND = $(filter-out $(FIRST) %.md,$(wildcard tests/*))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
 

@@ -59,6 +59,7 @@ def test_a_missing_value_is_an_error_and_no_page(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.system
 def test_jinja_is_imported_only_for_a_page(tmp_path):
     modules = "contact_sheet", "page", "plots", "results", "sections", "tables"
     imports = ", ".join(f"sightline.report.{name}" for name in modules)
