@@ -131,6 +131,7 @@ def test_gated(hub: FakeHub, tmp_path: Path) -> None:
     assert caught.value.reason == "gated"
 
 
+@pytest.mark.system
 def test_half_a_download_is_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
     hub.cut = ["model.safetensors"]
     folder = resolve("owner/model", cache_dir=tmp_path)

@@ -61,6 +61,7 @@ def slowly(method):
     return called
 
 
+@pytest.mark.system
 def test_the_bar_counts_with_rate_and_time_left(terminal, pictures, monkeypatch):
     monkeypatch.setattr(ColorEncoder, "_encode", slowly(ColorEncoder._encode))
     (pictures / "empty.jpg").touch()

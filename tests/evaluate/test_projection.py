@@ -94,6 +94,7 @@ def test_states_are_what_the_projection_takes(name, shard):
             np.testing.assert_allclose(unit(head(torch.from_numpy(rows)).detach().numpy()), projected, atol=1e-5)
 
 
+@pytest.mark.system
 def test_result(mini, train, shard):
     result = projection(mini, train, captions(shard), dims=(8, 300, 8), seed=1)
     ways = [(row["method"], row["dimension"]) for row in result.details["rows"]]

@@ -11,6 +11,8 @@ from sightline.index.sync import sync
 from support.encoders import FakeEncoder
 from support.tables import MODEL, contents, rows
 
+pytestmark = pytest.mark.system
+
 UNIT = [1.0] + [0] * 7
 
 

@@ -50,6 +50,7 @@ def test_unchanged_settings_are_not_written_again(photos, index, encoder):
 
 
 @pytest.mark.parametrize("content", ["soup", '{"folders": "x"}', '{"exclude": [1]}', r'{"folders": ["\ud800"]}'])
+@pytest.mark.system
 def test_damaged_settings(photos, index, content):
     sync(index, [photos], FakeEncoder())
     (index / SETTINGS).write_text(content)

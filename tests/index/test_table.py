@@ -163,6 +163,7 @@ def test_a_reader_that_slept_too_long_is_told_so_and_goes_on(table):
     assert len(manifests(table.path)) == table.limits.keep_last
 
 
+@pytest.mark.system
 def test_a_version_may_be_read_for_an_hour_after_it_was_replaced_however_old_it_is(table):
     """An index of last week is open for searching when somebody adds to it."""
     for age, file in enumerate(manifests(table.path).values(), start=7):

@@ -31,6 +31,8 @@ from support.images import draw
 from support.tables import counts, rows
 from support.videos import film
 
+pytestmark = pytest.mark.system
+
 HERE = Path(__file__).parent
 
 

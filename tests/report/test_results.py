@@ -84,6 +84,7 @@ def results(mini, shard):
     ]  # fmt: skip
 
 
+@pytest.mark.system
 def test_every_kind_is_on_the_page_even_after_a_file(results, tmp_path):
     assert {one.kind for one in results} >= SECTIONS.keys()
     for number, result in enumerate(results):
@@ -103,6 +104,7 @@ def test_every_kind_is_on_the_page_even_after_a_file(results, tmp_path):
     assert links <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 
 
+@pytest.mark.system
 def test_names_are_shown_and_not_obeyed(results, tmp_path):
     hostile = [replace(one, model=HOSTILE, data=HOSTILE, command=HOSTILE) for one in results[:3]]
     details = dict(results[2].details)

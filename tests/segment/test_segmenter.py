@@ -169,6 +169,7 @@ def test_what_cannot_be_answered(segmenter: Segmenter, classes: Any, options: di
         segmenter(photo(20, 20), classes, **options)
 
 
+@pytest.mark.system
 def test_odd_pictures(segmenter: Segmenter, tmp_path: Path) -> None:
     for size in ((1, 1), (3, 700), (700, 3)):
         for mode in ("paper", "transformers"):

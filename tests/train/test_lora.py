@@ -65,6 +65,7 @@ def logits(model, given):
 
 @pytest.mark.parametrize("towers", [("image", "text"), ("image",), ("text",)], ids="+".join)
 @pytest.mark.parametrize("family", KINDS)
+@pytest.mark.system
 def test_every_target_trains_and_the_frozen_rest_does_not_move(family, towers):
     model = at_random(family).double().train()
     model.scale_parameter.requires_grad_(False)
