@@ -27,7 +27,7 @@ class SyncReport:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-class Batch:
+class PendingRows:
     """The files that wait for the next commit. `files` says what the table holds of each file that is to come."""
 
     def __init__(self, table: Table, files: Mapping[str, IndexedFile | None], report: SyncReport) -> None:

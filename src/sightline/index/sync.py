@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import cleanup, ivf, lock, walk
-from sightline.index.batch import Batch, SyncReport
+from sightline.index.batch import PendingRows, SyncReport
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
@@ -160,7 +160,7 @@ def _amend(table: Table, plan: Plan) -> None:
 def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
-    batch = Batch(table, plan.encode, report)
+    pending = PendingRows(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
     stream = encoder.stream(
         _items(plan.encode, encoder),
@@ -177,17 +177,17 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
                     contents.append(Content(facts, vector, rows, encoder.precision))
                 if item.is_last:
                     if error is None:
-                        batch.add(item.path, contents)
+                        pending.add(item.path, contents)
                     else:
-                        batch.skip(item.path, error)
+                        pending.skip(item.path, error)
                     done, contents, error = done + 1, [], None
-                batch.flush_in_time()
+                pending.flush_in_time()
                 counts = done, len(plan.encode), report.added, len(report.skipped)
                 progress(Progress("encoding", *counts, item.path, item.end))
         except KeyboardInterrupt:
-            batch.flush()
+            pending.flush()
             raise
-    batch.flush()
+    pending.flush()
 
 
 def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from sightline.processing.metadata.dates import Moment, from_timestamp, local_moment, parse_date
+from sightline.processing.metadata.dates import LocalTime, from_timestamp, local_time, parse_date
 
 WHOLE = (2025, 1, 14, 18, 31, 30)
 
@@ -42,7 +42,7 @@ WHOLE = (2025, 1, 14, 18, 31, 30)
     ],
 )
 def test_forms(text, moment, offset):
-    assert parse_date(text) == Moment(datetime(*moment), offset)
+    assert parse_date(text) == LocalTime(datetime(*moment), offset)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_year_ahead_is_the_limit():
 
 
 def test_other_fields_add_their_part():
-    assert parse_date("2025:01:14 18:31:30", "+01:00", "5 ") == Moment(datetime(*WHOLE, 500_000), 60)
-    assert parse_date("2025:01:14 18:31:30-03:00", "+01:00", "x") == Moment(datetime(*WHOLE), -180)
+    assert parse_date("2025:01:14 18:31:30", "+01:00", "5 ") == LocalTime(datetime(*WHOLE, 500_000), 60)
+    assert parse_date("2025:01:14 18:31:30-03:00", "+01:00", "x") == LocalTime(datetime(*WHOLE), -180)
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def new_york(monkeypatch):
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone can only be set on Unix")
 @pytest.mark.usefixtures("new_york")
 def test_utc_is_turned_by_the_zone_of_that_day():
-    assert local_moment(datetime(2021, 1, 1, tzinfo=UTC)) == Moment(datetime(2020, 12, 31, 19), -300)
-    assert local_moment(datetime(2021, 7, 1)) == Moment(datetime(2021, 6, 30, 20), -240)
-    assert from_timestamp(1_609_459_200.5) == Moment(datetime(2020, 12, 31, 19, 0, 0, 500_000), -300)
+    assert local_time(datetime(2021, 1, 1, tzinfo=UTC)) == LocalTime(datetime(2020, 12, 31, 19), -300)
+    assert local_time(datetime(2021, 7, 1)) == LocalTime(datetime(2021, 6, 30, 20), -240)
+    assert from_timestamp(1_609_459_200.5) == LocalTime(datetime(2020, 12, 31, 19, 0, 0, 500_000), -300)
 
 
 @pytest.mark.parametrize("seconds", [0, 86_399, -2_082_844_800, -2_082_844_700, -1e10, 1e11])

@@ -19,23 +19,23 @@ _UNSET = {date(1904, 1, 1), date(1970, 1, 1)}
 _MAX_OFFSET = 14 * 60
 
 
-class Moment(NamedTuple):
+class LocalTime(NamedTuple):
     """A local wall-clock time, and how many minutes its zone is east of UTC, if that is known."""
 
     time: datetime
     offset: int | None
 
 
-def dated(moment: Moment | None, source: str | None) -> dict[str, Any]:
+def dated(local: LocalTime | None, source: str | None) -> dict[str, Any]:
     """The fields of `Metadata` for a date that was read from `source`."""
-    return {"taken": moment and moment.time, "taken_offset": moment and moment.offset, "taken_source": source}
+    return {"taken": local and local.time, "taken_offset": local and local.offset, "taken_source": source}
 
 
-def parse_date(text: str | None, offset: str | None = None, fraction: str | None = None) -> Moment | None:
+def parse_date(text: str | None, offset: str | None = None, fraction: str | None = None) -> LocalTime | None:
     """The date and time with which `text` begins, whatever follows.
 
     A date without a time, or with an impossible time, is at 00:00:00; impossible seconds are 0. `offset` ("+02:00")
-    and `fraction` (the digits of the second's fraction) are what other fields say of the same moment. None for what
+    and `fraction` (the digits of the second's fraction) are what other fields say of the same time. None for what
     is no date, for zero dates, and for dates that cannot be a photograph's: before 1826, or more than a year ahead.
     """
     match = text and (_DATE.match(text) or _COMPACT.match(text))
@@ -47,24 +47,24 @@ def parse_date(text: str | None, offset: str | None = None, fraction: str | None
         minutes = _offset(offset or "")
     if not _plausible(time) or (minutes and not _plausible(time - timedelta(minutes=minutes))):
         return None
-    return Moment(time, minutes)
+    return LocalTime(time, minutes)
 
 
-def local_moment(instant: datetime | None) -> Moment | None:
+def local_time(instant: datetime | None) -> LocalTime | None:
     """An instant, as the clocks of this machine's zone showed it. `instant` without a zone is in UTC."""
     if instant is None or not _plausible(instant.replace(tzinfo=None)):
         return None
     local = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone()
     shift = local.utcoffset() or timedelta()
-    return Moment(local.replace(tzinfo=None), round(shift.total_seconds() / 60))
+    return LocalTime(local.replace(tzinfo=None), round(shift.total_seconds() / 60))
 
 
-def from_timestamp(seconds: float | None) -> Moment | None:
+def from_timestamp(seconds: float | None) -> LocalTime | None:
     """Seconds since 1970 in UTC, as the clocks of this machine's zone showed them."""
     if seconds is None:
         return None
     try:
-        return local_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+        return local_time(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
     except OverflowError:
         return None
 

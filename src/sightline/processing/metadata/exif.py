@@ -11,7 +11,7 @@ from PIL.Image import Exif
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from sightline.processing.metadata import values
-from sightline.processing.metadata.dates import Moment, dated, parse_date
+from sightline.processing.metadata.dates import LocalTime, dated, parse_date
 from sightline.processing.metadata.record import Metadata
 
 _DATES = (
@@ -102,15 +102,15 @@ def _number(fields: _Fields, tag: int) -> float | None:
     return next(filter(math.isfinite, _numbers(fields, tag)[:1]), None)
 
 
-def _taken(fields: _Fields) -> Moment | None:
+def _taken(fields: _Fields) -> LocalTime | None:
     changed, changed_offset = _text(fields, Base.DateTime), _text(fields, Base.OffsetTime)
     for date_tag, offset_tag, fraction_tag in _DATES:
         date, offset = _text(fields, date_tag), _text(fields, offset_tag)
         if not offset and date == changed:  # the same moment, of which some cameras give the offset only here
             offset = changed_offset
-        moment = parse_date(date, offset, _text(fields, fraction_tag))
-        if moment:
-            return moment
+        local = parse_date(date, offset, _text(fields, fraction_tag))
+        if local:
+            return local
     return None
 
 

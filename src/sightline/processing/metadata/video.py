@@ -11,7 +11,7 @@ from av.stream import Disposition
 
 from sightline.files import open_file
 from sightline.processing.metadata import values
-from sightline.processing.metadata.dates import Moment, dated, local_moment, parse_date
+from sightline.processing.metadata.dates import LocalTime, dated, local_time, parse_date
 from sightline.processing.metadata.record import NOTHING, Metadata, merge
 from sightline.processing.metadata.sidecar import with_sidecars
 from sightline.processing.metadata.xmp import Packet, read_xmp
@@ -86,12 +86,12 @@ def read_tags(tags: Mapping[str, str], kind: str) -> Metadata:
     def first(*names: str) -> str | None:
         return next((tags[name] for name in names if tags.get(name, "").strip()), None)
 
-    moment, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
+    local, source = next((dated for dated in _local_dates(tags, kind) if dated[0]), (None, None))
     comment = first("comment", f"{_APPLE}comment") or ""
     locations = [tags.get(f"{_APPLE}location.iso6709", "")]
     locations += (text for name, text in tags.items() if name.partition("-")[0] == "location")
     return Metadata(
-        **dated(moment, source),
+        **dated(local, source),
         camera_make=values.name_text(first(f"{_APPLE}make", "com.android.manufacturer", "make")),
         camera_model=values.name_text(first(f"{_APPLE}model", "com.android.model", "model")),
         lens=values.name_text(first(f"{_APPLE}camera.lens_model", "lens_model")),
@@ -110,10 +110,10 @@ def read_clock(tags: Mapping[str, str], kind: str) -> Metadata:
     """The date of the container's clock, in UTC, as the clocks of this machine's zone showed it."""
     text = tags.get("creation_time", "")
     instant = parse_date(text) if _is_utc(text) else None
-    return Metadata(**dated(instant and local_moment(instant.time), kind))
+    return Metadata(**dated(instant and local_time(instant.time), kind))
 
 
-def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[Moment | None, str]]:
+def _local_dates(tags: Mapping[str, str], kind: str) -> Iterator[tuple[LocalTime | None, str]]:
     """The dates that are local time, each with its source."""
     yield parse_date(tags.get(f"{_APPLE}creationdate")), "quicktime"
     yield parse_date(tags.get("date_recorded")), kind

@@ -70,9 +70,9 @@ class Packet:
 
 def read_xmp(packet: Packet, source: str = "xmp") -> Metadata:
     """`source`: what the record names as the source of its date and its caption."""
-    moment = next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
+    local = next(filter(None, (parse_date(packet.first(name)) for name in _DATES)), None)
     return Metadata(
-        **dated(moment, source),
+        **dated(local, source),
         camera_make=values.name_text(packet.first("tiff:Make")),
         camera_model=values.name_text(packet.first("tiff:Model")),
         lens=values.name_text(packet.first("exifEX:LensModel", "aux:Lens")),
