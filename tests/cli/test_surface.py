@@ -213,3 +213,18 @@ def test_main_takes_the_programs_own_arguments(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["sightline", "--version"])
     assert main() == 0
     assert capsys.readouterr().out.startswith("sightline ")
+
+
+@pytest.mark.parametrize(
+    ("args", "page"),
+    [
+        (["eval", "retrieval", "mini"], "eval retrieval"),
+        (["eval", "--nope"], "eval"),
+        (["train", "--lr", "eval"], "train"),
+        (["--nope"], ""),
+    ],
+)
+def test_wrong_use_names_the_help_of_the_command_that_refused_it(run, args, page):
+    ran = run(*args)
+    assert ran.status == 2
+    assert ran.err.endswith(f"(see `{' '.join(['sightline', *page.split()])} --help`)\n")

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Looked for in the arguments as they stand: reading them may be what failed.
         if "--debug" in args:
             traceback.print_exc()
-        return _fail(*_explain(error, args))
+        return _fail(*_explain(error))
 
 
 def _run(args: list[str]) -> int:
@@ -101,7 +101,7 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
+def _explain(error: Exception) -> tuple[str, int]:
     """The message and the exit status of an error."""
     if isinstance(error, SightlineError):
         return str(error), error.exit_code
@@ -109,7 +109,7 @@ def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
     from typer import TyperException
 
     if isinstance(error, TyperException):
-        return _usage(error, args), error.exit_code
+        return _usage(error), error.exit_code
 
     hint = "run again with --debug for the traceback"
     if isinstance(error, (ImportError, AttributeError)):
@@ -119,17 +119,14 @@ def _explain(error: Exception, args: list[str]) -> tuple[str, int]:
     return f"{_unexpected(error)}; {hint}", 1
 
 
-def _usage(error: "TyperException", args: list[str]) -> str:
-    from sightline.cli.program import COMMANDS
-
+def _usage(error: "TyperException") -> str:
     message = _wrong_value(error) or error.format_message().rstrip(".")
-    command = next((arg for arg in args if arg in COMMANDS), "")
-    group = args[args.index(command) :] if command == "eval" else [command]
-    path = " ".join(["sightline", *(word for word in group[:2] if word and not word.startswith("-"))])
-    hint = f"see `{path} --help`"
-    if message.startswith("No such option") and command == "search":
+    context = getattr(error, "ctx", None)  # of the command that refused its arguments
+    command = "sightline" if context is None else context.command_path
+    hint = f"see `{command} --help`"
+    if message.startswith("No such option") and command == "sightline search":
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
-    if message.startswith("Got unexpected extra argument") and command == "search":
+    if message.startswith("Got unexpected extra argument") and command == "sightline search":
         hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
     return f"{message} ({hint})"
 
