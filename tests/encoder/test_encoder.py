@@ -226,3 +226,8 @@ def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
         sightline.load(tmp_path)
     with pytest.raises(CheckpointError, match="no such folder"):
         sightline.load(tmp_path / "none")
+
+
+def test_extras_stand_beside_projected_vectors_only(encoder: sightline.Encoder) -> None:
+    with pytest.raises(UsageError, match="not for both"):
+        next(encoder.stream([], lambda item: (item, None), extras=True, project=False))

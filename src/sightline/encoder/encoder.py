@@ -17,7 +17,7 @@ from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.source import EncoderSource, Vectors
 from sightline.encoder.workers import Workers
-from sightline.errors import ImageError
+from sightline.errors import ImageError, UsageError
 from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.moments import Moment, moments
@@ -164,8 +164,10 @@ class Encoder(EncoderSource):
         `project=False` the vector is the tower's pooled state before its projection, (state_dim,), of unit length.
         `items` are made in a separate thread, so that it may take time to make them, as it does to cut a video. Images
         and videos share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit,
-        whatever stands beside it.
+        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together.
         """
+        if extras and not project:
+            raise UsageError("extras stand beside projected vectors: ask for extras or for project=False, not for both")
         tower = self._image  # opened once here, before the threads use it
         forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
         if extras:
