@@ -162,9 +162,9 @@ def test_a_root_without_any_picture_is_taken_for_a_missing_disk(photos, indexed,
     with pytest.raises(IndexFault, match=rf"holds 8 .* mounted\? .*sightline index {photos} --forget"):
         sync(indexed, [photos], encoder)
     assert Table.open(indexed).count() == 8
-    assert forget(indexed, [photos / "deep"]) == 2
-    assert forget(indexed, [photos]) == 6
-    assert forget(indexed, [photos]) == 0
+    assert forget(indexed, [photos / "deep"]).files == 2
+    assert forget(indexed, [photos]).files == 6
+    assert forget(indexed, [photos]).files == 0
     assert Table.open(indexed).count() == 0
 
 

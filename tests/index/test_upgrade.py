@@ -199,7 +199,7 @@ def test_a_run_that_was_stopped_is_resumed(old, photos):
 
 def test_what_was_begun_from_another_version_is_given_up(old, photos):
     stopped_after(2, old, photos)
-    assert forget(old, [photos / "film.mp4"]) == 1
+    assert forget(old, [photos / "film.mp4"]).files == 1
     before = snapshot(old)
     sync(old, [photos / "deep"], NoEncoder())
     assert snapshot(old) == before
@@ -268,7 +268,7 @@ def test_the_first_format(photos, index, encoder):
     make_old(index, version=1)
     before = snapshot(index)
     assert (Table.open(index).version, fsck.check(index)) == (1, [])
-    assert forget(index, [photos / "deep" / "7.png"]) == 1
+    assert forget(index, [photos / "deep" / "7.png"]).files == 1
     film(photos / "film.mp4", [11, 12])
     assert counts(sync(index, [photos], encoder)) == {"added": 2, "unchanged": 7}
     after = snapshot(index)

@@ -28,7 +28,7 @@ def command(index: IndexOption = None) -> None:
     lines = {
         "index": one_line(str(folder.absolute())),
         "folders": one_line(", ".join(settings.folders)) or "unknown",
-        "excluded": one_line(", ".join(settings.exclude)),
+        "excluded": one_line(", ".join(settings.patterns)),
         "images": f"{table.count() - len(videos):,}",
         "videos": f"{len(set(videos)):,}" + (f", cut into {len(videos):,} moments" if videos else ""),
         "size": f"{size / 1e6:,.1f} MB on disk",
