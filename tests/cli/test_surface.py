@@ -11,7 +11,7 @@ from sightline.distribution import VERSION
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--regions", "--index"],
+    "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--with-place", "--html",
         "--index",

@@ -21,7 +21,7 @@ from sightline.index import Limits, ModelRecord, Table, fsck
 from sightline.index.folder import UPGRADE, live_table, upgrade_target, write_note
 from sightline.index.schema import VERSION, item_schema
 from sightline.index.sync import forget, sync
-from sightline.index.upgrade import upgrade
+from sightline.index.upgrade import UNREAD, upgrade
 from sightline.progress import no_progress
 from sightline.search import Index
 from support.encoders import FakeEncoder
@@ -142,7 +142,7 @@ def test_files_that_were_away_have_their_headers_read_when_they_are_back(old, ph
     photos.rmdir()
     other = draw(tmp_path / "other" / "a.png", 77).parent
     sync(old, [other], FakeEncoder())
-    assert {row["mtime"] for row in Table.open(old).rows(sorted(vectors), ["mtime"])} == {-1}
+    assert {row["mtime"] for row in Table.open(old).rows(sorted(vectors), ["mtime"])} == {UNREAD}
     assert fsck.check(old) == []
     (tmp_path / "unmounted").rename(photos)
     assert counts(sync(old, [photos], NoEncoder())) == {"unchanged": 10}

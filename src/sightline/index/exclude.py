@@ -103,6 +103,7 @@ def _steps(path: str) -> Iterator[str]:
 
 def _regex(pattern: str) -> str:
     """The pattern as a regular expression without groups."""
+    pattern = re.sub(r"\*{3,}", "**", re.sub(r"(\*\*/)+", "**/", pattern))  # the same, and no slower than it need be
     meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.findall(r"\\.|\*\*/|\*\*|\*|\?|[^\\*?]+|\\", pattern, re.DOTALL)
     return (

@@ -65,7 +65,7 @@ def files_of(table: Table) -> dict[str, IndexedFile]:
 def files_below(table: Table, roots: Sequence[str]) -> dict[str, IndexedFile]:
     """The files of the table at and below `roots`; if there are none, those that are in another Unicode form."""
     files = files_of(table)
-    return _below(files, roots) or {
+    return below(files, roots) or {
         path: file for path, file in files.items() if any(walk.is_below(_nfc(path), _nfc(root)) for root in roots)
     }
 
@@ -74,21 +74,26 @@ def _nfc(path: str) -> str:
     return unicodedata.normalize("NFC", path)
 
 
-def _below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
+def below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
+    """Those of the files that are at and below `roots`."""
     return {path: file for path, file in files.items() if any(walk.is_below(path, root) for root in roots)}
 
 
-def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress: ProgressCallback) -> Plan:
-    """What to do so that the rows below `roots` are those of the listed files.
+def compare(
+    table: Table,
+    files: dict[str, IndexedFile],
+    roots: Sequence[str],
+    listing: walk.Listing,
+    progress: ProgressCallback,
+) -> Plan:
+    """What to do so that the rows below `roots` are those of the listed files. `files`: all of the table.
 
     Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
     moved, wherever it was; a file with another time but the same size may be the same. A video of which rows are
     missing is to be encoded. A listed file that the index holds by another name, which is not below `roots`, is set
     aside if it is the link, and takes over the rows if the other is. Raises IndexFault if a root lost all its files.
     """
-    files = files_of(table)
-    known = _below(files, roots)
-    _add_named(known, listing)
+    known = below(files, roots)
     relinked = _match_links(files, known, listing)
     gone = {path: file for path, file in known.items() if path not in listing.files and not listing.is_blocked(path)}
     _refuse_emptied(table, roots, gone, listing)
@@ -119,14 +124,6 @@ def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress:
     plan.removed_excluded = sum(listing.patterns.match_above(path) is not None for path in removed)
     plan.removed_links = sum(path in listing.links or os.path.realpath(path) in listing.files for path in removed)
     return plan
-
-
-def _add_named(known: dict[str, IndexedFile], listing: walk.Listing) -> None:
-    """Take in the files that were once given by their own names: no walk lists them."""
-    for path in known.keys() - listing.files.keys() - listing.links.keys():
-        if not walk.is_listed(path) and not listing.patterns.match_above(path):
-            listing.add(path)
-    listing.set_links_aside()
 
 
 def _match_links(

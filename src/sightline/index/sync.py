@@ -15,7 +15,7 @@ from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
-from sightline.index.plan import Plan, compare, files_below
+from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
 from sightline.index.settings import Settings, read_settings, write_settings
@@ -69,19 +69,21 @@ def sync(
     with lock.writer(folder, wait) as finished:
         progress(Progress("scanning"))
         settings = _settings(folder, roots, *changes)
-        listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders))
-        report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
         if exists(folder):
             table = Table.open(folder, limits) if table is None else table.newest()
             table = _checked(table, record)
-        elif listing.files:
+        files = {} if table is None else files_of(table)
+        named = [path for path in below(files, roots) if not walk.is_listed(path)]  # roots of earlier runs
+        listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders), named)
+        report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
+        if table is None and listing.files:
             table = Table.create(folder, record, limits)
         if table is None:
             lock.leave_nothing(folder, is_new)
             return report
         if not finished:
             cleanup.sweep(table)
-        plan = compare(table, roots, listing, progress)  # first: a disk that is not mounted stops the run here
+        plan = compare(table, files, roots, listing, progress)  # first: a disk that is not mounted stops the run here
         write_settings(folder, settings)
         table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)

@@ -6,7 +6,7 @@
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,8 +62,9 @@ class Listing:
             if stated.st_nlink > 1:
                 self._shared[path] = identity(stated)
 
-    def walk(self, folders: Iterable[str], avoid: str) -> None:
-        """Take in all images and videos below `folders`, but not the folder `avoid`, nor what patterns leave out.
+    def walk(self, folders: Iterable[str], avoid: str, named: Container[str]) -> None:
+        """Take in all images and videos below `folders`, and the files `named` whatever their suffix, but not the
+        folder `avoid`, nor what patterns leave out.
 
         Names that start with a dot are left out. Links are followed, those to folders last and each real folder once:
         loops end, and a folder that can be reached without a link is named without it.
@@ -91,21 +92,18 @@ class Listing:
                             self.excluded[pattern] += 1
                         elif _is_folder(entry):
                             (links if entry.is_symlink() else folders).append(entry.path)
-                        else:
+                        elif is_wanted(entry.name) or entry.path in named:
                             self._enter(entry, None if real == folder else real)
+                        elif (suffix := os.path.splitext(entry.name)[1].lower()) not in SIDECARS:
+                            self.others[suffix] += 1
             except FileNotFoundError:
                 continue
             except OSError as error:
                 self._block(folder, error)
 
     def _enter(self, entry: os.DirEntry[str], folder: str | None) -> None:
-        """Take in a file of a walk, if it is an image or a video; `folder`: the real path of its folder, if it has
-        another."""
-        if not is_wanted(entry.name):
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if suffix not in SIDECARS:
-                self.others[suffix] += 1
-        elif not entry.is_symlink():
+        """Take in a file of a walk; `folder`: the real path of its folder, if it has another."""
+        if not entry.is_symlink():
             self.add(entry.path, os.path.join(folder, entry.name) if folder else entry.path)
         elif not self._is_excluded(target := os.path.realpath(entry.path)):
             self.add(entry.path, target)
@@ -152,13 +150,16 @@ class Listing:
         self.blocked.append(path)
 
 
-def list_files(roots: Sequence[str], avoid: Path, patterns: Patterns) -> Listing:
-    """The images and videos at and below `roots`, by path in order. A file given as a root needs no suffix."""
+def list_files(roots: Sequence[str], avoid: Path, patterns: Patterns, named: Iterable[str] = ()) -> Listing:
+    """The images and videos at and below `roots`, by path in order, without those in the folder `avoid`. A file given
+    as a root needs no suffix, and may have a hidden name; nor need the files `named`, which were roots of earlier runs.
+    """
     listing = Listing(patterns)
-    listing.walk((root for root in roots if os.path.isdir(root)), str(avoid))
-    for root in roots:
-        if not os.path.isdir(root):
-            listing.add(root)
+    files = {root for root in roots if not os.path.isdir(root)}
+    files.update(path for path in named if not patterns.match_above(path))
+    listing.walk((root for root in roots if root not in files), str(avoid), files)
+    for path in files - listing.files.keys():
+        listing.add(path)
     listing.set_links_aside()
     listing.files = dict(sorted(listing.files.items()))
     listing.skipped.sort()
