@@ -68,6 +68,17 @@ def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> No
         raise UsageError(f"{file} is no {what} of ours and would be lost: choose another name")
 
 
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """The path with the home folder in the place of a leading `~`; a user that is unknown stays as it is written.
+    Raises UsageError for `~` where no home folder is known."""
+    expanded = os.path.expanduser(path)  # noqa: PTH111 (pathlib raises for unknown users)
+    if expanded == "~" or expanded.startswith(("~/", f"~{os.sep}")):
+        raise UsageError(
+            f"{expanded}: no home folder is known that ~ could stand for: set HOME, or write the whole path"
+        )
+    return Path(expanded)
+
+
 def find_file(path: Path) -> Path:
     """`path`, if something is there; else what is there under the same names in another Unicode form.
 

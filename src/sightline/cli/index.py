@@ -10,7 +10,7 @@ import typer
 from sightline.cli.options import IndexOption, argument, index_folder, option
 from sightline.cli.output import hub_hint, one_line, progress_bar
 from sightline.errors import IndexFault, Stopped
-from sightline.files import check_writable, write_text
+from sightline.files import check_writable, expand_home, write_text
 
 if TYPE_CHECKING:
     from sightline.index.batch import SyncReport
@@ -91,7 +91,7 @@ def command(
     from sightline.index.exclude import clean_pattern
 
     folder = index_folder(index)
-    paths = [Path(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (any name)
+    paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
     if skipped is not None:
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:

@@ -84,8 +84,7 @@ def command(
     """
     if with_place and not as_json:
         raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
-    for file in image or ():
-        check_image(file)
+    image = [check_image(file) for file in image or ()]
 
     from sightline.index import PLACE_COLUMNS
     from sightline.search import Query, open_index
@@ -94,7 +93,7 @@ def command(
         from sightline.report.page import check_page
 
         check_page(html)
-    query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
+    query = Query(texts=() if text is None else (text,), images=tuple(image), avoid=tuple(avoid or ()))
     opened = open_index(index_folder(index))
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
     results = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)

@@ -16,6 +16,10 @@ DEFAULTS = (
 every index, unless a pattern is taken back."""
 
 
+_ESCAPED = re.compile(r"^\\(?=.$)", re.DOTALL)
+"""The backslash before a character that stands for itself."""
+
+
 class Patterns:
     """The patterns that hold for the indexed `folders` (absolute paths).
 
@@ -106,10 +110,4 @@ def _regex(pattern: str) -> str:
     pattern = re.sub(r"\*{3,}", "**", re.sub(r"(\*\*/)+", "**/", pattern))  # the same, and no slower than it need be
     meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.findall(r"\\.|\*\*/|\*\*|\*|\?|[^\\*?]+|\\", pattern, re.DOTALL)
-    return (
-        "(?s:"
-        + "".join(
-            meanings.get(part) or re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part) for part in parts
-        )
-        + ")"
-    )
+    return f"(?s:{''.join(meanings.get(part) or re.escape(re.sub(_ESCAPED, '', part)) for part in parts)})"

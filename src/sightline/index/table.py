@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
 from sightline.index import lance_errors
-from sightline.index.folder import exists, is_table, live_table, missing
+from sightline.index.folder import exists, is_table, lance_path, live_table, missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
     LARGE_COLUMNS,
@@ -82,7 +82,7 @@ class Table:
         folder = Path(folder).absolute()
         path = live_table(folder) if name is None else folder / name
         with lance_errors.writing(folder):
-            dataset = lance.write_dataset(item_schema(model).empty_table(), str(path), mode="overwrite")
+            dataset = lance.write_dataset(item_schema(model).empty_table(), lance_path(path), mode="overwrite")
         return cls(path, dataset, limits)
 
     # ---- reading
@@ -263,7 +263,7 @@ class Table:
 
 def _open_dataset(path: Path) -> Any:
     """The newest version. Raises what Lance raises if something is broken that would end the process later on."""
-    dataset = lance.dataset(str(path))
+    dataset = lance.dataset(lance_path(path))
     _ = dataset.schema, dataset.schema_metadata  # Lance may panic here as well
     for fragment in dataset.get_fragments():
         deletions = fragment.deletion_file()
