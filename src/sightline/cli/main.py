@@ -45,7 +45,7 @@ def _in_utf8() -> None:
         return
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     environment = {"PYTHONIOENCODING": encoding} | dict(os.environ) | {"PYTHONUTF8": "1"}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

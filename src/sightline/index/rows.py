@@ -66,7 +66,7 @@ def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
     for name in ("size", "mtime", "hash"):
         columns[name] = [getattr(fact.file, name) for fact in facts]
     for name in METADATA_COLUMNS:
-        columns[name] = _stored([_value(fact.metadata, name) for fact in facts], schema.field(name).type)
+        columns[name] = stored([_value(fact.metadata, name) for fact in facts], schema.field(name).type)
     if model.extra_rows:
         extras = [row.content.extras for row in rows if row.content.extras is not None]
         columns["rescoring" if model.regions is None else "regions"] = _lists(extras)
@@ -87,7 +87,7 @@ def with_headers(rows: pa.Table, paths: Sequence[Path | None]) -> pa.Table:
     for name in METADATA_COLUMNS:
         old = rows.column(name).to_pylist()
         values = [value if new is None else _value(new, name) for value, new in zip(old, metadata, strict=True)]
-        rows = with_column(rows, name, _stored(values, rows.schema.field(name).type))
+        rows = with_column(rows, name, stored(values, rows.schema.field(name).type))
     return rows
 
 
@@ -98,14 +98,14 @@ def with_column(rows: pa.Table, name: str, values: Any) -> pa.Table:
     return rows.set_column(place, field, pa.array(values, field.type))
 
 
-def _stored(values: Sequence[Any], type: pa.DataType) -> pa.Array:
+def stored(values: Sequence[Any], type: pa.DataType) -> pa.Array:
     """The values of a column of metadata; null where a header says what the column cannot hold."""
     try:
         return pa.array(values, type)
     except UNSTORABLE:
         if len(values) == 1:
             return pa.nulls(1, type)
-        return pa.concat_arrays([_stored([value], type) for value in values])
+        return pa.concat_arrays([stored([value], type) for value in values])
 
 
 def _header(path: Path) -> Metadata:

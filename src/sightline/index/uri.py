@@ -2,7 +2,7 @@
 
 A path is almost always valid text and is kept as it is: its bytes read as UTF-8, whatever the locale says that they
 are, so that an index means the same files under every locale. On POSIX a name may also be bytes that are not UTF-8;
-those paths become `file://` and percent-encoded bytes (RFC 8089), so that every file has one uri and every uri one file.
+those become `file://` and percent-encoded bytes (RFC 8089), so that every file has one uri and every uri one file.
 """
 
 import os
