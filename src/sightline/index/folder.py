@@ -145,7 +145,9 @@ def _names(folder: Path) -> list[str]:
 
 
 def claim(folder: Path) -> None:
-    """Make the index folder. Raises UsageError if other things live there, IndexFault if it cannot be made."""
+    """Make the index folder. Raises UsageError if other things live there, IndexFault if it cannot be made or Lance
+    cannot open its path."""
+    lance_path(folder / FIRST_TABLE)
     with lance_errors.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]

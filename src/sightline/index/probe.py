@@ -32,7 +32,7 @@ from sightline.errors import IndexTooNew, SightlineError
 from sightline.index import lance_errors
 from sightline.index.folder import lance_path, manifests
 from sightline.index.schema import VERSION, ModelRecord, stored_names, version_of
-from sightline.index.table import Table
+from sightline.index.table import NEXT_ID, Table
 from sightline.index.uri import to_path
 
 _RANGES = {
@@ -94,7 +94,7 @@ def look_at_rows(table: Path, dataset: Any, skip: list[list[Any]]) -> None:
 
 def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
     """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
-    noted = dataset.config().get("sightline.next_id", "")
+    noted = dataset.config().get(NEXT_ID, "")
     next_id = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else math.inf  # unless the note was damaged
     version, model = version_of(dataset.schema_metadata), ModelRecord.from_metadata(dataset.schema_metadata)
     for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=256).to_batches():

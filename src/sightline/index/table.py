@@ -30,7 +30,7 @@ from sightline.index.schema import (
 
 Ids = npt.NDArray[np.int64]
 
-_NEXT_ID = "sightline.next_id"
+NEXT_ID = "sightline.next_id"
 
 
 class Table:
@@ -224,13 +224,13 @@ class Table:
         """Set `count` ids aside, for good; returns the first. Those that are not used then stay unused."""
         first = self.next_id()
         with self.writing():
-            self.dataset.update_config({_NEXT_ID: str(first + count)})
+            self.dataset.update_config({NEXT_ID: str(first + count)})
         return first
 
     def next_id(self) -> int:
         """The lowest id that no row has or had."""
         ids = self.columns(["id"]).column("id").to_numpy()
-        noted = self.dataset.config().get(_NEXT_ID, "")
+        noted = self.dataset.config().get(NEXT_ID, "")
         known = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else 0  # unless the note was damaged
         return max(known, int(ids.max(initial=-1)) + 1)
 
