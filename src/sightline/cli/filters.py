@@ -21,8 +21,8 @@ WhereOption = Annotated[
     option(
         "CONDITION",
         "Look only at items that fulfil this condition on the columns that `sightline info` lists, such as "
-        "\"width > height and camera_make = 'Canon'\"; docs/filters.md has the grammar. May be repeated: all must hold. "
-        "Default: look at all items.",
+        "\"width > height and camera_make = 'Canon'\"; docs/filters.md has the grammar. May be repeated: all must "
+        "hold. Default: look at all items.",
         "--where",
     ),
 ]
@@ -125,11 +125,9 @@ class Filters:
         """How many items are left out only because it is not known when, or where, they were taken."""
         notes = []
         for column in dict.fromkeys(_UNKNOWN.values()):
-            others = {
-                given: text for given, text in self.conditions.items() if _UNKNOWN.get(given.split()[0]) != column
-            }
+            others = [text for given, text in self.conditions.items() if _UNKNOWN.get(given.split()[0]) != column]
             if len(others) < len(self.conditions):
-                unknown = _all([*others.values(), f"{column} IS NULL"])
+                unknown = _all([*others, f"{column} IS NULL"])
                 if count := len(table.ids_where(unknown)):
                     notes.append(f"left out: {count:,} without a {_MISSING[column]}")
         return notes

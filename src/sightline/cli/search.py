@@ -117,16 +117,12 @@ def command(
         write_json(_line(result, place) for result, place in zip_longest(results, places))
     else:
         write_results(results, terminal())
-        if not results:
-            typer.echo(f"no results: {one_line(filters.why_nothing(opened.table))}", err=True)
-    for note in filters.notes(opened.table) if results else ():
-        typer.echo(note, err=True)
+    for note in filters.notes(opened.table) if results else [f"no results: {filters.why_nothing(opened.table)}"]:
+        typer.echo(one_line(note), err=True)
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, small_image, write_sheet
 
-        note = f"{len(results)} of {len(opened):,} images and moments" + "".join(
-            f", {given}" for given in filters.conditions
-        )
+        note = ", ".join([f"{len(results)} of {len(opened):,} images and moments", *filters.conditions])
         examples = [small_image(file) for file in query.images]
         write_sheet(html, str(query), [CardGroup(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)

@@ -191,6 +191,16 @@ class Table:
         names = [name for name in self._stored if name not in LARGE_COLUMNS]
         return {name: Column(name, self._stored[name], schema.field(name).type) for name in names}
 
+    def value_counts(self) -> dict[str, int]:
+        """Of each column that a condition may name: in how many rows it is not null."""
+        columns = self.condition_columns()
+        counts = dict.fromkeys(columns, 0)
+        with self._reading():
+            for batch in self.dataset.to_batches(columns=[column.stored for column in columns.values()]):
+                for name, values in zip(columns, batch.columns, strict=True):
+                    counts[name] += len(values) - values.null_count
+        return counts
+
     def condition_sql(self, condition: str) -> str:
         """A condition in the grammar of docs/filters.md as SQL for Lance. Raises UsageError if it is none."""
         from sightline.index.filter import sql_of  # searches without a condition need no parser

@@ -17,11 +17,10 @@ from sightline.index.uri import to_uri
 _BYTES: dict[str, int] = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
-_SECONDS = {"MS": Decimal("0.001"), "S": 1, "SEC": 1, "MIN": 60, "H": 3600, "CLOCK": 1}
+_SECONDS: dict[str, int | Decimal] = {"MS": Decimal("0.001"), "S": 1, "SEC": 1, "MIN": 60, "H": 3600, "CLOCK": 1}
 _UNITS: dict[str, Mapping[str, int | Decimal]] = {
-    "size": _BYTES,
-    **dict.fromkeys(("start", "end", "duration", "exposure"), _SECONDS),
-}
+    "size": _BYTES, "start": _SECONDS, "end": _SECONDS, "duration": _SECONDS, "exposure": _SECONDS,
+}  # fmt: skip
 _WANTED = {
     "number": "compare it with a number, without quotes",
     "text": "compare it with a text in single quotes",
