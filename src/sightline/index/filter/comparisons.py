@@ -24,7 +24,8 @@ def name(column: Column) -> str:
 
 
 def compare(column: Column, sign: tree.Sign, value: tree.Operand) -> str:
-    """Raises Unsuitable, with the reason, if the column has no such values, or knows no such comparison."""
+    """`sign` is not "!=", which is the negation of "=". Raises Unsuitable, with the reason, if the column has no such
+    values, or knows no such comparison."""
     match column.kind:
         case "number" if column.is_whole:
             return _compare_whole(column, sign, literals.number(column, value))
@@ -32,13 +33,12 @@ def compare(column: Column, sign: tree.Sign, value: tree.Operand) -> str:
             return f"{name(column)} {sign} {literals.real(column, value)}"
         case "date":
             return _compare_date(column, sign, value)
-        case "yes or no" if sign in ("=", "!="):
-            return f"{name(column)} {sign} {str(literals.truth(column, value)).lower()}"
-        case "text" if sign not in ("=", "!="):
+        case "yes or no" if sign == "=":
+            return f"{name(column)} = {str(literals.truth(column, value)).lower()}"
+        case "text" if sign != "=":
             return f"{name(column)} {sign} {quoted(literals.text(column, value))}"
-        case "text" | "list of texts" if sign in ("=", "!="):
-            found = is_in(column, (value,))
-            return found if sign == "=" else f"NOT ({found})"
+        case "text" | "list of texts" if sign == "=":
+            return is_in(column, (value,))
     raise Unsuitable(f"{column.name} is of the kind {column.kind!r}: of the signs it knows = and !=")
 
 
@@ -48,7 +48,7 @@ def is_in(column: Column, values: Iterable[tree.Operand]) -> str:
         case "number" if column.is_whole:
             exact = [literals.number(column, value) for value in values]
             whole = [str(int(n)) for n in exact if _LEAST <= n <= _MOST and n == n.to_integral_value()]
-            return _listed(_wide(column), whole) if whole else _never(column)
+            return _listed(_wide(column), whole) if whole else "false"
         case "number":
             return _listed(name(column), [literals.real(column, value) for value in values])
         case "text":
@@ -158,15 +158,14 @@ def _literal(text: str) -> str:
 
 def _compare_whole(column: Column, sign: tree.Sign, value: Decimal) -> str:
     """Exactly, whatever the value: width > 1.5 is width >= 2, and a number too large for any column is above all."""
-    if sign in ("=", "!="):
-        found = is_in(column, (tree.Number(value, "", 0),))
-        return found if sign == "=" else f"NOT ({found})"
+    if sign == "=":
+        return is_in(column, (tree.Number(value, "", 0),))
     value = min(max(value, Decimal(_LEAST - 1)), Decimal(_MOST + 1))
     if sign in ("<", "<="):
         most = min(math.floor(value) if sign == "<=" else math.ceil(value) - 1, _MOST)
-        return f"{_wide(column)} <= {most}" if most >= _LEAST else _never(column)
+        return f"{_wide(column)} <= {most}" if most >= _LEAST else "false"
     least = max(math.ceil(value) if sign == ">=" else math.floor(value) + 1, _LEAST)
-    return f"{_wide(column)} >= {least}" if least <= _MOST else _never(column)
+    return f"{_wide(column)} >= {least}" if least <= _MOST else "false"
 
 
 def _compare_date(column: Column, sign: tree.Sign, value: tree.Operand) -> str:
@@ -175,8 +174,6 @@ def _compare_date(column: Column, sign: tree.Sign, value: tree.Operand) -> str:
     match sign:
         case "=":
             return f"({name(column)} >= {first} AND {name(column)} <= {last})"
-        case "!=":
-            return f"({name(column)} < {first} OR {name(column)} > {last})"
         case "<" | ">=":
             return f"{name(column)} {sign} {first}"
         case _:
@@ -185,8 +182,3 @@ def _compare_date(column: Column, sign: tree.Sign, value: tree.Operand) -> str:
 
 def _wide(column: Column) -> str:
     return f"CAST({name(column)} AS BIGINT)"
-
-
-def _never(column: Column) -> str:
-    """False, or null where the column is."""
-    return f"{name(column)} != {name(column)}"

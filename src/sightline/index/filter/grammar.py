@@ -158,7 +158,8 @@ class _Parser:
 
     def _operand(self) -> tree.Operand:
         token = self._token
-        if token.kind == "quoted" or (token.kind == "word" and token.value.upper() not in _KEYWORDS):
+        is_word = token.value.upper() not in _KEYWORDS or (token.is_word("DATE") and self._peek().kind != "text")
+        if token.kind == "quoted" or (token.kind == "word" and is_word):
             self._advance()
             if token.kind == "word" and self._token.is_sign("("):
                 self._fail(f"there are no functions such as {token.value}()", token.start)
@@ -276,8 +277,12 @@ class _Parser:
             return "a closing parenthesis is missing"
         if token.is_sign(")"):
             return "no parenthesis was opened that could be closed here"
+        if token.is_word("NOT"):
+            return "after NOT comes IN, BETWEEN, LIKE, ILIKE or BELOW here"
         if before.kind == "number" and (token.kind == "number" or token.is_sign(",")):
             return "numbers are written without spaces and commas: 10000000, or 10MB for a size"
+        if before.is_sign(")") and token.kind == "sign" and token.value in _SIGNS:
+            return "parentheses are for whole conditions and for the list behind IN"
         if token.kind == "sign" and token.value in _SIGNS:
             return "only two things are compared at a time; use AND, or BETWEEN"
         return "this is left over; between two conditions stands AND or OR"

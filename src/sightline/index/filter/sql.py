@@ -38,15 +38,20 @@ class _Writer:
     def __init__(self, condition: str, columns: Mapping[str, Column], more: str) -> None:
         self._condition, self._columns, self._more = condition, columns, more
         self._count = 0
+        self._used: list[str] = []
+        """The columns of the comparison that is being written."""
 
     def whole(self) -> str:
         return self._write(parse(self._condition), False, 0)
 
     def _write(self, node: tree.Condition, is_negated: bool, depth: int) -> str:
-        """A NOT is carried down to the comparisons, for which Lance knows it: it reads nested ones very slowly."""
+        """A NOT is carried down to the comparisons: Lance reads nested ones very slowly. What is unknown is left to
+        nobody there: Lance takes NOT (x IN (1) AND x IN (2)) for true also where x is null."""
         match node:
             case tree.Not(part):
                 return self._write(part, not is_negated, depth)
+            case tree.Compare(left, "!=", right):
+                return self._write(tree.Compare(left, "=", right), not is_negated, depth)
             case tree.All(parts) | tree.Any(parts):
                 if depth == _DEPTH:
                     fail(self._condition, 0, f"AND and OR may be nested {_DEPTH} deep")
@@ -55,8 +60,12 @@ class _Writer:
         self._count += 1
         if self._count > _LIMIT:
             fail(self._condition, 0, f"it holds more than {_LIMIT:,} comparisons; a list behind IN may be longer")
+        self._used = []
         test = self._leaf(node)
-        return f"NOT ({test})" if is_negated else test
+        if not is_negated:
+            return test
+        known = [] if isinstance(node, tree.IsNull) else [f"{name} IS NOT NULL" for name in self._used]
+        return f"({' AND '.join([*known, f'NOT ({test})'])})"
 
     def _leaf(self, node: tree.Leaf) -> str:
         place = 0
@@ -103,6 +112,7 @@ class _Writer:
         """`is_value`: a text would do in its place as well."""
         known = name.text.lower()
         if known in self._columns:
+            self._used.append(comparisons.name(self._columns[known]))
             return self._columns[known]
         if known in MEANINGS:
             fail(self._condition, name.start, f"this index has no column {known} yet{self._more}")
