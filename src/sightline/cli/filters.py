@@ -75,10 +75,14 @@ RatingOption = Annotated[
     ),
 ]
 
-_UNKNOWN = {"--since": "taken", "--until": "taken", "--near": "latitude"}
-"""Options that leave out items of which this column is unknown."""
+_COLUMNS = {
+    "--since": "taken", "--until": "taken", "--near": "latitude", "--rating": "rating", "--camera": "camera_model",
+}  # fmt: skip
+"""Of which column each option leaves out the nulls."""
 _MISSING = {"taken": "date", "latitude": "place", "rating": "rating", "camera_model": "camera"}
 """What an item lacks whose column is null."""
+_COUNTED = ("taken", "latitude")
+"""How many items lack these is said also where others are left."""
 
 
 class Filters:
@@ -124,8 +128,8 @@ class Filters:
     def notes(self, table: "Table") -> list[str]:
         """How many items are left out only because it is not known when, or where, they were taken."""
         notes = []
-        for column in dict.fromkeys(_UNKNOWN.values()):
-            others = [text for given, text in self.conditions.items() if _UNKNOWN.get(given.split()[0]) != column]
+        for column in _COUNTED:
+            others = [text for given, text in self.conditions.items() if _COLUMNS.get(given.split()[0]) != column]
             if len(others) < len(self.conditions):
                 unknown = _all([*others, f"{column} IS NULL"])
                 if count := len(table.ids_where(unknown)):
@@ -149,9 +153,9 @@ class Filters:
         if given.startswith("--folder"):
             folders = ", ".join(read_settings(table.folder).folders) or "unknown"
             return f"no item lies below {given.removeprefix('--folder ')} (indexed: {folders})"
-        for column, what in _MISSING.items():
-            if column in self.conditions[given] and not len(table.ids_where(f"{column} IS NOT NULL")):
-                return f"no item fulfils {given}: none has a {what}"
+        column = _COLUMNS.get(given.split()[0])
+        if column is not None and not len(table.ids_where(f"{column} IS NOT NULL")):
+            return f"no item fulfils {given}: none has a {_MISSING[column]}"
         return f"no item fulfils {given}"
 
 
