@@ -2,10 +2,10 @@
 
     python benchmarks/filters.py [--conditions 100000] [--seed 1]
 
-The conditions are drawn from the grammar, over 300 drawn rows with nulls; DuckDB gets literals beside float32 columns as
-float32. As many again are spoiled (a piece put in, taken out or doubled, the end cut off): each must be an error, or mean
-to DuckDB, which reads the whole text, what it means to us. Figures go to filters.json in the working folder; the exit
-status is 1 if there is a difference.
+The conditions are drawn from the grammar, over 300 drawn rows with nulls; DuckDB gets literals beside float32 columns
+as float32. As many again are spoiled (a piece put in, taken out or doubled, the end cut off): each must be an error, or
+mean to DuckDB, which reads the whole text, what it means to us. Figures go to filters.json in the working folder; the
+exit status is 1 if there is a difference.
 """
 
 import argparse
