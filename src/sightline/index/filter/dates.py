@@ -25,7 +25,7 @@ class Period(NamedTuple):
 
 def period(text: str) -> Period:
     """The time that a text names: '2019-06' is all of June. Raises Unsuitable, with the reason, for other texts."""
-    match = _DATE.fullmatch(text.strip())
+    match = _DATE.fullmatch(text)
     if match is None or (match["zone"] and match["hour"] is None):
         raise Unsuitable(f"{text!r} is not a date; write {FORMS}")
     names = ("year", "month", "day", "hour", "minute", "second")
