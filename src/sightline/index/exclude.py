@@ -16,6 +16,7 @@ DEFAULTS = (
 every index, unless a pattern is taken back."""
 
 
+_SPECIAL = frozenset("*?\\")
 _ESCAPED = re.compile(r"^\\(?=.$)", re.DOTALL)
 """The backslash before a character that stands for itself."""
 
@@ -65,17 +66,22 @@ class _Any:
     """Which of several patterns a text fulfils."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = list(patterns)
+        patterns = list(patterns)
+        self._plain = frozenset(pattern for pattern in patterns if not _SPECIAL & set(pattern))
+        self._patterns = [pattern for pattern in patterns if pattern not in self._plain]
         self._regex = re.compile("|".join(f"({_regex(pattern)})" for pattern in self._patterns))
 
     def __bool__(self) -> bool:
-        return bool(self._patterns)
+        return bool(self._plain or self._patterns)
 
     def match(self, text: str) -> str | None:
+        text = text if text.isascii() else unicodedata.normalize("NFC", text)
+        text = text if os.sep == "/" else text.replace(os.sep, "/")
+        if text in self._plain:
+            return text
         if not self._patterns:
             return None
-        text = text.replace(os.sep, "/")
-        found = self._regex.fullmatch(text if text.isascii() else unicodedata.normalize("NFC", text))
+        found = self._regex.fullmatch(text)
         return None if found is None or found.lastindex is None else self._patterns[found.lastindex - 1]
 
 
