@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sightline.nn.loss import contrastive_loss, loss_of_rows
+from sightline.nn.loss import contrastive_loss, loss_of_rows, loss_of_rows_with_equal_texts, text_kinds
 
 
 def logits(pictures, texts):
@@ -63,3 +63,85 @@ def test_a_picture_without_a_text_asks_for_none_smoothed_or_not():
     contrastive_loss(logits, torch.tensor([0, 1]), 0.1).backward()
     smooth, forth = logits.grad[2].clone(), F.cross_entropy(logits.t(), torch.tensor([0, 1]), label_smoothing=0.1)
     assert torch.allclose(smooth, torch.autograd.grad(forth / 2, logits)[0][2])
+
+
+# --- equal texts
+
+
+def with_equal_texts(x, owner, kind, smoothing=0.0):
+    return loss_of_rows_with_equal_texts(x, x.t(), torch.tensor(owner), torch.tensor(kind), 0, 0, smoothing)
+
+
+def by_definition(x, owner, kind, smoothing):
+    """Two cross entropies with targets that are written down number by number."""
+    pictures, texts = range(len(x)), range(len(owner))
+    forth, back = torch.zeros_like(x), torch.zeros_like(x)
+    for picture in pictures:
+        own = [text for text in texts if owner[text] == picture]
+        for text in own:
+            equals = [other for other in texts if kind[other] == kind[text]]
+            for other in equals:
+                forth[picture, other] += 1 / len(own) / len(equals)
+    for text in texts:
+        right = {owner[other] for other in texts if kind[other] == kind[text]}
+        for picture in right:
+            back[picture, text] = 1 / len(right)
+    of_pictures = [F.cross_entropy(x[i], forth[i], label_smoothing=smoothing) for i in pictures if i in owner]
+    of_texts = [F.cross_entropy(x[:, t], back[:, t], label_smoothing=smoothing) for t in texts]
+    return (sum(of_pictures) / len(x) + sum(of_texts) / len(owner)) / 2
+
+
+EQUAL = [
+    ([0, 1, 2, 3], [0, 0, 1, 0]),  # one caption each
+    ([0, 0, 1, 2, 2, 3], [0, 1, 1, 2, 1, 2]),  # several, some of them common
+    ([0, 0, 1, 3], [5, 5, 5, 7]),  # one picture says a caption twice, one has none
+    ([0, 1, 2, 3], [0, 0, 0, 0]),  # all alike
+]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("owner", "kind"), EQUAL)
+def test_equal_texts_are_right_answers_by_definition(owner, kind, smoothing):
+    torch.manual_seed(3)
+    x = logits(4, len(owner))
+    mine, plain = with_equal_texts(x, owner, kind, smoothing), by_definition(x, owner, kind, smoothing)
+    torch.testing.assert_close(mine, plain, rtol=1e-12, atol=0)
+    (a,), (b,) = torch.autograd.grad(mine, x), torch.autograd.grad(plain, x)
+    torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-14)
+    assert torch.autograd.gradcheck(lambda x: with_equal_texts(x, owner, kind, smoothing), x)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_where_no_texts_are_equal_nothing_changes(smoothing):
+    torch.manual_seed(4)
+    x, owner = logits(4, 7), [0, 0, 1, 2, 2, 2, 3]
+    mine = with_equal_texts(x, owner, list(range(7)), smoothing)
+    torch.testing.assert_close(mine, contrastive_loss(x, torch.tensor(owner), smoothing), rtol=1e-12, atol=0)
+
+
+def test_pictures_of_one_caption_are_not_driven_apart():
+    """With one and the same text for all, any similarities that are the same for all are as good as can be."""
+    x = torch.full((16, 16), 3.0, dtype=torch.float64, requires_grad=True)
+    with_equal_texts(x, list(range(16)), [0] * 16).backward()
+    assert x.grad.abs().max() < 1e-15
+    x.grad = None
+    contrastive_loss(x, torch.arange(16)).backward()
+    assert x.grad.abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("owner", "kind"), EQUAL)
+def test_equal_texts_over_two_processes_add_up(owner, kind):
+    torch.manual_seed(5)
+    x, owners, kinds = logits(4, len(owner)), torch.tensor(owner), torch.tensor(kind)
+    cut = sum(picture < 2 for picture in owner)
+    first = loss_of_rows_with_equal_texts(x[:2], x[:, :cut].t(), owners, kinds, 0, 0, 0.1)
+    second = loss_of_rows_with_equal_texts(x[2:], x[:, cut:].t(), owners, kinds, 2, cut, 0.1)
+    torch.testing.assert_close(first + second, with_equal_texts(x, owner, kind, 0.1), rtol=1e-12, atol=0)
+
+
+def test_texts_are_equal_by_their_tokens_not_by_what_fills_them_up():
+    ids = torch.tensor([[7, 9, 0, 0], [7, 9, 5, 5], [7, 9, 9, 0], [7, 8, 0, 0], [7, 9, 0, 0]])
+    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 0]])
+    kinds = text_kinds(ids, mask).tolist()
+    assert kinds[0] == kinds[1]
+    assert len(set(kinds)) == 4

@@ -44,3 +44,38 @@ def loss_of_rows(
     any_text = (log_probabilities.mean(-1) * (counts > 0)).sum() if label_smoothing else 0.0
     of_images = -((1 - label_smoothing) * right + label_smoothing * any_text)
     return (of_texts / len(per_image.T) + of_images / len(per_text.T)) / 2
+
+
+def loss_of_rows_with_equal_texts(
+    per_image: Tensor,
+    per_text: Tensor,
+    owner: Tensor,
+    kind: Tensor,
+    image: int,
+    text: int,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """As `loss_of_rows`, where equal texts are right for each other's images: Yang et al. (2022), equations 2 and 3.
+
+    `owner` (T,): places among all B images; `kind` (T,): equal numbers for equal texts. An image's answer is divided
+    equally among its texts, and the part of a text equally among all texts that equal it. A text's answer is divided
+    equally among all images that have it. Where no two texts are equal, this is `loss_of_rows`.
+    """
+    own = slice(text, text + len(per_text))
+    mine = owner[own] - image
+    is_equal = (kind[own, None] == kind).to(per_image.dtype)
+    log_probabilities, counts = per_image.log_softmax(-1), torch.bincount(mine, minlength=len(per_image))
+    of_each_text = (log_probabilities[mine] * is_equal).sum(-1) / is_equal.sum(-1)
+    any_text = (log_probabilities.mean(-1) * (counts > 0)).sum() if label_smoothing else 0.0
+    of_images = -((1 - label_smoothing) * (of_each_text / counts[mine]).sum() + label_smoothing * any_text)
+    has_it = (torch.zeros_like(per_text).index_add_(1, owner, is_equal) > 0).to(per_text.dtype)
+    target = has_it / has_it.sum(-1, keepdim=True)
+    of_texts = F.cross_entropy(per_text, target, label_smoothing=label_smoothing, reduction="sum")
+    return (of_texts / len(per_image.T) + of_images / len(per_text.T)) / 2
+
+
+def text_kinds(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Texts (T, L) -> int64 (T,): equal numbers for texts of the same tokens, whatever fills them up."""
+    tokens = input_ids.masked_fill(attention_mask == 0, -1)
+    kinds: Tensor = torch.unique(tokens, dim=0, return_inverse=True)[1]
+    return kinds
