@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from sightline.data import Captions, Sample
+from sightline.data import Captions, Sample, equal_captions
 from sightline.errors import SightlineError
 from sightline.processing.tokenizer import Tokenizer
 from sightline.train.recipe import Recipe
@@ -23,19 +23,15 @@ def remarks(dataset: Captions, tokenizer: Tokenizer, recipe: Recipe) -> list[str
 
 
 def _equal_captions(samples: Sequence[Sample], recipe: Recipe) -> list[str]:
-    """Captions that two images have: within one image an equal caption does no harm."""
-    captions = [text for sample in samples for text in dict.fromkeys(sample.captions)]
-    different = len(set(captions))
-    if different == len(captions):
+    if (counts := equal_captions(samples)) is None:
         return []
-    counts = f"{len(captions):,} captions, {different:,} different: "
     if recipe.loss is not None:
-        return [f"{counts}equal captions of two images may be wrong answers to the recipe's loss"]
+        return [f"{counts}: to the recipe's loss they may be wrong answers"]
     if recipe.equal_captions == "positives":
-        return [f"{counts}equal captions in a batch share the answer"]
+        return [f"{counts}: in a batch they share the answer"]
     return [
-        f"{counts}equal captions of two images in a batch count as wrong answers; --equal-captions positives lets "
-        "them share the answer"
+        f"{counts}: in a batch they count as wrong answers for each other; --equal-captions positives lets them share "
+        "the answer"
     ]
 
 

@@ -65,8 +65,10 @@ class Loader:
         world_size: int = 1,
     ) -> None:
         if not 1 <= batch_size <= len(samples):
+            most = len(samples) // world_size * world_size
             raise UsageError(
-                f"batch_size is {batch_size}, but there are {len(samples):,} samples: choose --batch-size up to that"
+                f"batch_size is {batch_size}, but there are only {len(samples):,} samples: --batch-size {most} takes "
+                "all of them in each step, a smaller one some of them"
             )
         if not 0 <= rank < world_size or batch_size % world_size:
             raise UsageError(

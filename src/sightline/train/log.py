@@ -1,7 +1,7 @@
 """The log of a run: a bar or lines on the screen, a CSV file, TensorBoard's events.
 
-Each step has figures by name; "loss" (as a mean of the last steps), "logit_scale", "lr" and "skipped" (samples that could
-not be read) are also shown on the screen. A figure has one name everywhere: a column of the CSV, "train/NAME" in
+Each step has figures by name; "loss" (as a mean of the last steps), "logit_scale", "lr" and "skipped" (samples that
+could not be read) are also shown on the screen. A figure has one name everywhere: a column of the CSV, "train/NAME" in
 TensorBoard; of an evaluation it is the name in its result, "evaluation/NAME" in TensorBoard. Times are shown and change
 nothing in training.
 """

@@ -20,9 +20,9 @@ from sightline.train.lora import Lora
 from sightline.train.loss import EqualCaptions, Loss
 
 Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
-"""A saved checkpoint -> figures by name. The checkpoint with the highest first figure is the best. Of an object with the
-attributes `data` and `data_fingerprint` (as a result of an evaluation has them) the best checkpoint keeps these, so that
-whoever compares it on the same data is warned."""
+"""A saved checkpoint -> figures by name. The checkpoint with the highest first figure is the best. If it is an object
+with attributes `data` and `data_fingerprint`, as a result of an evaluation has them, the best checkpoint keeps these,
+so that whoever compares it on the same data is warned."""
 
 
 FUNCTION = "function"

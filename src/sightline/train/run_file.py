@@ -9,7 +9,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +35,8 @@ _PLACES = {
     "evaluate": ("evaluate",),
 }
 """What has a fingerprint -> the settings that only say where it lies."""
+_SOURCES = ("source", "image_root")
+"""The values of an evaluation on captions that are files or folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +50,9 @@ class RunFile:
     changes: tuple[Mapping[str, Any], ...] = field(default=())
 
     @classmethod
-    def of(cls, recipe: Recipe, total_steps: int, data_fingerprint: str | None) -> Self:
-        """That of a new run."""
-        prints = {"data": data_fingerprint, "evaluate": getattr(recipe.evaluate, "data_fingerprint", None)}
+    def of(cls, recipe: Recipe, total_steps: int, data: str | None, evaluate: str | None) -> Self:
+        """That of a new run. `data`, `evaluate`: the fingerprints of the data that it learns from and is chosen by."""
+        prints = {"data": data, "evaluate": evaluate}
         for name in ("model", "text_model"):
             place = getattr(recipe, name)
             if isinstance(place, str | Path):
@@ -125,25 +127,19 @@ def changes_shown(changes: tuple[Mapping[str, Any], ...]) -> str:
     )
 
 
-def open_run(folder: Path, **changes: Any) -> Recipe:
+def open_run(folder: Path, known: Sequence[type] = (), **changes: Any) -> Recipe:
     """The recipe of the run in `folder`, with `changes` in place of its values.
 
-    Its functions come from the recipe's file. Raises `UsageError` for functions of another program, and where the model,
-    the data or the recipe's file is not where it was: all of these are named, with the options that take the new place.
+    Its functions come from the recipe's file; those that are of a dataclass in `known` are made again from their
+    values. Raises `UsageError` for other functions, and where the model, the data or the recipe's file is not where it
+    was: all are named, with the options that take the new place.
     """
     run = RunFile.open(folder)
     settings = {name: value for name, value in run.settings.items() if name not in changes}
-    functions = {name for name, value in settings.items() if isinstance(value, dict) and FUNCTION in value}
-    moved = [
-        f"{name} {describe(settings[name])} (--{name.replace('_', '-')})"
-        for name in ("model", "text_model", "data", "image_root")
-        if name not in functions and settings.get(name) is not None and _is_gone(name, settings[name])
-    ]
-    if run.recipe is not None and not Path(run.recipe).is_file():
-        moved.append(f"recipe {run.recipe} (sightline train RECIPE.py --out {folder})")
-    if moved:
-        raise UsageError(f"{folder}: not there any more: {'; '.join(moved)}. Give the new place by what is in brackets")
-    plain = {name: _restored(name, value) for name, value in settings.items() if name not in functions} | changes
+    _check_places(run, settings, folder)
+    plain = {name: _restored(name, value, known) for name, value in settings.items()}
+    functions = [name for name, value in plain.items() if _is_function(value)]
+    plain = {name: value for name, value in plain.items() if name not in functions} | changes
     if run.recipe is not None:
         return open_recipe(Path(run.recipe), **plain)
     if functions:
@@ -154,7 +150,28 @@ def open_run(folder: Path, **changes: Any) -> Recipe:
     return Recipe(**plain)
 
 
+def _is_function(value: Any) -> bool:
+    return isinstance(value, dict) and FUNCTION in value
+
+
+def _check_places(run: RunFile, settings: Mapping[str, Any], folder: Path) -> None:
+    moved = [
+        f"{name} {describe(settings[name])} (--{name.replace('_', '-')})"
+        for name in ("model", "text_model", "data", "image_root", "evaluate")
+        if settings.get(name) is not None and _is_gone(name, settings[name])
+    ]
+    if run.recipe is not None and not Path(run.recipe).is_file():
+        moved.append(f"recipe {run.recipe} (sightline train RECIPE.py --out {folder})")
+    if moved:
+        raise UsageError(
+            f"{folder}: not there any more: {'; '.join(moved)}. Where one has been moved, give its new place by the "
+            "option in brackets"
+        )
+
+
 def _is_gone(name: str, place: Any) -> bool:
+    if _is_function(place):
+        return any(_is_gone("data", place[key]) for key in _SOURCES if place.get(key) is not None)
     if name in ("model", "text_model"):
         return Path(place).is_absolute() and not Path(place).exists()
     try:
@@ -163,9 +180,17 @@ def _is_gone(name: str, place: Any) -> bool:
         return True
 
 
-def _restored(name: str, value: Any) -> Any:
+def _restored(name: str, value: Any, known: Sequence[type]) -> Any:
+    """A value as a recipe has it; of a function that is not known, what `run.json` has."""
+    if _is_function(value):
+        values = {key: item for key, item in value.items() if key != FUNCTION}
+        for kind in known:
+            if kind.__qualname__ == value[FUNCTION] and values.keys() == kind.__annotations__.keys():
+                return kind(**values)
+        return value
     if name == "lora" and value is not None:
-        return Lora(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})
+        settings: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return Lora(**settings)
     return tuple(value) if name != "data" and isinstance(value, list) else value
 
 
@@ -179,7 +204,7 @@ def _absolute(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("data", "image_root"):
         absolute[name] = _absolute_source(settings[name])
     if isinstance(evaluate := settings["evaluate"], dict):
-        places = {name: _absolute_source(evaluate[name]) for name in ("source", "image_root") if name in evaluate}
+        places = {name: _absolute_source(evaluate[name]) for name in _SOURCES if name in evaluate}
         absolute["evaluate"] = evaluate | places
     return absolute
 

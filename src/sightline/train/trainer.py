@@ -70,6 +70,8 @@ class Trainer:
         self.recipe, self.parallel = recipe, parallel
         self.checkpoints = Checkpoints(folder)
         self.precision = pick_dtype(recipe.precision, parallel.device)
+        # Looked at before there is a model, as they may not be there.
+        self.evaluated_on: str | None = getattr(recipe.evaluate, "data_fingerprint", None)
         torch.manual_seed(recipe.seed)
         model, self.processor = recipe.start()
         self._make_ready(model)
@@ -250,7 +252,7 @@ class Trainer:
         """Writes the settings of a new run, or checks those of an old one and notes what is to change. A run without a
         checkpoint has nothing to keep, and begins anew."""
         folder, done = self.checkpoints.folder, self.checkpoints.steps()
-        file = RunFile.of(self.recipe, self.steps, self.fingerprint)
+        file = RunFile.of(self.recipe, self.steps, self.fingerprint, self.evaluated_on)
         if done:
             old = RunFile.open(folder)
             file = old.continued(file, done[-1], folder)
@@ -297,7 +299,7 @@ class Trainer:
         if figures is None:
             return
         data = getattr(evaluate, "data", None) or describe(self.recipe.settings()["evaluate"])
-        self.checkpoints.evaluated(step, figures, data, getattr(evaluate, "data_fingerprint", None))
+        self.checkpoints.evaluated(step, figures, data, self.evaluated_on)
         self.checkpoints.describe(step, self._card(step))
         if self.log is not None:
             self.log.evaluated(step, figures)
