@@ -40,7 +40,7 @@ def command(
         Path | None,
         option(
             "FOLDER",
-            "Write the run into this folder, or go on with the run in it: a run needs no other option to go on. Default: "
+            "Write the run into this folder, or go on with the run in it, which needs no other option. Default: "
             "the recipe's name.",
         ),
     ] = None,
@@ -74,7 +74,7 @@ def command(
         int | None,
         option(
             "N",
-            "Train for this number of steps, more of them to make a run longer; --steps and --epochs exclude each other. "
+            "Train for this number of steps; more of them make a run longer. --steps and --epochs exclude each other. "
             "Default: those of the epochs.",
         ),
     ] = None,
@@ -185,8 +185,8 @@ def command(
         Literal["negatives", "positives"] | None,
         option(
             None,
-            "Count equal captions of different images in a batch as wrong answers (negatives, as CLIP), or let them share "
-            "the answer (positives, as UniCL). Default: negatives.",
+            "Count equal captions of different images in a batch as wrong answers (negatives, as CLIP), or let them "
+            "share the answer (positives, as UniCL). Default: negatives.",
             panel=LOSS,
         ),
     ] = None,

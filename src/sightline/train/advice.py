@@ -56,20 +56,18 @@ def _cut_captions(samples: Sequence[Sample], tokenizer: Tokenizer) -> list[str]:
 
 
 @contextmanager
-def memory_advice(recipe: Recipe, step: int) -> Iterator[None]:
-    """Where memory runs out in a step, the error says which settings to change."""
+def memory_advice(recipe: Recipe, step: int, images: int) -> Iterator[None]:
+    """Where memory runs out in a step of so many images in this process, the error says which settings to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
             raise
-        now = recipe.micro_batch_size or recipe.batch_size
+        now = recipe.micro_batch_size or images
         ways = [f"--micro-batch-size {now // 2}, which keeps the gradient of the whole batch"] if now > 1 else []
         ways += [] if recipe.grad_checkpointing else ["--grad-checkpointing"]
         ways += [] if recipe.precision == "bfloat16" else ["--precision bfloat16"]
+        way = f"add {', or '.join(ways)}; with that the same command goes on from the last checkpoint"
         if not ways:
-            ways = ["a smaller model"]
-        raise SightlineError(
-            f"step {step}: not enough memory for {now} images at a time: add {', or '.join(ways)}, and the same "
-            "command goes on from the last checkpoint"
-        ) from error
+            way = "train a smaller model, or lock a tower (--freeze) in another run"
+        raise SightlineError(f"step {step}: not enough memory for {now} images at a time: {way}") from error

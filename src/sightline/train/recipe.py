@@ -233,7 +233,7 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
 def describe(value: Any) -> str:
     """A value of `Recipe.settings` in a line."""
     if isinstance(value, dict) and FUNCTION in value:
-        settings = ", ".join(f"{name}={setting!r}" for name, setting in value.items() if name != FUNCTION)
+        settings = ", ".join(f"{name}={setting!r}" for name, setting in sorted(value.items()) if name != FUNCTION)
         return f"{value[FUNCTION]}({settings})" if settings else str(value[FUNCTION])
     return str(value)
 

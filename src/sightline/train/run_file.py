@@ -28,6 +28,7 @@ ADJUSTABLE = ("micro_batch_size", "grad_checkpointing", "precision", "compile", 
 """Settings that a run may go on with changed: they decide memory, time and rounding, not what is learned."""
 _LENGTH = ("steps", "epochs")
 _UNSEEN = ("workers",)  # changes nothing at all
+_NAMES = {"model": "model", "text_model": "text model", "data": "data", "evaluate": "data of the evaluation"}
 _PLACES = {
     "model": ("model",),
     "text_model": ("text_model",),
@@ -97,7 +98,7 @@ class RunFile:
             if name not in free
         ]
         wrong += [
-            f"fingerprint of the {name.replace('_', ' ')}: {value!r}, now {now.fingerprints.get(name)!r}"
+            f"fingerprint of the {_NAMES[name]}: {value!r}, now {now.fingerprints.get(name)!r}"
             for name, value in sorted(self.fingerprints.items())
             if name not in same
         ]
@@ -116,6 +117,24 @@ class RunFile:
             change["total_steps"] = now.total_steps
         changes = (*self.changes, {"after_step": step, **change}) if change else self.changes
         return dataclasses.replace(now, changes=changes)
+
+    def said_since(self, old: "RunFile") -> list[str]:
+        """What people are told of the changes after those in `old`."""
+        said = []
+        for change in self.changes[len(old.changes) :]:
+            names = [f"{name} {describe(change[name])}" for name in ADJUSTABLE if name in change]
+            if names:
+                said.append(
+                    f"after step {change['after_step']:,} with {', '.join(names)}; the weights' last digits may "
+                    "differ from those of a run that had this from the beginning"
+                )
+            if "total_steps" in change:
+                said.append(
+                    f"a run of {self.total_steps:,} steps now, not {old.total_steps:,}: after step "
+                    f"{change['after_step']:,} the learning rate is that of a run of this length. The weights will not "
+                    "be those of a run that had this length from the beginning"
+                )
+        return said
 
 
 def changes_shown(changes: tuple[Mapping[str, Any], ...]) -> str:

@@ -16,17 +16,15 @@ from typing import Any
 import torch
 
 from sightline.checkpoint.selection import read_selection
-from sightline.data import captions
 from sightline.encoder.hardware import pick_dtype
 from sightline.errors import DataError, SightlineError, UsageError
 from sightline.models.pairs import PairModel
 from sightline.nn.transformer import Block
-from sightline.train.advice import memory_advice, remarks
-from sightline.train.batch import Batch, Data
+from sightline.train.advice import memory_advice
+from sightline.train.batch import Batch
 from sightline.train.checkpoints import Checkpoints, pack, unpack
 from sightline.train.ema import ExponentialMovingAverage
 from sightline.train.freeze import freeze
-from sightline.train.loader import Loader
 from sightline.train.log import Log
 from sightline.train.lora import Adapted, attach
 from sightline.train.loss import ContrastiveLoss
@@ -35,6 +33,7 @@ from sightline.train.optimizer import learning_rate, optimizer
 from sightline.train.parallel import Parallel
 from sightline.train.recipe import LocalRows, Recipe, describe
 from sightline.train.run_file import RunFile, changes_shown
+from sightline.train.source import open_source
 from sightline.train.step import backward, freeze_batch_norms
 from sightline.train.stopping import StopSignals
 
@@ -79,9 +78,9 @@ class Trainer:
         self.model = parallel.wrap(model)
         if self.ema is not None:
             self.ema.start(self.model)
-        self.remarks: list[str] = []
         self.changes: tuple[Mapping[str, Any], ...] = ()
-        self.data_name, self.fingerprint, self.data = self._open_data()
+        self.source = open_source(recipe, self.processor, LocalRows(parallel.rank, parallel.world_size))
+        self.remarks, self.data = list(self.source.remarks), self.source.data
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         self.optimizer = optimizer(self.model, recipe)
         smoothing = model.label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
@@ -109,30 +108,6 @@ class Trainer:
                 if isinstance(module, Block):
                     module.compile()
 
-    def _open_data(self) -> tuple[str, str | None, Data]:
-        """The data's name, their fingerprint if they have one, and the batches."""
-        recipe, rows = self.recipe, LocalRows(self.parallel.rank, self.parallel.world_size)
-        if callable(recipe.data):
-            data = recipe.data(recipe, self.processor, rows)
-            return describe(recipe.settings()["data"]), getattr(data, "fingerprint", None), data
-        dataset = captions(recipe.data, split=recipe.split, image_root=recipe.image_root)
-        loader = Loader(
-            dataset.samples,
-            self.processor,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            captions_per_image=recipe.captions_per_image,
-            crop=recipe.crop,
-            flip=recipe.flip,
-            color_jitter=recipe.color_jitter,
-            workers=recipe.workers,
-            rank=rows.rank,
-            world_size=rows.world_size,
-        )
-        if self.parallel.is_main:
-            self.remarks += remarks(dataset, self.processor.tokenizer.tokenizer, recipe)
-        return f"{dataset.name}: {len(dataset.samples):,} images or videos", dataset.fingerprint, loader
-
     def _steps(self, epochs: float) -> int:
         steps_per_epoch: float | None = getattr(self.data, "steps_per_epoch", None)
         if steps_per_epoch is None:
@@ -157,6 +132,8 @@ class Trainer:
         with self._open_log(start) as self.log, self.stop.handled():
             for remark in self.remarks:
                 self._say(remark)
+            if start == self.steps:
+                self._say(f"all {start:,} steps are done; --steps or --epochs makes the run longer")
             if start:
                 self._evaluate(start)  # where the run was killed in between
             elif self.recipe.evaluate is not None and not callable(self.recipe.model):
@@ -170,8 +147,9 @@ class Trainer:
     def _steps_from(self, start: int) -> tuple[int, bool]:
         """Trains to the end. Returns the last step, and whether a signal left something to do."""
         step, batches = start, iter(self.data.stream(start, self.steps))
+        images = self.recipe.batch_size // self.parallel.world_size
         while step < self.steps:
-            with memory_advice(self.recipe, step + 1):
+            with memory_advice(self.recipe, step + 1, images):
                 batch = next(batches, None)
                 if batch is None:
                     raise DataError(f"the data ended after step {step} of {self.steps}; `stream` must give them all")
@@ -217,10 +195,10 @@ class Trainer:
         norm = 0.0 if recipe.max_grad_norm is None else self.parallel.clip_grad_norm(self.model, recipe.max_grad_norm)
         for name, value in (("loss", loss), ("gradient's norm", norm)):
             if not math.isfinite(value):
+                rounding = "" if self.precision == torch.float32 else "go on from it with --precision float32, or "
                 raise SightlineError(
-                    f"step {number + 1}: the {name} is {value}. The last checkpoint is whole: go on from it with "
-                    f"--precision float32, or begin a run in another folder with a lower --lr (now {lr:g}) or more "
-                    "--warmup-steps"
+                    f"step {number + 1}: the {name} is {value}. The last checkpoint is whole: {rounding}begin a run in "
+                    f"another folder with a lower --lr (now {lr:g}) or more --warmup-steps"
                 )
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
@@ -252,21 +230,11 @@ class Trainer:
         """Writes the settings of a new run, or checks those of an old one and notes what is to change. A run without a
         checkpoint has nothing to keep, and begins anew."""
         folder, done = self.checkpoints.folder, self.checkpoints.steps()
-        file = RunFile.of(self.recipe, self.steps, self.fingerprint, self.evaluated_on)
+        file = RunFile.of(self.recipe, self.steps, self.source.fingerprint, self.evaluated_on)
         if done:
             old = RunFile.open(folder)
             file = old.continued(file, done[-1], folder)
-            if file.changes != old.changes:
-                self.remarks.append(
-                    f"changed {changes_shown(file.changes[-1:])}. The weights will not be, bit for bit, those of a run "
-                    "that had this from the beginning"
-                )
-            if file.total_steps != old.total_steps:
-                rate = learning_rate(done[-1], self.steps, self.recipe)
-                self.remarks.append(
-                    f"the run is of {self.steps:,} steps now, not {old.total_steps:,}: from here on the learning rate "
-                    f"is that of a run of this length (next: {rate:.2e})"
-                )
+            self.remarks += file.said_since(old)
         self.changes = file.changes
         file.save(folder)
 
@@ -307,8 +275,8 @@ class Trainer:
     def _card(self, step: int) -> str:
         results = {at: figures for at, figures in self.checkpoints.results().items() if at <= step}
         summary = RunSummary(
-            data=self.data_name,
-            fingerprint=self.fingerprint,
+            data=self.source.name,
+            fingerprint=self.source.fingerprint,
             step=step,
             steps=self.steps,
             images=self.images,
