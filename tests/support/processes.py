@@ -20,7 +20,7 @@ from support import runs, tiny
 
 OWNER = torch.tensor([0, 0, 1, 2, 3, 3, 3, 4])
 PARTS = (0, 2), (2, 5)  # pictures of the first process, and of the other one: not as many
-EQUAL = ContrastiveLoss(0.1, "positives")
+EQUAL = ContrastiveLoss(0.1, "ignored")
 STEPS, STOP = 20, 7  # in the midst of step STOP one process is told to stop
 
 

@@ -29,8 +29,8 @@ def test_nothing_is_said_of_captions_that_need_nothing(tokenizer):
 @pytest.mark.parametrize(
     ("changes", "advice"),
     [
-        ({}, "in a batch they count as wrong answers for each other; --equal-captions positives lets them share"),
-        ({"equal_captions": "positives"}, "in a batch they share the answer"),
+        ({}, "in a batch they count as wrong answers for each other; --equal-captions ignored does not"),
+        ({"equal_captions": "ignored"}, "in a batch they are not compared with each other"),
         ({"loss": len}, "to the recipe's loss they may be wrong answers"),
     ],
 )
@@ -49,7 +49,7 @@ def test_captions_that_are_cut_are_counted(tokenizer, monkeypatch):
         f"2 of 5 captions are longer than the model's {limit} tokens and are cut there"
     ]
     monkeypatch.setattr(advice, "_LOOKED_AT", 3)  # the first, the middle one, the last
-    assert said(tokenizer, [[text] for text in (words + "red", *"ab", *texts[:2])]) == [
+    assert said(tokenizer, [[text] for text in (words + "red", *"abc", texts[1] + " disc")]) == [
         f"2 of 3 (of 5, as many were counted) captions are longer than the model's {limit} tokens and are cut there"
     ]
 

@@ -223,7 +223,7 @@ TYPED = {
     "logit_scale": ("fixed", "fixed"),
     "max_logit_scale": ("50", 50.0),
     "label_smoothing": ("0.1", 0.1),
-    "equal_captions": ("positives", "positives"),
+    "equal_captions": ("ignored", "ignored"),
     "workers": ("3", 3),
     "flip": ("", True),
     "freeze_norms": ("", True),

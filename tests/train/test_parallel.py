@@ -76,7 +76,7 @@ def test_cached_and_sharded_it_is_the_same(two, family, how):
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_equal_captions_of_two_processes_share_the_answer(two, family):
+def test_equal_captions_of_two_processes_are_not_compared(two, family):
     same(found(two, f"{family}-equal"), training(family, Parallel(), 3, loss=processes.EQUAL), 1e-8)
 
 

@@ -18,7 +18,7 @@ SETTINGS = {
     "freeze": ("image",),
     "lora": Lora(rank=2, towers=("text",), also=("text_projection",)),
     "max_grad_norm": None,
-    "equal_captions": "positives",
+    "equal_captions": "ignored",
 }
 
 

@@ -380,8 +380,8 @@ def test_fixed_and_held_scales(tmp_path):
         ({"crop": (0.9, 0.2)}, "crop is"),
         ({"lr": -1.0}, "lr is -1.0; it must be above 0"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"equal_captions": "both"}, 'equal_captions is \'both\'; it must be "negatives" or "positives"'),
-        ({"equal_captions": "positives", "loss": ContrastiveLoss()}, "belongs to the contrastive loss"),
+        ({"equal_captions": "both"}, 'equal_captions is \'both\'; it must be "negatives" or "ignored"'),
+        ({"equal_captions": "ignored", "loss": ContrastiveLoss()}, "belongs to the contrastive loss"),
     ],
 )
 def test_recipes_that_make_no_sense(changes, message):

@@ -182,11 +182,11 @@ def command(
         ),
     ] = None,
     equal_captions: Annotated[
-        Literal["negatives", "positives"] | None,
+        Literal["negatives", "ignored"] | None,
         option(
             None,
-            "Count equal captions of different images in a batch as wrong answers (negatives, as CLIP), or let them "
-            "share the answer (positives, as UniCL). Default: negatives.",
+            "Count equal captions of different images in a batch as wrong answers for each other (negatives, as CLIP "
+            "does), or do not compare them with each other (ignored). Default: negatives.",
             panel=LOSS,
         ),
     ] = None,

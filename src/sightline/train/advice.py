@@ -27,11 +27,11 @@ def _equal_captions(samples: Sequence[Sample], recipe: Recipe) -> list[str]:
         return []
     if recipe.loss is not None:
         return [f"{counts}: to the recipe's loss they may be wrong answers"]
-    if recipe.equal_captions == "positives":
-        return [f"{counts}: in a batch they share the answer"]
+    if recipe.equal_captions == "ignored":
+        return [f"{counts}: in a batch they are not compared with each other"]
     return [
-        f"{counts}: in a batch they count as wrong answers for each other; --equal-captions positives lets them share "
-        "the answer"
+        f"{counts}: in a batch they count as wrong answers for each other; --equal-captions ignored does not compare "
+        "them with each other"
     ]
 
 

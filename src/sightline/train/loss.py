@@ -7,15 +7,15 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from sightline.models.pairs import Similarities
-from sightline.nn.loss import contrastive_loss, loss_of_rows_with_equal_texts, text_kinds
+from sightline.nn.loss import contrastive_loss, loss_of_rows_without_equals, text_kinds
 from sightline.train.batch import Batch
 
 Loss: TypeAlias = Callable[[Similarities, Batch], Tensor]
 """The similarities of all images and texts of a step and their batch -> a scalar. The batch is that of all processes,
 without its pixels (`pixel_values` is (B, 0)); of several processes each computes the whole loss."""
 
-EqualCaptions: TypeAlias = Literal["negatives", "positives"]
-"""What a caption is to the images in a batch that have equal captions: a wrong answer, or a right one."""
+EqualCaptions: TypeAlias = Literal["negatives", "ignored"]
+"""What a caption is to other images of a batch that have an equal one: a wrong answer, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class ContrastiveLoss:
         if self.equal_captions == "negatives":
             return contrastive_loss(logits, batch.owner, self.label_smoothing)
         kinds = text_kinds(batch.input_ids, batch.attention_mask)
-        return loss_of_rows_with_equal_texts(logits, logits.t(), batch.owner, kinds, 0, 0, self.label_smoothing)
+        return loss_of_rows_without_equals(logits, logits.t(), batch.owner, kinds, 0, 0, self.label_smoothing)

@@ -98,7 +98,7 @@ class Recipe:
     """The label smoothing of the contrastive loss; None: as the family's paper has it."""
     equal_captions: EqualCaptions = "negatives"
     """What the contrastive loss makes of equal captions of different images in a batch: "negatives", wrong answers, as
-    in CLIP; or "positives", right ones, which share the answer equally, as in UniCL (Yang et al., 2022)."""
+    in CLIP; or "ignored": a pair of an image and another image's equal caption is neither right nor wrong."""
     loss: Loss | None = None
     """A loss in place of the contrastive loss."""
     freeze: tuple[str, ...] = ()
@@ -194,7 +194,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "layer_decay": (lambda value: 0 < value <= 1, "above 0 and at most 1, such as 0.8"),
     "max_grad_norm": _POSITIVE,
     "logit_scale": _among("learned", "fixed"),
-    "equal_captions": _among("negatives", "positives"),
+    "equal_captions": _among("negatives", "ignored"),
     "max_logit_scale": _POSITIVE,
     "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to below 1, such as 0.1"),
     "freeze": (lambda value: set(value) <= {"image", "text"}, 'towers: "image", "text"'),
