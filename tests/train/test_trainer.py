@@ -1,6 +1,7 @@
 """Whole runs: they learn, stop, are killed, and go on bit for bit."""
 
 import csv
+import errno
 import json
 import os
 import resource
@@ -21,6 +22,7 @@ from sightline import CLIPModel
 from sightline.checkpoint.selection import Selection, read_selection
 from sightline.errors import CheckpointError, DataError, SightlineError, UsageError
 from sightline.train import Recipe, open_recipe, train
+from sightline.train.log import Rows
 from sightline.train.loss import ContrastiveLoss
 from sightline.train.optimizer import learning_rate
 from support.runs import Numbers, model, recipe, trained
@@ -302,6 +304,26 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     train(recipe(steps=14), tmp_path / "run")
     weights = (CLIPModel.from_pretrained(tmp_path / name / "last").state_dict() for name in ("whole", "run"))
     assert same_weights(*weights)
+
+
+def test_a_full_disk_while_the_log_is_written_says_how_to_go_on(tmp_path, undisturbed, monkeypatch):
+    add = Rows.add
+
+    def fails(rows, step, figures):
+        if step == 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(rows, step, figures)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "add", fails)
+        with pytest.raises(SightlineError, match=r"run: cannot be written \(No space left .*goes on from the last"):
+            train(recipe(), tmp_path / "run")
+    assert same_weights(trained(tmp_path / "run"), undisturbed)
+
+
+def test_a_warmup_longer_than_the_run_is_said(tmp_path, capsys):
+    train(recipe(steps=2), tmp_path / "run")
+    assert "the warmup of 5 steps is not shorter than the run of 2: the learning rate stays" in capsys.readouterr().err
 
 
 def test_data_that_end_early(tmp_path):

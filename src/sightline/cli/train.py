@@ -294,7 +294,7 @@ def command(
     except KeyboardInterrupt as error:
         raise Stopped(f"stopped at once; `{on}` goes on from the last checkpoint, if there is one") from error
     if outcome.stopped:
-        raise Stopped(f"stopped after step {outcome.step} of {outcome.steps}; `{on}` goes on from {outcome.path}")
+        raise Stopped(f"stopped after step {outcome.step} of {outcome.steps}; `{on}` goes on from there")
     if outcome.is_main:
         typer.echo(one_line(_summary(made, folder, outcome)))
 
