@@ -84,8 +84,8 @@ class Trainer:
         self.steps = recipe.steps or self._steps(recipe.epochs or 1)
         if (recipe.warmup_steps or 0) >= self.steps:
             self.remarks.append(
-                f"the warmup of {recipe.warmup_steps:,} steps is not shorter than the run of {self.steps:,}: the learning "
-                "rate stays below --lr"
+                f"the warmup of {recipe.warmup_steps:,} steps is not shorter than the run of {self.steps:,}: the "
+                "learning rate stays below --lr"
             )
         self.optimizer = optimizer(self.model, recipe)
         smoothing = model.label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
