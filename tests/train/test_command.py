@@ -15,8 +15,10 @@ import pytest
 from sightline import scenes
 from sightline.checkpoint.selection import read_selection
 from sightline.cli.main import main
+from sightline.cli.recall import Recall
 from sightline.cli.train import TowerName, command
 from sightline.train import Lora, Outcome, Recipe
+from support.models import PACKAGED
 
 pytestmark = pytest.mark.system
 
@@ -275,3 +277,10 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, v
     error = capsys.readouterr().err
     assert value in error
     assert "image" in error or "bfloat16" in error
+
+
+def test_a_long_evaluation_says_how_far_it_is(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sightline.cli.recall._INTERVAL", 0.0)
+    figures = Recall([str(folder / "captions.jsonl")], "test")(PACKAGED["clip"])
+    assert set(figures) > {"mean_recall", "text_to_image_R@1"}
+    assert "evaluating: encoding 4 of 4" in capsys.readouterr().err.splitlines()
