@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.options import IndexOption, argument, index_folder, option
+from sightline.cli import watching
+from sightline.cli.options import IndexOption, LibraryOption, argument, index_folder, option
 from sightline.cli.output import hub_hint, one_line, progress_bar
-from sightline.errors import IndexFault, Stopped
+from sightline.errors import IndexFault, Stopped, UsageError
 from sightline.files import check_writable, expand_home, write_text
 
 if TYPE_CHECKING:
     from sightline.index.batch import SyncReport
+    from sightline.index.watch import Watch
 
 LISTED = 5  # files named for each reason to skip
 _SKIPPED = "# skipped by sightline index: file, tab, reason"
@@ -72,7 +74,17 @@ def command(
             "--skipped",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        option(
+            None,
+            "Stay, and bring the index up to date whenever something changes below PATH, until Ctrl-C. Default: end "
+            "when the index is up to date.",
+            "--watch",
+        ),
+    ] = False,
     index: IndexOption = None,
+    library: LibraryOption = None,
 ) -> None:
     """Index images and videos, or bring the index up to date.
 
@@ -85,13 +97,16 @@ def command(
     Examples:
       sightline index ~/Pictures
       sightline index ~/Pictures /mnt/archive --index ~/everything
-      sightline index holiday --model mini
+      sightline index ~/Pictures --watch
+      sightline index holiday --model mini --library holiday
     """
     from sightline.index import sync
     from sightline.index.exclude import clean_pattern
 
-    folder = index_folder(index)
+    folder = index_folder(index, library)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
+    if watch and (forget or skipped):
+        raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
     if skipped is not None:
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
@@ -99,6 +114,11 @@ def command(
         typer.echo(f"{forgotten.files:,} files taken out of the index")
         for pattern in forgotten.patterns:
             typer.echo(f"left out from now on: {one_line(pattern)} (to take it back: --include {one_line(pattern)!r})")
+        return
+    if watch:
+        from sightline.index.watch import Watch
+
+        _watch(Watch(folder, paths, model, exclude=exclude or (), include=include or (), regions=regions))
         return
     try:
         with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
@@ -119,6 +139,18 @@ def command(
         raise IndexFault(
             f"nothing is indexed: no image and no video that can be read under {', '.join(map(str, paths))}"
         )
+
+
+def _watch(watch: "Watch") -> None:
+    """Prints all that the first look did, and a line for each later one that did something."""
+    with watching.stopping():
+        looks = watching.reports(watch)
+        first = next(looks)
+        _print(first)
+        watching.say_watched(watch)
+        lines = watching.Lines(first)
+        for report in looks:
+            lines.say(report)
 
 
 def _print(report: "SyncReport") -> None:

@@ -17,7 +17,16 @@ from sightline.cli.filters import (
     UntilOption,
     WhereOption,
 )
-from sightline.cli.options import HtmlOption, IndexOption, JsonOption, argument, check_image, index_folder, option
+from sightline.cli.options import (
+    HtmlOption,
+    IndexOption,
+    JsonOption,
+    LibraryOption,
+    argument,
+    check_image,
+    index_folder,
+    option,
+)
 from sightline.cli.output import one_line, terminal, write_json, write_results
 from sightline.errors import UsageError
 
@@ -81,6 +90,7 @@ def command(
     ] = False,
     html: HtmlOption = None,
     index: IndexOption = None,
+    library: LibraryOption = None,
 ) -> None:
     """Find images, and moments in videos, by words or images.
 
@@ -107,7 +117,7 @@ def command(
         check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image), avoid=tuple(avoid or ()))
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
-    opened = open_index(index_folder(index))
+    opened = open_index(index_folder(index, library))
     condition = filters.where(opened.table)
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
     results = opened.search(query, k, condition, exact=True, rescore=_rescore(rescore), regions=regions)

@@ -16,7 +16,7 @@ from sightline.cli.filters import (
     UntilOption,
     WhereOption,
 )
-from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
+from sightline.cli.options import HtmlOption, IndexOption, JsonOption, LibraryOption, index_folder, option
 from sightline.cli.output import one_line, write_json
 
 
@@ -40,6 +40,7 @@ def command(
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
+    library: LibraryOption = None,
 ) -> None:
     """Find images, and videos, that are the same or almost.
 
@@ -55,7 +56,7 @@ def command(
     from sightline.search import near_duplicates
 
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
-    table = Table.open(index_folder(index))
+    table = Table.open(index_folder(index, library))
     condition = filters.where(table)
     groups = near_duplicates(table, threshold, condition)
     if html is not None:

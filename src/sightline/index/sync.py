@@ -39,6 +39,7 @@ def sync(
     regions: bool = False,
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
+    leave: Sequence[str] = (),
     limits: Limits = DEFAULT,
 ) -> SyncReport:
     """Bring the index in `folder` up to date with the images and videos at and below `paths`.
@@ -50,7 +51,8 @@ def sync(
     for another writer. `regions`: a new index keeps the regions of each image; later runs then go on to.
 
     A file that goes by several names, by links, is one item. What patterns of names and paths leave out is not looked
-    at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`).
+    at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`). What
+    lies at and below the absolute paths `leave` stays in the index as it is, and is not read, in this run.
 
     Progress comes in the stages "scanning", "upgrading" (an index of an older format), "encoding" and "finishing".
 
@@ -75,6 +77,7 @@ def sync(
         files = {} if table is None else files_of(table)
         named = [path for path in below(files, roots) if not walk.is_listed(path)]  # roots of earlier runs
         listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders), named)
+        listing.leave(leave)
         report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
         if table is None and listing.files:
             table = Table.create(folder, record, limits)

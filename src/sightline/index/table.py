@@ -17,7 +17,8 @@ import pyarrow as pa
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import lance_errors
 from sightline.index.columns import Column
-from sightline.index.folder import exists, is_table, lance_path, live_table, missing
+from sightline.index.folder import exists, is_table, lance_path, live_table
+from sightline.index.library import missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
     LARGE_COLUMNS,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sightline.errors import UsageError
 from sightline.files import expand_home
 from sightline.index.ivf import InvertedLists
+from sightline.index.library import DEFAULT, library_folder
 from sightline.index.scan import Scan
 from sightline.index.table import Table
 from sightline.models import FAMILIES
@@ -36,29 +37,37 @@ SAMPLE = 4096
 
 
 def default_folder() -> Path:
-    """The folder of the index by default: $SIGHTLINE_INDEX, else "index" in the user's data folder. Raises UsageError
+    """The folder of the index by default: $SIGHTLINE_INDEX, else the library "default". Raises UsageError
     where that is unknown: without a home folder."""
-    from platformdirs import user_data_path
-
     if given := os.environ.get("SIGHTLINE_INDEX"):
         return expand_home(given)
-    with suppress(RuntimeError):
-        folder = user_data_path("sightline", appauthor=False) / "index"
-        if folder.is_absolute():
-            return folder
+    with suppress(UsageError):
+        return library_folder(DEFAULT)
     raise UsageError("no home folder is known: set SIGHTLINE_INDEX, or name the folder of the index with --index")
 
 
+def index_folder(folder: str | os.PathLike[str] | None, library: str | None) -> Path:
+    """The folder of the index that is named by one of them, else `default_folder()`. Raises UsageError if both are."""
+    if folder is not None and library is not None:
+        raise UsageError(f"the folder {folder} or the library {library}: name one of them (--index or --library)")
+    if library is not None:
+        return library_folder(library)
+    return default_folder() if folder is None else expand_home(folder)
+
+
 def open_index(
-    folder: str | os.PathLike[str] | None = None, model: Encoder | str | os.PathLike[str] | None = None
+    folder: str | os.PathLike[str] | None = None,
+    model: Encoder | str | os.PathLike[str] | None = None,
+    *,
+    library: str | None = None,
 ) -> Index:
-    """Opens an index for searching: the folder, else `default_folder()`.
+    """Opens an index for searching: the folder, or the library of this name, else `default_folder()`.
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
     the first query needs it. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model`
-    that did not build the index.
+    that did not build the index; UsageError if both a folder and a library are named.
     """
-    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
+    index = Index(Table.open(index_folder(folder, library)), model)
     if model is not None:
         index.encoder.check(index.table)
     return index
