@@ -57,9 +57,10 @@ class Watch:
         UsageError if watchfiles is not installed."""
         check_installed()
         self.folder, self.roots = Path(folder).absolute(), walk.roots_of(paths)
-        self._first: dict[str, Any] = {"model": model, "exclude": exclude, "include": include}
-        """What holds until there is an index, which remembers it."""
         self._options = options
+        self._first: dict[str, Any] = {"exclude": exclude, "include": include}
+        """What counts until there is an index, which remembers it: of a model its name."""
+        (self._first if isinstance(model, str | os.PathLike) else self._options)["model"] = model
         self._again = 0.0
         self._changes: Changes | None = None
         self._busy: dict[str, float] = {}
