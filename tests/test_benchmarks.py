@@ -51,6 +51,7 @@ ARGUMENTS = {
     "tasks train": "train @checkpoint @photos --pairs 2",
     "training_rate": "@small @karpathy.json --sizes small --pairs 2 --steps 2",
     "two_steps": "--videos 12 --queries 2",
+    "watching": "@watched --changes 12 --kills 1 --files 12 --idle 1",
     "voc20": "mini-groupvit @voc20 @photos",
 }
 

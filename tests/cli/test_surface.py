@@ -11,14 +11,18 @@ from sightline.distribution import VERSION
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
+    "index": [
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--watch", "--index",
+        "--library",
+    ],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
         "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
+        "--library",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--json", "--html", "--index",
+        "--rating", "--json", "--html", "--index", "--library",
     ],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [
@@ -31,8 +35,9 @@ SURFACE = {
         "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
     "eval": [],
-    "info": ["--json", "--index"],
-    "fsck": ["--repair", "--index"],
+    "info": ["--json", "--index", "--library"],
+    "library": [],
+    "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],
 }  # fmt: skip
@@ -60,6 +65,8 @@ EVALUATIONS = {
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 
+LIBRARIES = {"list": ["--json"], "show": ["NAME", "--json"], "delete": ["NAME", "--yes"]}
+
 
 def test_the_surface_is_frozen():
     group = typer.main.get_command(app)
@@ -69,6 +76,9 @@ def test_the_surface_is_frozen():
     inner = evaluations.make_context("eval", ["compare"])
     found = surface(evaluations, inner, evaluations.list_commands(inner))
     assert found == {name: [*options, "--debug"] for name, options in EVALUATIONS.items()}
+    libraries = group.get_command(context, "library")
+    found = surface(libraries, libraries.make_context("library", ["list"]), LIBRARIES)
+    assert found == {name: [*options, "--debug"] for name, options in LIBRARIES.items()}
     assert [option for p in group.params for option in p.opts] == [
         "--version",
         "--debug",
@@ -85,7 +95,9 @@ def surface(group, context, names):
     return found
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *(f"eval {name}" for name in EVALUATIONS)])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"eval {name}" for name in EVALUATIONS), *(f"library {name}" for name in LIBRARIES)]
+)
 def test_every_command_has_help_with_an_example(run, command):
     ran = run(*command.split(), "--help")
     assert ran.status == 0
@@ -204,7 +216,9 @@ def test_names_cannot_write_to_the_terminal(run):
     assert r"a\nb\x1b[31m\u202egpj.exe" in ran.err
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS)])
+@pytest.mark.parametrize(
+    "name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS), *(f"library.{name}" for name in LIBRARIES)]
+)
 def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt

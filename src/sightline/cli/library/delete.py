@@ -14,7 +14,9 @@ def command(
     name: Annotated[str, argument("NAME", "Delete the library of this name; images and videos stay.")],
     yes: Annotated[bool, option(None, "Delete without a question. Default: ask.", "--yes")] = False,
 ) -> None:
-    """Delete a library. The images and videos that it lists stay where they are.
+    """Delete a library.
+
+    The images and videos that it lists stay where they are.
 
     \b
     Examples:

@@ -11,7 +11,9 @@ from sightline.cli.output import one_line, write_json
 
 
 def command(as_json: JsonOption = False) -> None:
-    """List the libraries: items, size on disk, last change, model and folders of each.
+    """List the libraries.
+
+    Each with its number of items, size on disk, last change, model and folders.
 
     \b
     Examples:

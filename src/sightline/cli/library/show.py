@@ -9,7 +9,9 @@ from sightline.cli.options import JsonOption, argument
 def command(
     name: Annotated[str, argument("NAME", "Show the library of this name.")], as_json: JsonOption = False
 ) -> None:
-    """Show what the library holds and which model built it, as `sightline info --library NAME`.
+    """Show what a library holds.
+
+    Prints what `sightline info --library NAME` prints.
 
     \b
     Example:
