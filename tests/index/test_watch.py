@@ -14,7 +14,8 @@ from sightline.index import Table, changes, lock, mounts, watch as watch_module
 from sightline.index.batch import SyncReport
 from sightline.index.changes import Changes
 from sightline.index.exclude import DEFAULTS, Patterns
-from sightline.index.sync import sync
+from sightline.index.settings import read_settings
+from sightline.index.sync import forget, sync
 from sightline.index.watch import Watch
 from support.images import draw
 from support.tables import contents, counts
@@ -260,23 +261,42 @@ def test_a_disk_that_is_gone_keeps_its_rows_and_stops_nobody(photos, index, enco
 
 def test_a_disk_below_a_folder_keeps_its_rows(photos, index, encoder, monkeypatch, tmp_path):
     """Its folder stays, and is empty, as that of a file system that was unmounted."""
-    mounted = {"/": "ext4", str(photos / "deep"): "ext4"}
-    monkeypatch.setattr(watch_module, "mounts", lambda: mounted)
+    deep, mounted = str(photos / "deep"), {"/": "ext4", str(photos / "deep"): "ext4"}
+    for module in (watch_module, "sightline.index.sync"):
+        monkeypatch.setattr(f"{getattr(module, '__name__', module)}.mounts", lambda: mounted)
     watch = Watch(index, [photos], encoder)
     watch.look()
     (photos / "deep").rename(tmp_path / "disk")
     (photos / "deep").mkdir()
-    del mounted[str(photos / "deep")]
-    said = f"{photos / 'deep'} is not mounted any more: what the index holds of it stays"
-    assert next_look(watch) == [said, {"unchanged": 6}]
+    del mounted[deep]
+    assert next_look(watch) == [{"unchanged": 6, "unmounted": [deep]}]
+    watch.close()
+    watch = Watch(index, [photos], encoder)  # as after the start of a computer
+    assert [counts(report) for report in watch.look()] == [{"unchanged": 6, "unmounted": [deep]}]
     draw(photos / "new.png", 75)
-    assert next_look(watch) == [{"added": 1, "unchanged": 6}], "said once"
+    assert next_look(watch) == [{"added": 1, "unchanged": 6, "unmounted": [deep]}]
     assert len(contents(index)) == 9
     (photos / "deep").rmdir()
     (tmp_path / "disk").rename(photos / "deep")
-    mounted[str(photos / "deep")] = "ext4"
+    mounted[deep] = "ext4"
     assert next_look(watch) == [{"unchanged": 9}]
     watch.close()
+
+
+@pytest.mark.parametrize("way", ["forgotten", "a folder like any other"])
+def test_a_disk_that_does_not_come_back(way, photos, index, encoder, monkeypatch, tmp_path):
+    mounted = {str(photos / "deep"): "ext4"}
+    monkeypatch.setattr("sightline.index.sync.mounts", lambda: mounted)
+    sync(index, [photos], encoder)
+    shutil.rmtree(photos / "deep")
+    mounted.clear()
+    if way == "forgotten":
+        assert forget(index, [photos / "deep"]).files == 2
+        assert counts(sync(index, [photos], encoder)) == {"unchanged": 6}
+    else:
+        draw(photos / "deep" / "new.png", 81)
+        assert counts(sync(index, [photos], encoder)) == {"added": 1, "removed": 2, "unchanged": 6}
+    assert read_settings(index).disks == ()
 
 
 @pytest.mark.parametrize(

@@ -46,11 +46,16 @@ class Lines:
 
     def __init__(self, first: "SyncReport") -> None:
         self._named = {path for path, _ in first.skipped}
+        self._unmounted = first.unmounted
 
     def say(self, report: "SyncReport") -> None:
         counts = {name: getattr(report, name) for name in ("added", "changed", "moved", "removed")}
         new = [(path, reason) for path, reason in report.skipped if path not in self._named]
         counts["skipped"] = len(new)
+        for disk in report.unmounted:
+            if disk not in self._unmounted:
+                typer.echo(f"{one_line(disk)} is not mounted any more: what the index holds of it stays")
+        self._unmounted = report.unmounted
         if not any(counts.values()):
             return
         done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)

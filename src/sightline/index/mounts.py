@@ -3,7 +3,7 @@ are taken to have local disks alone."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from sightline.index import walk
@@ -26,9 +26,19 @@ def mounts() -> dict[str, str]:
     return {_unescaped(field[1]): field[2] for field in fields if len(field) > 2}
 
 
-def mounts_below(folders: Sequence[str], mounted: dict[str, str]) -> set[str]:
+def mounts_below(folders: Sequence[str], mounted: Iterable[str]) -> set[str]:
     """Of the mounted disks those at and below the folders."""
     return {place for place in mounted if any(walk.is_below(place, folder) for folder in folders)}
+
+
+def lost_disks(known: Iterable[str], mounted: Container[str], files: Iterable[str], listed: Iterable[str]) -> list[str]:
+    """Of the known disks those that are not mounted, and of which the index holds files and nothing is listed."""
+    gone = [disk for disk in known if disk not in mounted]
+    return [
+        disk
+        for disk in gone
+        if any(walk.is_below(path, disk) for path in files) and not any(walk.is_below(path, disk) for path in listed)
+    ]
 
 
 def is_remote(folder: str, mounted: dict[str, str]) -> bool:

@@ -15,6 +15,7 @@ from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.mounts import lost_disks, mounts, mounts_below
 from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
@@ -52,7 +53,8 @@ def sync(
 
     A file that goes by several names, by links, is one item. What patterns of names and paths leave out is not looked
     at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`). What
-    lies at and below the absolute paths `leave` stays in the index as it is, and is not read, in this run.
+    lies at and below the absolute paths `leave` stays in the index as it is, and is not read, in this run; and so does
+    what was on a disk below `paths` that was mounted in an earlier run and is not now.
 
     Progress comes in the stages "scanning", "upgrading" (an index of an older format), "encoding" and "finishing".
 
@@ -76,9 +78,15 @@ def sync(
             table = _checked(table, record)
         files = {} if table is None else files_of(table)
         named = [path for path in below(files, roots) if not walk.is_listed(path)]  # roots of earlier runs
+        mounted = mounts_below(roots, mounts())
         listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders), named)
-        listing.leave(leave)
-        report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
+        mounted &= mounts_below(roots, mounts())  # none that came or went during the walk
+        unmounted = lost_disks(mounts_below(roots, settings.disks) - {*roots}, mounted, files, listing.files)
+        settings = settings.with_disks(roots, {*mounted, *unmounted} - {*roots})
+        listing.leave([*leave, *unmounted])
+        report = SyncReport(
+            skipped=listing.skipped, excluded=listing.excluded, others=listing.others, unmounted=unmounted
+        )
         if table is None and listing.files:
             table = Table.create(folder, record, limits)
         if table is None:

@@ -68,7 +68,6 @@ class Watch:
         self._unrest: float | None = None
         """Since when there are changes that were not looked at."""
         self._places: object = None
-        self._disks: set[str] = set()
         self._unreadable: dict[str, FileState] = {}
         self._told: set[str] = set()
         self._looked = self._had_index = False
@@ -88,8 +87,7 @@ class Watch:
         if self._had_index and not exists(self.folder):
             raise IndexMissing(f"{self.folder} holds no index any more: it was deleted while it was watched")
         told = self._listen()
-        lost, words = self._lost_disks()
-        leave = [*self._still_written(), *lost, *self._still_unreadable()]
+        leave = [*self._still_written(), *self._still_unreadable()]
         try:
             reports = self._sync(self.roots, leave, progress)
         except IndexLocked as error:
@@ -99,7 +97,7 @@ class Watch:
         self._looked, self._had_index = True, exists(self.folder)
         if self._had_index:
             self._first = {}
-        return self._new([*told, *words, *reports])
+        return self._new([*told, *reports])
 
     def wait(self) -> None:
         """Until there is something to look at."""
@@ -184,13 +182,6 @@ class Watch:
         if len(told) == 1 and isinstance(told[0], SyncReport):
             self._told.clear()
         return new
-
-    def _lost_disks(self) -> tuple[list[str], list[str]]:
-        """The disks below the roots that were mounted once and are not now: what the index holds of them stays."""
-        now = mounts_below(self.roots, mounts())
-        self._disks |= now
-        lost = sorted(self._disks - now)
-        return lost, [f"{disk} is not mounted any more: what the index holds of it stays" for disk in lost]
 
     def _still_unreadable(self) -> list[str]:
         """The files that could not be read and did not change since."""
