@@ -65,6 +65,11 @@ def resolve(
     return _fetch(str(name), revision, local_files_only, cache_dir, weights)
 
 
+def is_here(name: str) -> bool:
+    """Whether the name stands for a model in the package, or for a path at which there is something."""
+    return name in packaged() or ("\0" not in name and os.path.exists(os.path.expanduser(name)))  # noqa: PTH110, PTH111
+
+
 def weight_paths(folder: Path) -> list[Path]:
     """The files that hold a folder's weights, or the file itself that is named.
 

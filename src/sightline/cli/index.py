@@ -58,14 +58,16 @@ def command(
       sightline index holiday --model mini
     """
     from sightline.index import sync
+    from sightline.index.folder import exists
 
     folder = index_folder(index)
     paths = [Path(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (any name)
     if forget:
         typer.echo(f"{sync.forget(folder, paths):,} files taken out of the index")
         return
+    instead = "--model FOLDER" if exists(folder) else "--model FOLDER, or --model mini"
     try:
-        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
+        with hub_hint(instead), progress_bar() as progress:
             report = sync.sync(folder, paths, model, progress, regions=regions)
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None

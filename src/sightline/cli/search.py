@@ -80,6 +80,13 @@ def command(
         ),
     ] = False,
     html: HtmlOption = None,
+    model: Annotated[
+        str | None,
+        option(
+            "NAME_OR_FOLDER",
+            "Open the model that built the index from here, and remember the place. Default: where it was last.",
+        ),
+    ] = None,
     index: IndexOption = None,
 ) -> None:
     """Find images, and moments in videos, by words or images.
@@ -108,7 +115,7 @@ def command(
         check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
-    opened = open_index(index_folder(index))
+    opened = open_index(index_folder(index), model)
     condition = filters.where(opened.table)
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
     results = opened.search(query, k, condition, exact=True, rescore=_rescore(rescore), regions=regions)

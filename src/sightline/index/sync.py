@@ -14,6 +14,7 @@ from sightline.index.batch import PendingRows, SyncReport
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import note_place, opening
 from sightline.index.plan import Plan, compare, files_below
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
@@ -70,6 +71,8 @@ def sync(
             return report
         if not finished:
             cleanup.sweep(table)
+        if (table.model.name, table.model.revision) != (record.name, record.revision):
+            note_place(folder, record)
         write_settings(folder, read_settings(folder).with_folders(roots))
         plan = compare(table, roots, listing, progress)  # first: a disk that is not mounted stops the run here
         table = upgrade(table, progress)
@@ -113,7 +116,10 @@ def _open_encoder(model: Encoder | str | os.PathLike[str] | None, table: Table |
 
     if model is not None:
         return load(model)
-    return load() if table is None else load(table.model.name, revision=table.model.revision)
+    if table is None:
+        return load()
+    with opening(table.folder):
+        return load(table.model.name, revision=table.model.revision)
 
 
 def _checked(table: Table, record: ModelRecord) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import UsageError
+from sightline.errors import IndexFault, UsageError
 from sightline.index.ivf import InvertedLists
+from sightline.index.model_places import note_place
 from sightline.index.scan import Scan
 from sightline.index.table import Table
 from sightline.models import FAMILIES
@@ -28,6 +30,7 @@ from sightline.search.result import Ranked, Result, results
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder
+    from sightline.index.schema import ModelRecord
 
 SAMPLE = 4096
 """Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread."""
@@ -46,13 +49,26 @@ def open_index(
     """Opens an index for searching: the folder, else `default_folder()`.
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
-    the first query needs it. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model`
+    the first query needs it. A `model` by name that lies elsewhere now is found there from now on, if the index can be
+    written. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model`
     that did not build the index.
     """
     index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
     if model is not None:
-        index.encoder.check(index.table)
+        place = index.encoder.check(index.table)
+        if place != index.table.model and isinstance(model, str | os.PathLike):
+            _remember(index.table, place)
     return index
+
+
+def _remember(table: Table, place: ModelRecord) -> None:
+    """Note where the model lies, unless another process is writing to the index, or its folder cannot be written."""
+    from sightline.index import cleanup, lock
+
+    with suppress(IndexFault), lock.writer(table.folder) as finished:
+        if not finished:
+            cleanup.sweep(table.newest())
+        note_place(table.folder, place)
 
 
 class _Snapshot(NamedTuple):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from sightline.errors import ModelMismatch
+from sightline.index.model_places import opening
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, TextEncoder
     from sightline.encoder.rescorer import Rescorer
+    from sightline.index.schema import ModelRecord
     from sightline.index.table import Table
 
 E = TypeVar("E", "Encoder", "TextEncoder")
@@ -23,6 +28,7 @@ class LazyEncoder:
     def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
         """`model` is an encoder or what `load` takes; None: the model that built the table."""
         self._name, self._revision, self._given = table.model.name, table.model.revision, None
+        self._index = table.folder if model is None else None
         if isinstance(model, str | os.PathLike):
             self._name, self._revision = os.fspath(model), None
         else:
@@ -39,12 +45,11 @@ class LazyEncoder:
         """What encodes queries with images. Raises what `for_words` raises."""
         return _checked(self._encoder, table)
 
-    def check(self, table: Table) -> None:
-        """Raises ModelMismatch for a model that did not build the table; of a named model no weights are loaded."""
-        if self._given is None:
-            _checked(self._text_encoder, table)
-        else:
-            _checked(self._given, table)
+    def check(self, table: Table) -> ModelRecord:
+        """The table's record with the name under which the model was opened here. Raises ModelMismatch for a model that
+        did not build the table; of a named model no weights are loaded."""
+        encoder: Encoder | TextEncoder = _checked(self._given or self._text_encoder, table)  # type: ignore[type-var]
+        return replace(table.model, name=encoder.name, revision=encoder.revision)
 
     @cached_property
     def rescorer(self) -> Rescorer:
@@ -57,21 +62,32 @@ class LazyEncoder:
     def _encoder(self) -> Encoder:
         from sightline.encoder import load
 
-        return self._given or load(self._name, revision=self._revision)
+        with self._opening():
+            return self._given or load(self._name, revision=self._revision)
 
     @cached_property
     def _text_encoder(self) -> TextEncoder:
         from sightline.encoder import TextEncoder
 
-        return TextEncoder(self._name, revision=self._revision)
+        with self._opening():
+            return TextEncoder(self._name, revision=self._revision)
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Within, a model that only the index names may be missing."""
+        if self._index is None:
+            yield
+        else:
+            with opening(self._index):
+                yield
 
 
 def _checked(encoder: E, table: Table) -> E:
     if encoder.fingerprint != table.model.fingerprint:
         raise ModelMismatch(
-            f"{table.folder}: built by the model {table.model.name}, and the weights or the preprocessing of "
-            f"{encoder.name} as it is now are not the same; search with the model that built it, or index the files "
-            "into another folder with this model (sightline index --index DIR --model ...); if the model that built it "
-            "is gone, delete the index and make it again"
+            f"{table.folder}: built by the model {table.model.name} ({table.model.fingerprint[:12]}), and {encoder.name} "
+            f"({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
+            "built it (--model FOLDER, where it lies now), or index the files into another folder with this one "
+            "(sightline index PATH --index DIR --model ...)"
         )
     return encoder
