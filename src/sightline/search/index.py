@@ -103,6 +103,7 @@ class Index:
         exact: bool = False,
         rescore: int | Literal["all"] | None = None,
         regions: bool = False,
+        min_score: float | None = None,
     ) -> list[Result]:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
@@ -120,10 +121,13 @@ class Index:
         them; "all" scores every item again, 0 keeps to cosines.
 
         With `regions` an item's score is that of the region in it that comes nearest, which the result shows; the index
-        must have been built to keep them. Raises UsageError for an empty query, k below 1, a condition that does not
-        parse, `rescore` where nothing is kept to score again, or `regions` where none are kept.
+        must have been built to keep them. Of the k results those whose score is below `min_score` are left out. Raises
+        UsageError for an empty query, k below 1, a condition that does not parse, `rescore` where nothing is kept to
+        score again, or `regions` where none are kept.
         """
-        return self.search_many([query], k, where, exact=exact, rescore=rescore, regions=regions)[0]
+        return self.search_many([query], k, where, exact=exact, rescore=rescore, regions=regions, min_score=min_score)[
+            0
+        ]
 
     def search_many(
         self,
@@ -134,6 +138,7 @@ class Index:
         exact: bool = False,
         rescore: int | Literal["all"] | None = None,
         regions: bool = False,
+        min_score: float | None = None,
     ) -> list[list[Result]]:
         """The results of `search` for each of `queries`, from one version of the table, in much less time.
 
@@ -143,6 +148,8 @@ class Index:
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
+        if min_score is not None and (not isinstance(min_score, int | float | np.number) or np.isnan(min_score)):
+            raise UsageError(f"min_score is {min_score!r}: give a number")
         if isinstance(queries, str | bytes | os.PathLike | Query | Mapping) or not isinstance(queries, Iterable):
             raise UsageError(f"search_many takes a list of queries, not one {type(queries).__name__}")
         queries = [Query.of(query) for query in queries]
@@ -174,7 +181,10 @@ class Index:
                 else Ranked(scores[row, :k], ids[row, :k])
                 for row, query in enumerate(queries)
             ]
-        return results(table, ranked)
+        found = results(table, ranked)
+        if min_score is None:
+            return found
+        return [[result for result in of_query if result.score >= min_score] for of_query in found]
 
     def _current(self) -> _Snapshot:
         """The newest version of the table."""

@@ -85,8 +85,8 @@ class LazyEncoder:
 def _checked(encoder: E, table: Table) -> E:
     if encoder.fingerprint != table.model.fingerprint:
         raise ModelMismatch(
-            f"{table.folder}: built by the model {table.model.name} ({table.model.fingerprint[:12]}), and {encoder.name} "
-            f"({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
+            f"{table.folder}: built by the model {table.model.name} ({table.model.fingerprint[:12]}), and "
+            f"{encoder.name} ({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
             "built it (--model FOLDER, where it lies now), or index the files into another folder with this one "
             "(sightline index PATH --index DIR --model ...)"
         )
