@@ -108,7 +108,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
     found = captions(folder / "t.csv")
     assert [(sample.key, sample.captions) for sample in found.samples] == [("a.jpg", ("one",))]
     assert found.left_out.counts == {
-        "with more or fewer columns than the first line": 2,
+        "with more or fewer columns than the first line (a text that has the delimiter in it needs quotes)": 2,
         "that name no file": 1,
         "with no caption": 1,
         f"not in {folder} (say where: image_root=, --image-root)": 1,
@@ -122,14 +122,18 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.csv", b"file,licence\na,b\n", "no column of captions"),
         ("t.csv", b"", "empty"),
         ("t.csv", b"file,caption\n", "no rows below"),
-        ("t.csv", b'file,caption\na,"b\n', "no CSV"),
-        ("t.csv", b"file,caption\na,\xff\n", "not in UTF-8"),
-        ("t.csv", b"file,caption\na,\0\n", "no CSV|not one image"),
+        (
+            "t.csv",
+            b'file,caption\na,"b\n',
+            r"not one row fits its first line \(file, caption\); left out: 1 with a quote .*row 2",
+        ),
+        ("t.csv", b"file,caption\na,\xff\n", r"not in UTF-8 \(byte 0xff in line 2\); save it in UTF-8"),
+        ("t.csv", b"file,caption\na,\0\n", "1 with a NUL character: row 2"),
         ("t.json", b"{", "not JSON"),
         ("t.json", b"3", "no data set that is known"),
         ("t.json", b'{"images": 3}', "no data set that is known"),
         ("t.json", b"[" * 100_000, "not JSON"),
-        ("t.jsonl", b"[]\n{\n", "no column of files"),
+        ("t.jsonl", b"[]\n{\n", "not one row; left out: 2 that are no JSON object: line 1, line 2"),
         ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*say where: image_root=.*: gone\.jpg"),
     ],
 )
@@ -163,8 +167,8 @@ def test_several_sources_are_one_data_set(folder):
     assert sorted(sample.key for sample in both.samples) == sorted(keys)
     assert len(both.left_out) == 1
     assert "gone.jpg" in str(both.left_out)
-    with pytest.raises(UsageError, match="one source's; give it alone"):
-        captions([folder / "t.csv", folder / "a.tar"], split="train")
+    with pytest.raises(UsageError, match="shards have no splits"):
+        captions([folder / "a.tar", folder / "t.csv"], split="train")
 
 
 def test_equal_captions_are_counted_and_named():

@@ -80,7 +80,7 @@ def test_no_file_and_no_text(tmp_path):
     with pytest.raises(UsageError, match=r"none\.txt: No such file"):
         read_classes(tmp_path / "none.txt")
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no text in UTF-8"):
+    with pytest.raises(UsageError, match="begins as UTF-16 but is not in it"):
         read_classes(tmp_path / "odd.txt")
 
 

@@ -54,9 +54,10 @@ def test_what_lacks_a_part_is_left_out_and_counted(tmp_path):
         "twice in their shard": 1,
         "without a file of captions": 1,
         "captions without an image": 1,
-        "with no caption in their file": 3,
+        "with no caption in their file": 2,
+        "with captions in broken JSON": 1,
     }
-    assert "3 with no caption in their file" in str(found.left_out)
+    assert "2 with no caption in their file" in str(found.left_out)
     assert "empty.json" in str(found.left_out)
 
 
@@ -98,7 +99,6 @@ def test_shards_that_lie(tmp_path):
     whole = shard(tmp_path / "whole.tar", range(3)).read_bytes()
     spoiled = {
         "cut short in the middle of": whole[:700],
-        "a tar ends with empty blocks": whole[: whole.rindex(b"ustar") - 257],
         "damaged at byte": whole[: whole.rindex(b"ustar") - 257] + b"\1" * 1024,
         "compressed": gzip.compress(whole),
         "no tar": b"a picture, say" * 200,

@@ -2,7 +2,8 @@
 
 from sightline.data.captions import captions, distinct_captions, equal_captions
 from sightline.data.labelled import labelled
-from sightline.data.sample import Captions, Item, Labelled, LabelledSample, LeftOut, Sample
+from sightline.data.left_out import LeftOut
+from sightline.data.sample import Captions, Item, Labelled, LabelledSample, Sample
 from sightline.data.tar import Member
 
 __all__ = [

@@ -5,12 +5,15 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import UsageError
+from sightline.data.left_out import LeftOut
+from sightline.data.paths import PathOrPaths, is_shard, resolve_paths, visible_in
+from sightline.data.texts import read_text
+from sightline.errors import DataError, UsageError
 from sightline.templates import check_template
 
 _WORDNET = re.compile(r"n\d{8}")
@@ -32,7 +35,15 @@ class Classes:
 
     @classmethod
     def of(cls, folders: Sequence[str]) -> "Classes":
-        """Classes named as folders are: "golden_retriever" is a golden retriever."""
+        """Classes named as folders are: "golden_retriever" is a golden retriever. Raises `UsageError` for numbers and
+        WordNet's ids, which are no words."""
+        for kind, is_of_kind in (("numbers", str.isdecimal), ("WordNet ids", _WORDNET.fullmatch)):
+            if folders and all(map(is_of_kind, folders)):
+                some = ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
+                raise UsageError(
+                    f"the data's classes are {kind} ({some}), which say nothing to a model: give their names with "
+                    f"--classes FILE, a line each in the order of the {kind}"
+                )
         return cls(tuple(name.replace("_", " ") for name in folders), tuple(range(len(folders))))
 
     def find(self, labels: Sequence[str]) -> list[int]:
@@ -61,6 +72,22 @@ class Classes:
 
 def _plain(name: str) -> str:
     return " ".join(re.sub(r"[_\-\s]+", " ", name).casefold().split())
+
+
+def classes_beside(source: PathOrPaths) -> Classes | None:
+    """The classes in classnames.txt beside shards, or in the folder above, as CLIP benchmark's data sets have it; with
+    the templates in zeroshot_classification_templates.txt. None where there is none. Raises `UsageError`."""
+    paths = resolve_paths(source)
+    if all(path.is_dir() for path in paths):
+        paths = [path / "any.tar" for path in paths if any(map(is_shard, visible_in(path)))]
+    if not paths or not all(map(is_shard, paths)):
+        return None
+    for folder in (paths[0].parent, paths[0].absolute().parent.parent):
+        if (folder / "classnames.txt").is_file():
+            found = read_classes(folder / "classnames.txt")
+            templates = folder / "zeroshot_classification_templates.txt"
+            return replace(found, templates=tuple(read_templates([str(templates)]))) if templates.is_file() else found
+    return None
 
 
 def read_classes(source: str | os.PathLike[str]) -> Classes:
@@ -135,6 +162,8 @@ def read_templates(sources: Sequence[str]) -> list[str]:
         if "{" in source:
             templates.append(check_template(source))
             continue
+        if not _path_of(source).is_file():
+            raise UsageError(f'{source}: no file of templates, and no template: that has one "{{}}", for the class')
         if _path_of(source).suffix.lower() == ".json":
             data = _json_list(source)
             texts = data if isinstance(data, list) else data.get("templates")
@@ -153,13 +182,10 @@ def _path_of(source: str | os.PathLike[str]) -> Path:
 
 
 def _read(source: str | os.PathLike[str]) -> str:
-    path = _path_of(source)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: no text in UTF-8") from error
+        return read_text(_path_of(source), LeftOut())
+    except DataError as error:
+        raise UsageError(str(error)) from error
 
 
 def _lines(source: str | os.PathLike[str]) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.data.classes import Classes, read_classes
-from sightline.data.sample import LeftOut
+from sightline.data.left_out import LeftOut
 from sightline.errors import DataError, ImageError, UsageError
 from sightline.processing.suffixes import is_image
 
