@@ -4,7 +4,9 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from sightline.data.left_out import LeftOut
 from sightline.processing.suffixes import is_image, is_video
 
 _DELIMITERS = "\t,|;"
@@ -27,15 +29,18 @@ class Record:
         return f"row {self.number:,}" + ("" if self.line == self.number else f" (line {self.line:,})")
 
 
-def delimited_records(text: str, suffix: str, is_header: Callable[[Sequence[str]], bool]) -> list[Record]:
-    """All rows of a text with "\\n" between lines. The first line tells the delimiter: the one by which it has cells
-    for which `is_header` is true, or else the most frequent one. Empty rows are none.
+def delimited_records(
+    path: Path, text: str, is_header: Callable[[Sequence[str]], bool], left_out: LeftOut
+) -> list[Record]:
+    """All rows of the text of `path`, "\\n" between its lines; empty rows are none. The first line tells the delimiter:
+    the one by which it has cells for which `is_header` is true, or else the most frequent one.
 
-    In many tables with tabs a quote is an ordinary letter: so they are read if their quotes make no sense as CSV's.
+    In many tables with tabs a quote is an ordinary letter: so they are read if their quotes make no sense as CSV's,
+    and that is remarked.
     """
     lines = [f"{line}\n" for line in text.split("\n")]
     first = next((at for at, line in enumerate(lines) if line.strip()), 0)
-    delimiter = _delimiter(lines[first], suffix, is_header)
+    delimiter = _delimiter(lines[first], path.suffix.lower(), is_header)
     if named := re.fullmatch(r"sep=(.)\s*", lines[first]):  # Excel's own line, above the header
         first, delimiter = first + 1, named[1]
     quoted = list(_records(lines, first, delimiter, csv.QUOTE_MINIMAL))
@@ -43,6 +48,7 @@ def delimited_records(text: str, suffix: str, is_header: Callable[[Sequence[str]
     if delimiter == "\t" and faults:
         plain = list(_records(lines, first, delimiter, csv.QUOTE_NONE))
         if faults != {_SWALLOWED} or not any(map(_has_quoted_cell, plain)):
+            left_out.remark(f"{path.name} is read with its quotes as letters, since they are not CSV's")
             return plain
     return quoted
 

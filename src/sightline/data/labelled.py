@@ -1,5 +1,6 @@
 """Opens a data set of images or videos with a class each: a folder for each class, a table, or shards."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -23,8 +24,8 @@ from sightline.errors import DataError, UsageError
 Files = list[tuple[str, Path | Member, str]]
 """(key, media, name of the class)."""
 
-_SPLITS = frozenset(["train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"])
-"""Names that folders of splits have, and those of classes hardly."""
+_SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|test|testing|dev|eval)[-_ ]?\d{0,4}")
+"""Names that folders of splits have: "train", "val2017"."""
 
 
 def labelled(
@@ -82,9 +83,10 @@ def sorted_classes(names: set[str]) -> list[str]:
 
 
 def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Files:
-    if all(folder.name.lower() in _SPLITS for folder in folders):
-        names = " and ".join(folder.name for folder in folders)
-        raise UsageError(f"{root}: {names} are splits, not classes; name the one that is meant: {folders[-1]}")
+    splits = [folder for folder in folders if _SPLIT.fullmatch(folder.name.lower())]
+    if len(splits) > 1:
+        names = " and ".join(folder.name for folder in splits)
+        raise UsageError(f"{root}: {names} are splits, not classes; name the one that is meant, such as {splits[-1]}")
     files: Files = []
     for folder in folders:
         before = len(files)

@@ -80,7 +80,7 @@ def read_table(path: Path, left_out: LeftOut) -> Table:
 
 
 def _read_delimited(path: Path, text: str, left_out: LeftOut) -> Table:
-    records = delimited_records(text, path.suffix.lower(), lambda cells: any(_plain(cell) in FILE for cell in cells))
+    records = delimited_records(path, text, lambda cells: any(_plain(cell) in FILE for cell in cells), left_out)
     if not records:
         return Table(path, (), (), ())
     header, *others = records

@@ -116,9 +116,13 @@ def _headers(path: Path, file: BinaryIO, left_out: LeftOut) -> Iterator[tarfile.
                     yield info
                 stopped = tar.offset
         except (tarfile.TarError, ValueError, OverflowError, RecursionError, MemoryError, OSError) as error:
-            raise DataError(f"{path}: no tar, or a damaged one ({error}); fetch it again or leave it out") from error
+            what = "cut short" if "unexpected end" in str(error) else f"no tar, or a damaged one ({error})"
+            raise DataError(f"{path}: {what}; fetch it again or leave it out") from error
         file.seek(stopped)
-        if not file.read(_BLOCK):
+        block = file.read(_BLOCK)
+        if any(block) and len(block) < _BLOCK:
+            raise DataError(f"{path}: cut short at byte {stopped}; fetch it again or leave it out")
+        if not block:
             left_out.remark(f"{path} has no end mark: if it was fetched, see that it is whole")
             return
         if (following := _next_content(file, stopped)) is None:

@@ -43,7 +43,7 @@ def decode(content: bytes) -> str:
                 return content.decode(encoding)
             except UnicodeDecodeError as error:
                 raise ValueError(f"it begins as {encoding.upper()} but is not in it (byte {error.start:,})") from error
-    if content.count(0) * 4 > len(content):
+    if content.count(0) * 3 > len(content):
         raise ValueError("not in UTF-8 (it looks like UTF-16 without its mark)")
     try:
         return content.decode("utf-8")
@@ -54,6 +54,8 @@ def decode(content: bytes) -> str:
 
 def _gb18030(content: bytes) -> str | None:
     """The text in GB18030, or None where it is not that: bytes of other encodings often make rare characters there."""
+    if b"\0" in content or any(content.startswith(mark) for mark, _ in _MARKS):
+        return None
     try:
         text = content.decode("gb18030")
     except UnicodeDecodeError:

@@ -78,9 +78,9 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         check_files(json, html)
 
         from sightline.data import labelled
-        from sightline.data.classes import read_classes, read_templates
+        from sightline.data.classes import classes_beside, read_classes, read_templates
 
-        known = None if classes is None else read_classes(classes)
+        known = classes_beside(source) if classes is None else read_classes(classes)
         templates = read_templates(template or ())
         dataset = labelled(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
@@ -117,7 +117,7 @@ def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path 
     """Shows the figures, names what was left out, writes the files."""
     lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
     write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
-    if len(dataset.left_out):
+    if dataset.left_out:
         typer.echo(one_line(f"left out of the data: {dataset.left_out}"), err=True)
     if result.skipped:
         names = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:_SKIPPED])
