@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -319,6 +320,100 @@ def test_pictures_in_shards(tmp_path):
     found = captions(path, image_root=tmp_path / "*.tar")
     assert {s.key: s.content() for s in found.samples} == {"x/a.jpg": b"1", "y/b.jpg": b"333", "c": b"4444"}
     assert sum(found.left_out.counts.values()) == len(found.left_out) == 3
+
+
+WINDOWS = "C:\\data\\pics\\"
+
+
+@pytest.mark.parametrize(
+    ("names", "root"),
+    [
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "."),
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "pics"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "."),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "pics"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "other"),
+        (["\\\\server\\share\\0.jpg", "\\\\server\\share\\in\\1.jpg"], "other"),
+        (["C:/data/pics/0.jpg", "C:/data/pics/in/1.jpg"], "other"),
+        (["/home/b/pics/0.jpg", "/home/b/pics/in/1.jpg"], "."),
+        (["/home/b/pics/0.jpg", "/home/b/pics/in/1.jpg"], "other"),
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "a.tar"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "a.tar"),
+    ],
+)
+def test_paths_of_windows_and_of_other_computers(tmp_path, names, root):
+    for file in ("pics/0.jpg", "pics/in/1.jpg", "other/0.jpg", "other/in/1.jpg"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(file[-5:].encode())
+    tar(tmp_path / "a.tar", [("pics/0.jpg", b"0.jpg"), ("pics/in/1.jpg", b"1.jpg")])
+    path = write(tmp_path / "t.csv", [("file", "caption"), *((name, "words") for name in names)])
+    found = captions(path, image_root=tmp_path / root)
+    contents = [c if isinstance(c, bytes) else c.read_bytes() for c in (sample.content() for sample in found.samples)]
+    assert contents == [b"0.jpg", b"1.jpg"]
+    assert [sample.key for sample in found.samples] == names
+    assert not found.left_out
+
+
+@pytest.mark.parametrize(
+    "name", ["C:\\a\\..\\secret.jpg", "..\\secret.jpg", "in\\..\\..\\secret.jpg", "C:\\x\\none.jpg"]
+)
+def test_no_path_of_windows_leads_elsewhere(tmp_path, name):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"1")
+    with pytest.raises(DataError, match="say where: image_root=, --image-root"):
+        captions(write(tmp_path / "set/t.csv", [("file", "caption"), (name, "words")]))
+
+
+def test_names_that_end_alike_are_not_mixed_up(tmp_path):
+    """Two folders of another computer, one of which is here under another name: nothing tells which."""
+    (tmp_path / "1.jpg").write_bytes(b"1")
+    table = [("file", "caption"), ("/data/train/1.jpg", "a"), ("/data/test/1.jpg", "b")]
+    with pytest.raises(DataError, match="2 outside of"):
+        captions(write(tmp_path / "t.csv", table))
+
+
+@pytest.mark.parametrize(("written", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("kind", ["table", "karpathy", "coco", "shards", "folder"])
+def test_names_in_another_unicode_form(tmp_path, written, on_disk, kind):
+    name, there = (unicodedata.normalize(form, "bücher/café.jpg") for form in (written, on_disk))
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).write_bytes(b"12345")
+    root = tmp_path
+    if kind == "karpathy":
+        data = {"images": [{"filename": name, "sentences": [{"raw": "a"}]}]}
+    else:
+        data = {"images": [{"id": 1, "file_name": name}], "annotations": [{"image_id": 1, "caption": "a"}]}
+    source = tmp_path / "x.json"
+    source.write_text(json.dumps(data))
+    if kind in ("table", "shards", "folder"):
+        source = write(tmp_path / "t.csv", [("file", "caption"), (name, "a")])
+    if kind == "shards":
+        root = tar(tmp_path / "a.tar", [(there, b"12345")])
+    if kind == "folder":
+        source = write(tmp_path / "t.csv", [("file", "caption"), (name.partition("/")[2], "a")])
+        root = tmp_path / there.partition("/")[0]
+    (sample,) = captions(source, image_root=root).samples
+    assert sample.size == 5
+
+
+def test_captions_without_their_image_are_counted(folder):
+    document = {**COCO, "annotations": [*COCO["annotations"], {"image_id": 77, "caption": "lost"}]}
+    (folder / "x.json").write_text(json.dumps(document))
+    assert captions(folder / "x.json").left_out.counts == {"captions of no image in the file": 1}
+    (folder / "x.json").write_text("[3]")
+    with pytest.raises(DataError, match=r"x\.json: a list without one object"):
+        captions(folder / "x.json")
+
+
+def test_several_tables_share_a_split_and_a_root(folder, tmp_path):
+    (tmp_path / "lists").mkdir()
+    paths = [
+        write(tmp_path / f"lists/{name[0]}.csv", [("file", "caption", "split"), (name, "a", split)])
+        for name, split in zip(SAID, ("train", "train", "train"), strict=True)
+    ]
+    assert [s.key for s in captions(paths, split="train", image_root=folder).samples] == [
+        f"{number}/{name}" for number, name in enumerate(SAID, 1)
+    ]
 
 
 @pytest.mark.shared

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from sightline.data.classes import Classes, read_classes, read_templates
+from sightline.data.classes import Classes, classes_beside, read_classes, read_templates
 from sightline.errors import UsageError
+from support.datasets import tar
 
 FILES = {
     "lines.txt": "cat\n\n dog \nred kite\n",
@@ -106,3 +107,36 @@ def test_the_datas_classes_are_found():
     with pytest.raises(UsageError, match="2 times"):
         Classes(("a", "A", "b"), (0, 1, 2)).find(["a", "b"])
     assert Classes.of(["golden_retriever", "cat"]).names == ("golden retriever", "cat")
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(["0", "1", "2", "3"], "numbers"), (["n01440764", "n01443537"], "WordNet")]
+)
+def test_numbers_and_ids_are_no_names(labels, kind):
+    with pytest.raises(UsageError, match=rf"the data's classes are {kind}.*\({labels[0]}, .*--classes FILE"):
+        Classes.of(labels)
+
+
+def test_classes_and_templates_beside_shards(tmp_path):
+    (tmp_path / "test").mkdir()
+    path = tar(tmp_path / "test" / "0.tar", [])
+    assert classes_beside(path) is None
+    (tmp_path / "classnames.txt").write_text("cat\nred kite\n")
+    expected = Classes(("cat", "red kite"), (0, 1))
+    assert (
+        classes_beside(path)
+        == classes_beside(tmp_path / "test")
+        == classes_beside(f"{tmp_path}/test/*.tar")
+        == expected
+    )
+    (tmp_path / "zeroshot_classification_templates.txt").write_text("a photo of a {c}.\nthe {c}\n")
+    assert classes_beside(path) == Classes(("cat", "red kite"), (0, 1), ("a photo of a {}.", "the {}"))
+    (tmp_path / "test" / "classnames.txt").write_text("dog\nbird\n")
+    assert classes_beside(path).names == ("dog", "bird")
+    assert classes_beside(tmp_path) is None
+
+
+@pytest.mark.parametrize("template", ["a photo", "a photo of a dog.", "none.txt"])
+def test_what_is_no_template_is_told_so(template):
+    with pytest.raises(UsageError, match=f"{template}: no file of templates, and no template"):
+        read_templates([template])

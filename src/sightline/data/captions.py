@@ -9,7 +9,15 @@ from sightline.data.json_layouts import json_entries
 from sightline.data.left_out import LeftOut
 from sightline.data.media import MediaFiles
 from sightline.data.pairs import read_pairs
-from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, files_in_folder, is_shard, resolve_paths, source_name
+from sightline.data.paths import (
+    TABLE_SUFFIXES,
+    PathOrPaths,
+    check_exist,
+    files_in_folder,
+    is_shard,
+    resolve_paths,
+    source_name,
+)
 from sightline.data.sample import Captions, Sample
 from sightline.data.shards import read_shards
 from sightline.data.tables import read_table, row_entries, select_splits
@@ -59,6 +67,7 @@ def _samples(
 ) -> list[Sample]:
     name = source_name(source)
     paths = resolve_paths(source)
+    check_exist(paths)
     folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
     if folder is not None:
         paths = files_in_folder(folder, left_out)

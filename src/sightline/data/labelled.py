@@ -10,6 +10,7 @@ from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
 from sightline.data.paths import (
     TABLE_SUFFIXES,
     PathOrPaths,
+    check_exist,
     files_in_folder,
     is_shard,
     resolve_paths,
@@ -44,6 +45,7 @@ def labelled(
     folder or the shards that the table names files in, if not the table's own folder. Raises `DataError`, `UsageError`.
     """
     name, left_out, paths = source_name(source), LeftOut(), resolve_paths(source)
+    check_exist(paths)
     root = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
     folders = [inner for inner in visible_in(root) if inner.is_dir()] if root is not None else []
     if root is not None and len(folders) < 2:

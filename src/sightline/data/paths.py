@@ -48,6 +48,13 @@ def resolve_paths(source: PathOrPaths) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
+def check_exist(paths: Sequence[Path]) -> None:
+    """Raises `DataError` for the first file or folder that is not there."""
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: No such file or folder" + ("" if path.is_absolute() else f" in {Path.cwd()}"))
+
+
 def is_shard(path: Path) -> bool:
     """Whether the suffix is a tar's."""
     return path.suffix.lower() == ".tar"
