@@ -3,8 +3,8 @@
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sightline.data.left_out import LeftOut
 from sightline.processing.suffixes import is_image, is_video
@@ -15,8 +15,7 @@ _SWALLOWED = "with a quote that is not closed in its row"
 _TOO_LONG = f"with a cell above {csv.field_size_limit():,} characters"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row: its `number`, counted from 1 for the header, the `line` that it begins in, and its `cells`; or the `fault`
     for which it has none."""
 
@@ -66,7 +65,7 @@ def _records(lines: Sequence[str], first: int, delimiter: str, quoting: int) -> 
     number, begin = first, first
     while begin < len(lines):
         start = begin
-        rest = (lines[at] for at in range(start, len(lines)))
+        rest = map(lines.__getitem__, range(start, len(lines)))
         reader = csv.reader(rest, delimiter=delimiter, quoting=quoting, strict=True, skipinitialspace=True)  # type: ignore[arg-type]
         fault = None
         try:
@@ -76,7 +75,7 @@ def _records(lines: Sequence[str], first: int, delimiter: str, quoting: int) -> 
                     fault = _SWALLOWED
                     break
                 number += 1
-                if any(cell.strip() for cell in cells):
+                if any(map(str.strip, cells)):
                     yield Record(number, begin + 1, cells)
                 begin = end
         except csv.Error as error:

@@ -85,15 +85,15 @@ def _samples(path: Path, kind: _Kind, left_out: LeftOut) -> Iterator[Sample]:
 def _groups(path: Path, kind: _Kind, left_out: LeftOut) -> tuple[dict[str, dict[str, Member]], set[str]]:
     """The files of each key, by suffix, and which keys have a dot."""
     groups: dict[str, dict[str, Member]] = {}
-    dotted = set()
+    dotted, known = set(), MEDIA_SUFFIXES.union(kind.suffixes)
     for member in members(path, left_out):
         folder, _, name = member.name.rpartition("/")
         stem, _, suffix = name.partition(".")
-        if f".{suffix}".lower() not in MEDIA_SUFFIXES.union(kind.suffixes):
+        if f".{suffix}".lower() not in known:
             stem, _, suffix = name.rpartition(".")
         key = f"{folder}/{stem}".removeprefix("./").removeprefix("/")
         suffix = f".{suffix}".lower()
-        if not stem or suffix not in MEDIA_SUFFIXES.union(kind.suffixes):
+        if not stem or suffix not in known:
             left_out.add(_OTHERS, str(member))
             continue
         if "." in stem:

@@ -87,13 +87,13 @@ def _read_delimited(path: Path, text: str, left_out: LeftOut) -> Table:
     if header.fault:
         raise DataError(f"{path}: its first line, which names the columns, is one {header.fault}")
     columns = _column_names(path, header.cells)
-    rows, numbers = [], []
+    rows, numbers, has_nul = [], [], "\0" in text
     for record in others:
         if record.fault is not None:
             left_out.add(record.fault, str(record))
         elif len(record.cells) != len(columns):
             left_out.add(_OTHER_WIDTH, str(record))
-        elif any("\0" in cell for cell in record.cells):
+        elif has_nul and any("\0" in cell for cell in record.cells):
             left_out.add("with a NUL character", str(record))
         else:
             rows.append(dict(zip(columns, record.cells, strict=True)))

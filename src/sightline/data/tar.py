@@ -93,7 +93,7 @@ def _members(path: Path, file: BinaryIO, left_out: LeftOut) -> Iterator[Member]:
 
 def is_beside(name: str) -> bool:
     """Whether a name in a tar is of the files in which macOS and some tars keep what tells more of others."""
-    *folders, last = PurePosixPath(name).parts or ("",)
+    *folders, last = name.split("/")
     return last.startswith("._") or any(part == "__MACOSX" or part.startswith("PaxHeader") for part in folders)
 
 
