@@ -122,6 +122,8 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.csv", b"thing,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has thing, caption\)"),
         ("t.csv", b"file,licence\na,b\n", "no column of captions"),
         ("t.csv", b"", "empty"),
+        ("t.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer"),
+        ("t.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer"),
         ("t.csv", b"file,caption\n", "no rows below"),
         (
             "t.csv",

@@ -17,6 +17,7 @@ from support.datasets import shard, tar
 from support.examples import examples
 from support.images import as_bytes, image
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:1234\nsize 5\n"
 NO_PAIR = "with a dot in the key, and no pair of an image and a text"
 BESIDE = "files that macOS or tar put beside others (._NAME, __MACOSX, PaxHeaders)"
 
@@ -175,7 +176,9 @@ def test_shards_that_lie(tmp_path):
         "damaged at byte": whole[: whole.rindex(b"ustar") - 257] + b"\1" * 1024,
         "compressed": gzip.compress(whole),
         "no tar": b"a picture, say" * 200,
-        "cut short|no tar": b"",
+        "an empty file": b"",
+        "a Git LFS pointer, .*git lfs pull": LFS,
+        "a web page": b"<html>Sign in" + b" " * 1000,
     }
     for number, (message, content) in enumerate(spoiled.items()):
         (tmp_path / f"{number}.tar").write_bytes(content)

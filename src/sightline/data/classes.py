@@ -1,6 +1,5 @@
 """Lists of classes, and of the templates that make texts of them, from the files that people have."""
 
-import csv
 import json
 import os
 import re
@@ -10,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from sightline.data.delimited import delimited_records
 from sightline.data.left_out import LeftOut
 from sightline.data.paths import PathOrPaths, is_shard, resolve_paths, visible_in
 from sightline.data.texts import read_text
@@ -107,7 +107,7 @@ def read_classes(source: str | os.PathLike[str]) -> Classes:
             raise UsageError(f'{source}: no list of classes in it; it takes {{"classes": [...]}}')
         by_number = list(enumerate(names))
     elif suffix in (".csv", ".tsv"):
-        by_number = _of_table(source, "," if suffix == ".csv" else "\t")
+        by_number = _of_table(source)
     elif suffix in (".yaml", ".yml"):
         by_number = _of_yaml(source)
     else:
@@ -121,15 +121,22 @@ def read_classes(source: str | os.PathLike[str]) -> Classes:
         raise UsageError(f"{source}: {error}") from error
 
 
-def _of_table(source: str | os.PathLike[str], delimiter: str) -> list[tuple[int, Any]]:
-    rows = list(csv.DictReader(_read(source).splitlines(), delimiter=delimiter))
-    if not rows or rows[0].get("name") is None:
+def _of_table(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:
+    records = delimited_records(_path_of(source), _read(source), lambda cells: "name" in cells, LeftOut())
+    columns = [cell.strip() for cell in records[0].cells] if records else []
+    if len(records) < 2 or "name" not in columns:
         raise UsageError(f'{source}: no column "name" in it (and "id", if the numbers matter)')
-    try:
-        return [(int(row.get("id", at)), row["name"]) for at, row in enumerate(rows)]
-    except (TypeError, ValueError) as error:
-        wrong = next(row["id"] for row in rows if not str(row["id"]).strip().isdecimal())
-        raise UsageError(f"{source}: {wrong!r} is no number of a class") from error
+    classes = []
+    for position, record in enumerate(records[1:]):
+        if len(record.cells) != len(columns):
+            fault = record.fault or "with more or fewer columns than the first line"
+            raise UsageError(f"{source}: {record} is one {fault}")
+        row = dict(zip(columns, map(str.strip, record.cells), strict=True))
+        number = row.get("id", str(position))
+        if not number.isdecimal():
+            raise UsageError(f"{source}: {number!r} in {record} is no number of a class")
+        classes.append((int(number), row["name"]))
+    return classes
 
 
 def _of_yaml(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from sightline.data.left_out import LeftOut
 from sightline.errors import DataError
+from sightline.files import wrong_content
 
 _BLOCK = 512
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,6 @@ def members_by_name(paths: Sequence[Path], left_out: LeftOut) -> dict[str, Membe
 
 
 def _members(path: Path, file: BinaryIO, left_out: LeftOut) -> Iterator[Member]:
-    head = file.read(8)
-    for magic, kind in _COMPRESSED.items():
-        if head.startswith(magic):
-            raise DataError(f"{path}: compressed ({kind}); unpack it to a plain tar, in which samples can be found")
     offsets: dict[str, tuple[int, int]] = {}
     for info in _headers(path, file, left_out):
         name = info.name
@@ -116,6 +112,8 @@ def _headers(path: Path, file: BinaryIO, left_out: LeftOut) -> Iterator[tarfile.
                     yield info
                 stopped = tar.offset
         except (tarfile.TarError, ValueError, OverflowError, RecursionError, MemoryError, OSError) as error:
+            if start == 0 and (content := wrong_content(path)) is not None:
+                raise DataError(f"{path}: {content}") from error
             what = "cut short" if "unexpected end" in str(error) else f"no tar, or a damaged one ({error})"
             raise DataError(f"{path}: {what}; fetch it again or leave it out") from error
         file.seek(stopped)

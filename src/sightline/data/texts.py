@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sightline.data.left_out import LeftOut
 from sightline.errors import DataError
+from sightline.files import wrong_content
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,13 +21,17 @@ _COMMON = 0.8
 def read_text(path: Path, left_out: LeftOut) -> str:
     """A file's text, its line ends as "\\n". GB18030 is tried where it is not in UTF-8, and remarked in `left_out`.
 
-    Raises `DataError` for a file that can't be read, and for one in another encoding, with the line.
+    Raises `DataError` for a file that can't be read, for one that stands in place of another (a Git LFS pointer), and
+    for one in another encoding, with the line.
     """
     try:
         content = path.read_bytes()
-        text = decode(content)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
+    if content and (instead := wrong_content(path)) is not None:
+        raise DataError(f"{path}: {instead}")
+    try:
+        text = decode(content)
     except ValueError as error:
         if (chinese := _gb18030(content)) is None:
             raise DataError(f"{path}: {error}; save it in UTF-8") from error
