@@ -81,8 +81,7 @@ def unfinished(folder: Path, names: Iterable[str]) -> Path | None:
     """A file in `folder` that a download of one of `names` has left half done."""
     wanted = set(names)
     for path in sorted(folder.iterdir()):
-        stem, end = os.path.splitext(path.name)
-        if stem in wanted and end.lower() in _UNFINISHED:
+        if path.stem in wanted and path.suffix.lower() in _UNFINISHED:
             return path
     return None
 
@@ -128,6 +127,17 @@ def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> No
         raise UsageError(f"{file} is a folder: name a file for the {what}")
     if content and content.lower() != starts.lower():
         raise UsageError(f"{file} is no {what} of ours and would be lost: choose another name")
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """The path with the home folder in the place of a leading `~`; a user that is unknown stays as it is written.
+    Raises UsageError for `~` where no home folder is known."""
+    expanded = os.path.expanduser(path)  # noqa: PTH111 (pathlib raises for unknown users)
+    if expanded == "~" or expanded.startswith(("~/", f"~{os.sep}")):
+        raise UsageError(
+            f"{expanded}: no home folder is known that ~ could stand for: set HOME, or write the whole path"
+        )
+    return Path(expanded)
 
 
 def find_file(path: Path) -> Path:

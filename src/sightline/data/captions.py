@@ -1,7 +1,8 @@
 """Opens a data set of captioned images or videos, whatever the layout of its files."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,16 +43,15 @@ def captions(
     return Captions(source_name(source), tuple(samples), left_out)
 
 
-def distinct_captions(samples: Iterable[Sample]) -> int:
-    """How many different texts the captions of all samples are."""
-    return len({text for sample in samples for text in sample.captions})
-
-
 def equal_captions(samples: Sequence[Sample]) -> str | None:
     """Says how far captions repeat, for people: "32 captions, 4 different; 32 of 32 images share a caption with another
-    (most often 'a red square': 8 images)". None if no two images share a caption."""
-    images = Counter(text for sample in samples for text in dict.fromkeys(sample.captions))
-    sharing = sum(any(images[text] > 1 for text in sample.captions) for sample in samples)
+    (most often 'a red square': 8 images)". None if no two images share a caption.
+
+    Captions are equal if they are the same words: capitals, white space and the form of their Unicode aside.
+    """
+    words = [dict.fromkeys(map(_words, sample.captions)) for sample in samples]
+    images = Counter(text for texts in words for text in texts)
+    sharing = sum(any(images[text] > 1 for text in texts) for texts in words)
     if not sharing:
         return None
     ((text, most),) = images.most_common(1)
@@ -60,6 +60,10 @@ def equal_captions(samples: Sequence[Sample]) -> str | None:
         f"{count:,} captions, {len(images):,} different; {sharing:,} of {len(samples):,} images share a caption with "
         f"another (most often {text!r}: {most:,} images)"
     )
+
+
+def _words(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _samples(
