@@ -153,6 +153,8 @@ def test_sources_that_are_none(folder):
     write(folder / "u.csv", [("file", "caption"), *rows()])
     with pytest.raises(DataError, match=r"several tables \(t.csv, u.csv\)"):
         captions(folder)
+    with pytest.raises(UsageError, match="no data are named"):
+        captions([])
     with pytest.raises(UsageError, match="give shards"):
         captions(folder / "a.jpg")
     with pytest.raises(DataError, match="No such file"):
@@ -415,6 +417,8 @@ def test_several_tables_share_a_split_and_a_root(folder, tmp_path):
     assert [s.key for s in captions(paths, split="train", image_root=folder).samples] == [
         f"{number}/{name}" for number, name in enumerate(SAID, 1)
     ]
+    both = captions([paths[0], shard(tmp_path / "a.tar", [1])], image_root=folder)
+    assert [sample.key for sample in both.samples] == ["1/a.jpg", "2/0001"]
 
 
 @pytest.mark.shared

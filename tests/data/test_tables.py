@@ -147,6 +147,7 @@ def test_headers(folder, header, said):
         "\ufefffile;caption\r\n0.jpg;a, b\r\n",
         "sep=;\nfile;caption\n0.jpg;a, b\n",
         'file,caption\r0.jpg,"a, b"\r',
+        '\ufeff\ufefffile,caption\n0.jpg,"\ufeffa, b"\n',
         '\n\nfile,caption\n0.jpg,"a, b"\n',
         'file|"caption, in English, French"|caption\n0.jpg|x|a, b',
         "file\tcaption\n0.jpg\ta, b\n",

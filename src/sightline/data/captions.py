@@ -35,7 +35,7 @@ def captions(
     captions, MSR-VTT's; a folder of images with a text each beside them (1.jpg, 1.txt). Several of these at once are
     one data set, its keys numbered by source. `split`: those of a table or JSON that has them, several as a list or
     "train+restval"; None takes all. `image_root`: the folder or the shards that files are named in, if not the table's
-    own folder. What is missing is in the result's `left_out`. Raises `DataError`, `UsageError`.
+    own folder; shards hold their own. What is missing is in the result's `left_out`. Raises `DataError`, `UsageError`.
     """
     left_out = LeftOut()
     splits = split.split("+") if isinstance(split, str) else split
@@ -89,7 +89,7 @@ def _samples(
         samples = [
             replace(sample, key=f"{number}/{sample.key}")
             for number, path in enumerate(paths, 1)
-            for sample in _samples(path, splits, image_root, left_out)
+            for sample in _samples(path, splits, None if is_shard(path) else image_root, left_out)
         ]
     elif paths[0].suffix.lower() in TABLE_SUFFIXES | {".json"}:
         samples = _annotated(paths[0], splits, image_root, left_out)

@@ -24,7 +24,9 @@ def json_entries(path: Path, left_out: LeftOut) -> Iterator[Entry]:
     try:
         data = json.loads(read_text(path, left_out))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); fetch the file again") from error
+        raise DataError(
+            f"{path}: not JSON ({error}); fetch it again, or name it .jsonl if each line is an object"
+        ) from error
     if isinstance(data, list):
         rows = list(_objects(data, left_out))
         if not rows:

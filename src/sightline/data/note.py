@@ -28,12 +28,12 @@ def captions_in(name: str, content: bytes, left_out: LeftOut, *, by_line: bool) 
         raise UnreadableNote("with captions that are not in UTF-8: save them so") from error
     if name.lower().endswith(".json"):
         texts = _in_json(name, text, left_out)
+    elif "\0" in text:
+        raise UnreadableNote("with a NUL character in their captions")
     else:
         texts = plain_texts(text.splitlines() if by_line else [text], name, left_out)
     if not texts:
         raise UnreadableNote("with no caption in their file")
-    if any("\0" in text for text in texts):
-        raise UnreadableNote("with a NUL character in their captions")
     return texts
 
 

@@ -49,7 +49,9 @@ def resolve_paths(source: PathOrPaths) -> list[Path]:
 
 
 def check_exist(paths: Sequence[Path]) -> None:
-    """Raises `DataError` for the first file or folder that is not there."""
+    """Raises `DataError` for the first file or folder that is not there, `UsageError` if none is named."""
+    if not paths:
+        raise UsageError("no data are named: give a file or a folder")
     for path in paths:
         if not path.exists():
             raise DataError(f"{path}: No such file or folder" + ("" if path.is_absolute() else f" in {Path.cwd()}"))

@@ -78,12 +78,12 @@ class Entry:
 
 
 def plain_texts(values: Iterable[Any], name: str, left_out: LeftOut) -> tuple[str, ...]:
-    """The texts among the captions of `name`, without the space around them. Empty ones and None, which tables have for
-    no caption, are dropped; all else that is no text goes to `left_out`."""
+    """The texts among the captions of `name`, without the space and the marks (BOM) around them. Empty ones and None,
+    which tables have for no caption, are dropped; all else that is no text goes to `left_out`."""
     texts = []
     for value in values:
         if isinstance(value, str):
-            texts.append(value.strip())
+            texts.append(value.strip().strip("\ufeff").strip())
         elif value is not None:
             left_out.add("captions that are no text", f"{value!r} ({name})")
     return tuple(filter(None, texts))

@@ -14,6 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MARK = "\ufeff"
 _COMMON = 0.8
 """The part of the characters that are not ASCII's which must be common Chinese, for a text to count as GB18030."""
 
@@ -41,11 +42,12 @@ def read_text(path: Path, left_out: LeftOut) -> str:
 
 
 def decode(content: bytes) -> str:
-    """The text in UTF-8, or in the encoding that its mark (BOM) says. Raises `ValueError`, with the line."""
+    """The text in UTF-8, or in the encoding that its mark (BOM) says, without such marks before it. Raises
+    `ValueError`, with the line."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             try:
-                return content.decode(encoding)
+                return content.decode(encoding).lstrip(_MARK)
             except UnicodeDecodeError as error:
                 raise ValueError(f"it begins as {encoding.upper()} but is not in it (byte {error.start:,})") from error
     if content.count(0) * 3 > len(content):
