@@ -126,18 +126,11 @@ def test_classes_and_templates_beside_shards(tmp_path):
     path = tar(tmp_path / "test" / "0.tar", [])
     assert classes_beside(path) is None
     (tmp_path / "classnames.txt").write_text("cat\nred kite\n")
-    expected = Classes(("cat", "red kite"), (0, 1))
-    assert (
-        classes_beside(path)
-        == classes_beside(tmp_path / "test")
-        == classes_beside(f"{tmp_path}/test/*.tar")
-        == expected
-    )
+    assert classes_beside(path) == Classes(("cat", "red kite"), (0, 1))
     (tmp_path / "zeroshot_classification_templates.txt").write_text("a photo of a {c}.\nthe {c}\n")
     assert classes_beside(path) == Classes(("cat", "red kite"), (0, 1), ("a photo of a {}.", "the {}"))
     (tmp_path / "test" / "classnames.txt").write_text("dog\nbird\n")
     assert classes_beside(path).names == ("dog", "bird")
-    assert classes_beside(tmp_path) is None
 
 
 @pytest.mark.parametrize("template", ["a photo", "a photo of a dog.", "none.txt"])

@@ -99,6 +99,10 @@ def test_shards_with_classes(tmp_path):
         ("h", 0, b"7"),
     ]
     assert found.classes == ("2", "10")
+    assert found.known is None
+    (tmp_path / "classnames.txt").write_text("".join(f"class {number}\n" for number in range(11)))
+    known = labelled(tmp_path).known
+    assert [known.names[position] for position in known.find(found.classes)] == ["class 2", "class 10"]
     assert found.left_out.counts == {
         "files of other kinds, which are not read": 1,
         "without a file of a class": 1,

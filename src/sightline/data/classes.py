@@ -11,7 +11,6 @@ from typing import Any
 
 from sightline.data.delimited import delimited_records
 from sightline.data.left_out import LeftOut
-from sightline.data.paths import PathOrPaths, is_shard, resolve_paths, visible_in
 from sightline.data.texts import read_text
 from sightline.errors import DataError, UsageError
 from sightline.templates import check_template
@@ -74,15 +73,10 @@ def _plain(name: str) -> str:
     return " ".join(re.sub(r"[_\-\s]+", " ", name).casefold().split())
 
 
-def classes_beside(source: PathOrPaths) -> Classes | None:
-    """The classes in classnames.txt beside shards, or in the folder above, as CLIP benchmark's data sets have it; with
+def classes_beside(shard: Path) -> Classes | None:
+    """The classes in classnames.txt beside a shard, or in the folder above, as CLIP benchmark's data sets have it; with
     the templates in zeroshot_classification_templates.txt. None where there is none. Raises `UsageError`."""
-    paths = resolve_paths(source)
-    if all(path.is_dir() for path in paths):
-        paths = [path / "any.tar" for path in paths if any(map(is_shard, visible_in(path)))]
-    if not paths or not all(map(is_shard, paths)):
-        return None
-    for folder in (paths[0].parent, paths[0].absolute().parent.parent):
+    for folder in shard.absolute().parents[:2]:
         if (folder / "classnames.txt").is_file():
             found = read_classes(folder / "classnames.txt")
             templates = folder / "zeroshot_classification_templates.txt"

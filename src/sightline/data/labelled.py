@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from sightline.data import tables
+from sightline.data.classes import classes_beside
 from sightline.data.left_out import LeftOut
 from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
 from sightline.data.paths import (
@@ -44,6 +45,7 @@ def labelled(
     shards may have the numbers instead of the names. `split`: of a table with a column "split". `image_root`: the
     folder or the shards that the table names files in, if not the table's own folder. Raises `DataError`, `UsageError`.
     """
+    known = None
     name, left_out, paths = source_name(source), LeftOut(), resolve_paths(source)
     check_exist(paths)
     root = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
@@ -58,7 +60,7 @@ def labelled(
     elif is_table:
         files = _in_table(paths[0], split, image_root, left_out)
     elif paths and all(map(is_shard, paths)):
-        files = list(read_class_shards(paths, left_out))
+        files, known = list(read_class_shards(paths, left_out)), classes_beside(paths[0])
     else:
         only = f" (in it is one folder, {folders[0].name}: is it that?)" if folders else ""
         raise UsageError(
@@ -75,7 +77,7 @@ def labelled(
             left_out.add(f"of no class among the {len(names)}", f"{key} ({label})")
     if not samples:
         raise DataError(f"{name}: not one image with a class; left out: {left_out}")
-    return Labelled(name, tuple(samples), tuple(names), left_out)
+    return Labelled(name, tuple(samples), tuple(names), left_out, known)
 
 
 def sorted_classes(names: set[str]) -> list[str]:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from sightline.data.classes import Classes
 from sightline.data.left_out import LeftOut
 from sightline.data.tar import Member
 from sightline.errors import DataError
@@ -108,12 +109,14 @@ class Captions:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A data set of images or videos with a class each; `classes` are the names by number."""
+    """A data set of images or videos with a class each; `classes` are the names by number. `known`: the list of
+    classes and templates that came with the data, in which these are found by number or name; None without one."""
 
     name: str
     samples: tuple[LabelledSample, ...]
     classes: tuple[str, ...]
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+    known: Classes | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -78,9 +78,9 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         check_files(json, html)
 
         from sightline.data import labelled
-        from sightline.data.classes import classes_beside, read_classes, read_templates
+        from sightline.data.classes import read_classes, read_templates
 
-        known = classes_beside(source) if classes is None else read_classes(classes)
+        known = None if classes is None else read_classes(classes)
         templates = read_templates(template or ())
         dataset = labelled(source, split=split, image_root=image_root)
         encoder = open_model(model, precision)
