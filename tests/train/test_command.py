@@ -176,6 +176,19 @@ def test_recipes_that_fail_say_where(tmp_path, capsys, text, message):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("others", [["b.tar"], ["b.tar", "c.tar"], ["b.csv"]])
+def test_a_second_source_is_never_run_as_a_recipe(tmp_path, monkeypatch, capsys, others):
+    """A shell makes `--data a.tar b.tar` of `--data *.tar`."""
+    monkeypatch.chdir(tmp_path)
+    for name in others:
+        (tmp_path / name).write_text("open('executed', 'w')")
+    assert main(["train", "--model", "mini", "--out", "run", "--data", "a.tar", *others]) == 2
+    said = capsys.readouterr().err
+    assert "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')" in said
+    assert others[-1] in said
+    assert not (tmp_path / "executed").exists()
+
+
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 

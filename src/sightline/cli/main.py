@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COMPLETE = "_SIGHTLINE_COMPLETE"
 """The environment variable by which the shell's completion script asks for completions."""
 
+_SOURCES = "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')"
+
 
 def run() -> None:
     """The console script. Ends the process without taking torch and Lance apart, which takes longer than a search."""
@@ -139,6 +141,8 @@ def _usage(error: "TyperException") -> str:
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     if message.startswith("Got unexpected extra argument") and command == "sightline search":
         hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
+    if message.startswith("Got unexpected extra argument") and command == "sightline train":
+        hint = f"several sources: {_SOURCES}; {hint}"
     return f"{message} ({hint})"
 
 

@@ -208,8 +208,13 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
     """The `recipe` of a Python file, with `changes` in place of its values. The file is run as a script would be, and
     may import files beside it.
 
-    Raises `UsageError` for a file that fails or has no `recipe`.
+    Raises `UsageError` for a file that does not end in .py, fails or has no `recipe`.
     """
+    if path.suffix.lower() != ".py":
+        raise UsageError(
+            f"{path} is no recipe, which ends in .py; several sources of data need --data once for each (--data A.tar "
+            "--data B.tar), or a pattern in quotes (--data '*.tar')"
+        )
     if not path.is_file():
         raise UsageError(f"{path}: there is no such recipe")
     folder = str(path.resolve().parent)
