@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.errors import CheckpointError, HubError
-from sightline.files import read_checkpoint_json
+from sightline.files import read_checkpoint_json, unfinished
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -25,6 +25,9 @@ WEIGHT_FILES = (
     "pytorch_model.bin.index.json",
     "open_clip_pytorch_model.bin",
 )
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_FOREIGN = (".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".tflite")
+"""Ends of the names of weights that can be opened, and of those that cannot."""
 SIDE_FILES = (
     "config.json",
     "open_clip_config.json",
@@ -87,7 +90,16 @@ def weight_paths(folder: Path) -> list[Path]:
             if shard not in files:
                 raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
         return paths
-    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
+    if half := unfinished(folder, WEIGHT_FILES):
+        raise CheckpointError(f"{half}: a download that did not come to its end: fetch it again")
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in (*_WEIGHTS, *_FOREIGN))
+    if own := [name for name in others if name.endswith(_WEIGHTS)]:
+        raise CheckpointError(
+            f"{folder}: no {' and no '.join(WEIGHT_FILES[::3])} in it; if {own[0]} holds the weights, name that file: "
+            f"{folder / own[0]}"
+        )
+    foreign = f", and {', '.join(others)} is written for other libraries" if others else ""
+    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}{foreign}")
 
 
 def packaged() -> list[str]:

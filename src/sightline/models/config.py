@@ -58,6 +58,11 @@ class Config:
         """Reads a `config.json`'s object. A key that we don't know is a warning that names it."""
         if data.get("model_type", cls.model_type) != cls.model_type:
             raise CheckpointError(f"the config says model_type {data['model_type']!r}, not {cls.model_type!r}")
+        if data.get("quantization_config"):
+            raise CheckpointError(
+                f"{cls.model_type} config: the weights were quantised (quantization_config); "
+                "take the checkpoint that they were made of, in float32, float16 or bfloat16"
+            )
         names = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(data) - names - _IGNORED)
         if unknown:

@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError
-from sightline.files import read_checkpoint_json
+from sightline.files import read_checkpoint_json, wrong_content
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
@@ -63,8 +63,17 @@ def token_text(token: Any) -> str:
 
 def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
-    names = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
-    whole, vocabulary, merges, words = (folder / name for name in names)
+    paths = tuple(folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"))
+    try:
+        return _read_pipeline(*paths, settings)
+    except Exception as error:
+        for path in paths:
+            if path.is_file() and (wrong := wrong_content(path)):
+                raise CheckpointError(f"{path}: {wrong}") from error
+        raise
+
+
+def _read_pipeline(whole: Path, vocabulary: Path, merges: Path, words: Path, settings: Mapping[str, Any]) -> Tokenizer:
     if whole.is_file():
         pipeline = Tokenizer.from_file(str(whole))
         _add_missing(pipeline, special_tokens(settings))
@@ -74,7 +83,7 @@ def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
         pipeline = _bert(words, special_tokens(BERT_TOKENS | dict(settings)))
     else:
         raise CheckpointError(
-            f"{folder}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt"
+            f"{whole.parent}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt"
         )
     _set_normalizer(pipeline, settings)
     return pipeline
