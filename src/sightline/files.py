@@ -75,8 +75,7 @@ def unfinished(folder: Path, names: Iterable[str]) -> Path | None:
     """A file in `folder` that a download of one of `names` has left half done."""
     wanted = set(names)
     for path in sorted(folder.iterdir()):
-        stem, end = os.path.splitext(path.name)
-        if stem in wanted and end.lower() in _UNFINISHED:
+        if path.stem in wanted and path.suffix.lower() in _UNFINISHED:
             return path
     return None
 

@@ -79,8 +79,8 @@ class PretrainedModel(nn.Module):
                 )
             if slot.is_floating_point() and not tensor.is_floating_point():
                 raise CheckpointError(
-                    f"{paths[0]}: {' + '.join(pieces[target].sources)} holds {tensor.dtype}, quantised numbers; take the "
-                    "checkpoint that it was made of, in float32, float16 or bfloat16"
+                    f"{paths[0]}: {' + '.join(pieces[target].sources)} holds {tensor.dtype}, quantised numbers; take "
+                    "the checkpoint that it was made of, in float32, float16 or bfloat16"
                 )
             state[target.removeprefix(cls.prefix)] = tensor.to(to_dtype) if slot.is_floating_point() else tensor
         model.load_state_dict(state, strict=True, assign=True)
