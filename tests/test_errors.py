@@ -48,15 +48,11 @@ def test_an_error_survives_being_copied(kind: type[SightlineError], again: objec
     assert "argument 0" in str(found)
 
 
-def size(path: Path) -> tuple[int, int]:
-    return load_image(path).size
-
-
 @pytest.mark.system
 def test_an_unreadable_picture_in_a_pool_of_processes_is_its_error(tmp_path: Path) -> None:
     missing = tmp_path / "missing.jpg"
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        answer = pool.map_async(size, [missing])
+        answer = pool.map_async(load_image, [missing])
         with pytest.raises(ImageError, match="no such file") as raised:
             answer.get(timeout=60)
     assert (raised.value.source, raised.value.reason) == (str(missing), "no such file")
@@ -64,4 +60,4 @@ def test_an_unreadable_picture_in_a_pool_of_processes_is_its_error(tmp_path: Pat
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as executor,
         pytest.raises(ImageError, match="no such file"),
     ):
-        executor.submit(size, missing).result(timeout=60)
+        executor.submit(load_image, missing).result(timeout=60)
