@@ -13,8 +13,10 @@ from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
 from sightline.models.regions import Shape
+from sightline.models.vocabulary import check_tokenizer
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Ids, Tokenizer
+from sightline.processing.tokenizer_files import has_tokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -36,6 +38,8 @@ class EncoderSource:
         self.config: Any = self.family.config.from_folder(self.folder)
         self.profile = PixelProfile.from_folder(self.folder)
         self.dim: int = self.config.projection_dim
+        if has_tokenizer(self.folder):
+            _ = self.tokenizer  # another model's is refused now, before a collection is indexed in vain
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,8 +68,10 @@ class EncoderSource:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        """Strings to token ids. Raises `CheckpointError` for another model's tokenizer."""
+        tokenizer = Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        check_tokenizer(self.config.text_config, tokenizer, self.folder)
+        return tokenizer
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """The token ids of each string, int64 (length,). Raises `CheckpointError` for an id beyond the model's

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class Table:
             is_whole = False
         if not is_whole:
             raise IndexDamaged(f"{path} lacks what Sightline wrote into it; {lance_errors.repair(self.folder)}")
+
+    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[Path, Limits, str]]:
+        """For `pickle` and `copy`: the table's newest version, opened from its folder."""
+        return type(self).open, (self.folder, self.limits, self.path.name)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], limits: Limits = DEFAULT, name: str | None = None) -> "Table":

@@ -10,6 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json, wrong_content
 
+_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
 BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
@@ -61,9 +62,14 @@ def token_text(token: Any) -> str:
     return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether files of a tokenizer are in `folder`."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
 def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
-    paths = tuple(folder / name for name in ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt"))
+    paths = tuple(folder / name for name in _FILES)
     try:
         return _read_pipeline(*paths, settings)
     except Exception as error:
