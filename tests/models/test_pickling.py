@@ -78,6 +78,7 @@ def test_every_activation(name: str) -> None:
     assert torch.equal(again.back(x, x), ACTIVATIONS[name].back(x, x))
 
 
+@pytest.mark.system
 def test_a_model_with_adapters() -> None:
     model = tiny.model("clip", dtype=torch.float32).eval()
     attach(model, Lora(rank=2))
