@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ from sightline.index.schema import (
     stored_schema,
     version_of,
 )
+
+# Lance warns of every fork, as its threads are not in the child. It starts others there: children read and write.
+warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
 
 Ids = npt.NDArray[np.int64]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import nn
 
+import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.rules import Rule, first_names, plan, read, write
 from sightline.checkpoint.weights import Weights, write_weights
