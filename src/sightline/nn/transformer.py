@@ -88,9 +88,9 @@ class Mlp(nn.Module):
         if not torch.is_grad_enabled():
             y = _feed(self.act, *inputs)[-1]
         else:
-            # autocast does not know the device "meta".
-            if not x.is_meta and torch.is_autocast_enabled(x.device.type):
-                inputs = [tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in inputs]
+            kind = x.device.type
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
+                inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
             y = _Feed.apply(*inputs, self.act)  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], self.fc2.out_features)
 
@@ -185,7 +185,7 @@ class Block(nn.Module):
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
-        token = x[torch.arange(len(x), device=x.device), tokens]
+        token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
 
