@@ -9,7 +9,7 @@ import torch
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder import verify as module
 from sightline.encoder.verify import Check, verify
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import sightline
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError
 from support.models import PACKAGED as MODELS

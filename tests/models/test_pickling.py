@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import sightline
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder import TextEncoder
 from sightline.errors import IndexMissing
 from sightline.index.sync import sync

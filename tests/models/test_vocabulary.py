@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sightline
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder import TextEncoder
 from sightline.encoder.verify import verify
 from sightline.errors import CheckpointError

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightline.checkpoint.names import PACKAGED, check_no_slip, hub_name, inner_folder, packaged
 from sightline.errors import CheckpointError, HubError
 from sightline.files import read_checkpoint_json, unfinished
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
-
-PACKAGED = Path(__file__).parent.parent / "pretrained"
 
 # Weight files in the order of preference. An index file lists the shards.
 WEIGHT_FILES = (
@@ -53,8 +52,9 @@ def resolve(
 ) -> Path:
     """The local folder (or single weight file) that `name` stands for; Hub repositories are fetched into the cache.
 
-    A name of a model in the package ("mini") comes first, then a path, then the Hub. `weights=False` leaves the
-    weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
+    A name of a model in the package ("mini") comes first, then a path, then the Hub. A Hub name may be written as
+    `hub_name` understands it, and a path may be a folder of the Hub's cache or of sentence-transformers.
+    `weights=False` leaves the weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
     """
     if str(name) in packaged():
         return PACKAGED / str(name)
@@ -62,10 +62,15 @@ def resolve(
         raise CheckpointError(f"{str(name)!r}: no such folder or file")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (which leaves the home of nobody as it is)
     if os.path.exists(path):  # noqa: PTH110 (which takes any name)
-        return path
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith((".", "/", "~")):
+        return inner_folder(path, revision)
+    repository, named_revision = hub_name(str(name))
+    if repository is None:
         raise CheckpointError(f"{name}: no such folder or file")
-    return _fetch(str(name), revision, local_files_only, cache_dir, weights)
+    if revision is not None and named_revision not in (None, revision):
+        raise CheckpointError(f"{name}: names the revision {named_revision}, but revision={revision!r} is asked for")
+    if repository == str(name) and not _cached(repository, revision, cache_dir, weights):
+        check_no_slip(repository, path)  # it is written as a path may be
+    return _fetch(repository, revision or named_revision, local_files_only, cache_dir, weights)
 
 
 def weight_paths(folder: Path) -> list[Path]:
@@ -100,11 +105,6 @@ def weight_paths(folder: Path) -> list[Path]:
         )
     foreign = f", and {', '.join(others)} is written for other libraries" if others else ""
     raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}{foreign}")
-
-
-def packaged() -> list[str]:
-    """The names of the models that ship in the package."""
-    return sorted(p.name for p in PACKAGED.iterdir() if (p / "config.json").is_file()) if PACKAGED.is_dir() else []
 
 
 def _fetch(

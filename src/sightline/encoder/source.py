@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.names import hub_name
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
 from sightline.models.regions import Shape
@@ -29,8 +30,8 @@ class EncoderSource:
     ) -> None:
         self.path = path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
         # An index keeps the name: that of a folder is absolute, so that it holds from every working directory.
-        is_local = str(path) == os.path.expanduser(name_or_folder)  # noqa: PTH111 (keeps a "~user" that is unknown)
-        self.name = str(path.absolute()) if is_local else str(name_or_folder)
+        is_local = path.is_relative_to(os.path.expanduser(name_or_folder))  # noqa: PTH111 (keeps an unknown "~user")
+        self.name = str(path.absolute()) if is_local else hub_name(str(name_or_folder))[0] or str(name_or_folder)
         # The commit of a Hub repository, for opening the same weights again: the cache names a snapshot's folder by it.
         self.revision = path.name if path.parent.name == "snapshots" and not is_local else None
         self.folder = path if path.is_dir() else path.parent

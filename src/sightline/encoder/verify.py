@@ -23,7 +23,8 @@ from PIL import Image, ImageOps
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.hub import PACKAGED, sha256, weight_paths
+from sightline.checkpoint.hub import sha256, weight_paths
+from sightline.checkpoint.names import PACKAGED
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load

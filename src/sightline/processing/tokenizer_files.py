@@ -1,7 +1,7 @@
 """A checkpoint's tokenizer files: their settings, and the `tokenizers` library's pipeline, read whole or built."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
     paths = tuple(folder / name for name in _FILES)
     try:
-        return _read_pipeline(*paths, settings)
+        return _read_pipeline(paths, settings)
     except Exception as error:
         for path in paths:
             if path.is_file() and (wrong := wrong_content(path)):
@@ -79,7 +79,8 @@ def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
         raise
 
 
-def _read_pipeline(whole: Path, vocabulary: Path, merges: Path, words: Path, settings: Mapping[str, Any]) -> Tokenizer:
+def _read_pipeline(paths: Sequence[Path], settings: Mapping[str, Any]) -> Tokenizer:
+    whole, vocabulary, merges, words = paths
     if whole.is_file():
         pipeline = Tokenizer.from_file(str(whole))
         _add_missing(pipeline, special_tokens(settings))
