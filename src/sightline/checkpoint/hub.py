@@ -68,9 +68,8 @@ def resolve(
         raise CheckpointError(f"{name}: no such folder or file")
     if revision is not None and named_revision not in (None, revision):
         raise CheckpointError(f"{name}: names the revision {named_revision}, but revision={revision!r} is asked for")
-    if repository == str(name) and not _cached(repository, revision, cache_dir, weights):
-        check_no_slip(repository, path)  # it is written as a path may be
-    return _fetch(repository, revision or named_revision, local_files_only, cache_dir, weights)
+    path_like = path if repository == str(name) else None
+    return _fetch(repository, revision or named_revision, local_files_only, cache_dir, weights, path_like)
 
 
 def weight_paths(folder: Path) -> list[Path]:
@@ -108,9 +107,15 @@ def weight_paths(folder: Path) -> list[Path]:
 
 
 def _fetch(
-    name: str, revision: str | None, local_files_only: bool, cache_dir: str | Path | None, weights: bool
+    name: str,
+    revision: str | None,
+    local_files_only: bool,
+    cache_dir: str | Path | None,
+    weights: bool,
+    path_like: Path | None,
 ) -> Path:
-    """The cache's folder of a Hub repository: fetched or, without network, as the cache holds it."""
+    """The cache's folder of a Hub repository: fetched or, without network, as the cache holds it. `path_like`: the name
+    as a path, where it may be meant as one."""
     # Imported here: most runs open a folder and never need the Hub's client.
     from huggingface_hub import constants, errors
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -119,6 +124,8 @@ def _fetch(
         validate_repo_id(name)
     except errors.HFValidationError as error:
         raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
+    if path_like is not None and not _cached(name, revision, cache_dir, weights):
+        check_no_slip(name, path_like)
     # A commit never changes: a cached commit needs no network.
     if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
         return folder

@@ -116,6 +116,7 @@ _DTYPES = {
 
 def _open_pickle(path: Path) -> list[Entry]:
     """A `.bin`/`.pt` state dict. Only tensors are unpickled; whatever wants more is refused."""
+    zipped = False
     try:
         zipped = zipfile.is_zipfile(path)
         if zipped:
