@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from sightline.index.schema import (
     stored_schema,
     version_of,
 )
+
+# Lance warns of every fork, as its threads are not in the child. It starts others there: children read and write.
+warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
 
 Ids = npt.NDArray[np.int64]
 
@@ -60,6 +64,10 @@ class Table:
             is_whole = False
         if not is_whole:
             raise IndexDamaged(f"{path} lacks what Sightline wrote into it; {lance_errors.repair(self.folder)}")
+
+    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[Path, Limits, str]]:
+        """For `pickle` and `copy`: the table's newest version, opened from its folder."""
+        return type(self).open, (self.folder, self.limits, self.path.name)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], limits: Limits = DEFAULT, name: str | None = None) -> "Table":

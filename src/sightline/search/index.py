@@ -7,7 +7,7 @@ may be scored again (`rescore`), and ids become results (`result`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -83,6 +83,10 @@ class Index:
         self.encoder = LazyEncoder(table, model)
         self._snapshot: _Snapshot | None = None
         self._reading = Lock()
+
+    def __reduce__(self) -> tuple[Callable[..., Index], tuple[Table, LazyEncoder]]:
+        """For `pickle` and `copy`: the other index opens its folder again. Raises what `open_index` raises."""
+        return _reopened, (self.table, self.encoder)
 
     def __len__(self) -> int:
         return self.table.count()
@@ -179,3 +183,9 @@ class Index:
                 sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
                 self.table, self._snapshot = table, _Snapshot(table, scan, sample)
             return self._snapshot
+
+
+def _reopened(table: Table, encoder: LazyEncoder) -> Index:
+    index = Index(table)
+    index.encoder = encoder
+    return index
