@@ -34,6 +34,10 @@ class LazyEncoder:
         else:
             self._given = model
 
+    def __getstate__(self) -> dict[str, object]:
+        """For `pickle` and `copy`: without the models, which are opened again when they are needed."""
+        return {name: self.__dict__[name] for name in ("_name", "_revision", "_given", "_index")}
+
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
         build the table."""
@@ -84,9 +88,10 @@ class LazyEncoder:
 
 def _checked(encoder: E, table: Table) -> E:
     if encoder.fingerprint != table.model.fingerprint:
+        built = table.model
         raise ModelMismatch(
-            f"{table.folder}: built by the model {table.model.name} ({table.model.fingerprint[:12]}), and "
-            f"{encoder.name} ({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
+            f"{table.folder}: built by the model {built.name} ({built.fingerprint[:12]}), and {encoder.name} "
+            f"({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
             "built it (--model FOLDER, where it lies now), or index the files into another folder with this one "
             "(sightline index PATH --index DIR --model ...)"
         )
