@@ -44,14 +44,14 @@ def answers(index, model=None):
 def test_named_once_it_is_remembered(index, first, tmp_path):
     assert answers(index)
     second = first.rename(tmp_path / "second")
-    with pytest.raises(CheckpointError, match=r"first: no such folder.*index.*--model.*open_index"):
+    with pytest.raises(CheckpointError, match=r"first: no such file or folder.*index.*--model.*open_index"):
         answers(index)
     assert answers(index, second)
     assert answers(index)
     assert Table.open(index).model.name == str(second)
     assert fsck.check(index) == []
     third = second.rename(tmp_path / "third")
-    with pytest.raises(CheckpointError, match=r"second: no such folder"):
+    with pytest.raises(CheckpointError, match=r"second: no such file or folder"):
         answers(index)
     assert answers(index, str(third))
     third.rename(first)

@@ -82,6 +82,8 @@ class Result:
             data = read_json(Path(path))
             skipped = [Skipped(**item) for item in data.pop("skipped")]
             return cls(**data, skipped=skipped)
+        except FileNotFoundError as error:
+            raise UsageError(f"{path}: no such file or folder") from error
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}") from error
         except (JsonError, TypeError, KeyError) as error:
