@@ -50,7 +50,9 @@ def test_json_is_one_object_a_line(run, indexed):
     assert [item["rank"] for item in found] == [1, 2]
     assert found[0] == {
         "rank": 1, "score": pytest.approx(1, abs=1e-3), "uri": str(indexed / "blue.png"), "kind": "image",
-        "start": None, "end": None,
+        "start": None, "end": None, "missing": False, "width": 28, "height": 16,
+        "size": (indexed / "blue.png").stat().st_size, "taken": None, "duration": None, "camera_make": None,
+        "camera_model": None, "lens": None, "rating": None, "keywords": None, "title": None, "caption": None,
     }  # fmt: skip
 
 

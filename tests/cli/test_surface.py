@@ -13,8 +13,9 @@ from sightline.distribution import VERSION
 SURFACE = {
     "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
+        "TEXT", "--image", "--not", "-k", "--min-score", "--where", "--since", "--until", "--folder", "--kind",
+        "--camera", "--near", "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--model",
+        "--index",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",

@@ -66,6 +66,6 @@ def check_no_slip(name: str, path: Path) -> None:
         listed = sorted(p.name for p in path.parent.iterdir() if p.is_dir() and not p.name.startswith("."))
         inside = f"it holds {', '.join(listed[:5])}" if listed else "there are no folders in it"
         raise CheckpointMissing(
-            f"{name}: no such file or folder in {path.parent.absolute()} ({inside}); for a model of this name on the Hub: "
-            f"hf-hub:{name}"
+            f"{name}: no such file or folder in {path.parent.absolute()} ({inside}); for a model of this name on "
+            f"the Hub: hf-hub:{name}"
         )

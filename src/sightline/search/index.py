@@ -25,7 +25,7 @@ from sightline.index.scan import Scan
 from sightline.index.table import Table
 from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
-from sightline.search.query import Query, query_vectors
+from sightline.search.query import Query, check_dim, query_vectors
 from sightline.search.rescore import CANDIDATES, candidates, rescored
 from sightline.search.result import Ranked, Result, results
 
@@ -120,9 +120,10 @@ class Index:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
         `query` is words (a string), an image (a Path, bytes, a PIL image, an array), a video (its Path) or a Query of
-        several. An item is an image or a moment of a video. `where` is a condition on the table's columns ("width >
-        height and taken >= '2020'"; docs/filters.md states the grammar): the result is the k nearest of the items that
-        fulfil it, or all of them if they are fewer. Scores are cosines, computed in float32.
+        several, which may hold vectors of your own. An item is an image or a moment of a video. `where` is a condition
+        on the table's columns ("width > height and taken >= '2020'"; docs/filters.md states the grammar): the result is
+        the k nearest of the items that fulfil it, or all of them if they are fewer. Scores are cosines, computed in
+        float32.
 
         From four million items on, an approximate first pass serves searches for up to 100 without a condition. Of
         drawn vectors like CLIP's it missed one in a hundred of the ten nearest. `exact` looks at every item, as smaller
@@ -166,6 +167,8 @@ class Index:
             raise UsageError(f"search_many takes a list of queries, not one {type(queries).__name__}")
         queries = [Query.of(query) for query in queries]
         table, scan, sample = self._current()
+        for query in queries:
+            check_dim(query, table.model.dim, table.folder)
         allow = None if where is None else table.ids_where(where)
         # These errors come before a model is opened.
         count = candidates(table, int(k), rescore)
