@@ -108,7 +108,7 @@ def cards(table: Table, items: Sequence[ScoredItem], missing: Sequence[bool | No
             path=item.uri,
             score=item.score,
             image=_marked(_image(item, row, start, end, is_missing), item, row),
-            remark=f"{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
+            remark=f"{_match(item)}{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
             start=start,
             end=end,
             about=_about(row),
@@ -116,6 +116,12 @@ def cards(table: Table, items: Sequence[ScoredItem], missing: Sequence[bool | No
         )
         for item, (start, end), row, is_missing in zip(items, times, rows, missing or repeat(False), strict=False)
     ]
+
+
+def _match(item: Any) -> str:
+    """ "exact, " before what is said of a file in a group of near-duplicates; "" for a result."""
+    match = getattr(item, "match", "")
+    return f"{match}, " if match else ""
 
 
 def _about(row: dict[str, Any]) -> str:

@@ -68,9 +68,9 @@ def near_duplicates(
     most HASH_BITS bits (rows of older formats may have no hash: then by the cosine alone), two videos when every moment
     of each has such a moment in the other. The first of a group is the file to keep: one that is still there, of these
     that of most pixels, then of most bytes, then of the oldest row. All others are near to the first, or the same byte
-    for byte; those that are missing come last, then they follow by their cosine with it. Every pair is compared (time
-    grows with the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes` rows of hashes
-    at a time.
+    for byte; exact copies come before near ones, each by their cosine, and what is missing comes last. Every pair is
+    compared (time grows with the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes`
+    rows of hashes at a time.
     Where several names lead to one file, by links or mounts, only one of them is in a group: to delete another name
     would gain no space, or lose the file.
     `where`: only files of which a row fulfils this condition (docs/filters.md); a video then counts with all its rows.
@@ -275,4 +275,7 @@ def _group(
         score = 1.0 if file == first else min(float(cosines.max(axis=1).mean()), 1.0)
         shown = (row[name] for name in ("width", "height", "size", "missing"))
         group.append(Duplicate(row["id"], row["uri"], match, score, *shown))
-    return sorted(group, key=lambda item: (item.match != "first", item.missing is True, -item.score, item.id))
+    places = {"first": 0, "exact": 1, "near": 2}
+    return sorted(
+        group, key=lambda item: (item.match != "first", item.missing is True, places[item.match], -item.score)
+    )
