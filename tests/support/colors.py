@@ -144,8 +144,8 @@ _P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06
 DISPLAY_P3 = icc_profile(_P3, 2.2)
 DISPLAY_P3_V4 = icc_profile(_P3, 2.2, version=0x04300000)
 _SRGB = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
-SRGB_LIKE = icc_profile(_SRGB, 2.2)
-"""As cameras write it: sRGB's colorants, its curve as a plain power."""
+SRGB_GAMMA = icc_profile(_SRGB, 2.2)
+"""sRGB's colorants with a plain power for its curve: dark colors are others."""
 GRAY_18 = icc_profile((), 1.8, space=b"GRAY")
 
 

@@ -3,12 +3,13 @@
 import re
 import struct
 from contextlib import suppress
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
 from PIL.ExifTags import IFD
 
+from sightline.processing.image.color import to_uint8
 from sightline.processing.image.color_space import (
     ADOBE_RGB,
     HLG,
@@ -19,7 +20,10 @@ from sightline.processing.image.color_space import (
     space_of_gamma,
     to_srgb,
 )
-from sightline.processing.image.icc import Transform, lab_transform, transform_of
+from sightline.processing.image.icc import lab_transform, transform_of
+
+Codes: TypeAlias = tuple[int, int]
+"""H.273's of primaries and of transfer."""
 
 _PNG_CHUNKS_BEFORE_PIXELS = 64
 _HEIF_HEAD = 1 << 16
@@ -30,8 +34,8 @@ _ADOBE_MARKS = b"R03\0", b"\x01\xa0\x03\0\x01\0\0\0\x02\0", b"\xa0\x01\0\x03\0\0
 _INTEROP_INDEX, _COLOR_SPACE, _ADOBE = 1, 0xA001, 2
 
 
-def read_codes(file: BinaryIO, format_name: str | None) -> tuple[int, int] | None:
-    """H.273's codes of primaries and transfer in a PNG or AVIF, which Pillow passes over. The position in the file
+def read_codes(file: BinaryIO, format_name: str | None) -> Codes | None:
+    """The codes in a PNG or AVIF, which Pillow passes over. The position in the file
     stays."""
     if format_name not in ("PNG", "AVIF"):
         return None
@@ -42,26 +46,25 @@ def read_codes(file: BinaryIO, format_name: str | None) -> tuple[int, int] | Non
         file.seek(position)
 
 
-def in_srgb(picture: Image.Image, codes: tuple[int, int] | None = None, short_side: int | None = None) -> Image.Image:
-    """The picture in sRGB; the same picture if its file names nothing else.
+def in_srgb(picture: Image.Image, codes: Codes | None = None, short_side: int | None = None) -> Image.Image:
+    """The picture with 8 bits a channel, in sRGB; the same picture if it is so already.
 
-    `picture` has 8 bits a channel; `codes` are what `read_codes` says of its file. A picture that is converted is
-    "RGB" or "RGBA", and where its short side is more than 3 times `short_side` it is first reduced, by averages, to
-    1.5 times that or more. A profile that is broken or cannot belong to the picture changes nothing.
+    `codes` are what `read_codes` says of its file. A picture that is converted is "RGB" or "RGBA", and where its short
+    side is more than 3 times `short_side` it is first reduced, by averages, to 1.5 times that or more. A profile that
+    is broken or cannot belong to the picture changes nothing. Raises ValueError for a mode that PIL can't convert.
     """
-    if picture.mode == "LAB":
-        return lab_transform().apply(_reduced(picture, short_side))
-    info = picture.info
+    pixels, info = to_uint8(picture), picture.info
+    if pixels.mode == "LAB":
+        return lab_transform().apply(_reduced(pixels, short_side))
     nclx = info.get("nclx_profile")
-    if codes is None and isinstance(nclx, dict):
-        with suppress(KeyError, TypeError, ValueError):
-            codes = int(nclx["color_primaries"]), int(nclx["transfer_characteristics"])
+    if codes is None and isinstance(nclx, dict):  # as pillow_heif gives it
+        codes = nclx.get("color_primaries", 2), nclx.get("transfer_characteristics", 2)
     profile = info.get("icc_profile")
     if codes is not None and (not profile or picture.format == "PNG" or codes[1] in (PQ, HLG)):
-        return _from_space(picture, space_of_codes(*codes), short_side)
+        return _from_space(pixels, space_of_codes(*codes), short_side)
     if profile and isinstance(profile, bytes):
-        return _from_profile(picture, profile, short_side)
-    return _from_space(picture, _space_of_gamma(info) or _space_of_exif(picture), short_side)
+        return _from_profile(pixels, profile, short_side)
+    return _from_space(pixels, _space_of_gamma(info) or _space_of_exif(picture), short_side)
 
 
 def _from_space(picture: Image.Image, space: ColorSpace | None, short_side: int | None) -> Image.Image:
@@ -100,7 +103,7 @@ def _reduced(picture: Image.Image, short_side: int | None) -> Image.Image:
     return picture.reduce(factor) if factor > 1 else picture
 
 
-def _png_codes(file: BinaryIO) -> tuple[int, int] | None:
+def _png_codes(file: BinaryIO) -> Codes | None:
     """PNG, third edition, 11.3.2.6: the chunk "cICP", ahead of palette and pixels."""
     file.seek(8)
     for _ in range(_PNG_CHUNKS_BEFORE_PIXELS):
@@ -114,7 +117,7 @@ def _png_codes(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _nclx_codes(file: BinaryIO) -> tuple[int, int] | None:
+def _nclx_codes(file: BinaryIO) -> Codes | None:
     """The first box of colors, which is the picture's; others follow it, of its opacity or of a smaller picture."""
     file.seek(0)
     match = _NCLX.search(file.read(_HEIF_HEAD))

@@ -4,7 +4,7 @@ Sources: ITU-T H.273 (the code points of primaries and transfer), ITU-R BT.2100 
 white of HDR at 203 nits, which is 75% of HLG's signal), IEC 61966-2-1 (sRGB).
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,13 +180,14 @@ def _shown(light: NDArray[np.float32], is_hdr: bool) -> NDArray[np.uint8]:
     if is_hdr:
         brightest = np.maximum(np.maximum(light[:, 0], light[:, 1]), light[:, 2])
         steps = np.minimum(np.maximum(brightest, 0) * np.float32(65535 / _HDR_PEAK), 65535).astype(np.uint16)
-        light *= np.take(_TONE, steps)[:, None]
+        light *= np.take(_tone_factors(), steps)[:, None]
         light *= np.minimum(1, _HDR_PEAK / np.maximum(brightest, _HDR_PEAK))[:, None]
     light *= 65535
     light += 0.5
-    return np.take(_SRGB_LEVELS, light.clip(0, 65535).astype(np.uint16))
+    return np.take(_srgb_levels(), light.clip(0, 65535).astype(np.uint16))
 
 
+@cache
 def _tone_factors() -> NDArray[np.float32]:
     """What light of each 65535th of the peak is multiplied by.
 
@@ -201,15 +202,10 @@ def _tone_factors() -> NDArray[np.float32]:
     return factors
 
 
-_TONE = _tone_factors()
-
-
+@cache
 def _srgb_levels() -> NDArray[np.uint8]:
     """The level in sRGB of each 65535th of light."""
     light = np.arange(1 << 16) / 65535
     signal = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     levels: NDArray[np.uint8] = np.round(signal * 255).astype(np.uint8)
     return levels
-
-
-_SRGB_LEVELS = _srgb_levels()

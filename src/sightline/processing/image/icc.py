@@ -2,7 +2,8 @@
 
 import io
 import struct
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -30,16 +31,13 @@ class Transform:
         # Black is mapped to black, as viewers do; without NOCACHE a transform remembers its last color.
         flags = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        self._transform = ImageCms.ImageCmsTransform(profile, _SRGB, mode, result, intent, flags=flags)
+        self._transform = ImageCms.ImageCmsTransform(profile, _builtin("sRGB"), mode, result, intent, flags=flags)
 
     def apply(self, picture: Image.Image) -> Image.Image:
         """The picture in sRGB: "RGB", or "RGBA" for "RGBA"."""
         converted = self._transform.apply(picture)
         converted.info = {}
         return converted
-
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 @lru_cache(maxsize=32)
@@ -65,10 +63,15 @@ def transform_of(profile: bytes, mode: str) -> Transform | ColorSpace | None:
         return None
 
 
-@lru_cache(maxsize=1)
+@cache
 def lab_transform() -> Transform:
     """Of CIELab, which needs no profile."""
-    return Transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB", "RGB")
+    return Transform(_builtin("LAB"), "LAB", "RGB")
+
+
+@cache
+def _builtin(name: Literal["sRGB", "LAB"]) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name))
 
 
 def _is_srgb(transform: Transform, mode: str) -> bool:

@@ -14,8 +14,8 @@ from PIL import Image, JpegImagePlugin
 from PIL.ImageFile import ImageFile
 
 from sightline.errors import ImageError
-from sightline.processing.image.color import array_to_rgb, array_to_uint8, to_rgb, to_uint8
-from sightline.processing.image.color_management import in_srgb, read_codes
+from sightline.processing.image.color import array_to_rgb, array_to_uint8, to_rgb
+from sightline.processing.image.color_management import Codes, in_srgb, read_codes
 from sightline.processing.image.formats import failures_as_image_errors, recognize
 from sightline.processing.image.orientation import QUARTER_TURNS, exif_of_turned, turned, upright_turn
 from sightline.processing.image.sources import ImageSource, decode_base64, download, open_source, source_name
@@ -56,7 +56,8 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     Colors come to sRGB from the space that the file names (see `in_srgb`), transparency is laid on white, more than
     8 bits are scaled to 8, an animation gives its first frame. `orient` turns the picture as its EXIF orientation says.
     `short_side` is the side in pixels that a model will resize the picture's short side to: a JPEG is then decoded at
-    1/2, 1/4 or 1/8, as long as 1.5 times that is left; None decodes all. Arrays are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
+    1/2, 1/4 or 1/8, as long as 1.5 times that is left; None decodes all.
+    Arrays are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
 
     For a file, `info["full_size"]` of the result is its upright (width, height) before any reduction, and `getexif()`
     its EXIF less the orientation that was followed. Raises ImageError for whatever can't be read, more than MAX_PIXELS
@@ -65,7 +66,7 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     if isinstance(source, Image.Image):
         with failures_as_image_errors(source_name(source), source.format):
             source.load()
-            rgb = to_rgb(in_srgb(to_uint8(source)))
+            rgb = to_rgb(in_srgb(source))
             return turned(rgb, upright_turn(source) if orient else None)
     if isinstance(source, np.ndarray):
         with failures_as_image_errors(source_name(source), None):
@@ -73,7 +74,7 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     with _decoded(source, source_name(source), short_side) as (picture, full_size, codes):
         turn = upright_turn(picture) if orient else None
         exif = exif_of_turned(picture, turn)
-        rgb = turned(to_rgb(in_srgb(to_uint8(picture), codes, short_side)), turn)
+        rgb = turned(to_rgb(in_srgb(picture, codes, short_side)), turn)
         rgb.info = {"full_size": full_size[::-1] if turn in QUARTER_TURNS else full_size, "exif": exif}
         return rgb
 
@@ -103,7 +104,7 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
 @contextmanager
 def _decoded(
     source: str | os.PathLike[str] | bytes, name: str, short_side: int | None
-) -> Iterator[tuple[ImageFile, tuple[int, int], tuple[int, int] | None]]:
+) -> Iterator[tuple[ImageFile, tuple[int, int], Codes | None]]:
     """The picture with its pixels, in the file's mode; the full (width, height) that the file declares; and what
     `read_codes` says of its colors."""
     with io.BytesIO(source) if isinstance(source, bytes) else open_source(Path(source), name) as file:
