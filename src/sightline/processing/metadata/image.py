@@ -40,9 +40,9 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
     orientation is that of its container.
 
     Of several statements the first counts, in this order: for the date, the place and what the camera says EXIF, XMP,
-    IPTC, the .xmp file, Takeout; for what people write (title, caption, keywords, rating) the .xmp file, Takeout,
-    XMP, IPTC, EXIF, since files beside an image are written after it. `pair_id` is a Live Photo's, else that of the
-    video within a motion photo.
+    IPTC, PNG's "Creation Time" (its tIME is the time of the last change), the .xmp file, Takeout; for what people write
+    (title, caption, keywords, rating) the .xmp file, Takeout, XMP, IPTC, EXIF, since files beside an image are written
+    after it. `pair_id` is a Live Photo's, else that of the video within a motion photo.
     """
     header = NOTHING
     with suppress(Exception), open_file(path) if data is None else io.BytesIO(data) as file:
@@ -101,7 +101,10 @@ def _read_texts(info: Mapping[Any, Any]) -> Metadata:
     """PNG's texts (third edition, 11.3.3.1)."""
     texts = {str(name).lower(): text for name, text in info.items()}
     return Metadata(
-        title=clean(texts.get("title")), caption=caption_text(texts.get("description")), caption_source="png"
+        **dated(parse_date(texts.get("creation time")), "png"),
+        title=clean(texts.get("title")),
+        caption=caption_text(texts.get("description")),
+        caption_source="png",
     )
 
 
