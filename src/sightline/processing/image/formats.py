@@ -25,10 +25,14 @@ from PIL.ImageFile import ImageFile
 
 from sightline.distribution import install
 from sightline.errors import ImageError
+from sightline.files import open_file
 
 _HAS_HEIF = find_spec("pillow_heif") is not None
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF")
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
+
+_ANIMATION_HEAD = 1 << 16
+_WEBP_ANIMATION = 2
 
 
 def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
@@ -65,6 +69,20 @@ def image_format(head: bytes) -> str | None:
         return "HEIF"
     known = ((format_name, Image.OPEN.get(format_name, (None, None))[1]) for format_name in _FORMATS)
     return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether the file looks like an animated image by its first bytes. Never raises: what cannot be read is none."""
+    try:
+        with open_file(path) as file:
+            head = file.read(_ANIMATION_HEAD)
+    except Exception:  # reading the image will say what is wrong
+        return False
+    if head.startswith(b"\x89PNG"):
+        return b"acTL" in head.partition(b"IDAT")[0]
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+        return len(head) > 20 and bool(head[20] & _WEBP_ANIMATION)
+    return head.startswith(b"GIF8") or (head[4:8] == b"ftyp" and b"avis" in head[8:64])
 
 
 @contextmanager
