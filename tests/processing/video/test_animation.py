@@ -1,6 +1,5 @@
 """Animated images as videos: moments from the frames' durations, complete frames, bounded."""
 
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -11,17 +11,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
-from PIL.ImageFile import ImageFile
 
 from sightline.errors import ImageError
 from sightline.processing.image.color import array_to_rgb, array_to_uint8, to_rgb
 from sightline.processing.image.color_management import Codes, in_srgb, read_codes
-from sightline.processing.image.formats import failures_as_image_errors, recognize
+from sightline.processing.image.formats import MAX_PIXELS, failures_as_image_errors, recognize
 from sightline.processing.image.orientation import QUARTER_TURNS, exif_of_turned, turned, upright_turn
+from sightline.processing.image.raw import is_raw, open_raw
 from sightline.processing.image.sources import ImageSource, decode_base64, download, open_source, source_name
-
-MAX_PIXELS = 1 << 27
-"""Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
 
 
 class PixelBudget:
@@ -54,10 +51,10 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     """The picture in `source`, decoded, as "RGB" in sRGB: a path, a file's bytes, a PIL picture or an array.
 
     Colors come to sRGB from the space that the file names (see `in_srgb`), transparency is laid on white, more than
-    8 bits are scaled to 8, an animation gives its first frame. `orient` turns the picture as its EXIF orientation says.
-    `short_side` is the side in pixels that a model will resize the picture's short side to: a JPEG is then decoded at
-    1/2, 1/4 or 1/8, as long as 1.5 times that is left; None decodes all.
-    Arrays are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
+    8 bits are scaled to 8, an animation gives its first frame, a camera's RAW its preview. `orient` turns the picture
+    as its EXIF orientation says. `short_side` is the side in pixels that a model will resize the picture's short side
+    to: a JPEG is then decoded at 1/2, 1/4 or 1/8, as long as 1.5 times that is left; None decodes all. Arrays are
+    (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, in 0..255 or 0.0..1.0.
 
     For a file, `info["full_size"]` of the result is its upright (width, height) before any reduction, and `getexif()`
     its EXIF less the orientation that was followed. Raises ImageError for whatever can't be read, more than MAX_PIXELS
@@ -104,7 +101,7 @@ def load_image(image: str | os.PathLike[str] | Image.Image, timeout: float | Non
 @contextmanager
 def _decoded(
     source: str | os.PathLike[str] | bytes, name: str, short_side: int | None
-) -> Iterator[tuple[ImageFile, tuple[int, int], Codes | None]]:
+) -> Iterator[tuple[Image.Image, tuple[int, int], Codes | None]]:
     """The picture with its pixels, in the file's mode; the full (width, height) that the file declares; and what
     `read_codes` says of its colors."""
     with io.BytesIO(source) if isinstance(source, bytes) else open_source(Path(source), name) as file:
@@ -112,18 +109,22 @@ def _decoded(
         if not head:
             raise ImageError(name, "empty file")
         with failures_as_image_errors(name, None):
-            picture = recognize(file, head, name)
+            if is_raw(file, head):
+                picture, full_size = open_raw(file, name, MAX_PIXELS)
+            else:
+                picture = recognize(file, head, name)
+                full_size = picture.size
         with failures_as_image_errors(name, picture.format):
-            full_size, codes = picture.size, read_codes(file, picture.format)
+            codes, stored = read_codes(file, picture.format), picture.size
             # At a reduced scale only what is decoded counts, but a hostile file can make the decoder keep coefficients
             # of the whole picture: twice the limit (200-megapixel phones) is enough.
             reduced = isinstance(picture, JpegImagePlugin.JpegImageFile) and short_side is not None
-            _check_size(full_size, MAX_PIXELS * 2 if reduced else MAX_PIXELS, name)
+            _check_size(stored, MAX_PIXELS * 2 if reduced else MAX_PIXELS, name)
             if reduced and short_side is not None:
                 side = max(math.ceil(short_side * 1.5), 1)
                 picture.draft(None, (side, side))
                 _check_size(picture.size, MAX_PIXELS, name)
-            full = math.prod(full_size)  # beyond the limit the decoder may keep more than what it gives
+            full = math.prod(stored)  # beyond the limit the decoder may keep more than what it gives
             with _budget.take(full if full > MAX_PIXELS else math.prod(picture.size)):
                 picture.load()
                 yield picture, full_size, codes

@@ -14,7 +14,10 @@ from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngStream
 
 from sightline.files import open_file
-from sightline.processing.image.formats import recognize
+from sightline.processing.image.formats import image_format, recognize
+from sightline.processing.image.jxl import is_jxl
+from sightline.processing.image.raw import is_raw
+from sightline.processing.metadata.containers import Header, read_boxes, read_raw_header
 from sightline.processing.metadata.dates import dated, parse_date
 from sightline.processing.metadata.exif import read_exif
 from sightline.processing.metadata.motion import motion_id
@@ -52,7 +55,12 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
 
 def _read(file: BinaryIO, path: Path) -> Metadata:
     """Each part is read for itself, so that a broken part loses no other."""
-    picture = recognize(file, file.read(16), str(path))
+    head = file.read(16)
+    if is_raw(file, head):
+        return _read_header(read_raw_header(file, head))
+    if is_jxl(head) or image_format(head) == "JPEG2000":
+        return _read_header(read_boxes(file))
+    picture = recognize(file, head, str(path))
     exif = xmp = iptc = texts = NOTHING
     packet = motion = frames = None
     with suppress(Exception):
@@ -72,6 +80,15 @@ def _read(file: BinaryIO, path: Path) -> Metadata:
         frames = _count_frames(picture)
     record = merge((exif, xmp, iptc, texts), (xmp, iptc, exif, texts))
     return replace(record, pair_id=record.pair_id or motion, frames=frames)
+
+
+def _read_header(header: Header) -> Metadata:
+    exif = xmp = NOTHING
+    with suppress(Exception):
+        exif = read_exif(header.exif)
+    with suppress(Exception):
+        xmp = read_xmp(Packet(header.xmp or b""))
+    return merge((exif, xmp), (xmp, exif))
 
 
 def _exif(picture: ImageFile) -> Image.Exif:
