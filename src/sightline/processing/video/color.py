@@ -18,7 +18,7 @@ from sightline.processing.image.color_space import (
     to_srgb,
 )
 
-Values: TypeAlias = NDArray[np.float32]
+Values: TypeAlias = NDArray[np.float64]
 
 # ITU-T H.273, tables 2 and 4.
 _UNSPECIFIED, _BT2020 = 2, 9
@@ -76,14 +76,14 @@ def rgb_in_srgb(
         zero, span = [0, 1 << 15, 1 << 15], [(1 << 16) - (1 << 16 - bits)] * 3
     else:
         zero, span = [16 << 8, 1 << 15, 1 << 15], [219 << 8, 224 << 8, 224 << 8]
-    values = (values - np.array(zero, np.float32)) / np.array(span, np.float32)
-    planes = values[..., 0], values[..., 1], values[..., 2]
     if matrix == _ICTCP:
-        return light_to_srgb(_light_of_ictcp(values, space), space)
+        return light_to_srgb(_light_of_ictcp((values - zero) / span, space), space)
     if matrix in (_BT2020_CONSTANT, _CHROMA_CONSTANT):
-        return light_to_srgb(_light_of_constant(*planes, space), space)
-    rgb = _rgb(*planes, matrix)
-    return to_srgb((rgb.clip(0, 1) * 65535 + 0.5).astype(np.uint16), space)
+        return light_to_srgb(_light_of_constant((values - zero) / span, space), space)
+    to_rgb = _to_rgb(matrix) * (65535 / np.array(span))
+    rgb = values @ to_rgb.T.astype(np.float32)
+    rgb += (0.5 - to_rgb @ zero).astype(np.float32)
+    return to_srgb(rgb.clip(0, 65535, out=rgb).astype(np.uint16), space)
 
 
 def _is_special(frame: VideoFrame) -> bool:
@@ -102,31 +102,26 @@ def _reformatted(
     return reformatted
 
 
-def _rgb(luma: Values, first: Values, second: Values, matrix: int) -> Values:
-    """Luma (0 to 1) and two planes of color (-0.5 to 0.5) to the signal of red, green and blue (H.273, 8.3)."""
+def _to_rgb(matrix: int) -> Values:
+    """(3, 3): luma (0 to 1) and the two planes of color (-0.5 to 0.5) to red, green and blue (H.273, 8.3)."""
     if matrix == _YCGCO:
-        return np.stack([luma - first + second, luma + first, luma - first - second], axis=-1)
+        return np.array([[1.0, -1, 1], [1, 1, 0], [1, -1, -1]])
     kr, kb = _RED_AND_BLUE.get(matrix, _BT601)
-    red, blue = luma + second * (2 - 2 * kr), luma + first * (2 - 2 * kb)
-    return np.stack([red, (luma - kr * red - kb * blue) / (1 - kr - kb), blue], axis=-1)
+    kg, red, blue = 1 - kr - kb, 2 - 2 * kr, 2 - 2 * kb
+    return np.array([[1, 0, red], [1, -kb * blue / kg, -kr * red / kg], [1, blue, 0]])
 
 
-def _light_of_ictcp(values: Values, space: ColorSpace) -> NDArray[np.float64]:
+def _light_of_ictcp(values: Values, space: ColorSpace) -> Values:
     to_ictcp = _ICTCP_OF_HLG if space.transfer == HLG else _ICTCP_OF_PQ
     cones = light_of((values @ np.linalg.inv(to_ictcp).T).clip(0, 1), space.transfer)
-    light: NDArray[np.float64] = cones @ np.linalg.inv(_LMS).T
+    light: Values = cones @ np.linalg.inv(_LMS).T
     return light
 
 
-def _light_of_constant(luma: Values, first: Values, second: Values, space: ColorSpace) -> NDArray[np.float64]:
+def _light_of_constant(values: Values, space: ColorSpace) -> Values:
     """BT.2020's constant luminance: luma is made of light, not of signals."""
-    red, blue, all_light = (
-        light_of(signal.clip(0, 1), space.transfer)
-        for signal in (
-            luma + second * np.where(second > 0, *_RED),
-            luma + first * np.where(first > 0, *_BLUE),
-            luma,
-        )
-    )
+    luma, first, second = values[..., 0], values[..., 1], values[..., 2]
+    signals = luma + second * np.where(second > 0, *_RED), luma + first * np.where(first > 0, *_BLUE), luma
+    red, blue, all_light = (light_of(signal.clip(0, 1), space.transfer) for signal in signals)
     kr, kb = _RED_AND_BLUE[_BT2020]
     return np.stack([red, (all_light - kr * red - kb * blue) / (1 - kr - kb), blue], axis=-1)
