@@ -22,7 +22,8 @@ from sightline.index.settings import Settings, read_settings, write_settings
 from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
-from sightline.processing.suffixes import is_video
+from sightline.processing.image.formats import is_animation
+from sightline.processing.suffixes import can_be_animated, is_video
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -231,5 +232,9 @@ def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
             from sightline.index.video_items import video_items
 
             yield from video_items(Path(path), encoder)
+        elif can_be_animated(path) and is_animation(Path(path)):
+            from sightline.index.video_items import animation_items
+
+            yield from animation_items(Path(path), encoder)
         else:
             yield ImageItem(Path(path))

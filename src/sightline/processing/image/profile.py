@@ -14,7 +14,7 @@ from PIL.Image import Resampling
 from sightline.errors import ImageError
 from sightline.processing.image import preprocessor_config
 from sightline.processing.image.color import to_rgb
-from sightline.processing.image.reading import MAX_PIXELS
+from sightline.processing.image.formats import MAX_PIXELS
 from sightline.processing.image.resample import KERNELS, resize_window
 
 _WINDOW_ABOVE = 1 << 24
