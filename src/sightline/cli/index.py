@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.options import IndexOption, argument, index_folder, option
+from sightline.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    IndexOption,
+    PrecisionOption,
+    argument,
+    index_folder,
+    option,
+)
 from sightline.cli.output import hub_hint, one_line, progress_bar
+from sightline.encoder.options import EncoderOptions
 from sightline.errors import IndexFault, Stopped
 
 if TYPE_CHECKING:
@@ -43,6 +52,9 @@ def command(
             "--regions",
         ),
     ] = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = None,
     index: IndexOption = None,
 ) -> None:
     """Index images and videos, or bring the index up to date.
@@ -59,14 +71,14 @@ def command(
     """
     from sightline.index import sync
 
-    folder = index_folder(index)
+    folder, options = index_folder(index), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (any name)
     if forget:
         typer.echo(f"{sync.forget(folder, paths):,} files taken out of the index")
         return
     try:
         with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
-            report = sync.sync(folder, paths, model, progress, regions=regions)
+            report = sync.sync(folder, paths, model, progress, regions=regions, options=options)
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)

@@ -12,3 +12,6 @@ class EncoderOptions:
     device: str = "auto"
     precision: Precision = "auto"
     batch_size: int | None = None
+
+
+DEFAULTS = EncoderOptions()

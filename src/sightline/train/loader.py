@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from threading import Lock
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from sightline.encoder.pipeline import ordered_map
 from sightline.errors import DataError, ImageError, UsageError
 from sightline.models.processor import Processor
 from sightline.processing.image.reading import open_image
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Ids
 from sightline.processing.video import sampling
 from sightline.train.augment import Augment
@@ -43,6 +45,7 @@ class Loader:
     text's noun, -1 for a caption.
 
     A sample that can't be read is left out of its batch and counted in `Batch.skipped`; `unreadable` holds the reason.
+    `texts` counts the texts so far, and those that were cut, or spelled for want of words in the vocabulary.
     `workers`: threads; None: as many as there are cores. Threads rather than processes, since Pillow decodes and
     resizes without Python's lock, nothing has to be pickled or copied, and no process is left behind by a broken run.
     Raises `UsageError`.
@@ -88,6 +91,7 @@ class Loader:
         self._sampler = BatchSampler([sample.file for sample in samples], batch_size, seed)
         self._local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.unreadable: dict[str, str] = {}
+        self.texts, self._counting = TextCounts(), Lock()
 
     @property
     def steps_per_epoch(self) -> float:
@@ -132,7 +136,10 @@ class Loader:
             for caption in captions:
                 prompts = [] if self._nouns is None else self._nouns.prompts(caption, rng)
                 texts += [(row, text, noun) for text, noun in [(caption, CAPTION), *prompts]]
-        for (row, _, noun), ids in zip(texts, self._tokenizer.encode([text for _, text, _ in texts]), strict=True):
+        ids_of_texts = self._tokenizer.encode([text for _, text, _ in texts], counts := TextCounts())
+        with self._counting:
+            self.texts.add(counts)
+        for (row, _, noun), ids in zip(texts, ids_of_texts, strict=True):
             draft.texts.setdefault(row, []).append((ids, noun))
 
     def _open(self, sample: Sample) -> list[Image.Image]:

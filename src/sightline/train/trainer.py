@@ -17,9 +17,12 @@ import torch
 
 from sightline.data import captions
 from sightline.encoder.hardware import pick_dtype
+from sightline.encoder.memory import is_out_of_memory
 from sightline.errors import DataError, SightlineError, UsageError
+from sightline.logger import LOGGER
 from sightline.models.pairs import PairModel
 from sightline.nn.transformer import Block
+from sightline.processing.text_counts import TextCounts
 from sightline.train.batch import Batch, Data
 from sightline.train.checkpoints import Checkpoints, pack, unpack
 from sightline.train.ema import ExponentialMovingAverage
@@ -146,11 +149,13 @@ class Trainer:
                 self._evaluate(start)  # where the run was killed in between
             elif self.recipe.evaluate is not None and not callable(self.recipe.model):
                 self._save(0)  # what training has to improve on
+            spelling_said = False
             for step, batch in enumerate(self.data.stream(start, self.steps), start + 1):
                 with _memory_advice(self.recipe, step):
                     figures = self.step(step - 1, batch)
                 if self.log is not None:
                     self.log.step(step, figures)
+                    spelling_said = spelling_said or self._log_spelling()
                 stop = self.parallel.any(stop_asked.is_set())
                 if stop or step % self.recipe.checkpoint_every == 0 or step == self.steps:
                     self._save(step)
@@ -160,6 +165,7 @@ class Trainer:
                 if step < self.steps:
                     raise DataError(f"the data ended after step {step} of {self.steps}; `stream` must give them all")
             self._log_unreadable()
+            self._log_cut()
         return Outcome(step, self.steps, step < self.steps, self.checkpoints.path(step), self.parallel.is_main)
 
     def _log_unreadable(self) -> None:
@@ -167,6 +173,23 @@ class Trainer:
         if self.log is not None and unreadable:
             reasons = "; ".join(list(unreadable.values())[:3]) + ("; ..." if len(unreadable) > 3 else "")
             self.log.say(f"could not be read, {len(unreadable):,} in all: {reasons}")
+
+    def _log_spelling(self) -> bool:
+        """Says once, when the first batches have shown it, that the vocabulary lacks the captions' words."""
+        warnings = list(self._texts.spelled_warning(str(self.recipe.settings()["model"]), "captions"))
+        for warning in warnings:
+            LOGGER.warning(warning)
+        return bool(warnings)
+
+    def _log_cut(self) -> None:
+        for warning in self._texts.cut_warning("captions"):
+            LOGGER.warning(warning)
+
+    @property
+    def _texts(self) -> TextCounts:
+        """What the data say of the texts so far; nothing where a function made the data."""
+        counts: TextCounts = getattr(self.data, "texts", TextCounts())
+        return counts
 
     def step(self, number: int, batch: Batch) -> dict[str, float]:
         """A step, numbered from 0: gradient, clipping, AdamW. Raises `SightlineError` if the loss or the norm of the
@@ -280,9 +303,10 @@ def _memory_advice(recipe: Recipe, step: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise SightlineError(
-            f"step {step}: not enough memory for {recipe.micro_batch_size or recipe.batch_size} images at a time; set "
-            "a (smaller) micro_batch_size, which keeps the gradient of the whole batch, or grad_checkpointing=True"
+            f"step {step}: not enough memory for {recipe.micro_batch_size or recipe.batch_size} images at a time: give "
+            "--micro-batch-size (micro_batch_size in a recipe) a smaller number, which keeps the gradient of the whole "
+            "batch, or take --grad-checkpointing or --precision bfloat16; the last checkpoint is whole"
         ) from error
