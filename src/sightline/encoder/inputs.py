@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, TypeGuard, cast
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -38,7 +39,7 @@ class Missing:
 def check_images(images: Iterable[ImageInput]) -> list[Any]:
     """The images as a list, with `Missing` for missing ones. Raises `UsageError` for a single image in place of a list,
     and for other types."""
-    if isinstance(images, Image.Image) or (is_pixels(images) and 0 < _dimensions(images) < 4):
+    if isinstance(images, Image.Image) or 0 < _dimensions(images) < 4:
         raise UsageError("encode_images takes a list of images, not one image: put it into a list, [image]")
     listed = as_list("encode_images", "image", images)
     for number, image in enumerate(listed):
@@ -56,7 +57,7 @@ def check_images(images: Iterable[ImageInput]) -> list[Any]:
 def check_videos(videos: Iterable[VideoInput], frames: int | None) -> list[Any]:
     """The videos as a list, with `Missing` for missing ones. Raises `UsageError` for a single video in place of a list,
     for other types, and for a list of frames whose length is not `frames` (None: any length)."""
-    if isinstance(videos, Image.Image) or (is_pixels(videos) and 0 < _dimensions(videos) < 5):
+    if isinstance(videos, Image.Image) or 0 < _dimensions(videos) < 5:
         raise UsageError("encode_videos takes a list of videos, not one video: put it into a list, [video]")
     listed = as_list("encode_videos", "video", videos)
     for number, video in enumerate(listed):
@@ -67,8 +68,10 @@ def check_videos(videos: Iterable[VideoInput], frames: int | None) -> list[Any]:
     return listed
 
 
-def _dimensions(array: Any) -> int:
-    return int(array.ndim)
+def _dimensions(items: Any) -> int:
+    """Of an array or a tensor of numbers; 0 for anything else, an array of paths among it."""
+    is_paths = isinstance(items, np.ndarray) and items.dtype.kind in "OUS"
+    return items.ndim if is_pixels(items) and not is_paths else 0
 
 
 def _problem(video: Any, frames: int | None) -> str | None:

@@ -28,7 +28,9 @@ class TextCounts:
 
     def cut_warning(self, noun: str = "texts") -> Iterator[str]:
         """A sentence about the texts that were cut, if there are any. `noun`: what the texts are."""
-        if self.cut:
+        if self.cut and self.texts == 1:
+            yield f"the text was longer than {self.length} tokens and was cut"
+        elif self.cut:
             were = "was" if self.cut == 1 else "were"
             yield f"{self.cut:,} of {self.texts:,} {noun} {were} longer than {self.length} tokens and {were} cut"
 

@@ -81,7 +81,7 @@ def _is_matrix(rows: Any) -> bool:
     """Whether these are vectors: an array or a torch tensor of numbers with two dimensions."""
     if isinstance(rows, np.ndarray):
         return rows.ndim == 2 and rows.dtype.kind in "fiub"
-    return hasattr(rows, "detach") and rows.ndim == 2
+    return hasattr(rows, "detach") and getattr(rows, "ndim", 0) == 2
 
 
 def _encoder(model: Encoder | str | os.PathLike[str]) -> Encoder:

@@ -66,7 +66,7 @@ def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
 def pixels_to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
     """An array of any layout that `array_to_rgb` knows to uint8 (H, W, 3), by its dtype.
 
-    Integers are 0 to 255; larger ones lose low bits as in `to_uint8`. Truth values are black and white. Floats are
+    Integers are 0 to 255; those of 16 bits lose low bits as in `to_uint8`. Truth values are black and white. Floats are
     fractions from 0 to 1; if some exceed 1 and all are whole, they are 0 to 255. Raises ValueError for other values.
     """
     kind = array.dtype.kind
@@ -79,10 +79,10 @@ def pixels_to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array_to_uint8(fractions)[0]
     if kind == "b":
         array = array.astype(np.uint8) * np.uint8(255)
-    elif array.dtype != np.uint8 and array.size:
-        if array.min() < 0:
-            raise ValueError(f"values from {array.min()} are no image: 0 to 255 is")
+    elif array.dtype.itemsize == 2 and array.size and array.min() >= 0:
         array = _integer_scaler(array)(array).astype(np.uint8)
+    else:
+        array = array_to_uint8(array)[0]
     return array_to_rgb(array)
 
 

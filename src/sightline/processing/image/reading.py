@@ -68,7 +68,7 @@ def open_image(source: ImageSource, *, orient: bool = True, short_side: int | No
     the picture as its EXIF orientation says. `short_side` is the side in pixels that a model will resize the picture's
     short side to: a JPEG is then decoded at 1/2, 1/4 or 1/8, as long as 1.5 times that is left; None decodes all.
     Arrays and tensors are (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels; their dtype says how they are meant:
-    integers are 0 to 255 (more than 8 bits are scaled), truth values black and white, floats 0.0 to 1.0 (whole floats
+    integers are 0 to 255 (16 bits are scaled), truth values black and white, floats 0.0 to 1.0 (whole floats
     of which some exceed 1 are 0 to 255).
 
     For a file, `info["full_size"]` of the result is its upright (width, height) before any reduction, and `getexif()`

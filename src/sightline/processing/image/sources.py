@@ -35,7 +35,7 @@ def is_image_source(source: object) -> bool:
 
 def is_pixels(source: object) -> TypeGuard[NDArray[Any]]:
     """Whether it is an array or a tensor: torch itself need not be imported."""
-    return isinstance(source, np.ndarray) or hasattr(source, "detach")
+    return isinstance(source, np.ndarray) or (hasattr(source, "detach") and hasattr(source, "ndim"))
 
 
 def pixel_array(pixels: Any) -> NDArray[Any]:
