@@ -109,7 +109,8 @@ class Encoder(EncoderSource):
         batch_size: int | None = None,
         **source: Any,
     ) -> None:
-        if batch_size is not None and (isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1):
+        is_count = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool) and batch_size > 0
+        if batch_size is not None and not is_count:
             raise UsageError(f"batch_size is {batch_size!r}: give a whole number of at least 1")
         super().__init__(name_or_folder, **source)
         self.device = pick_device(device)
