@@ -190,3 +190,19 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, v
     error = capsys.readouterr().err
     assert value in error
     assert "image" in error or "bfloat16" in error
+
+
+def test_captions_that_the_model_cannot_read_whole_are_said(folder, capsys):
+    lines = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    for line, text in zip(lines, ["一只狗", "red " * 100] * 6, strict=True):
+        line["captions"] = [text]
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    command = ["train", "--model", "mini", "--data", str(folder / "captions.jsonl"), "--steps", "3"]
+    assert main([*command, "--batch-size", "12", "--out", str(folder / "run")]) == 0
+    said = capsys.readouterr().err
+    spelled = re.findall(
+        r"(\d+) of (\d+) captions are mostly words that mini spells byte by byte, such as “一只狗”", said
+    )
+    assert [2 * int(few) for few, _ in spelled] == [int(all) for _, all in spelled], "half of those read ahead"
+    assert len(spelled) == 1
+    assert said.count("18 of 36 captions were longer than 64 tokens and were cut") == 1

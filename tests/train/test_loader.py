@@ -260,3 +260,15 @@ def test_films_come_with_as_many_frames_as_the_model_takes(folder, tmp_path, sam
     assert torch.equal(still[0], still[3])
     (varied,) = Loader(given[2:], processor, batch_size=1, crop=(0.2, 0.5), flip=True).stream(0, 1)
     assert torch.equal(varied.pixel_values[0, 0], varied.pixel_values[0, 3])
+
+
+def test_captions_that_are_cut_or_spelled_are_counted(processor, tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    texts = ["a red cat", "a dog " * 200, "강아지가 달린다", "two dogs"]
+    lines = [json.dumps({"file": "a.png", "caption": text}) for text in texts]
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    samples = captions(tmp_path / "captions.jsonl").samples
+    loader = Loader(samples * 2, processor, batch_size=2, captions_per_image=4, workers=2)
+    list(loader.stream(0, 3))
+    assert (loader.texts.texts, loader.texts.cut, loader.texts.spelled) == (24, 6, 6)
+    assert loader.texts.word.text == "강아지가"

@@ -244,12 +244,21 @@ def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
     assert CLIPModel.from_pretrained(tmp_path / "run/last").state_dict()["logit_scale"].isfinite()
 
 
-def test_no_memory_says_what_to_change(tmp_path):
+@pytest.mark.parametrize("error", [None, MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError()])
+def test_no_memory_says_what_to_change(tmp_path, error):
     def large(similarities, batch):
+        if error is not None:
+            raise error
         return torch.empty(1 << 50)
 
-    with pytest.raises(SightlineError, match=r"not enough memory for 16 images at a time; set a .*micro_batch_size"):
+    if type(error) is RuntimeError:  # of another kind
+        with pytest.raises(RuntimeError):
+            train(recipe(loss=large), tmp_path / "run")
+        return
+    with pytest.raises(SightlineError, match="step 1: not enough memory for 16 images at a time: give") as caught:
         train(recipe(loss=large), tmp_path / "run")
+    for option in ("--micro-batch-size", "--grad-checkpointing", "--precision"):
+        assert option in str(caught.value)
 
 
 def test_fixed_and_held_scales(tmp_path):

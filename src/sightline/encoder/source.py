@@ -41,7 +41,7 @@ class EncoderSource:
         self.profile = PixelProfile.from_folder(self.folder)
         check_preprocessing(self.profile, self.config, self.folder)
         self.dim: int = self.config.projection_dim
-        self._spelling_said = False
+        self.spelling_said = False  # to the logger, once
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,9 +88,9 @@ class EncoderSource:
             )
         for warning in counts.cut_warning():
             LOGGER.warning(warning)
-        if not self._spelling_said:
+        if not self.spelling_said:
             for warning in counts.spelled_warning(self.name):
-                self._spelling_said = True
+                self.spelling_said = True
                 LOGGER.warning(warning)
         return rows
 

@@ -55,7 +55,8 @@ def spelled_words(text: str, encoding: Any, unknown: int | None) -> list[Spelled
         tokens = {token for place in spoken for token in tokens_at[place]}
         missing = sum(any(encoding.ids[token] == unknown for token in tokens_at[place]) for place in letters)
         if letters and (missing >= MOSTLY * len(letters) or _is_spelled(match[0], len(letters), len(tokens))):
-            spelled.append(SpelledWord(match[0], len(letters), len(tokens)))
+            bare = text[spoken[0] : spoken[-1] + 1]  # without punctuation around it
+            spelled.append(SpelledWord(bare, len(letters), len(tokens)))
         all_letters += len(letters)
     return spelled if spelled and sum(word.letters for word in spelled) >= MOSTLY * all_letters else []
 

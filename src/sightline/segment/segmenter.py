@@ -144,7 +144,7 @@ class Segmenter:
                 'image may show ("cat" "sofa" "wall")'
             )
         first: dict[bytes, int] = {}
-        for i, (name, tokens) in enumerate(zip(classes, self.encoder.tokens(texts), strict=True)):
+        for i, (name, tokens) in enumerate(zip(classes, self.encoder.tokenizer.encode(texts), strict=True)):
             if (earlier := first.setdefault(tokens.tobytes(), i)) != i:
                 other = classes[earlier]
                 same = "is given twice" if other == name else f"and {other!r} are the same to the model"

@@ -138,9 +138,9 @@ class Recipe:
     def start(self) -> tuple[PairModel, Processor]:
         """The model in float32 and its processor. Raises `CheckpointError`."""
         model, processor = self._open()
-        check_preprocessing(
-            processor.image_processor.profile, cast(PairConfig, model.config), str(self.settings()["model"])
-        )
+        if not callable(self.data):  # else the processor need not make the batches
+            profile, name = processor.image_processor.profile, str(self.settings()["model"])
+            check_preprocessing(profile, cast(PairConfig, model.config), name)
         return model, processor
 
     def _open(self) -> tuple[PairModel, Processor]:
