@@ -37,6 +37,12 @@ def test_unreadable_images_are_skipped_and_named(mini: sightline.Encoder, files:
     np.testing.assert_allclose(vectors, mini.encode_images([files[row] for row in rows]), atol=2e-6)
 
 
+def test_a_single_image_is_named_without_its_place(mini: sightline.Encoder, files: list[Path]) -> None:
+    with pytest.raises(ImageError) as caught:
+        mini.encode_images([files[1]])
+    assert str(caught.value) == f"{files[1]}: empty file"
+
+
 def test_nothing_is_skipped_unasked(mini: sightline.Encoder, files: list[Path]) -> None:
     with pytest.raises(ImageError, match=r"item 2 of 5, .*1\.png: empty file"):
         mini.encode_images(files)

@@ -1,6 +1,7 @@
 """Checkpoints whose preprocessing cannot fit their model are refused on opening, with the way out."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,24 @@ def test_convolutions_take_any_size_of_one_shape(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"size": {"shortest_edge": 48}}, {"do_normalize": False}, {"do_normalize": False, "do_rescale": False}]
+    ("changes", "says"),
+    [
+        (
+            {"size": {"shortest_edge": 48}},
+            "makes images 48 x 48 pixels and puts black borders around them, up to 64 x 64",
+        ),
+        ({"size": {"height": 64, "width": 40}}, "makes images 40 x 64 pixels and puts black borders around them"),
+        ({"size": {"shortest_edge": 200}}, "the model sees 10% of a picture"),
+        ({"size": {"shortest_edge": 72}}, None),
+        ({"do_normalize": False}, None),
+        ({"do_normalize": False, "do_rescale": False}, None),
+    ],
 )
-def test_what_is_odd_but_fits_is_opened(tmp_path: Path, changes: dict[str, Any]) -> None:
-    sightline.load(checkpoint(tmp_path / "odd", changes))
+def test_what_is_odd_but_fits_is_opened_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], says: str | None
+) -> None:
+    with caplog.at_level(logging.WARNING, "sightline"):
+        sightline.load(checkpoint(tmp_path / "odd", changes))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (says is not None)
+    assert says is None or says in said[0]

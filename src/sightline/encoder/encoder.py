@@ -29,6 +29,7 @@ from sightline.encoder.source import EncoderSource, Vectors
 from sightline.encoder.workers import Workers
 from sightline.errors import ImageError, SightlineError, UsageError
 from sightline.logger import LOGGER
+from sightline.models.preprocessing import oddities
 from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.sources import is_image_source, source_name
@@ -113,6 +114,8 @@ class Encoder(EncoderSource):
         if batch_size is not None and not is_count:
             raise UsageError(f"batch_size is {batch_size!r}: give a whole number of at least 1")
         super().__init__(name_or_folder, **source)
+        for oddity in oddities(self.profile):
+            LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
         self._dtype = pick_dtype(precision, self.device)
         self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
@@ -330,7 +333,8 @@ class Encoder(EncoderSource):
                     vectors[len(rows)] = error
                     rows.append(row)
                 elif errors == "raise":
-                    raise type(error)(f"{place(row, len(items))}, {error.source}", error.reason) from error
+                    number = f"{place(row, len(items))}, " if len(items) > 1 else ""
+                    raise type(error)(f"{number}{error.source}", error.reason) from error
                 else:
                     skipped[row] = error
                 progress(Progress("encoding", row + 1, len(items), skipped=len(skipped)))

@@ -1,5 +1,6 @@
 """Whether a checkpoint's preprocessing gives what its model takes. Without torch: a search asks it too."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sightline.errors import CheckpointError
@@ -10,6 +11,28 @@ _FARTHEST = 100.0
 """Standard deviations from the mean that a normalized value may lie away; of real checkpoints none exceeds 3."""
 _NARROWEST = 0.01
 """The least difference of black and white."""
+
+_SMALLEST_PART = 0.25
+"""The part of a picture's area that a center crop may leave; real checkpoints leave 0.77 or more of a square."""
+
+
+def oddities(profile: PixelProfile) -> Iterator[str]:
+    """What can be computed, but is hardly meant: a crop that is larger than the picture, or much smaller."""
+    size, (height, width) = profile.size, profile.crop_size
+    if not (profile.do_resize and profile.do_center_crop):
+        return
+    rows, columns = (size, size) if isinstance(size, int) else size  # of a square picture
+    if rows < height or columns < width:
+        yield (
+            f"its preprocessing makes images {columns} x {rows} pixels and puts black borders around them, up to "
+            f"{width} x {height}: is size in its preprocessor_config.json too small?"
+        )
+    elif height * width < _SMALLEST_PART * rows * columns:
+        part = height * width / (rows * columns)
+        yield (
+            f"its preprocessing makes images {columns} x {rows} pixels and keeps {width} x {height} of them: the model "
+            f"sees {part:.0%} of a picture; is size in its preprocessor_config.json too large?"
+        )
 
 
 def check_preprocessing(profile: PixelProfile, config: PairConfig, where: str | Path) -> None:
