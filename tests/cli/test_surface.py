@@ -16,10 +16,14 @@ SURFACE = {
         "PATH", "--model", "--forget", "--regions", *COMPUTE, "--index"
     ],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--with-place", "--html",
-        *COMPUTE, "--index",
+        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
+        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", *COMPUTE,
+        "--index",
     ],
-    "similar": ["--threshold", "--json", "--html", "--index"],
+    "similar": [
+        "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
+        "--rating", "--json", "--html", "--index",
+    ],
     "segment": [
         "IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--device",
         "--batch-size", "--json",
@@ -33,7 +37,7 @@ SURFACE = {
         "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
     "eval": [],
-    "info": ["--index"],
+    "info": ["--json", "--index"],
     "fsck": ["--repair", "--index"],
     "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
