@@ -11,8 +11,16 @@ import pytest
 from support.images import draw
 
 PAGE = Path(__file__).parent.parent / "docs" / "threads-and-processes.md"
-TITLES = ["Threads", "asyncio", "Processes: spawn", "Processes: fork"]
 PRINTED = {"Threads": "3 (128,)", "asyncio": "(4, 128)", "Processes: spawn": "4", "Processes: fork": "3"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the images that the page speaks of."""
+    for number in range(4):
+        draw(tmp_path / f"{number}.png", number)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def program(title: str) -> str:
@@ -22,18 +30,22 @@ def program(title: str) -> str:
 
 
 def test_every_program_is_run() -> None:
-    assert len(re.findall("```python", PAGE.read_text(encoding="utf-8"))) == len(TITLES)
+    assert len(re.findall("```python", PAGE.read_text(encoding="utf-8"))) == len(PRINTED)
+
+
+@pytest.mark.parametrize("title", ["Threads", "asyncio"])
+def test_a_program_of_one_process_runs(title: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(program(title), title, "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.strip() == PRINTED[title]
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("title", TITLES)
-def test_the_program_runs(title: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["Processes: spawn", "Processes: fork"])
+def test_a_program_of_several_processes_runs(title: str, folder: Path) -> None:
     if "fork" in title and not hasattr(os, "fork"):
         pytest.skip("no forks on this system")
-    for number in range(4):
-        draw(tmp_path / f"{number}.png", number)
-    file = tmp_path / "program.py"
+    file = folder / "program.py"
     file.write_text(program(title), encoding="utf-8")
-    ran = subprocess.run([sys.executable, file], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == PRINTED[title]

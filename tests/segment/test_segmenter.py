@@ -186,3 +186,12 @@ def test_another_family_is_refused() -> None:
         UsageError, match="a clip model does not group pixels; segmentation needs a model of type groupvit"
     ):
         Segmenter(PACKAGED / "mini")
+
+
+def test_words_that_the_vocabulary_lacks_are_said_whatever_the_prompt(caplog: pytest.LogCaptureFixture) -> None:
+    segmenter, image = Segmenter("mini-groupvit", device="cpu"), scenes.sample(3).draw(64)
+    with caplog.at_level("WARNING", "sightline"):
+        segmenter(image, ["red circle", "green grass"])
+        assert not caplog.records
+        segmenter(image, iter(["red circle", "狗"]))
+    assert "spells byte by byte, such as “狗”" in caplog.text

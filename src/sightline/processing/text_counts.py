@@ -38,7 +38,8 @@ class TextCounts:
         """A sentence about the texts that are spelled, if there are any, with the way out."""
         if self.word is None:
             return
-        many = f"{self.spelled:,} of {self.texts:,} {noun} are mostly words that " if self.texts > 1 else ""
+        are = "is" if self.spelled == 1 else "are"
+        many = f"{self.spelled:,} of {self.texts:,} {noun} {are} mostly words that " if self.texts > 1 else ""
         word = f"“{self.word.text}”" if len(self.word.text) <= 40 else f"“{self.word.text[:40]}…”"
         if self.word.text.isascii():
             lacks = f"the vocabulary of {model} does not have" if many else f"the vocabulary of {model} has no {word}"

@@ -130,6 +130,9 @@ class Segmenter:
         if self._texts is None or self._texts[0] != key:
             texts = [prompt.replace("{}", name) for name in classes]
             self._check(classes, texts)
+            self.encoder.tokens(
+                classes
+            )  # tells the logger of words that the vocabulary lacks, which a prompt would hide
             self._texts = (key, torch.from_numpy(self.encoder.encode_text(texts)))
         return self._texts[1]
 
