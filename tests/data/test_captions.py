@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from sightline.data import captions
+from sightline.data import Sample, captions, distinct_captions, equal_captions
 from sightline.errors import DataError, UsageError
 from support.datasets import shard, tar
 from support.examples import VALUES, examples, spoiled
@@ -164,6 +165,16 @@ def test_several_sources_are_one_data_set(folder):
     assert "gone.jpg" in str(both.left_out)
     with pytest.raises(UsageError, match="one source's; give it alone"):
         captions([folder / "t.csv", folder / "a.tar"], split="train")
+
+
+def test_equal_captions_are_counted_and_named():
+    said = [["a", "a", "b"], ["b"], ["c"], ["b", "d"]]
+    samples = [Sample(str(i), Path(f"{i}.jpg"), tuple(texts)) for i, texts in enumerate(said)]
+    assert distinct_captions(samples) == 4
+    assert equal_captions(samples) == (
+        "7 captions, 4 different; 3 of 4 images share a caption with another (most often 'b': 3 images)"
+    )
+    assert equal_captions(samples[::2]) is None  # an image may say a thing twice
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

@@ -10,11 +10,12 @@ from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 
 
-def option(metavar: str | None, help: str, *names: str) -> Any:
+def option(metavar: str | None, help: str, *names: str, panel: str | None = None) -> Any:
     """An option whose help names its default. `metavar`: what follows the flag; None for a switch, and for choices,
-    which the help then lists. `names`: its flags, if not the parameter's name.
+    which the help then lists. `names`: its flags, if not the parameter's name. `panel`: the head under which the help
+    of a command with many options lists it.
     """
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False, rich_help_panel=panel)
 
 
 def argument(metavar: str, help: str) -> Any:

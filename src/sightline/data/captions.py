@@ -1,6 +1,7 @@
 """Opens a data set of captioned images or videos, whatever the layout of its files."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,26 @@ def captions(
     splits = split.split("+") if isinstance(split, str) else split
     samples = _samples(source, splits, image_root, left_out)
     return Captions(source_name(source), tuple(samples), left_out)
+
+
+def distinct_captions(samples: Iterable[Sample]) -> int:
+    """How many different texts the captions of all samples are."""
+    return len({text for sample in samples for text in sample.captions})
+
+
+def equal_captions(samples: Sequence[Sample]) -> str | None:
+    """Says how far captions repeat, for people: "32 captions, 4 different; 32 of 32 images share a caption with another
+    (most often 'a red square': 8 images)". None if no two images share a caption."""
+    images = Counter(text for sample in samples for text in dict.fromkeys(sample.captions))
+    sharing = sum(any(images[text] > 1 for text in sample.captions) for sample in samples)
+    if not sharing:
+        return None
+    ((text, most),) = images.most_common(1)
+    count = sum(len(sample.captions) for sample in samples)
+    return (
+        f"{count:,} captions, {len(images):,} different; {sharing:,} of {len(samples):,} images share a caption with "
+        f"another (most often {text!r}: {most:,} images)"
+    )
 
 
 def _samples(

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from threading import Lock
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from sightline.encoder.pipeline import ordered_map
 from sightline.errors import DataError, ImageError, UsageError
 from sightline.models.processor import Processor
 from sightline.processing.image.reading import open_image
-from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Ids
 from sightline.processing.video import sampling
 from sightline.train.augment import Augment
@@ -45,7 +43,6 @@ class Loader:
     text's noun, -1 for a caption.
 
     A sample that can't be read is left out of its batch and counted in `Batch.skipped`; `unreadable` holds the reason.
-    `texts` counts the texts so far, and those that were cut, or spelled for want of words in the vocabulary.
     `workers`: threads; None: as many as there are cores. Threads rather than processes, since Pillow decodes and
     resizes without Python's lock, nothing has to be pickled or copied, and no process is left behind by a broken run.
     Raises `UsageError`.
@@ -67,9 +64,13 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if not 1 <= batch_size <= len(samples):
+        if batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}: at least 1")
+        if batch_size > len(samples):
+            most = len(samples) // world_size * world_size
             raise UsageError(
-                f"batch_size is {batch_size}, but there are {len(samples):,} samples: choose --batch-size up to that"
+                f"batch_size is {batch_size}, but there are only {len(samples):,} samples: --batch-size {most} takes "
+                "all of them in each step, a smaller one some of them"
             )
         if not 0 <= rank < world_size or batch_size % world_size:
             raise UsageError(
@@ -91,7 +92,6 @@ class Loader:
         self._sampler = BatchSampler([sample.file for sample in samples], batch_size, seed)
         self._local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.unreadable: dict[str, str] = {}
-        self.texts, self._counting = TextCounts(), Lock()
 
     @property
     def steps_per_epoch(self) -> float:
@@ -136,10 +136,7 @@ class Loader:
             for caption in captions:
                 prompts = [] if self._nouns is None else self._nouns.prompts(caption, rng)
                 texts += [(row, text, noun) for text, noun in [(caption, CAPTION), *prompts]]
-        ids_of_texts = self._tokenizer.encode([text for _, text, _ in texts], counts := TextCounts())
-        with self._counting:
-            self.texts.add(counts)
-        for (row, _, noun), ids in zip(texts, ids_of_texts, strict=True):
+        for (row, _, noun), ids in zip(texts, self._tokenizer.encode([text for _, text, _ in texts]), strict=True):
             draft.texts.setdefault(row, []).append((ids, noun))
 
     def _open(self, sample: Sample) -> list[Image.Image]:
