@@ -13,7 +13,8 @@ COMPUTE = ["--device", "--precision", "--batch-size"]
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": [
-        "PATH", "--model", "--forget", "--regions", *COMPUTE, "--index"
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", *COMPUTE,
+        "--index",
     ],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",

@@ -8,6 +8,7 @@ import typer
 
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
+from sightline.files import expand_home, find_file
 
 
 def option(metavar: str | None, help: str, *names: str, panel: str | None = None) -> Any:
@@ -68,15 +69,17 @@ def index_folder(path: Path | None) -> Path:
     """The folder of the index that a command works on. Raises UsageError if a file has its name."""
     from sightline.search import default_folder
 
-    folder = default_folder() if path is None else Path(os.path.expanduser(path))  # noqa: PTH111
+    folder = default_folder() if path is None else expand_home(path)
     if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder
 
 
-def check_image(file: Path) -> None:
-    """Raises UsageError if `file` is missing or is a folder."""
+def check_image(file: Path) -> Path:
+    """The file, by the name that it has on disk (see `find_file`). Raises UsageError if it is missing or a folder."""
+    file = find_file(file)
     if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
         raise UsageError(f"{file}: that is a folder, not an image")
     if not os.path.isfile(file):  # noqa: PTH113
         raise UsageError(f"{file}: there is no such file")
+    return file

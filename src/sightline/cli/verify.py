@@ -36,7 +36,7 @@ def command(
     from sightline.encoder.verify import verify
 
     if image is not None:
-        check_image(image)
+        image = check_image(image)
     failed = 0
     for check in verify(model, image, EncoderOptions(device, precision, batch_size)):
         failed += not check.passed
