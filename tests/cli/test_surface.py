@@ -9,18 +9,26 @@ from sightline.cli.main import main
 from sightline.cli.program import COMMANDS, app
 from sightline.distribution import VERSION
 
+COMPUTE = ["--device", "--precision", "--batch-size"]
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
+    "index": [
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", *COMPUTE,
+        "--index",
+    ],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
+        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", *COMPUTE,
+        "--index",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
         "--rating", "--json", "--html", "--index",
     ],
-    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
+    "segment": [
+        "IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--device",
+        "--batch-size", "--json",
+    ],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch-size", "--captions-per-image", "--micro-batch-size", "--grad-accum-steps", "--crop", "--flip",
@@ -33,27 +41,27 @@ SURFACE = {
     "eval": [],
     "info": ["--json", "--index"],
     "fsck": ["--repair", "--index"],
-    "verify": ["MODEL", "--image"],
+    "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
 }  # fmt: skip
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
     "zeroshot": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"
     ],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"],
+    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"],
     "segmentation": [
-        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", *COMPUTE, "--json",
         "--html",
     ],
-    "temperature": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "temperature": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", "--precision", "--json", "--html",
+        "--seed", *COMPUTE, "--json", "--html",
     ],
-    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
     "confusions": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
     "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],

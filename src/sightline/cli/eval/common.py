@@ -1,6 +1,7 @@
 """What the evaluations share: how they run on captions and on classes, and how a result is shown and kept."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
+from sightline.cli.options import BatchSizeOption, DeviceOption
 from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
-from sightline.encoder.precision import Precision
+from sightline.encoder.options import EncoderOptions
 from sightline.files import check_writable
 from sightline.format import label, shown
 
@@ -43,7 +45,9 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         source: CaptionsArgument,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
         json: JsonOption = None,
         html: HtmlOption = None,
     ) -> None:
@@ -52,7 +56,7 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         from sightline.data import captions
 
         dataset = captions(source, split=split, image_root=image_root)
-        encoder = open_model(model, precision)
+        encoder = open_model(model, EncoderOptions(device, precision, batch_size))
         with progress_bar() as progress:
             result = evaluation()(encoder, dataset, progress, settings={"split": split})
         finish(result, dataset, json, html)
@@ -71,7 +75,9 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         template: TemplateOption = None,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
         json: JsonOption = None,
         html: HtmlOption = None,
     ) -> None:
@@ -83,7 +89,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         known = None if classes is None else read_classes(classes)
         templates = read_templates(template or ())
         dataset = labelled(source, split=split, image_root=image_root)
-        encoder = open_model(model, precision)
+        encoder = open_model(model, EncoderOptions(device, precision, batch_size))
         with progress_bar() as progress:
             result = evaluation()(encoder, dataset, known, templates, progress, settings={"split": split})
         finish(result, dataset, json, html)
@@ -105,12 +111,12 @@ def check_files(json: Path | None, html: Path | None) -> None:
         check_installed()
 
 
-def open_model(name: str, precision: Precision) -> "Encoder":
+def open_model(name: str, options: EncoderOptions) -> "Encoder":
     """The model, with a hint if it would have to be fetched."""
     from sightline.encoder import load
 
     with hub_hint("a folder, or mini"):
-        return load(name, precision=precision)
+        return load(name, **asdict(options))
 
 
 def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path | None, html: Path | None) -> None:

@@ -14,8 +14,9 @@ from sightline.cli.eval.options import (
     SeedOption,
     SplitOption,
 )
-from sightline.cli.options import option
+from sightline.cli.options import BatchSizeOption, DeviceOption, option
 from sightline.cli.output import progress_bar
+from sightline.encoder.options import EncoderOptions
 
 
 def command(
@@ -40,7 +41,9 @@ def command(
         ),
     ] = None,
     seed: SeedOption = 0,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
@@ -61,7 +64,7 @@ def command(
 
     dataset = captions(source, split=split, image_root=image_root)
     train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
-    encoder = open_model(model, precision)
+    encoder = open_model(model, EncoderOptions(device, precision, batch_size))
     with progress_bar() as progress:
         result = projection(
             encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings={"split": split}

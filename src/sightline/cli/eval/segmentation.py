@@ -5,7 +5,7 @@ from typing import Annotated
 
 from sightline.cli.eval.common import check_files, finish, write_table
 from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
-from sightline.cli.options import argument, option
+from sightline.cli.options import BatchSizeOption, DeviceOption, argument, option
 from sightline.cli.output import hub_hint, progress_bar
 from sightline.segment.defaults import Mode
 from sightline.templates import IMAGE_TEMPLATE
@@ -51,7 +51,9 @@ def command(
     prompt: Annotated[
         str, option("TEXT", 'Name a class by this text with "{}" for the class. Default: ' + IMAGE_TEMPLATE)
     ] = IMAGE_TEMPLATE,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
     json: JsonOption = None,
     html: HtmlOption = None,
 ) -> None:
@@ -72,7 +74,7 @@ def command(
 
     dataset = masked(data, classes=classes, image_root=image_root)
     with hub_hint("a folder, or mini-groupvit"):
-        segmenter = Segmenter(model, precision=precision)
+        segmenter = Segmenter(model, device=device, precision=precision, batch_size=batch_size)
     with progress_bar() as progress:
         result = segmentation(segmenter, dataset, progress, mode=mode, background=background, prompt=prompt)
     finish(result, dataset, json, html)
