@@ -7,8 +7,11 @@ import re
 import secrets
 import stat
 import sys
+import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+_SETTLED = 2_000_000_000
+"""Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
 
 
 COMPRESSED = {
@@ -121,6 +127,55 @@ def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> No
         raise UsageError(f"{file} is a folder: name a file for the {what}")
     if content and content.lower() != starts.lower():
         raise UsageError(f"{file} is no {what} of ours and would be lost: choose another name")
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """The path with the home folder in the place of a leading `~`; a user that is unknown stays as it is written.
+    Raises UsageError for `~` where no home folder is known."""
+    expanded = os.path.expanduser(path)  # noqa: PTH111 (pathlib raises for unknown users)
+    if expanded == "~" or expanded.startswith(("~/", f"~{os.sep}")):
+        raise UsageError(
+            f"{expanded}: no home folder is known that ~ could stand for: set HOME, or write the whole path"
+        )
+    return Path(expanded)
+
+
+def find_file(path: Path) -> Path:
+    """`path`, if something is there; else what is there under the same names in another Unicode form.
+
+    macOS writes "é" as "e" with an accent (NFD), most else as one character (NFC): a terminal shows the same name.
+    Where nothing is there in either form, or in more than one, `path` comes back as it was given.
+    """
+    if os.path.lexists(path):
+        return path
+    found = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        if part == os.pardir or os.path.lexists(found / part):
+            found /= part
+            continue
+        names = _names_by_form(found).get(unicodedata.normalize("NFC", part), [])
+        if len(names) != 1:
+            return path
+        found /= names[0]
+    return found
+
+
+def _names_by_form(folder: Path) -> dict[str, list[str]]:
+    """The names in a folder by their composed form (NFC); read again only when the folder has changed."""
+    try:
+        changed = folder.stat().st_mtime_ns
+        is_settled = not 0 <= time.time_ns() - changed < _SETTLED
+        return (_list_by_form if is_settled else _list_by_form.__wrapped__)(folder.absolute(), changed)
+    except (OSError, ValueError):  # no folder, or not ours to look into
+        return {}
+
+
+@lru_cache(maxsize=8)
+def _list_by_form(folder: Path, changed: int) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name in os.listdir(folder):  # noqa: PTH208 (names are all that is wanted)
+        names.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    return names
 
 
 def open_file(path: Path) -> io.BufferedReader:

@@ -117,7 +117,7 @@ def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path 
     """Shows the figures, names what was left out, writes the files."""
     lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
     write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
-    if len(dataset.left_out):
+    if dataset.left_out:
         typer.echo(one_line(f"left out of the data: {dataset.left_out}"), err=True)
     if result.skipped:
         names = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:_SKIPPED])
