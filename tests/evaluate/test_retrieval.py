@@ -60,12 +60,20 @@ def test_as_the_whole_matrix_says(mini, shard, tmp_path):
     check(result, vectors.astype(np.float64) @ texts.T.astype(np.float64), said)
     assert result.figures["text_to_image_R@5"] > 0.5, "it has learned to see scenes"
 
-    assert (result.kind, result.model, result.precision, result.seed) == ("retrieval", mini.name, "float32", None)
+    assert (result.kind, result.model, result.precision, result.seed) == ("retrieval", mini.name, "float32", 0)
     assert result.model_fingerprint == mini.fingerprint
     assert result.data_fingerprint == captions(shard).fingerprint
     assert [one.source for one in result.skipped] == [f"{shard}/04.png"]
     assert result.samples["key"] == [f"{i:02d}" for i in range(12) if i != 4]
-    assert result.details == {"images": 11, "texts": sum(map(len, said)), "left_out": {}}
+    details, texts = dict(result.details), sum(map(len, said))
+    shown = details.pop("examples")
+    assert details == {"images": 11, "texts": texts, "different_texts": texts, "left_out": {}, "pairs_only": {}}
+    for one in shown["text_to_image"]:
+        assert (one["found"][0] == one["key"]) == (one["rank"] == 1)
+        assert {one["key"], *one["found"]} <= shown["images"].keys()
+    for name, value in result.figures.items():
+        low, high = result.intervals[name]
+        assert low <= value <= high, name
     result.save(tmp_path / "result.json")
     assert Result.open(tmp_path / "result.json") == result
 

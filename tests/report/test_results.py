@@ -49,7 +49,7 @@ def dimensions():
     def row(way, dim):
         rows = rng.standard_normal((20, dim)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return _row(way, PairVectors(rows, rows, np.arange(20)))
+        return _row(way, PairVectors(rows, rows, np.arange(20), np.arange(20)))
 
     rows = [
         row("original", 16),

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from sightline.data import Labelled
 from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
-from sightline.evaluate.diagnosis import small_images
 from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.intervals import SEED
 from sightline.evaluate.matching import Answers, AnswersDetails, answer, class_blocks, learned_scale
 from sightline.evaluate.result import Result, Settings
+from sightline.evaluate.small_images import small_images
 from sightline.evaluate.zeroshot import ClassAccuracy, ClassTask, class_accuracies, class_scores
 from sightline.progress import ProgressCallback, no_progress
 from sightline.templates import IMAGE_TEMPLATE, VIDEO_TEMPLATE
@@ -38,6 +39,7 @@ class ConfusionsDetails(AnswersDetails):
 
     classes: dict[str, ClassAccuracy]
     without_samples: list[str]
+    equal_names: list[str]
     pairs: list[ConfusedPair]
     images: dict[str, str]
 
@@ -61,7 +63,7 @@ def confusions(
     encoded = encode(encoder, data.samples, progress)
     labels, scale = task.labels(encoded.samples), learned_scale(encoder)
     scores = class_scores(encoder, encoded, task, progress)
-    answers = answer(class_blocks(scores, labels, len(task.names)), scale)
+    answers = answer(class_blocks(scores, labels, task.equal), scale)
     rows_of = most_confused(answers)
     pairs: list[ConfusedPair] = [
         {
@@ -79,12 +81,15 @@ def confusions(
     return Result(
         kind="confusions",
         figures=answers.figures(),
+        intervals=answers.intervals(len(labels)),
         **describe_run(encoder, data),
+        seed=SEED,
         settings={"scale": scale, **task.settings()} | dict(settings or {}),
         details=ConfusionsDetails(
             **answers.details(len(task.names)),
             classes=accuracies,
             without_samples=without_samples,
+            equal_names=task.equal_names,
             pairs=pairs,
             images=small_images(item for item in encoded.samples if item.key in shown),
         ),

@@ -23,6 +23,7 @@ from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import TILE, Scores
 from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.vectors import tiles
 
 S = TypeVar("S", bound=Item)
 
@@ -118,6 +119,15 @@ def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> 
         return rescorer.cosines(texts[columns], encoded.vectors[videos], rescoring[videos])
 
     return scores, RESCORED
+
+
+def cosines_of(scores: Scores, tile: tuple[int, int], images: range, texts: range) -> Vectors:
+    """The cosines of a range of images with a range of texts, in float32, asked for in tiles."""
+    cosines = np.empty((len(images), len(texts)), np.float32)
+    for rows, columns in tiles(len(images), len(texts), tile):
+        r, c = images[rows], texts[columns]
+        cosines[rows, columns] = scores(slice(r.start, r.stop), slice(c.start, c.stop))
+    return cosines
 
 
 def describe_run(encoder: Encoder, data: Captions | Labelled | Masks) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Shapes: N images, T texts, W width of a tower's pooled states, P projection.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypedDict
 
@@ -22,7 +22,8 @@ from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
-from sightline.evaluate.encode import describe_run, encode, encode_texts
+from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.equal_texts import encode_different, equal_texts
 from sightline.evaluate.matching import learned_scale
 from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
@@ -47,11 +48,17 @@ class ProjectionDetails(TypedDict):
 
 @dataclass(frozen=True)
 class PairVectors:
-    """Rows of N images and T texts, (N, ...) and (T, ...), and each text's image (T,), ascending."""
+    """Rows of N images and T texts, (N, ...) and (T, ...), each text's image (T,), ascending, and which of the
+    different texts it is (T,)."""
 
     images: Vectors
     texts: Vectors
     owner: NDArray[np.int64]
+    text: NDArray[np.int64]
+
+    def with_rows(self, images: Vectors, texts: Vectors) -> "PairVectors":
+        """The same pairs with other rows."""
+        return replace(self, images=images, texts=texts)
 
 
 def projection(
@@ -123,13 +130,15 @@ def encode_pairs(
     encoded = encode(encoder, data.samples, progress, project=project)
     texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
     owner = np.repeat(np.arange(len(encoded.samples)), [len(sample.captions) for sample in encoded.samples])
-    of_texts = encode_texts(encoder, texts, progress, project=project)
-    return PairVectors(encoded.vectors, unit(of_texts), owner), encoded.skipped
+    text = equal_texts(texts)
+    different = unit(encode_different(encoder, texts, text, progress, project=project))
+    return PairVectors(encoded.vectors, different[text], owner, text), encoded.skipped
 
 
 def _row(method: str, pairs: PairVectors) -> dict[str, Any]:
     """The recalls of unit vectors."""
-    of_images, of_texts = pair_ranks(exact_cosines(pairs.images, pairs.texts), pairs.owner)
+    first = np.unique(pairs.text, return_index=True)[1]
+    of_images, of_texts = pair_ranks(exact_cosines(pairs.images, pairs.texts[first]), pairs.owner, pairs.text)
     figures = figures_of(rank_samples(of_images, of_texts, np.bincount(pairs.owner).tolist()))
     return {"method": method, "dimension": pairs.images.shape[1], **figures}
 
@@ -157,7 +166,7 @@ class Heads(nn.Module):
             F.normalize(head(torch.from_numpy(rows)), dim=-1).numpy()
             for head, rows in ((self.images, states.images), (self.texts, states.texts))
         )
-        return PairVectors(images, texts, states.owner)
+        return states.with_rows(images, texts)
 
 
 def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> Heads:
@@ -203,4 +212,4 @@ def principal_axes(vectors: PairVectors) -> tuple[NDArray[np.float32], NDArray[n
 
 def turned(vectors: PairVectors, axes: NDArray[np.float32]) -> PairVectors:
     """Vectors (N, P), (T, P) along axes (P, D), of unit length again."""
-    return PairVectors(unit(vectors.images @ axes), unit(vectors.texts @ axes), vectors.owner)
+    return vectors.with_rows(unit(vectors.images @ axes), unit(vectors.texts @ axes))

@@ -46,7 +46,8 @@ def _versions() -> dict[str, str]:
 class Result:
     """One evaluation of one model on one data set; all of it can be written as JSON.
 
-    `kind` is the evaluation's command, `figures` are the numbers of its table (shares from 0 to 1). `samples` are
+    `kind` is the evaluation's command, `figures` are the numbers of its table (shares from 0 to 1), `intervals` the
+    ends of the 95% intervals of those of them that are means over samples, drawn from `seed`. `samples` are
     columns with the outcome for each sample, so that two results can be compared sample by sample; `details` what a
     report shows beyond that (figures of each class, curves), of the form that the evaluation's `...Details` documents.
     `precision` is the dtype that the model computed in. `seed` is None if nothing is drawn at random.
@@ -64,6 +65,7 @@ class Result:
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     skipped: Sequence[Skipped] = ()
+    intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
     command: str = field(default_factory=_command)
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str] = field(default_factory=_versions)

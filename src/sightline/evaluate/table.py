@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from sightline.errors import UsageError
-from sightline.evaluate.compare import DRAWS, TASK, CompareRow, compare
+from sightline.evaluate.compare import TASK, CompareRow, compare
+from sightline.evaluate.intervals import DRAWS
 from sightline.evaluate.result import Result
 
 

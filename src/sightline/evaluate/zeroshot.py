@@ -8,7 +8,8 @@ Shapes: N images or videos, C classes, K templates.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypedDict
+from functools import cached_property
+from typing import Any, NotRequired, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
 from sightline.errors import UsageError
 from sightline.evaluate.encode import EncodedData, describe_run, encode, encode_texts, score_pairs
+from sightline.evaluate.equal_texts import equal_texts
+from sightline.evaluate.intervals import SEED, intervals, wilson
 from sightline.evaluate.result import Result, Settings
 from sightline.metrics import exact_cosines, ranks
 from sightline.metrics.pairs import Scores
@@ -29,17 +32,21 @@ AT = (1, 5)
 Floats = NDArray[np.float64]
 _ROWS = 512
 
-ClassAccuracy = TypedDict("ClassAccuracy", {"samples": int, "top-1": float, "top-5": float})
+ClassAccuracy = TypedDict(
+    "ClassAccuracy", {"samples": int, "top-1": float, "interval": list[float], "top-5": NotRequired[float]}
+)
+"""Of a class: its samples, the shares that are found first, with its 95% interval, and among the first five."""
 
 
 class ZeroshotDetails(TypedDict):
     """How many samples were classified; what the data set lacks, counted by reason; the accuracy of each class that has
-    samples, and the names of the others."""
+    samples, and the names of the others; names that several classes have, which are equally right."""
 
     samples: int
     left_out: dict[str, int]
     classes: dict[str, ClassAccuracy]
     without_samples: list[str]
+    equal_names: list[str]
 
 
 def zeroshot(
@@ -51,7 +58,8 @@ def zeroshot(
     *,
     settings: Settings | None = None,
 ) -> Result:
-    """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Details: `ZeroshotDetails`.
+    """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Top-5 is left out where there are no
+    more than five classes. Details: `ZeroshotDetails`. Intervals: of all figures.
 
     `classes`: what an image may be, with the data's classes among them; None: just these. `templates`: texts with
     "{}" for the class; none: those that came with the classes, or else `IMAGE_TEMPLATE`. Equal scores are ordered by
@@ -67,7 +75,7 @@ def zeroshot(
 @dataclass(frozen=True)
 class ClassTask:
     """The `names` of the classes to tell apart, the `templates` for their texts, and, for each class of the data by its
-    number, its `position` among the names."""
+    number, its `position` among the names. Classes of one name are all right: no model can tell them apart."""
 
     names: Sequence[str]
     templates: Sequence[str]
@@ -80,6 +88,18 @@ class ClassTask:
         templates = templates or known.templates or (default_template,)
         position = known.find(data.classes) if classes else range(len(data.classes))
         return cls(known.names, [check_template(template) for template in templates], position)
+
+    @cached_property
+    def equal(self) -> list[NDArray[np.int64]]:
+        """For each of the names the positions of those that are equal to it, ascending."""
+        number = equal_texts(self.names)
+        places = [np.flatnonzero(number == each) for each in range(int(number.max()) + 1)]
+        return [places[each] for each in number]
+
+    @property
+    def equal_names(self) -> list[str]:
+        """Names that several classes have."""
+        return list(dict.fromkeys(self.names[of[0]] for of in self.equal if len(of) > 1))
 
     def labels(self, samples: Sequence[LabelledSample]) -> NDArray[np.int64]:
         """The positions (N,) of the samples' classes."""
@@ -106,7 +126,7 @@ def classify(
     for start in range(0, len(labels), _ROWS):
         rows = slice(start, min(start + _ROWS, len(labels)))
         of_classes = scores(rows, slice(0, len(task.names)))
-        rank[rows] = ranks(of_classes, list(labels[rows, None])) + 1
+        rank[rows] = ranks(of_classes, [task.equal[label] for label in labels[rows]]) + 1
         predicted[rows] = of_classes.argmax(1)
         progress(Progress("ranking", rows.stop, len(labels)))
     samples = {
@@ -116,10 +136,15 @@ def classify(
         "predicted": predicted.tolist(),
     }
     accuracies, without_samples = class_accuracies(task.names, labels, rank)
+    told = {f"top-{k}" for k in told_at(len(task.names))} | {"mean_per_class"}
+    measured = measure(samples, np.ones((1, len(labels))))
+    figures = {name: float(value[0]) for name, value in measured.items() if name in told}
     return Result(
         kind=kind,
-        figures={name: float(value[0]) for name, value in measure(samples, np.ones((1, len(labels)))).items()},
+        figures=figures,
+        intervals=intervals(measure, samples, figures),
         **describe_run(encoder, data),
+        seed=SEED,
         settings={**task.settings(), **(settings or {})},
         samples=samples,
         details=ZeroshotDetails(
@@ -127,9 +152,15 @@ def classify(
             left_out=dict(data.left_out.counts),
             classes=accuracies,
             without_samples=without_samples,
+            equal_names=task.equal_names,
         ),
         skipped=encoded.skipped,
     )
+
+
+def told_at(classes: int) -> list[int]:
+    """The k of top-k that say something: with no more than k classes all answers would be right."""
+    return [k for k in AT if k < classes]
 
 
 def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, Floats]:
@@ -171,6 +202,10 @@ def class_accuracies(
     for i, name in enumerate(names):
         of_class = ranks[labels == i]
         if len(of_class):
-            top1, top5 = (float((of_class <= k).mean()) for k in AT)
-            accuracies[name] = {"samples": len(of_class), "top-1": top1, "top-5": top5}
+            hits = int((of_class <= 1).sum())
+            accuracies[name] = {
+                "samples": len(of_class), "top-1": hits / len(of_class), "interval": wilson(hits, len(of_class))
+            }  # fmt: skip
+            if 5 in told_at(len(names)):
+                accuracies[name]["top-5"] = float((of_class <= 5).mean())
     return accuracies, [name for name in names if name not in accuracies]
