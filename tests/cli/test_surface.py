@@ -32,27 +32,27 @@ SURFACE = {
     "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],
 }  # fmt: skip
+FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
     "zeroshot": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES
     ],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"],
+    "video": ["MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES],
     "segmentation": [
-        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
-        "--html",
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", *FILES,
     ],
-    "temperature": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", "--precision", "--json", "--html",
+        "--seed", "--precision", *FILES,
     ],
-    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
     "confusions": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES
     ],
-    "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
-    "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
+    "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
+    "table": ["RESULT.json...", "--draws", "--seed", *FILES],
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from sightline.evaluate.compare import compare
 from sightline.evaluate.confusions import confusions
 from sightline.evaluate.diagnosis import diagnosis
 from sightline.evaluate.projection import projection
-from sightline.evaluate.result import Result, Skipped
+from sightline.evaluate.result import Result, Skipped, open_results, save_results
 from sightline.evaluate.retrieval import retrieval
 from sightline.evaluate.segmentation import segmentation
 from sightline.evaluate.table import table
@@ -18,8 +18,10 @@ __all__ = [
     "compare",
     "confusions",
     "diagnosis",
+    "open_results",
     "projection",
     "retrieval",
+    "save_results",
     "segmentation",
     "table",
     "temperature",

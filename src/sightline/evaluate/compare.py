@@ -63,9 +63,9 @@ def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Resul
         {
             "figure": name,
             "a": a.figures[name],
-            "a_interval": interval(a.figures[name], of_a, count),
+            "a_interval": interval(name, a.figures[name], of_a, count),
             "b": b.figures[name],
-            "b_interval": interval(b.figures[name], drawn_b[name], count),
+            "b_interval": interval(name, b.figures[name], drawn_b[name], count),
             "difference": b.figures[name] - a.figures[name],
             "interval": middle(drawn_b[name] - of_a),
             "b_above_a": float((drawn_b[name] - of_a > 0).mean()),
@@ -130,6 +130,12 @@ def warnings(a: Result, b: Result) -> list[str]:
         found.append(
             f"{a.model} was computed in {a.precision} and {b.model} in {b.precision}: a part of the difference is that"
         )
+    for result in (a, b):
+        if result.selection and result.selection.get("data_fingerprint") == result.data_fingerprint:
+            found.append(
+                f"{result.model} was chosen by these very data, as the best of {result.selection['checkpoints']:,} "
+                "checkpoints, so that its figures here are too good; compare on data that chose nothing"
+            )
     for older, newer in ((a, b), (b, a)):
         texts, different = (newer.details.get(name) for name in ("texts", "different_texts"))
         if different != texts and "different_texts" not in older.details:

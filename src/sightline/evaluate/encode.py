@@ -5,7 +5,7 @@ Shapes: N images or videos that can be read, T texts, D numbers in a vector.
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightline.checkpoint.selection import read_selection
 from sightline.data import Captions, Item, Labelled
 from sightline.data.masks import Masks
 from sightline.encoder.encoder import Encoder
@@ -131,8 +132,10 @@ def cosines_of(scores: Scores, tile: tuple[int, int], images: range, texts: rang
 
 
 def describe_run(encoder: Encoder, data: Captions | Labelled | Masks) -> dict[str, Any]:
-    """The fields of a `Result` about its model and its data. Raises `DataError`."""
+    """The fields of a `Result` about its model and its data. Raises `DataError`, `CheckpointError`."""
+    selection = read_selection(encoder.folder)
     return {
+        "selection": None if selection is None else asdict(selection),
         "model": encoder.name,
         "model_fingerprint": encoder.fingerprint,
         "data": data.name,

@@ -28,16 +28,16 @@ def intervals(
     """The interval of each of the figures. A sample is drawn with all its captions, which are not independent."""
     count = len(next(iter(samples.values())))
     (drawn,) = draw(measure, [samples], count, draws, seed)
-    return {name: interval(value, drawn[name], count) for name, value in figures.items() if name in drawn}
+    return {name: interval(name, value, drawn[name], count) for name, value in figures.items() if name in drawn}
 
 
-def interval(value: float, drawn: Floats, count: int) -> list[float]:
+def interval(name: str, value: float, drawn: Floats, count: int) -> list[float]:
     """The middle 95% of a figure's values over drawn data sets, (draws,).
 
     A share of `count` samples that are all hits, or all misses, is the same in all of them, which says nothing: then
     Wilson's interval.
     """
-    if value in (0, 1) and (drawn == value).all():
+    if not name.endswith("rank") and value in (0, 1) and (drawn == value).all():
         return wilson(round(value) * count, count)
     return middle(drawn)
 

@@ -31,7 +31,7 @@ class TableRow(TypedDict):
 
 
 class TaskTable(TypedDict):
-    """The results of one kind on one data set (or task): a row for each figure."""
+    """The results of one kind on one data set (or task): a row for each figure; `warnings` are those of `compare`."""
 
     kind: str
     data: str
@@ -39,6 +39,7 @@ class TaskTable(TypedDict):
     samples: int
     models: list[str]
     rows: list[TableRow]
+    warnings: list[str]
 
 
 class TableDetails(TypedDict):
@@ -112,6 +113,7 @@ def _table_of(by_model: Mapping[str, Result], base: str, draws: int, seed: int) 
         "samples": compared[0]["samples"],
         "models": [first.model, *(other.model for other in others)],
         "rows": rows,
+        "warnings": list(dict.fromkeys(one for details in compared for one in details["warnings"])),
     }
 
 

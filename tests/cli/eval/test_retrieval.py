@@ -1,6 +1,7 @@
 """`sightline eval retrieval` and `compare`."""
 
 import json
+import re
 
 import pytest
 
@@ -16,7 +17,8 @@ def test_figures_and_a_result_to_compare(run, shard, tmp_path):
         assert "1 left out, which can't be read" in ran.err
         assert "04.png" in ran.err
     result = Result.open(tmp_path / "float32.json")
-    lines = {line[:-9].strip(): line[-9:].strip() for line in ran.out.splitlines()[1:]}
+    assert ran.out.splitlines()[0].split() == ["retrieval", "bfloat16", "95%"]
+    lines = {name: value for name, value, _ in (re.split(r"  +", line) for line in ran.out.splitlines()[1:])}
     assert lines.keys() == {name.replace("_", " ") for name in result.figures}
     bfloat16 = Result.open(tmp_path / "bfloat16.json")
     assert lines["text to image R@1"] == f"{100 * bfloat16.figures['text_to_image_R@1']:.2f}%"

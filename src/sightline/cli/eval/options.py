@@ -20,10 +20,11 @@ CaptionsArgument = Annotated[
     ),
 ]
 ClassesArgument = Annotated[
-    Path,
+    list[Path],
     argument(
-        "DATA",
-        "Evaluate on this: a folder with a folder of images or videos for each class, or a table of files and classes.",
+        "DATA...",
+        "Evaluate on this: a folder with a folder of images or videos for each class, or a table of files and classes. "
+        "Of several each is evaluated by itself.",
     ),
 ]
 ResultsArgument = Annotated[
@@ -66,6 +67,19 @@ SeedOption = Annotated[int, option("N", "Draw all random numbers from this seed.
 JsonOption = Annotated[
     Path | None,
     option("FILE", "Write the result to this file, as `eval compare` reads it. Default: print only.", "--json"),
+]
+CsvOption = Annotated[
+    Path | None,
+    option("FILE", "Write each figure with its interval to this file, as CSV. Default: print only.", "--csv"),
+]
+MarkdownOption = Annotated[
+    Path | None, option("FILE", "Write the tables to this file, as Markdown. Default: print only.", "--markdown")
+]
+LatexOption = Annotated[
+    Path | None, option("FILE", "Write the tables to this file, as LaTeX. Default: print only.", "--latex")
+]
+EachOption = Annotated[
+    bool, option(None, "Evaluate on each DATA by itself. Default: all of them are one data set.", "--each")
 ]
 HtmlOption = Annotated[
     Path | None, option("FILE", "Write a report with plots to this file, as one page. Default: print only.", "--html")
