@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
-from sightline.cli.output import one_line, write_json
+from sightline.cli.output import one_line, progress_bar, write_json
 
 
 def command(
@@ -35,7 +35,8 @@ def command(
     from sightline.search import near_duplicates
 
     table = Table.open(index_folder(index))
-    groups = near_duplicates(table, threshold)
+    with progress_bar() as progress:
+        groups = near_duplicates(table, threshold, progress)
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, write_sheet
 

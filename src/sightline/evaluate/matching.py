@@ -18,7 +18,7 @@ from sightline.evaluate.equal_texts import encode_different, equal_texts
 from sightline.evaluate.intervals import intervals
 from sightline.metrics.calibration import Floats, reliability, softmax_stats
 from sightline.metrics.pairs import Scores
-from sightline.progress import ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 COSINES = 1 << 22  # in memory at a time
 IMAGES = 512  # that are compared with classes at a time
@@ -63,6 +63,7 @@ def pair_blocks(
             part = range(start, min(start + step, len(texts)))
             cosines, right = cosines_of(scores, tile, range(images), part).T, np.arange(part.start, part.stop) % images
             yield Block(cosines, right, _best(cosines, right, [images_with[text[i]] for i in part]))
+            progress(Progress("comparing", part.stop, len(texts)))
 
     def of_images() -> Iterator[Block]:
         for first in range(0, len(texts), images):
@@ -77,6 +78,7 @@ def pair_blocks(
                 ]
                 right = np.arange(part.start, part.stop)
                 yield Block(cosines, right, _best(cosines, right, right_ones))
+                progress(Progress("comparing", first + part.stop, len(texts)))
 
     return {"text_to_image": of_texts, "image_to_text": of_images}
 

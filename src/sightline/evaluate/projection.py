@@ -7,7 +7,7 @@ truncated after the first numbers, and turned so that the first hold most (princ
 Shapes: N images, T texts, W width of a tower's pooled states, P projection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypedDict
@@ -29,7 +29,7 @@ from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
 from sightline.metrics import exact_cosines, pair_ranks
 from sightline.nn.loss import contrastive_loss
-from sightline.progress import ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.vectors import unit
 
 DIMS = 128, 256, 512, 768, 1024
@@ -85,11 +85,16 @@ def projection(
     vectors, skipped = encode_pairs(encoder, data, progress)
     scale, (axes, shares) = learned_scale(encoder), principal_axes(train_vectors)
     rows = [_row("original", vectors)]
-    for dim in sorted(set(dims)):
+    ordered = sorted(set(dims))
+    for number, dim in enumerate(ordered):
+
+        def trained(step: int, before: int = number * STEPS) -> None:
+            progress(Progress("training heads", before + step, len(ordered) * STEPS))
+
         if dim < encoder.dim:
             rows.append(_row("truncated", turned(vectors, np.eye(encoder.dim, dim, dtype=np.float32))))
             rows.append(_row("principal axes", turned(vectors, axes[:, :dim])))
-        rows.append(_row("new heads", train_heads(train_states, dim, scale, seed).project(states)))
+        rows.append(_row("new heads", train_heads(train_states, dim, scale, seed, trained).project(states)))
     return Result(
         kind="projection",
         figures={f"{row['method']} {row['dimension']} mean recall": row["mean_recall"] for row in rows}
@@ -169,9 +174,11 @@ class Heads(nn.Module):
         return states.with_rows(images, texts)
 
 
-def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> Heads:
+def train_heads(
+    states: PairVectors, dim: int, scale: float, seed: int = 0, progress: Callable[[int], None] = lambda steps: None
+) -> Heads:
     """Heads of `dim` numbers for pooled states: AdamW with a cosine, `STEPS` batches of images, each with one of its
-    texts. The same `seed` gives the same heads on the same machine."""
+    texts. The same `seed` gives the same heads on the same machine. `progress` gets the number of steps done."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -186,7 +193,7 @@ def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> H
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     order = torch.empty(0, dtype=torch.long)
-    for _ in range(STEPS):
+    for step in range(1, STEPS + 1):
         if len(order) < batch_size:
             order = torch.randperm(len(images), generator=generator)
         rows, order = order[:batch_size], order[batch_size:]
@@ -196,6 +203,7 @@ def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> H
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+        progress(step)
     return heads.eval()
 
 
