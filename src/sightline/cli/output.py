@@ -116,7 +116,7 @@ class _Lines:
         now, first = time.monotonic(), self._first
         if progress.stage != first.stage or progress.done < first.done:
             self._began, self._first = now, progress
-        elif now - self._last >= LINES_EVERY:
+        elif progress.done != progress.total and now - self._last >= LINES_EVERY:
             self._last = now
             rate = (progress.done - first.done) / max(now - self._began, 1e-9)
             print(_line(progress, rate), file=sys.stderr, flush=True)

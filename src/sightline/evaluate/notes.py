@@ -23,8 +23,7 @@ def _equal_captions(result: Result) -> Iterator[str]:
         f"{texts:,} captions, {different:,} different: of equal captions (capitals and white space aside) each is as "
         "right as the other."
     )
-    of_pairs = {name: value for name, value in result.details.get("pairs_only", {}).items() if "R@" in name}
-    if of_pairs:
+    if of_pairs := result.details.get("pairs_only"):
         figures = ", ".join(f"{label(name)} {shown(name, value)}" for name, value in of_pairs.items())
         yield f"If only an image's own were right, as published figures are often counted: {figures}."
 
