@@ -34,22 +34,27 @@ SURFACE = {
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
+    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
     "zeroshot": [
-        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES
+        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
     ],
-    "video": ["MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES],
+    "video": ["MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES],
+    "linear-probe": ["MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", "--precision", "--fresh", *FILES],
+    "knn": [
+        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", "--precision", "--fresh",
+        *FILES,
+    ],
     "segmentation": [
         "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", *FILES,
     ],
-    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
+    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", "--precision", *FILES,
+        "--seed", "--precision", "--fresh", *FILES,
     ],
-    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", *FILES],
+    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
     "confusions": [
-        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", *FILES
+        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
     "table": ["RESULT.json...", "--draws", "--seed", *FILES],
@@ -205,7 +210,7 @@ def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"sightline.cli.{name}.command", command)
+    monkeypatch.setattr(f"sightline.cli.{name.replace('-', '_')}.command", command)
     assert run(*name.split(".")) == (130, "", "sightline: stopped\n")
 
 

@@ -72,7 +72,7 @@ def test_a_table_of_ours_is_replaced_and_another_file_stays(results, tmp_path, f
     for _ in range(2):
         write_export(file, format, results)
     file.write_text("my notes")
-    with pytest.raises(UsageError, match="no .* table of ours"):
+    with pytest.raises(UsageError, match=r"no .* table of ours"):
         write_export(file, format, results)
     assert file.read_text() == "my notes"
 

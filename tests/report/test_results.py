@@ -82,7 +82,7 @@ def results(mini, shard):
         table([before, after], draws=20),
         *(
             replace(before, kind=kind, figures={"top-1": 0.5}, details={"classes": CLASSES})
-            for kind in ("zeroshot", "video")
+            for kind in ("zeroshot", "video", "linear_probe", "knn")
         ),
         replace(diagnosed, kind="confusions", details=confused(diagnosed)),
         replace(before, kind="segmentation", figures={"iou": 0.5}, details={"classes": {"red": 0.5, HOSTILE: 0.25}}),

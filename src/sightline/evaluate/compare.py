@@ -3,22 +3,24 @@
 from typing import Any, TypedDict
 
 from sightline.errors import UsageError
+from sightline.evaluate.classification import measure as measure_classes
 from sightline.evaluate.intervals import CONFIDENCE, DRAWS, Measure, draw, interval, middle
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure as measure_retrieval
 from sightline.evaluate.segmentation import measure as measure_segmentation
-from sightline.evaluate.zeroshot import measure as measure_classes
 from sightline.format import distinct_names
 
 MEASURES: dict[str, Measure] = {
     "retrieval": measure_retrieval,
     "zeroshot": measure_classes,
     "video": measure_classes,
+    "linear_probe": measure_classes,
+    "knn": measure_classes,
     "segmentation": measure_segmentation,
 }
 """How figures are computed from a result's samples, by its kind."""
 
-TASK = ("split", "classes", "background")
+TASK = ("split", "classes", "background", "train_fingerprint")
 """Settings that are part of the question, not of the answer: results that differ in them are of different tasks."""
 
 

@@ -8,6 +8,7 @@ from sightline.data import Captions, Sample
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.encode import EncodedData, describe_run, encode
 from sightline.evaluate.intervals import SEED
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import Answers, AnswersDetails, answer, learned_scale, pair_blocks
 from sightline.evaluate.result import Result, Settings
 from sightline.evaluate.small_images import small_images
@@ -67,7 +68,12 @@ class DiagnosisDetails(TypedDict):
 
 
 def diagnosis(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """Accuracy, mean confidence by the model's own scale and expected calibration error, of finding images by captions
     and captions by images: one caption of each image at a time, as in training.
@@ -75,7 +81,7 @@ def diagnosis(
     Details: `DiagnosisDetails`, with the wrong answers of the highest confidence, each image at most once on either
     side. Intervals: of accuracy and confidence. Raises `DataError` if nothing can be read.
     """
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     samples, scale = encoded.samples, learned_scale(encoder)
     blocks = pair_blocks(encoder, encoded, progress)
     by_text, by_image = (answer(blocks[direction], scale) for direction in ("text_to_image", "image_to_text"))

@@ -20,6 +20,7 @@ from sightline.encoder.encoder import Encoder
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.errors import DataError, ImageError
+from sightline.evaluate.kept import Entry, KeptVectors, key_of
 from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import TILE, Scores
@@ -50,13 +51,35 @@ class EncodedData(Generic[S]):
 
 
 def encode(
-    encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = no_progress, *, project: bool = True
+    encoder: Encoder,
+    samples: Sequence[S],
+    progress: ProgressCallback = no_progress,
+    *,
+    project: bool = True,
+    kept: KeptVectors | None = None,
 ) -> EncodedData[S]:
     """Images and videos as `Encoder.encode_images` and `encode_videos` encode them.
 
     With `project=False` the vectors are the tower's pooled states before its projection, of unit length. What cannot be
-    read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
+    read is skipped and shifts nothing. Vectors that are `kept` from an earlier run are the same bits, and those that
+    are not are kept. Raises `DataError` if nothing can be read.
     """
+    if kept is None:
+        return _encode(encoder, samples, progress, project)
+    key = key_of(encoder, samples, project)
+    if (entry := kept.find(key)) is not None:
+        skipped = [Skipped(str(samples[at].media), why) for at, why in entry.reasons.items()]
+        return EncodedData([samples[at] for at in entry.readable], entry.vectors, entry.rescoring, skipped)
+    encoded = _encode(encoder, samples, progress, project)
+    place = {sample.key: at for at, sample in enumerate(samples)}
+    readable = np.array([place[sample.key] for sample in encoded.samples], np.int64)
+    unreadable = np.setdiff1d(np.arange(len(samples)), readable).tolist()
+    reasons = {at: skipped.reason for at, skipped in zip(unreadable, encoded.skipped, strict=True)}
+    kept.keep(key, Entry(readable, encoded.vectors, encoded.rescoring, reasons))
+    return encoded
+
+
+def _encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback, project: bool) -> EncodedData[S]:
     readable: list[S] = []
     vectors: list[Vectors] = []
     rescoring: list[NDArray[np.float16]] = []

@@ -24,6 +24,7 @@ from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
 from sightline.evaluate.encode import describe_run, encode
 from sightline.evaluate.equal_texts import encode_different, equal_texts
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import learned_scale
 from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
@@ -70,6 +71,7 @@ def projection(
     dims: Sequence[int] = DIMS,
     seed: int = 0,
     settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """Recall on `data` of the model's own vectors and, for each of `dims`, of heads trained on `train`, and, for fewer
     numbers than the model's, of its vectors truncated and along their principal axes (those of `train`).
@@ -79,10 +81,10 @@ def projection(
     `DataError` if nothing can be read.
     """
     _check(train, data, dims)
-    train_states, _ = encode_pairs(encoder, train, progress, project=False)
-    train_vectors, train_skipped = encode_pairs(encoder, train, progress)
-    states, _ = encode_pairs(encoder, data, progress, project=False)
-    vectors, skipped = encode_pairs(encoder, data, progress)
+    train_states, _ = encode_pairs(encoder, train, progress, project=False, kept=kept)
+    train_vectors, train_skipped = encode_pairs(encoder, train, progress, kept=kept)
+    states, _ = encode_pairs(encoder, data, progress, project=False, kept=kept)
+    vectors, skipped = encode_pairs(encoder, data, progress, kept=kept)
     scale, (axes, shares) = learned_scale(encoder), principal_axes(train_vectors)
     rows = [_row("original", vectors)]
     ordered = sorted(set(dims))
@@ -127,12 +129,17 @@ def _check(train: Captions, data: Captions, dims: Sequence[int]) -> None:
 
 
 def encode_pairs(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, project: bool = True
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    project: bool = True,
+    kept: KeptVectors | None = None,
 ) -> tuple[PairVectors, list[Skipped]]:
     """Unit vectors of the images and texts that can be read, and the samples that cannot. With `project=False` the
     towers' pooled states before their projections, of unit length too: the vectors themselves where a tower has none.
     """
-    encoded = encode(encoder, data.samples, progress, project=project)
+    encoded = encode(encoder, data.samples, progress, project=project, kept=kept)
     texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
     owner = np.repeat(np.arange(len(encoded.samples)), [len(sample.captions) for sample in encoded.samples])
     text = equal_texts(texts)

@@ -18,6 +18,7 @@ from sightline.evaluate.encode import describe_run, encode, score_pairs
 from sightline.evaluate.equal_texts import encode_different, equal_texts
 from sightline.evaluate.examples import Examples, examples
 from sightline.evaluate.intervals import SEED, intervals
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.result import Result, Settings
 from sightline.metrics import pair_ranks
 from sightline.progress import Progress, ProgressCallback, no_progress
@@ -40,7 +41,12 @@ class RetrievalDetails(TypedDict):
 
 
 def retrieval(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """Recall@1, 5, 10, median and mean rank (ranks from 1) in both directions, and the mean of the six recalls.
 
@@ -49,7 +55,7 @@ def retrieval(
     Details: `RetrievalDetails`. Intervals: of all figures. Memory: the vectors and some 100 MB, never the matrix of all
     scores. Raises `DataError` if nothing can be read.
     """
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
     counts = [len(sample.captions) for sample in encoded.samples]
     owner, text = np.repeat(np.arange(len(counts)), counts), equal_texts(texts)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import Blocks, learned_scale, pair_blocks
 from sightline.evaluate.result import Result, Settings
 from sightline.metrics.calibration import Counts, Floats, rank_changes, reliability, softmax_stats
@@ -67,14 +68,19 @@ class Curve:
 
 
 def temperature(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """The contrastive loss of all pairs, confidence, entropy and expected calibration error over a range of scales, in
     both directions; the model's own scale beside the scale of the least loss; how many ranks a scale changes.
 
     Details: `TemperatureDetails`. Raises `DataError` if nothing can be read.
     """
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     blocks = pair_blocks(encoder, encoded, progress)
     learned, (best, least_loss) = learned_scale(encoder), best_scale(*blocks.values())
     scales = np.union1d(scales_around(learned), [best])

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 NAMED = 20  # samples that were skipped
-BRACKETS = "In brackets 95% intervals. A difference whose interval holds 0 may be chance; others are clear."
+BRACKETS = "In brackets: 95% intervals."
+DIFFERENCES = "A difference whose interval holds 0 may be chance; others are clear."
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def _parts(result: Result) -> Sequence["Markup"]:
     section = SECTIONS.get(result.kind)
     try:
         parts = section(result) if section else [figures_table(result.figures, result.intervals)]
-        said = notes(result) + ([BRACKETS] if result.intervals or result.kind in ("compare", "table") else [])
+        compares = result.kind in ("compare", "table")
+        said = notes(result) + ([f"{BRACKETS} {DIFFERENCES}"] if compares else [BRACKETS] if result.intervals else [])
         return [*parts, *(render("note.html.j2", text=note) for note in said)]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(

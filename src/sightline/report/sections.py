@@ -217,6 +217,8 @@ SECTIONS: dict[str, Callable[[Result], Parts]] = {
     "retrieval": _retrieval,
     "zeroshot": _classes,
     "video": _classes,
+    "linear_probe": _classes,
+    "knn": _classes,
     "segmentation": _segmentation,
     "temperature": _temperature,
     "projection": _projection,

@@ -12,6 +12,7 @@ from sightline.cli.eval.options import (
     ClassesOption,
     CsvOption,
     EachOption,
+    FreshOption,
     HtmlOption,
     ImageRootOption,
     JsonOption,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sightline.data.masks import Masks
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
+    from sightline.evaluate.kept import KeptVectors
 
 Evaluation = Callable[..., "Result"]
 D = TypeVar("D", "Captions", "Labelled", "Masks")
@@ -49,6 +51,7 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         split: SplitOption = None,
         image_root: ImageRootOption = None,
         precision: PrecisionOption = "float32",
+        fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
         csv: CsvOption = None,
@@ -63,7 +66,10 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         datasets = [captions(one, split=split, image_root=image_root) for one in sources]
         encoder, evaluate = open_model(model, precision), evaluation()
         evaluate_all(
-            datasets, files, lambda dataset, progress: evaluate(encoder, dataset, progress, settings={"split": split})
+            datasets,
+            files,
+            fresh,
+            lambda dataset, progress, kept: evaluate(encoder, dataset, progress, settings={"split": split}, kept=kept),
         )
 
     command.__doc__ = evaluation.__doc__
@@ -81,6 +87,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         split: SplitOption = None,
         image_root: ImageRootOption = None,
         precision: PrecisionOption = "float32",
+        fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
         csv: CsvOption = None,
@@ -99,24 +106,38 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         evaluate_all(
             datasets,
             files,
-            lambda dataset, progress: evaluate(encoder, dataset, known, templates, progress, settings=settings),
+            fresh,
+            lambda dataset, progress, kept: evaluate(
+                encoder, dataset, known, templates, progress, settings=settings, kept=kept
+            ),
         )
 
     command.__doc__ = evaluation.__doc__
     return command
 
 
-def evaluate_all(datasets: Sequence[D], files: Files, evaluate: Callable[[D, ProgressCallback], "Result"]) -> None:
-    """Evaluates on each data set and shows the result; writes the files, whatever ends the work after the first."""
+def evaluate_all(
+    datasets: Sequence[D],
+    files: Files,
+    fresh: bool,
+    evaluate: Callable[[D, ProgressCallback, "KeptVectors | None"], "Result"],
+) -> None:
+    """Evaluates on each data set, with the vectors that are kept unless `fresh`, and shows the result; writes the
+    files, whatever ends the work after the first."""
+    from sightline.evaluate.kept import KeptVectors
+
     results: list[Result] = []
     try:
         for dataset in datasets:
+            kept = None if fresh else KeptVectors.of_user()
             with progress_bar() as progress:
-                result = evaluate(dataset, progress)
+                result = evaluate(dataset, progress, kept)
             results.append(result)
             if len(datasets) > 1:
                 typer.echo(one_line(f"{result.model} on {result.data}"))
             show(result)
+            if kept is not None and kept.taken:
+                typer.echo(f"{kept.taken:,} vectors are from an earlier evaluation (--fresh encodes anew)", err=True)
             name_left_out(result, dataset)
     finally:
         if results:

@@ -27,6 +27,13 @@ ClassesArgument = Annotated[
         "Of several each is evaluated by itself.",
     ),
 ]
+TrainArgument = Annotated[
+    Path, argument("TRAIN", "Learn the classes from this: a folder for each class, or a table of files and classes.")
+]
+TestArgument = Annotated[Path, argument("TEST", "Evaluate on this, in the same layouts; its classes are TRAIN's.")]
+TrainSplitOption = Annotated[
+    str | None, option("NAME", "Learn from this split of TRAIN only. Default: all of them.", "--train-split")
+]
 ResultsArgument = Annotated[
     list[Path], argument("RESULT.json...", "Read these results, as --json of an evaluation writes them.")
 ]
@@ -64,6 +71,9 @@ DrawsOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, option("N", "Draw all random numbers from this seed. Default: 0.")]
+FreshOption = Annotated[
+    bool, option(None, "Encode anew. Default: take the vectors that an earlier evaluation has kept.", "--fresh")
+]
 JsonOption = Annotated[
     Path | None,
     option("FILE", "Write the result to this file, as `eval compare` reads it. Default: print only.", "--json"),

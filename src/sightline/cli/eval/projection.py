@@ -8,6 +8,7 @@ from sightline.cli.eval.files import Files
 from sightline.cli.eval.options import (
     CaptionsArgument,
     CsvOption,
+    FreshOption,
     HtmlOption,
     ImageRootOption,
     JsonOption,
@@ -44,6 +45,7 @@ def command(
     ] = None,
     seed: SeedOption = 0,
     precision: PrecisionOption = "float32",
+    fresh: FreshOption = False,
     json: JsonOption = None,
     html: HtmlOption = None,
     csv: CsvOption = None,
@@ -71,7 +73,8 @@ def command(
     evaluate_all(
         [dataset],
         files,
-        lambda dataset, progress: projection(
-            encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings=settings
+        fresh,
+        lambda dataset, progress, kept: projection(
+            encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings=settings, kept=kept
         ),
     )

@@ -80,7 +80,8 @@ def command(
     evaluate_all(
         [dataset],
         files,
-        lambda dataset, progress: segmentation(
+        True,
+        lambda dataset, progress, _: segmentation(
             segmenter, dataset, progress, mode=mode, background=background, prompt=prompt
         ),
     )
