@@ -38,11 +38,15 @@ EVALUATIONS = {
     "zeroshot": [
         "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
     ],
-    "video": ["MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES],
-    "linear-probe": ["MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", "--precision", "--fresh", *FILES],
+    "video": [
+        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
+    ],
+    "linear-probe": [
+        "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", "--precision", "--fresh", *FILES
+    ],
     "knn": [
-        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", "--precision", "--fresh",
-        *FILES,
+        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", "--precision",
+        "--fresh", *FILES,
     ],
     "segmentation": [
         "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", *FILES,

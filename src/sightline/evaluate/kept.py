@@ -1,7 +1,8 @@
 """Vectors kept between evaluations: images that a model has encoded once are not encoded again.
 
-An entry is a file of the vectors of a data set's images and videos. Its name is a hash of all that decides their bits: the
-model's fingerprint, precision, device and batch, the versions of this program and of torch, and the bytes of each file.
+An entry is a file of the vectors of a data set's images and videos. Its name is a hash of all that decides their bits:
+the model's fingerprint, precision, device and batch, the versions of this program and of what decodes and computes, and
+the bytes of each image's or video's file.
 """
 
 import hashlib
@@ -61,8 +62,8 @@ class KeptVectors:
         """The entry; None if there is none, or if it is damaged."""
         file = self.folder / f"{key}.npz"
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                rescoring = arrays["rescoring"] if "rescoring" in arrays else None
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+                rescoring = arrays.get("rescoring")
                 reasons = {int(at): str(why) for at, why in json.loads(arrays["reasons"].tobytes()).items()}
                 entry = Entry(arrays["readable"], arrays["vectors"], rescoring, reasons)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
@@ -103,7 +104,8 @@ class KeptVectors:
 def key_of(encoder: Encoder, samples: Sequence[Item], project: bool) -> str:
     """The name of the entry of these samples."""
     run = [
-        encoder.fingerprint, encoder.precision, str(encoder.device), encoder.batch, project, VERSION, version("torch")
+        encoder.fingerprint, encoder.precision, str(encoder.device), encoder.batch, project, VERSION,
+        *map(version, ("torch", "numpy", "pillow", "av")),
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(run).encode(), digest_size=16)
     for sample in samples:
