@@ -61,7 +61,7 @@ EVALUATIONS = {
         "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
-    "table": ["RESULT.json...", "--draws", "--seed", *FILES],
+    "table": ["RESULT.json...", "--draws", "--seed", "--published", *FILES],
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 

@@ -57,6 +57,8 @@ def _warnings(result: Result) -> Iterator[str]:
     """Of comparisons."""
     tables: list[Any] = result.details.get("tables", [])
     found = [*result.details.get("warnings", ()), *(one for table in tables for one in table.get("warnings", ()))]
+    if result.details.get("published") == []:
+        yield "No published figures are known of these models on these data."
     yield from dict.fromkeys(f"Warning: {one}." for one in found)
 
 

@@ -23,7 +23,8 @@ def text_tables(result: Result) -> list[TextTable]:
     if result.kind == "compare":
         return [_compared(result)]
     if result.kind == "table":
-        return [_task(task_table) for task_table in result.details["tables"]]
+        tables = [_task(task_table) for task_table in result.details["tables"]]
+        return [*tables, *([_published(rows)] if (rows := result.details.get("published")) else [])]
     tables = [_figures(result)]
     if "classes" in result.details:
         tables.append(_ious(result) if result.kind == "segmentation" else _accuracies(result))
@@ -90,6 +91,20 @@ def _task(task_table: Mapping[str, Any]) -> TextTable:
         head += [name, "95%", "difference", "95%", ""]
     title = f"{label(task_table['kind'])} on {task_table['samples']:,} samples of {task_table['data']}"
     return TextTable(title, head, [_task_line(row) for row in task_table["rows"]])
+
+
+def _published(rows: Sequence[Mapping[str, Any]]) -> TextTable:
+    lines = [
+        [
+            f"{row['model']} on {row['data']}, {label(row['figure'])}",
+            shown(row["figure"], row["value"]),
+            f"{row['published']:.1%}",
+            shown(row["figure"], row["value"] - row["published"], "+"),
+            row["source"],
+        ]
+        for row in rows
+    ]
+    return TextTable("Published figures", ["", "here", "published", "difference", "source"], lines)
 
 
 def _task_line(row: Mapping[str, Any]) -> list[str]:

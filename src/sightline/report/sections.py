@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sightline.evaluate.result import Result
-from sightline.evaluate.text_tables import accuracy_rows
+from sightline.evaluate.text_tables import accuracy_rows, text_tables
 from sightline.format import between, distinct_names, in_order, label, shown
 from sightline.report import plots
 from sightline.report.page import render
@@ -116,7 +116,9 @@ def _projection(result: Result) -> Parts:
 
 
 def _table(result: Result) -> Parts:
-    return [part for task_table in result.details["tables"] for part in _task_table(task_table)]
+    parts = [part for task_table in result.details["tables"] for part in _task_table(task_table)]
+    of_others = text_tables(result)[len(result.details["tables"]) :]
+    return [*parts, *(table(of.head, of.lines, heading=of.title, wide=True) for of in of_others)]
 
 
 def _task_table(task_table: Mapping[str, Any]) -> Parts:

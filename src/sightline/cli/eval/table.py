@@ -1,5 +1,8 @@
 """`sightline eval table`: several models on several data sets, side by side."""
 
+from itertools import zip_longest
+from typing import Annotated
+
 import typer
 
 from sightline.cli.eval.common import write_notes, write_table
@@ -14,6 +17,7 @@ from sightline.cli.eval.options import (
     ResultsArgument,
     SeedOption,
 )
+from sightline.cli.options import option
 from sightline.cli.output import one_line
 from sightline.format import distinct_names
 
@@ -22,6 +26,9 @@ def command(
     results: ResultsArgument,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
+    published: Annotated[
+        bool, option(None, "Show figures that others have published beside these. Default: these alone.", "--published")
+    ] = False,
     json: JsonOption = None,
     html: HtmlOption = None,
     csv: CsvOption = None,
@@ -31,7 +38,8 @@ def command(
     """Several models on several data sets, side by side.
 
     Shows what each model gains and loses on each data set against the first model, whose results come first, with 95%
-    intervals by a paired bootstrap, as `eval compare` does.
+    intervals by a paired bootstrap, as `eval compare` does. --published adds what others have published of these
+    models on the usual data, with its source.
 
     \b
     Example:
@@ -42,10 +50,13 @@ def command(
     from sightline.evaluate import open_results, table
     from sightline.evaluate.text_tables import text_tables
 
-    tabled = table([result for path in results for result in open_results(path)], draws=draws, seed=seed)
-    for of, task_table in zip(text_tables(tabled), tabled.details["tables"], strict=True):
+    tabled = table(
+        [result for path in results for result in open_results(path)], draws=draws, seed=seed, with_published=published
+    )
+    for of, task_table in zip_longest(text_tables(tabled), tabled.details["tables"]):
         typer.echo(one_line(of.title))
-        for name, model in zip(distinct_names(task_table["models"]), task_table["models"], strict=True):
+        models = task_table["models"] if task_table else []
+        for name, model in zip(distinct_names(models), models, strict=True):
             typer.echo(one_line(f"  {name}: {model}"))
         write_table(of.head, of.lines)
         typer.echo("")
