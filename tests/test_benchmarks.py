@@ -33,6 +33,7 @@ ARGUMENTS = {
     "video_decoding": "@photos --seconds 1 --rounds 1",
     "video_frames": "--rounds 1 --mini",
     "video_index": "@video.mp4 --model mini --rounds 1",
+    "filters": "--conditions 100",
     "first_pass": "5000 --json @first_pass.json",
     "flickr8k": "@checkpoint @captions.tar",
     "fuzzing": "--inputs 2",

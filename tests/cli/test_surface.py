@@ -13,10 +13,13 @@ from sightline.distribution import VERSION
 SURFACE = {
     "index": ["PATH", "--model", "--forget", "--regions", "--index"],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--rescore", "--regions", "--json", "--with-place", "--html",
-        "--index",
+        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
+        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
     ],
-    "similar": ["--threshold", "--json", "--html", "--index"],
+    "similar": [
+        "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
+        "--rating", "--json", "--html", "--index",
+    ],
     "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
@@ -27,7 +30,7 @@ SURFACE = {
         "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
     "eval": [],
-    "info": ["--index"],
+    "info": ["--json", "--index"],
     "fsck": ["--repair", "--index"],
     "verify": ["MODEL", "--image"],
     "demo": ["FOLDER"],

@@ -84,8 +84,10 @@ def test_an_old_index_is_read_as_it_is(old):
 
 def test_info_lists_the_columns_that_an_old_table_stores(old, capfd):
     assert main(["info", "--index", str(old)]) == 0
-    (listed,) = re.findall(r"^columns +(.*)$", capfd.readouterr().out, re.MULTILINE)
-    names = [column.split()[0] for column in listed.split(", ")]
+    _, listed = capfd.readouterr().out.split("what it is\n")
+    names = re.findall(r"^(\w+) .* [0-9]+  ", listed, re.MULTILINE) + re.findall(
+        r"(\w+) \(", listed.split("no values")[1]
+    )
     assert "taken" in names
     assert "latitude" not in names
     for name in names:

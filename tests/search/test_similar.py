@@ -52,7 +52,7 @@ def test_many_equal_images_make_one_group(make_table):
     vectors = unit(rng.normal(size=(2, 32)))[rng.integers(0, 2, 500)]
     table = make_table(vectors, facts=lambda i: {"hash": "same" if i % 50 == 0 else str(i)})
     heard = []
-    groups = near_duplicates(table, 1.0, heard.append, tile=(64, 100), hashes=30)
+    groups = near_duplicates(table, 1.0, progress=heard.append, tile=(64, 100), hashes=30)
     assert [(progress.done, progress.total) for progress in heard] == [
         (min(end, 500), 500) for end in range(64, 513, 64)
     ]

@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sightline.cli.filters import (
+    CameraOption,
+    Filters,
+    FolderOption,
+    KindOption,
+    NearOption,
+    RatingOption,
+    SinceOption,
+    UntilOption,
+    WhereOption,
+)
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, argument, check_image, index_folder, option
 from sightline.cli.output import one_line, terminal, write_json, write_results
 from sightline.errors import UsageError
@@ -34,14 +45,14 @@ def command(
         int,
         typer.Option("-k", metavar="N", min=1, show_default=False, help="Print this number of results. Default: 10."),
     ] = 10,
-    where: Annotated[
-        str | None,
-        option(
-            "SQL",
-            "Find only items that fulfil this SQL condition on the table's columns (`sightline info` lists them). "
-            "Default: search all items.",
-        ),
-    ] = None,
+    where: WhereOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    folder: FolderOption = None,
+    kind: KindOption = None,
+    camera: CameraOption = None,
+    near: NearOption = None,
+    rating: RatingOption = None,
     rescore: Annotated[
         str | None,
         option(
@@ -79,8 +90,9 @@ def command(
     Examples:
       sightline search "grandma on a red bicycle"
       sightline search "in the snow" --image dog.jpg --not people -k 20
-      sightline search "a goal" --where "kind = 'moment'"
-      sightline search "sunset" --where "taken >= timestamp '2020-01-01 00:00:00'" --html sunsets.html
+      sightline search "a goal" --kind moment
+      sightline search "sunset" --since 2020 --near 36.39,25.46,30 --html sunsets.html
+      sightline search "a cat" --where "taken between '2019-06' and '2019-08' and f_number < 2"
     """
     if with_place and not as_json:
         raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
@@ -95,20 +107,22 @@ def command(
 
         check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
+    filters = Filters(where, since, until, folder, kind, camera, near, rating)
     opened = open_index(index_folder(index))
+    condition = filters.where(opened.table)
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
-    results = opened.search(query, k, where, exact=True, rescore=_rescore(rescore), regions=regions)
+    results = opened.search(query, k, condition, exact=True, rescore=_rescore(rescore), regions=regions)
     if as_json:
         places = opened.table.rows([result.id for result in results], PLACE_COLUMNS) if with_place else []
         write_json(_line(result, place) for result, place in zip_longest(results, places))
     else:
         write_results(results, terminal())
-        if not results:
-            typer.echo("no results: " + ("no item fulfils the condition" if where else "the index is empty"), err=True)
+    for note in filters.notes(opened.table) if results else [f"no results: {filters.why_nothing(opened.table)}"]:
+        typer.echo(one_line(note), err=True)
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, small_image, write_sheet
 
-        note = f"{len(results)} of {len(opened):,} images and moments" + (f" where {where}" if where else "")
+        note = ", ".join([f"{len(results)} of {len(opened):,} images and moments", *filters.conditions])
         examples = [small_image(file) for file in query.images]
         write_sheet(html, str(query), [CardGroup(str(query), cards(opened.table, results), note, examples)])
         typer.echo(f"contact sheet: {one_line(str(html))}", err=True)

@@ -5,6 +5,17 @@ from typing import Annotated
 
 import typer
 
+from sightline.cli.filters import (
+    CameraOption,
+    Filters,
+    FolderOption,
+    KindOption,
+    NearOption,
+    RatingOption,
+    SinceOption,
+    UntilOption,
+    WhereOption,
+)
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
 from sightline.cli.output import one_line, progress_bar, write_json
 
@@ -18,6 +29,14 @@ def command(
             "high depends on the model. Default: 0.95.",
         ),
     ] = 0.95,
+    where: WhereOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    folder: FolderOption = None,
+    kind: KindOption = None,
+    camera: CameraOption = None,
+    near: NearOption = None,
+    rating: RatingOption = None,
     as_json: JsonOption = False,
     html: HtmlOption = None,
     index: IndexOption = None,
@@ -30,13 +49,16 @@ def command(
     Examples:
       sightline similar
       sightline similar --threshold 0.98 --html doubles.html
+      sightline similar --folder ~/Pictures/2024
     """
     from sightline.index import Table
     from sightline.search import near_duplicates
 
+    filters = Filters(where, since, until, folder, kind, camera, near, rating)
     table = Table.open(index_folder(index))
+    condition = filters.where(table)
     with progress_bar() as progress:
-        groups = near_duplicates(table, threshold, progress)
+        groups = near_duplicates(table, threshold, condition, progress)
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, write_sheet
 
@@ -57,3 +79,7 @@ def command(
             print()
         spare = sum(len(group) - 1 for group in groups)
         typer.echo(f"{len(groups)} groups, {spare} files beside the first of each", err=True)
+    if condition is not None:
+        notes = filters.notes(table) if len(table.ids_where(condition)) else [filters.why_nothing(table)]
+        for note in notes:
+            typer.echo(one_line(note), err=True)

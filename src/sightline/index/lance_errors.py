@@ -1,4 +1,4 @@
-"""Lance's failures as the errors that users meet, and what is refused before Lance fails of it."""
+"""Lance's failures as the errors that users meet."""
 
 import os
 import re
@@ -8,19 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sightline.errors import IndexDamaged, IndexFault, UsageError
+from sightline.errors import IndexDamaged, IndexFault
 
 FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
 """What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
 
 _stderr = threading.Lock()
-
-_TERMS = 200
-"""So many words and signs may follow one another without AND, OR or a comma."""
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL)
-_BETWEEN = re.compile(r"\bbetween\b([^,]{0,100}?)\band\b", re.IGNORECASE)
-_SEPARATOR = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
-_TERM = re.compile(r"\w+|[^\w\s()]+")
 
 
 def is_failure(error: BaseException) -> bool:
@@ -81,19 +74,3 @@ def hushed() -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             os.close(sink)
-
-
-def check_condition(sql: str) -> None:
-    """Look at an SQL condition before Lance reads it.
-
-    Raises UsageError for a second statement, which Lance passes over in silence, and for an expression so deep that
-    Lance would fill its stack with it, which ends the process."""
-    bare = _QUOTED.sub(" x ", sql)
-    if ";" in bare:
-        raise UsageError(f"the filter {sql!r} is not understood: one condition, without a semicolon")
-    parts = _SEPARATOR.split(_BETWEEN.sub(r" \1 ", bare))
-    if any(len(_TERM.findall(part)) > _TERMS for part in parts):
-        raise UsageError(
-            f"the filter {sql[:60]!r}... is not understood: {_TERMS} words and signs may follow one another without "
-            "AND, OR or a comma"
-        )

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sightline.errors import IndexDamaged, IndexFault, IndexTooNew, UsageError
+from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import lance_errors
+from sightline.index.columns import Column
 from sightline.index.folder import exists, is_table, live_table, missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
@@ -184,28 +185,32 @@ class Table:
         self._by_id = dataset, ids[order], order
         return self._by_id
 
-    def condition_columns(self) -> list[str]:
-        """The columns that a condition may name: those that this table stores, without the large ones."""
-        return [name for name in self._stored if name not in LARGE_COLUMNS]
+    def condition_columns(self) -> dict[str, Column]:
+        """The columns that a condition may name, by name: those that this table stores, without the large ones."""
+        schema = item_schema(self.model)
+        names = [name for name in self._stored if name not in LARGE_COLUMNS]
+        return {name: Column(name, self._stored[name], schema.field(name).type) for name in names}
 
-    def ids_where(self, sql: str) -> Ids:
-        """The ids of the rows for which the SQL expression holds. Raises UsageError if it cannot be understood."""
-        lance_errors.check_condition(sql)
-        try:
-            scanner = self.dataset.scanner(columns=["id"], filter=sql)
-            with lance_errors.hushed():  # it is here that Lance panics
-                scanner.explain_plan()
-            rows = scanner.to_table()
-        except BaseException as error:
-            if not lance_errors.is_failure(error):
-                raise
-            names = self.condition_columns()
-            self.columns(names)  # a damaged table fails here too, and says so
-            more = "; the next `sightline index` of its folders adds more" if self.version < VERSION else ""
-            raise UsageError(
-                f"the filter {sql!r} is not understood: {lance_errors.reason(error)}. Columns are "
-                f"{', '.join(names)}{more}; a time is written timestamp '2024-12-31 18:00:00'"
-            ) from None
+    def value_counts(self) -> dict[str, int]:
+        """Of each column that a condition may name: in how many rows it is not null."""
+        columns = self.condition_columns()
+        counts = dict.fromkeys(columns, 0)
+        with self._reading():
+            for batch in self.dataset.to_batches(columns=[column.stored for column in columns.values()]):
+                for name, values in zip(columns, batch.columns, strict=True):
+                    counts[name] += len(values) - values.null_count
+        return counts
+
+    def condition_sql(self, condition: str) -> str:
+        """A condition in the grammar of docs/filters.md as SQL for Lance. Raises UsageError if it is none."""
+        from sightline.index.filter import sql_of  # searches without a condition need no parser
+
+        more = "" if self.version == VERSION else "; the next `sightline index` of its folders adds more"
+        return sql_of(condition, self.condition_columns(), more)
+
+    def ids_where(self, condition: str) -> Ids:
+        """The ids of the rows for which the condition holds (see docs/filters.md). Raises UsageError if it is none."""
+        rows = self.columns(["id"], self.condition_sql(condition))
         return np.asarray(rows.column("id"), dtype=np.int64)
 
     @contextmanager

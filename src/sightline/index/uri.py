@@ -17,8 +17,14 @@ def to_uri(path: str | os.PathLike[str]) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _SCHEME + quote_from_bytes(os.fsencode(text))
+        return as_file_uri(text)
     return text
+
+
+def as_file_uri(path: str) -> str:
+    """`file://` and the path's bytes, percent-encoded: the beginning, for a folder, of the uris of names below it that
+    are not text."""
+    return _SCHEME + quote_from_bytes(os.fsencode(path))
 
 
 def to_path(uri: str) -> Path:

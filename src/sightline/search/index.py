@@ -91,9 +91,9 @@ class Index:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
         `query` is words (a string), an image (a Path, bytes, a PIL image, an array), a video (its Path) or a Query of
-        several. An item is an image or a moment of a video. `where` is an SQL condition on the table's columns ("width
-        > height and taken > timestamp '2020-01-01'"): the result is the k nearest of the items that fulfil it, or all
-        of them if they are fewer. Scores are cosines, computed in float32.
+        several. An item is an image or a moment of a video. `where` is a condition on the table's columns ("width >
+        height and taken >= '2020'"; docs/filters.md states the grammar): the result is the k nearest of the items that
+        fulfil it, or all of them if they are fewer. Scores are cosines, computed in float32.
 
         From four million items on, an approximate first pass serves searches for up to 100 without a condition. Of
         drawn vectors like CLIP's it missed one in a hundred of the ten nearest. `exact` looks at every item, as smaller

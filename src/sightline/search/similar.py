@@ -42,6 +42,7 @@ class Duplicate:
 def near_duplicates(
     table: Table,
     threshold: float = 0.95,
+    where: str | None = None,
     progress: ProgressCallback = no_progress,
     *,
     tile: tuple[int, int] = TILE,
@@ -54,13 +55,16 @@ def near_duplicates(
     connect, so two ends of a long group may be less alike. The first of a group is the file to keep: most pixels, then
     most bytes, then the oldest row; the others follow by their cosine with it. Every pair is compared (time grows with
     the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes` rows of hashes at a time.
-    Raises UsageError for a threshold that is no cosine above 0.
+    `where`: only files of which a row fulfils this condition (docs/filters.md); a video then counts with all its rows.
+    Raises UsageError for a threshold that is no cosine above 0, and for what is no condition.
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"the threshold is {threshold}: it is a cosine above 0 and at most 1, such as 0.95")
     ids, matrix = table.vectors()
     order, starts = _files(table, ids)
-    if len(starts) < len(ids):  # the moments of a video side by side
+    if where is not None:
+        order, starts = _chosen(order, starts, np.isin(ids, table.ids_where(where)))
+    if len(starts) < len(ids):  # the moments of a video side by side, without the files that are not looked at
         ids, matrix = ids[order], matrix[order]
     label = np.arange(len(starts))
     _join(label, *_same_hash(table, ids[starts], hashes))
@@ -86,6 +90,15 @@ def _files(table: Table, ids: Ids) -> tuple[Ids, Ids]:
     order = np.lexsort((ids, file))
     ordered = file[order]
     return order, np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+
+
+def _chosen(order: Ids, starts: Ids, fulfil: NDArray[np.bool_]) -> tuple[Ids, Ids]:
+    """`order` and `starts` of the files of which a row is among those that fulfil the condition."""
+    if not len(starts):
+        return order, starts
+    chosen = np.logical_or.reduceat(fulfil[order], starts)
+    lengths = np.diff(np.append(starts, len(order)))
+    return order[np.repeat(chosen, lengths)], np.cumsum(lengths[chosen]) - lengths[chosen]
 
 
 def _join(label: Ids, first: Ids, second: Ids) -> None:
