@@ -36,6 +36,7 @@ def no_stream(monkeypatch):
     return stop
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["mini", "mini-xclip"])
 def test_the_second_time_nothing_is_encoded(request, shard, tmp_path, no_stream, name):
     encoder = request.getfixturevalue(name.replace("-", "_"))

@@ -1,6 +1,8 @@
 """Recall over a data set, against the whole matrix."""
 
+import dataclasses
 import io
+import shutil
 import tarfile
 from itertools import chain
 
@@ -10,9 +12,12 @@ import torch
 from PIL import Image
 
 from sightline import XCLIPModel
+from sightline.checkpoint.selection import Selection, write_selection
 from sightline.data import captions
+from sightline.encoder import load
 from sightline.errors import DataError
 from sightline.evaluate.encode import encode, score_pairs
+from sightline.evaluate.notes import notes
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure, retrieval
 from sightline.metrics import ranks, recall_at
@@ -136,3 +141,17 @@ def test_a_picture_may_count_more_than_once():
         assert {name: value[row] for name, value in found.items()} == pytest.approx(
             {name: value[0] for name, value in alone.items()}
         )
+
+
+def test_a_checkpoint_that_was_chosen_says_by_what(mini, shard, tmp_path):
+    folder = shutil.copytree(mini.folder, tmp_path / "best")
+    data = captions(shard)
+    assert retrieval(load(folder), data).selection is None
+    chosen = Selection(data="val.csv", data_fingerprint=data.fingerprint, metric="mean_recall", checkpoints=11)
+    write_selection(folder, chosen)
+    result = retrieval(load(folder), data)
+    result.save(tmp_path / "result.json")
+    assert Result.open(tmp_path / "result.json").selection == dataclasses.asdict(chosen)
+    assert result.model_fingerprint == mini.fingerprint
+    (said,) = [note for note in notes(result) if "chosen" in note]
+    assert "the best of 11 checkpoints" in said

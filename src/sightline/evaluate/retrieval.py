@@ -131,10 +131,13 @@ def _mean(values: NDArray[Any], image: NDArray[np.int64], weights: Floats) -> Fl
 
 def _median(values: NDArray[np.int64], image: NDArray[np.int64], weights: Floats) -> Floats:
     """Medians (W,) of values that count as often as their images."""
-    order = np.argsort(values, kind="stable")
+    # How often each image has each of the values that occur: far fewer numbers than images with values.
+    of_values, at = np.unique(values, return_inverse=True)
+    order = np.argsort(at, kind="stable")
+    starts, images = np.searchsorted(at[order], np.arange(len(of_values))), image[order]
     medians = np.empty(len(weights))
     for row, weight in enumerate(weights):
-        until = np.cumsum(weight[image[order]])
+        until = np.cumsum(np.add.reduceat(weight[images], starts))
         middle = [(until[-1] + 1) // 2, until[-1] // 2 + 1]
-        medians[row] = values[order][np.searchsorted(until, middle)].mean()
+        medians[row] = of_values[np.searchsorted(until, middle)].mean()
     return medians

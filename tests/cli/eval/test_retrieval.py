@@ -78,6 +78,7 @@ def test_vectors_are_taken_from_an_earlier_run_unless_fresh(run, shard, cache):
     assert len(list((cache / "sightline" / "vectors").iterdir())) == 1
 
 
+@pytest.mark.system
 def test_each_data_set_by_itself_and_all_files(run, shard, tmp_path):
     twice = tmp_path / "again.tar"
     twice.write_bytes(shard.read_bytes())
