@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from support.datasets import tar
 from support.images import as_bytes, draw, image
 from support.videos import colored

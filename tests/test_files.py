@@ -1,13 +1,14 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and found under their names in either Unicode form."""
 
 import os
 import stat
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from sightline.files import replacing, write_text
+from sightline.files import find_file, replacing, write_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
 
@@ -46,3 +47,29 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         raise ValueError
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "words"
+
+
+CAFE = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_file_is_found_in_either_unicode_form(tmp_path, given):
+    on_disk, typed = CAFE[1 - given], CAFE[given]
+    (tmp_path / on_disk).mkdir()
+    (tmp_path / on_disk / f"{on_disk}.jpg").touch()
+    assert find_file(tmp_path / typed / f"{typed}.jpg") == tmp_path / on_disk / f"{on_disk}.jpg"
+    (tmp_path / typed).mkdir()
+    (tmp_path / typed / f"{typed}.jpg").touch()
+    assert find_file(tmp_path / typed / f"{typed}.jpg") == tmp_path / typed / f"{typed}.jpg", "what is named goes first"
+
+
+@pytest.mark.parametrize("name", ["no.jpg", "caf\u00e8.jpg", "a\0b.jpg", "sub/../no.jpg", "x" * 300])
+def test_what_is_in_no_form_there_comes_back_as_it_was_given(tmp_path, name):
+    (tmp_path / "cafe\u0301.jpg").touch()
+    assert find_file(tmp_path / name) == tmp_path / name
+
+
+def test_a_relative_path_stays_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(CAFE[1]).touch()
+    assert find_file(Path(CAFE[0])) == Path(CAFE[1])

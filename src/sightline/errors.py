@@ -1,10 +1,18 @@
 """Every error that a user can meet. The message names the file, model or option and says what to do next."""
 
+from collections.abc import Callable
+from typing import Any
+
 
 class SightlineError(Exception):
     """An error that a user can act on. The command line prints it as one line and exits with `exit_code`."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """For `pickle` and `copy`, so that an error in another process arrives in this one. By default the class would
+        be called with the message alone, which some subclasses are not made of."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
 class UsageError(SightlineError):
@@ -77,3 +85,9 @@ class IndexTooNew(IndexFault):
 
 class ModelMismatch(IndexFault):
     """The index was built by another model than the one asked for."""
+
+
+def _rebuilt(kind: type[SightlineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SightlineError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.checkpoint.hub import PACKAGED, resolve
+from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.names import PACKAGED
 from sightline.errors import CheckpointError, HubError
 from support.hub import FakeHub
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pwd
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -135,12 +137,83 @@ def test_long_lists_of_skipped_files_are_cut(run, pictures):
     assert "and 7 more" in out
 
 
+def test_what_is_left_aside_is_counted(run, pictures, tmp_path):
+    os.link(pictures / "red.png", pictures / "rot.png")
+    (pictures / "link.png").symlink_to("red.png")
+    (pictures / "album").symlink_to(".")
+    for name in ("a.psd", "b.PSD", "c.ico", "README", "red.xmp", "red.png.json", ".hidden.psd"):
+        (pictures / name).write_text("something")
+    for name in ("@eaDir", "sub/#recycle", "drafts"):
+        (pictures / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), "gray").save(pictures / name / "gray.png")
+    ran = run("index", pictures, "--model", "colors", "--exclude", "drafts", "--exclude", "nothing")
+    assert ran.out.splitlines() == [
+        "7 added, 0 changed, 0 moved, 0 removed, 0 unchanged, 0 skipped",
+        "links, of which the files are indexed by another name: 3",
+        "files and folders excluded by patterns: 3: #recycle 1, @eaDir 1, drafts 1",
+        "files of other kinds left aside: 4: .psd 2, no suffix 1, .ico 1",
+        "nothing there fulfils --exclude nothing; it is kept",
+    ]
+    assert "lost+found, drafts, nothing\n" in run("info").out
+    ran = run("index", pictures, "--exclude", "sub", "--exclude", "lime.png", "--include", "drafts")
+    assert ran.out.splitlines()[:2] == [
+        "1 added, 0 changed, 0 moved, 1 removed, 6 unchanged, 0 skipped",
+        "of the removed 0 are links, 1 excluded now",
+    ]
+    assert "drafts" not in run("info").out
+
+
+def test_all_skipped_files_are_written_when_asked_for(run, pictures, tmp_path):
+    for number in range(12):
+        (pictures / f"empty{number}.jpg").touch()
+    listed = tmp_path / "skipped.txt"
+    assert str(listed) in run("index", pictures, "--model", "colors", "--skipped", listed).out
+    assert run("index", pictures, "--skipped", listed).status == 0, "it may be written again"
+    first, *lines = listed.read_text().splitlines()
+    assert first.startswith("# skipped")
+    assert sorted(Path(line.split("\t")[0]).name for line in lines) == sorted(f"empty{n}.jpg" for n in range(12))
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    ran = run("index", pictures, "--skipped", notes)
+    assert (ran.status, notes.read_text()) == (2, "mine")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_in_the_other_unicode_form_is_found(run, pictures, form):
+    name, other = (unicodedata.normalize(each, "café.png") for each in (form, {"NFC": "NFD", "NFD": "NFC"}[form]))
+    (pictures / "red.png").rename(pictures / name)
+    assert run("index", pictures / other, "--model", "colors").out.startswith("1 added")
+    assert run("index", pictures).out.startswith("6 added, 0 changed, 0 moved, 0 removed, 1 unchanged")
+    assert name in run("search", "--image", pictures / other, "-k", "1").out
+    assert run("index", "--forget", pictures / other).out.startswith("1 files")
+
+
+def test_home_in_the_variable_and_no_home(run, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SIGHTLINE_INDEX", "~/in home")
+    assert run("index", pictures, "--model", "colors").status == 0
+    assert (tmp_path / "in home").is_dir()
+    assert "images       7\n" in run("info", "--index", "~/in home").out
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    assert run("search", "red", "--index", tmp_path / "in home").status == 0
+    for given in ({"SIGHTLINE_INDEX": "~/in home"}, {"SIGHTLINE_INDEX": ""}):
+        monkeypatch.setenv("SIGHTLINE_INDEX", given["SIGHTLINE_INDEX"])
+        monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+        ran = run("info")
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert "set HOME" in ran.err or "set SIGHTLINE_INDEX" in ran.err
+    assert not list((tmp_path / "work").iterdir()), "nothing is made under the name ~"
+
+
 def test_forget_takes_out_without_a_model(run, indexed, monkeypatch):
     monkeypatch.setitem(sys.modules, "sightline.encoder", None)
-    assert run("index", "--forget", indexed / "red.png").out == "1 files taken out of the index\n"
+    said = run("index", "--forget", indexed / "red.png").out
+    assert said.startswith("1 files taken out of the index\nleft out from now on: ")
     assert (indexed / "red.png").exists()
     (indexed / "blue.png").unlink()
-    assert run("index", "--forget", indexed / "blue.png").out == "1 files taken out of the index\n"
+    assert run("index", "--forget", indexed / "blue.png").out.startswith("1 files taken out of the index\n")
     assert "images       5\nvideos       0\n" in run("info").out
 
 

@@ -11,7 +11,7 @@ from sightline.distribution import VERSION
 
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--regions", "--index"],
+    "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
         "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
@@ -25,7 +25,8 @@ SURFACE = {
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch-size", "--captions-per-image", "--micro-batch-size", "--grad-accum-steps", "--crop", "--flip",
         "--color-jitter", "--lr", "--warmup-steps", "--weight-decay", "--betas", "--eps", "--layer-decay",
-        "--max-grad-norm", "--logit-scale", "--max-logit-scale", "--label-smoothing", "--freeze", "--freeze-norms",
+        "--max-grad-norm", "--logit-scale", "--max-logit-scale", "--label-smoothing", "--equal-captions", "--freeze",
+        "--freeze-norms",
         "--lora", "--precision", "--ema-decay", "--grad-checkpointing", "--compile", "--fsdp", "--workers", "--seed",
         "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
@@ -39,10 +40,12 @@ FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
     "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
     "zeroshot": [
-        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "--fresh", *FILES,
     ],
     "video": [
-        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "--fresh", *FILES,
     ],
     "linear-probe": [
         "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", "--precision", "--fresh", *FILES
@@ -61,7 +64,8 @@ EVALUATIONS = {
     ],
     "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
     "confusions": [
-        "MODEL", "DATA...", "--classes", "--template", "--split", "--image-root", "--precision", "--fresh", *FILES
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "--fresh", *FILES,
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
     "table": ["RESULT.json...", "--draws", "--seed", "--published", *FILES],

@@ -1,5 +1,7 @@
 """Images with masks, and masks that are not as they should be."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,6 +40,14 @@ def test_images_elsewhere_and_beside_their_masks(folder, tmp_path):
     assert [image.parent for _, image, _ in masked(folder).samples] == [folder] * 3
     (folder / "1.jpg").unlink()
     assert masked(folder).left_out.counts == {f"masks without an image in {folder}": 1}
+
+
+def test_names_in_another_unicode_form_and_two_images_of_one_name(folder):
+    for part, form, suffix in (("masks", "NFC", "png"), ("images", "NFD", "jpg")):
+        (folder / part / f"0.{suffix}").rename(folder / part / unicodedata.normalize(form, f"é.{suffix}"))
+    assert {mask.name for _, _, mask in masked(folder).samples} == {"é.png", "1.png", "2.png"}
+    Image.new("RGB", (3, 2)).save(folder / "images" / "1.bmp")
+    assert masked(folder).left_out.counts == {f"masks with several images of their name in {folder / 'images'}": 1}
 
 
 def test_the_data_decide_the_fingerprint(folder):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder import TextEncoder
 from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.processing.image.reading import open_image

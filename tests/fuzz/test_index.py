@@ -13,6 +13,7 @@ from hypothesis import example, given, strategies as st
 from sightline.cli.main import main
 from sightline.errors import ImageError, IndexFault, SightlineError, UsageError
 from sightline.index import Table, lock, to_path, to_uri, walk
+from sightline.index.exclude import Patterns
 from sightline.index.item import ImageItem
 from sightline.index.probe import is_path
 from sightline.index.schema import ModelRecord, version_of
@@ -130,7 +131,7 @@ def test_paths(tmp_path_factory, paths):
     folder.mkdir(exist_ok=True)
     with suppress(UsageError):
         for path in walk.roots_of([f"{folder}/_{path}" for path in paths]):
-            walk.list_files([path], avoid=folder)
+            walk.list_files([path], folder, Patterns((), [path]))
 
 
 PARTS = st.text(max_size=4) | st.none() | st.integers() | st.binary(max_size=3) | st.just(Path("x.jpg"))

@@ -7,6 +7,7 @@ import shutil
 
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from sightline.errors import IndexDamaged, IndexFault, IndexLocked, IndexMissing, IndexTooNew
 from sightline.index import Limits, Table, fsck, lock
@@ -14,7 +15,7 @@ from sightline.index.folder import FIRST_TABLE, manifests
 from sightline.index.schema import ModelRecord, item_schema
 from sightline.index.sync import sync
 from support.encoders import FakeEncoder
-from support.images import draw
+from support.images import as_bytes, draw
 from support.tables import MODEL, contents, rows
 
 pytestmark = pytest.mark.system
@@ -122,6 +123,9 @@ def test_nothing_is_left(damaged):
     shutil.rmtree(damaged)
 
 
+JPEG = as_bytes(Image.new("RGB", (6, 4), "teal"), "JPEG")
+
+
 def test_rows_that_cannot_be_right_go(tmp_path):
     unit = [1.0] + [0] * 7
     wrong = [
@@ -134,10 +138,16 @@ def test_rows_that_cannot_be_right_go(tmp_path):
         ({"latitude": [90.5]}, "its metadata is impossible"),
         ({"longitude": [float("nan")]}, "its metadata is impossible"),
         ({"orientation": [9]}, "its metadata is impossible"),
+        ({"thumbnail": [b"soup"]}, "its thumbnail is no JPEG"),
+        ({"thumbnail": [JPEG[:-2]]}, "its thumbnail is no JPEG"),
+        ({"thumbnail": [JPEG[:2] + bytes(len(JPEG) - 4) + JPEG[-2:]]}, "its thumbnail is no JPEG"),
+        ({"id": [2**40]}, "its id is impossible"),
+        ({"id": [-5]}, "its id is impossible"),
     ]
     table = Table.create(tmp_path, MODEL)
-    table.append(rows(range(6), vector=[unit] * 6))
-    for id, (values, _) in enumerate(wrong, start=10):
+    table.reserve(100)
+    table.append(rows(range(6), vector=[unit] * 6, thumbnail=[JPEG] * 6))
+    for id, (values, _) in enumerate(wrong, start=30):
         table.append(rows([id], **{"vector": [unit], **values}))
     table.append(rows([2], vector=[unit], hash=["a" * 32], uri=["/another.jpg"]))
     table.append(rows([20], vector=[unit], hash=["b" * 32], uri=["/photos/4.jpg"]))

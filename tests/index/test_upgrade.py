@@ -21,7 +21,7 @@ from sightline.index import Limits, ModelRecord, Table, fsck
 from sightline.index.folder import UPGRADE, live_table, upgrade_target, write_note
 from sightline.index.schema import VERSION, item_schema
 from sightline.index.sync import forget, sync
-from sightline.index.upgrade import upgrade
+from sightline.index.upgrade import UNREAD, upgrade
 from sightline.progress import no_progress
 from sightline.search import Index
 from support.encoders import FakeEncoder
@@ -144,7 +144,7 @@ def test_files_that_were_away_have_their_headers_read_when_they_are_back(old, ph
     photos.rmdir()
     other = draw(tmp_path / "other" / "a.png", 77).parent
     sync(old, [other], FakeEncoder())
-    assert {row["mtime"] for row in Table.open(old).rows(sorted(vectors), ["mtime"])} == {-1}
+    assert {row["mtime"] for row in Table.open(old).rows(sorted(vectors), ["mtime"])} == {UNREAD}
     assert fsck.check(old) == []
     (tmp_path / "unmounted").rename(photos)
     assert counts(sync(old, [photos], NoEncoder())) == {"unchanged": 10}
@@ -201,7 +201,7 @@ def test_a_run_that_was_stopped_is_resumed(old, photos):
 
 def test_what_was_begun_from_another_version_is_given_up(old, photos):
     stopped_after(2, old, photos)
-    assert forget(old, [photos / "film.mp4"]) == 1
+    assert forget(old, [photos / "film.mp4"]).files == 1
     before = snapshot(old)
     sync(old, [photos / "deep"], NoEncoder())
     assert snapshot(old) == before
@@ -270,7 +270,7 @@ def test_the_first_format(photos, index, encoder):
     make_old(index, version=1)
     before = snapshot(index)
     assert (Table.open(index).version, fsck.check(index)) == (1, [])
-    assert forget(index, [photos / "deep" / "7.png"]) == 1
+    assert forget(index, [photos / "deep" / "7.png"]).files == 1
     film(photos / "film.mp4", [11, 12])
     assert counts(sync(index, [photos], encoder)) == {"added": 2, "unchanged": 7}
     after = snapshot(index)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from sightline.errors import IndexFault
+from sightline.index.sync import sync
 from sightline.index.uri import to_path, to_uri
 
 posix = pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
@@ -33,3 +35,11 @@ def test_every_path_has_one_uri_that_is_text_and_leads_back(names):
 )
 def test_text_stays_as_it_is_and_bytes_are_escaped(path, uri):
     assert to_uri(path) == to_uri(Path(path)) == uri
+
+
+@posix
+def test_an_index_whose_path_is_not_utf8_is_refused_in_these_words(photos, tmp_path, encoder):
+    index = tmp_path / os.fsdecode(b"ind\xe9x")
+    with pytest.raises(IndexFault, match="must be UTF-8"):
+        sync(index, [photos], encoder)
+    assert not index.exists()

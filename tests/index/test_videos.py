@@ -146,7 +146,7 @@ def test_a_film_named_like_a_picture_is_none_whatever_it_was(folder, indexed, en
 def test_a_film_that_is_gone_or_forgotten_goes_whole(folder, indexed, encoder):
     (folder / "b.mp4").unlink()
     assert counts(sync(indexed, [folder], encoder)) == {"removed": 1, "unchanged": 3}
-    assert forget(indexed, [folder / "c.mkv"]) == 1
+    assert forget(indexed, [folder / "c.mkv"]).files == 1
     assert {path.suffix for path in held(indexed)} == {".png"}
     assert are_whole(indexed)
 

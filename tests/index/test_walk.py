@@ -1,11 +1,13 @@
 """Which files of a folder are indexed, and in which order."""
 
+import itertools
 import os
 
 import pytest
 
 from sightline.errors import UsageError
 from sightline.index import walk
+from sightline.index.exclude import DEFAULTS, Patterns
 from support.images import draw
 
 
@@ -15,6 +17,7 @@ def here(tmp_path):
 
     class Here:
         path = tmp_path
+        patterns = DEFAULTS
 
         def make(self, *names):
             for name in names:
@@ -23,8 +26,14 @@ def here(tmp_path):
 
         def listing(self, *roots):
             roots = walk.roots_of([tmp_path / root for root in roots] or [tmp_path])
-            self.found = walk.list_files(roots, avoid=tmp_path / "index")
+            self.found = walk.list_files(roots, tmp_path / "index", Patterns(self.patterns, [str(tmp_path)]))
             return [os.path.relpath(path, tmp_path) for path in self.found.files]
+
+        def links(self):
+            return {
+                os.path.relpath(link, tmp_path): os.path.relpath(name, tmp_path)
+                for link, name in self.found.links.items()
+            }
 
         def skipped(self):
             return {str(path.relative_to(tmp_path)): reason for path, reason in self.found.skipped}
@@ -66,13 +75,72 @@ def test_loops_of_links_end_and_each_folder_is_seen_once(here):
     assert here.listing("a") == ["a/1.png", "a/away/2.png"]
 
 
-def test_links_to_files_are_files_of_their_own(here):
-    here.make("a.png", "elsewhere/b.dat")
-    (here.path / "l.png").symlink_to("a.png")
-    (here.path / "m.png").symlink_to("elsewhere/b.dat")
-    (here.path / "dangling.png").symlink_to("nothing.png")
-    assert here.listing() == ["a.png", "l.png", "m.png"]
+def test_a_link_is_an_item_only_where_the_file_has_no_other_name_there(here):
+    here.make("a.png", "elsewhere/b.dat", ".hidden/c.png")
+    targets = {
+        "best/l.png": "../a.png",
+        "best/chain.png": "l.png",
+        "m.png": "elsewhere/b.dat",
+        "n.png": "elsewhere/b.dat",
+        "c.png": ".hidden/c.png",
+        "dangling.png": "nothing.png",
+    }
+    (here.path / "best").mkdir()
+    for name, target in targets.items():
+        (here.path / name).symlink_to(target)
+    assert here.listing() == ["a.png", "c.png", "m.png"]
+    assert here.links() == {"best/l.png": "a.png", "best/chain.png": "a.png", "n.png": "m.png"}
     assert here.skipped() == {"dangling.png": "it is a link to nothing"}
+
+
+def test_links_of_folders_and_links_as_roots(here):
+    here.make("all/1.png", "all/deep/2.png", "out/3.png")
+    (here.path / "all/album").symlink_to("deep")
+    (here.path / "all/out").symlink_to(here.path / "out")
+    (here.path / "all/three.png").symlink_to(here.path / "out/3.png")
+    (here.path / "root.png").symlink_to("all/1.png")
+    assert here.listing("all", "root.png") == ["all/1.png", "all/deep/2.png", "all/out/3.png"]
+    assert here.links() == {"all/album": "all/deep", "all/three.png": "all/out/3.png", "root.png": "all/1.png"}
+    assert here.listing("root.png") == ["root.png"]
+    assert here.listing("all", "out", "root.png") == ["all/1.png", "all/deep/2.png", "out/3.png"]
+
+
+def test_hard_links_are_one_item_and_copies_are_several(here):
+    for name in ("b.png", "copy.png"):
+        draw(here.path / name, 1)
+        os.utime(here.path / name, ns=(10**18, 10**18))
+    os.link(here.path / "b.png", here.path / "a.png")
+    (here.path / "0.png").symlink_to("a.png")
+    assert here.listing() == ["a.png", "copy.png"]
+    assert here.links() == {"0.png": "a.png", "b.png": "a.png"}
+
+
+@pytest.mark.parametrize("number", ["one for all", "another at each look"])
+def test_inode_numbers_alone_make_no_two_files_one(here, monkeypatch, number):
+    for name in ("a.png", "b.png", "c.png"):
+        draw(here.path / name, ord(name[0]))
+        os.link(here.path / name, here.path / f".{name}")
+    really, count = os.stat, itertools.count(1)
+
+    def stat(path, **options):
+        fields = list(really(path, **options))
+        found = really(path, **options)
+        fields[1] = 7 if number == "one for all" else next(count)
+        names = (
+            "st_atime",
+            "st_mtime",
+            "st_ctime",
+            "st_atime_ns",
+            "st_mtime_ns",
+            "st_ctime_ns",
+            "st_blksize",
+            "st_blocks",
+            "st_rdev",
+        )
+        return os.stat_result(fields, {name: getattr(found, name) for name in names})
+
+    monkeypatch.setattr(walk.os, "stat", stat)
+    assert here.listing() == ["a.png", "b.png", "c.png"]
 
 
 def test_folders_and_pipes_called_like_pictures(here):

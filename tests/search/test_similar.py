@@ -1,5 +1,9 @@
 """Groups of near duplicates."""
 
+import itertools
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -126,3 +130,49 @@ def test_equal_films_belong_together(make_table):
     facts = films(2, 2, 2)
     table = make_table(at(0, 90, 180, 270, 45, 135), facts=lambda i: {**facts(i), "hash": "same" if i < 4 else "other"})
     assert ids(near_duplicates(table, 1.0)) == [[0, 2]]
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "chain", "folder", "hard", "hard, unstable numbers", "mount"])
+def test_other_names_of_a_file_are_no_duplicates(make_table, tmp_path, monkeypatch, kind):
+    folder = tmp_path / "photos"
+    files = [folder / "b" / "0.jpg", folder / "a" / "1.jpg", folder / "2.jpg"]  # the first is the real one
+    for file in files:
+        file.parent.mkdir(exist_ok=True, parents=True)
+    files[0].write_bytes(b"same")
+    files[2].write_bytes(b"same")
+    if kind == "chain":
+        (folder / "step").symlink_to(files[0])
+        files[1].symlink_to(folder / "step")
+    elif kind == "folder":
+        files[1] = folder / "c" / "0.jpg"
+        files[1].parent.symlink_to("b")
+    elif kind.startswith("hard"):
+        os.link(files[0], files[1])
+    elif kind == "symbolic":
+        files[1].symlink_to(files[0])
+    else:
+        files[1].write_bytes(b"same")
+    really, count = os.stat, itertools.count(1)
+
+    def stat(path, **options):
+        if kind == "mount" and os.fspath(path) == str(files[1]):  # two paths of one file, neither of them a link
+            path = files[0]
+        found = really(path, **options)
+        if kind != "hard, unstable numbers":
+            return found
+        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**fields | {"st_ino": next(count)})
+
+    monkeypatch.setattr("sightline.search.similar.os.stat", stat)
+    uris = [files[1], files[0], files[2]]  # the link has the first row
+    table = make_table(at(0, 0, 0), facts=lambda i: {"uri": str(uris[i]), "hash": "0" * 32})
+    (group,) = near_duplicates(table)
+    first = files[1] if kind.startswith(("hard", "mount")) else files[0]
+    assert {item.uri for item in group} == {str(first), str(files[2])}
+    files[2].unlink()
+    files[2].symlink_to(files[0])
+    assert near_duplicates(table) == []
+
+
+def test_files_that_are_not_there_stay_in_their_groups(make_table):
+    assert ids(near_duplicates(make_table(at(0, 0)))) == [[0, 1]]

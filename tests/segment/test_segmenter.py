@@ -10,7 +10,7 @@ import transformers
 from PIL import Image
 
 from sightline import Segmenter, scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.errors import ImageError, UsageError
 from sightline.models.tower import Segments
 from sightline.segment.maps import by_windows

@@ -20,6 +20,7 @@ from support import runs, tiny
 
 OWNER = torch.tensor([0, 0, 1, 2, 3, 3, 3, 4])
 PARTS = (0, 2), (2, 5)  # pictures of the first process, and of the other one: not as many
+EQUAL = ContrastiveLoss(0.1, "ignored")
 STEPS, STOP = 20, 7  # in the midst of step STOP one process is told to stop
 
 
@@ -30,10 +31,12 @@ def training(family, parallel, steps, loss=None, dtype=torch.float64, **how):
     losses = []
     for step in range(steps):
         batch, weight = tiny.batch(model, OWNER.tolist(), step), torch.arange(8.0)
+        if loss is EQUAL:
+            batch = tiny.with_equal_captions(batch)
         if parallel.world_size > 1:
             start, stop = PARTS[parallel.rank]
             batch, weight = batch.part(start, stop), weight[torch.isin(OWNER, torch.arange(start, stop))]
-        if loss is not None:
+        if loss is own_loss:
             batch = replace(batch, extras={"weight": weight})
         adam.zero_grad()
         done = backward(model, batch, loss or ContrastiveLoss(0.1), parallel=parallel, **how)
@@ -126,6 +129,8 @@ def main(rank, ports, folder):
             found[f"{family}-whole"] = training(family, parallel, STEPS)
             found[f"{family}-cached"] = training(family, parallel, 3, micro_batch_size=2)
         found["clip-float32"] = training("clip", parallel, STEPS, dtype=torch.float32)
+        for family in tiny.FAMILIES:
+            found[f"{family}-equal"] = training(family, parallel, 3, loss=EQUAL)
         found["clip-own"] = training("clip", parallel, 3, loss=own_loss)
     with start(ports, fsdp=True) as parallel:
         for family in tiny.FAMILIES:

@@ -4,14 +4,21 @@ import dataclasses
 import inspect
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from typing import get_args, get_type_hints
 
 import pytest
 
 from sightline import scenes
+from sightline.checkpoint.selection import read_selection
 from sightline.cli.main import main
+from sightline.cli.recall import Recall
 from sightline.cli.train import TowerName, command
 from sightline.train import Lora, Outcome, Recipe
+from support.models import PACKAGED
 
 pytestmark = pytest.mark.system
 
@@ -41,6 +48,82 @@ def test_a_run_from_options_alone_evaluated_on_a_split(folder, capsys):
     assert results["00000002"]["text_to_image_R@5"] == 1.0
     assert (out / "best/model.safetensors").is_file()
     assert main(command) == 0  # done: nothing is left to do
+    assert "all 2 steps are done; --steps or --epochs makes the run longer" in capsys.readouterr().err
+
+
+def run(folder, *more):
+    data = str(folder / "captions.jsonl")
+    given = ["train", "--model", "mini", "--data", data, "--split", "train", "--steps", "4", "--batch-size", "4"]
+    given += ["--checkpoint-every", "2", "--evaluate", data, "--evaluate-split", "test", "--out", str(folder / "run")]
+    return main([*given, *more])
+
+
+def test_a_run_goes_on_from_its_folder_alone(folder, capsys, monkeypatch):
+    assert run(folder, "--lr", "3e-5") == 0
+    monkeypatch.chdir(folder.parent)
+    assert main(["train", "--out", str(folder / "run"), "--steps", "6"]) == 0
+    told = capsys.readouterr()
+    assert "trained 6 steps; the model: " in told.out
+    assert "a run of 6 steps now, not 4: after step 4 the learning rate is that of a run of this length" in told.err
+    saved = json.loads((folder / "run/run.json").read_text())
+    assert (saved["settings"]["lr"], saved["settings"]["steps"]) == (3e-5, 6)
+    assert main(["train", "--out", str(folder / "run"), "--lr", "1", "--seed", "7"]) == 2
+    assert "(lr: 3e-05, now 1.0; seed: 0, now 7)" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_where_its_data_have_moved_to(folder, capsys):
+    assert run(folder) == 0
+    moved = folder.parent / f"{folder.name}-moved"
+    folder.rename(moved)
+    assert main(["train", "--out", str(moved / "run"), "--steps", "6"]) == 2
+    error = capsys.readouterr().err
+    assert "(--data)" in error
+    assert "(--evaluate)" in error
+    data = str(moved / "captions.jsonl")
+    places = ["--data", data, "--evaluate", data, "--evaluate-split", "test"]
+    assert main(["train", "--out", str(moved / "run"), "--steps", "6", *places]) == 0
+    assert main(["train", "--out", str(moved / "run"), "--steps", "8"]) == 0  # the new places are remembered
+
+
+def test_the_log_says_what_eval_says_of_the_same_weights(folder, capsys):
+    assert run(folder) == 0
+    out, best = folder / "run", (folder / "run/best").resolve()
+    told, step = capsys.readouterr().err, str(int(best.name.removeprefix("step-")))
+    result = folder / "r.json"
+    given = ["eval", "retrieval", str(out / "best"), str(folder / "captions.jsonl"), "--split", "test"]
+    assert main([*given, "--json", str(result)]) == 0
+    evaluated = json.loads(result.read_text())
+    assert evaluated["figures"] == json.loads((out / "results.json").read_text())[best.name.removeprefix("step-")]
+    shown = [line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines()[1:]]
+    (line,) = (line for line in told.splitlines() if line.startswith(f"step {step}: mean recall"))
+    assert line == f"step {step}: " + ", ".join(f"{name.strip()} {value.strip()}" for name, value in shown)
+    selection = read_selection(out / "best")
+    assert (selection.data, selection.data_fingerprint) == (evaluated["data"], evaluated["data_fingerprint"])
+    assert (selection.metric, selection.checkpoints) == ("mean_recall", 3)
+    assert f"`{evaluated['data_fingerprint']}`" in (out / "best/README.md").read_text()
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(folder, presses):
+    command = [sys.executable, "-m", "sightline", "train", "--model", "mini", "--data", "captions.jsonl", "--steps"]
+    command += ["100000", "--batch-size", "4", "--out", "a run", "--lr", "0.00001"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+        while not process.stderr.readline().startswith("step 1 of"):
+            pass
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.001)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told.splitlines()[-1].startswith("sightline: stopped")
+    assert "`sightline train --out 'a run'` goes on from " in told.splitlines()[-1]
+
+
+def test_a_run_without_an_evaluation_has_no_best_and_says_so(folder, capsys):
+    data = str(folder / "captions.jsonl")
+    given = ["train", "--model", "mini", "--data", data, "--steps", "1", "--batch-size", "4", "--out"]
+    assert main([*given, str(folder / "run")]) == 0
+    assert capsys.readouterr().out.strip().endswith("run/last (best needs --evaluate)")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +136,10 @@ def test_a_run_from_options_alone_evaluated_on_a_split(folder, capsys):
         (["--batch-size", "1"], "batch_size is 1; it must be 2 or more"),
         (["--label-smoothing", "1"], "label_smoothing is 1.0"),
         (["--epochs", "1"], "either steps or epochs"),
-        (["--batch-size", "99"], "12 samples"),
+        (["--batch-size", "99"], "only 12 samples: --batch-size 12 takes all"),
+        (["--evaluate-split", "dev"], "--evaluate, which is not given"),
+        (["--lr", "-1"], "lr is -1.0; it must be above 0"),
+        (["--out", "captions.jsonl"], "name a folder"),
         (["--model", "nowhere/at-all"], "nowhere"),
     ],
 )
@@ -90,6 +176,19 @@ def test_recipes_that_fail_say_where(tmp_path, capsys, text, message):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("others", [["b.tar"], ["b.tar", "c.tar"], ["b.csv"]])
+def test_a_second_source_is_never_run_as_a_recipe(tmp_path, monkeypatch, capsys, others):
+    """A shell makes `--data a.tar b.tar` of `--data *.tar`."""
+    monkeypatch.chdir(tmp_path)
+    for name in others:
+        (tmp_path / name).write_text("open('executed', 'w')")
+    assert main(["train", "--model", "mini", "--out", "run", "--data", "a.tar", *others]) == 2
+    said = capsys.readouterr().err
+    assert "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')" in said
+    assert others[-1] in said
+    assert not (tmp_path / "executed").exists()
+
+
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
@@ -101,7 +200,7 @@ def test_every_setting_but_a_function_is_an_option_of_its_name():
     assert [name for name, option in options.items() if option.default is not None] == []
 
 
-@pytest.mark.parametrize("name", ["precision", "logit_scale"])
+@pytest.mark.parametrize("name", ["precision", "logit_scale", "equal_captions"])
 def test_an_option_offers_the_recipes_choices(name):
     assert get_args(get_args(get_type_hints(command)[name])[0]) == get_args(get_type_hints(Recipe)[name])
 
@@ -139,6 +238,7 @@ TYPED = {
     "logit_scale": ("fixed", "fixed"),
     "max_logit_scale": ("50", 50.0),
     "label_smoothing": ("0.1", 0.1),
+    "equal_captions": ("ignored", "ignored"),
     "workers": ("3", 3),
     "flip": ("", True),
     "freeze_norms": ("", True),
@@ -190,3 +290,10 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, v
     error = capsys.readouterr().err
     assert value in error
     assert "image" in error or "bfloat16" in error
+
+
+def test_a_long_evaluation_says_how_far_it_is(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sightline.cli.recall._INTERVAL", 0.0)
+    figures = Recall([str(folder / "captions.jsonl")], "test")(PACKAGED["clip"])
+    assert set(figures) > {"mean_recall", "text_to_image_R@1"}
+    assert "evaluating: encoding 4 of 4" in capsys.readouterr().err.splitlines()

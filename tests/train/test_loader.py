@@ -224,7 +224,7 @@ def test_no_more_than_a_few_batches_are_made_ahead(samples, processor):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 51}, "batch_size is 51, but there are 50 samples"),
+        ({"batch_size": 51}, "batch_size is 51, but there are only 50 samples: --batch-size 50 takes all"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 4, "world_size": 3}, "does not divide among 3"),
         ({"batch_size": 4, "world_size": 2, "rank": 2}, "number 2"),

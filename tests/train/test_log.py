@@ -126,7 +126,7 @@ def test_events_of_a_resumed_run_have_every_step_once(tmp_path, monkeypatch):
     events.Reload()
     seen = [(event.step, event.value) for event in events.Scalars("train/loss")]
     assert seen == [(step, pytest.approx(5 / step)) for step in (1, 2, 3, 4)] + [(s, -1.0) for s in range(5, 10)]
-    assert [event.step for event in events.Scalars("pairs per second")] == list(range(1, 10))
+    assert [event.step for event in events.Scalars("train/pairs_per_second")] == list(range(1, 10))
     assert [(e.step, e.value) for e in events.Scalars("evaluation/R@1")] == [(4, 0.25)]
 
 
@@ -143,14 +143,14 @@ def test_lines_where_there_is_no_terminal(tmp_path, capsys):
     run(tmp_path, 0, 4, steps=1_200)
     with Log(tmp_path, 1_200, 8, 3) as log:
         log.step(1_200, figures(4))
-        log.evaluated(1_200, {"text to image R@1": 0.51239, "median rank": 2})
+        log.evaluated(1_200, {"text_to_image_R@1": 0.51239, "text_to_image_median_rank": 2, "good": 0.25})
     first, resumed, found = capsys.readouterr().err.splitlines()
-    assert first.startswith("step 1 of 1,200: loss 5.0000, logit_scale 15.29, lr 3.33e-05, ")
+    assert first.startswith("step 1 of 1,200: mean loss 5.0000, logit_scale 15.29, lr 3.33e-05, ")
     assert " pairs/s, " in first
     assert first.endswith((" s left", " min left", ", 1 skipped"))
-    assert resumed.startswith("step 1,200 of 1,200: loss 1.2500, ")
+    assert resumed.startswith("step 1,200 of 1,200: mean loss 1.2500, ")
     assert resumed.endswith(", 0 s left, 2 skipped")  # those of steps 1 and 3
-    assert found == "step 1,200: text to image R@1 0.5124, median rank 2"
+    assert found == "step 1,200: text to image R@1 51.24%, text to image median rank 2.0, good 0.25"
 
 
 @pytest.mark.system
@@ -180,9 +180,9 @@ with Log(Path({str(tmp_path)!r}), 20, 8) as log:
     assert process.wait() == 0
     text = shown.decode()
     assert "20/20" in text
-    assert "loss 2.0000, logit_scale 14.30, lr 1.00e-04, " in text
+    assert "mean loss 2.0000, logit_scale 14.30, lr 1.00e-04, " in text
     assert "20 skipped" in text
-    assert "step 20: R@1 0.5" in text
+    assert "step 20: R@1 50.00%" in text
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,8 @@ def test_a_run_with_adapters_is_taken_up_bit_for_bit_and_saves_both(tmp_path):
     with pytest.raises(InterruptedError):
         train(recipe(lora=lora, ema_decay=0.9, data=Stops), tmp_path / "cut")
     about = json.loads((tmp_path / "cut/run.json").read_text())
-    (tmp_path / "cut/run.json").write_text(json.dumps(about | {"data": "Numbers"}))
+    about["settings"]["data"] = {"function": "Numbers"}
+    (tmp_path / "cut/run.json").write_text(json.dumps(about))
     again = trained(tmp_path / "cut", lora=lora, ema_decay=0.9)
     assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
     last = tmp_path / "cut/last"

@@ -7,13 +7,24 @@ import yaml
 from huggingface_hub import ModelCard
 
 import sightline
+from sightline.checkpoint.selection import Selection
 from sightline.models import FAMILIES
 from sightline.train import open_recipe, train
 from sightline.train.model_card import RunSummary, model_card
 from support.models import PACKAGED
 from support.runs import Numbers, recipe
 
-SUMMARY = RunSummary("captions|.csv", "f" * 64, 20, 40, 320, 3, {10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}})
+SUMMARY = RunSummary(
+    data="captions|.csv",
+    fingerprint="f" * 64,
+    step=20,
+    steps=40,
+    images=320,
+    skipped=3,
+    results={10: {"R@1": 0.25, "a|b": 1.0}, 20: {"R@1": 0.5}},
+    changes="after step 10: total_steps 40",
+    selection=Selection(data="val|.csv", data_fingerprint="e" * 64, metric="R@1", checkpoints=2),
+)
 
 
 def written(family="clip", summary=SUMMARY, **changes):
@@ -64,8 +75,10 @@ def test_tables():
         "| weights | the moving average over steps, decay 0.99 |",
         "| frozen | the image tower |",
         r"| step | R@1 | a\|b |",
-        "| 10 | 0.25 | 1 |",
-        "| 20 | 0.5 |  |",
+        "| 10 | 25.00% | 1 |",
+        "| 20 | 50.00% |  |",
+        "| changed on the way | after step 10: total_steps 40 |",
+        rf"| chosen by | `R@1` on `val\|.csv`, fingerprint `{'e' * 64}`: its figures there are too good |",
         "| betas | `[0.9, 0.95]` |",
         "| data | `Numbers` |",
     ):
@@ -120,7 +133,7 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     assert "\nfrom transformers import AutoModel, AutoProcessor\n" in text
     assert f"# a {type(model).__name__}" in text
     assert type(AutoProcessor.from_pretrained(outcome.path)).__name__ == "CLIPProcessor"
-    assert sightline.load(outcome.path).dim == 24
+    assert sightline.CLIPModel.from_pretrained(outcome.path).config.projection_dim == 24
 
 
 @pytest.mark.system

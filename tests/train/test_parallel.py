@@ -75,6 +75,11 @@ def test_cached_and_sharded_it_is_the_same(two, family, how):
     same(found(two, f"{family}-{how}"), training(family, Parallel(), 3), 1e-8)
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_equal_captions_of_two_processes_are_not_compared(two, family):
+    same(found(two, f"{family}-equal"), training(family, Parallel(), 3, loss=processes.EQUAL), 1e-8)
+
+
 def test_in_float32_but_for_key_biases(two):
     losses, weights = found(two, "clip-float32")
     expected = training("clip", Parallel(), STEPS, dtype=torch.float32)

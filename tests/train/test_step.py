@@ -87,6 +87,31 @@ def test_cached_it_is_the_gradient_of_the_whole(family):
         close(model.state_dict()[name], tensor, 1e-12)
 
 
+@pytest.mark.parametrize("how", [{}, {"micro_batch_size": 2}])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_equal_captions_are_not_compared_as_a_plain_formula_says(family, how):
+    """Captions 1, 4 and 7 are the same, and 3 and 8."""
+    model, again = tiny.model(family), tiny.model(family)
+    batch = tiny.with_equal_captions(tiny.batch(model, OWNER, 0))
+    loss, mine, _ = found(model, batch, loss=ContrastiveLoss(equal_captions="ignored"), **how)
+    again.zero_grad()
+    torch.manual_seed(0)
+    logits = again.match(again.encode(batch.pixel_values, batch.input_ids, batch.attention_mask)).logits_per_image
+    kinds = torch.tensor([0, 1, 2, 3, 1, 4, 5, 1, 3])
+    is_own = torch.nn.functional.one_hot(batch.owner).t().double()  # (B, T)
+    is_equal_elsewhere = (is_own @ (kinds[:, None] == kinds).double() > 0) & (is_own == 0)
+    left = logits.masked_fill(is_equal_elsewhere, -1e9)
+    of_images = -(left.log_softmax(1) * is_own).sum(1) / is_own.sum(1)
+    of_texts = -(left.log_softmax(0) * is_own).sum(0)
+    expected = (of_images.mean() + of_texts.mean()) / 2
+    expected.backward()
+    close(loss, expected.detach(), 1e-12)
+    size = torch.cat([gradient.flatten() for gradient in gradients(again).values()]).norm().item()
+    for name, gradient in gradients(again).items():
+        close(mine[name], gradient, GRADIENTS, GRADIENT_FLOOR * size)
+    assert not torch.isclose(found(model, batch, loss=ContrastiveLoss())[0], loss, rtol=1e-3)
+
+
 def test_cached_in_bfloat16():
     model = tiny.model("clip", drop=0.2, dtype=torch.float32)
     batch = tiny.batch(model, OWNER, 0)

@@ -1,10 +1,14 @@
 """Whole runs: they learn, stop, are killed, and go on bit for bit."""
 
+import csv
+import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
+import time
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,9 +19,12 @@ import torch
 
 import sightline
 from sightline import CLIPModel
+from sightline.checkpoint.selection import Selection, read_selection
 from sightline.errors import CheckpointError, DataError, SightlineError, UsageError
 from sightline.train import Recipe, open_recipe, train
+from sightline.train.log import Rows
 from sightline.train.loss import ContrastiveLoss
+from sightline.train.optimizer import learning_rate
 from support.runs import Numbers, model, recipe, trained
 from support.weights import same_weights
 
@@ -106,14 +113,106 @@ def test_an_evaluation_that_a_kill_prevented_is_made_up_for(tmp_path):
     assert len(json.loads((tmp_path / "run/results.json").read_text())) == 6
 
 
-def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
+def test_another_recipe_in_the_same_folder_is_refused_by_all_that_differs(tmp_path):
     train(recipe(steps=2), tmp_path / "run")
-    with pytest.raises(UsageError, match=r"other settings \(lr: 0.003, now 0.1\)"):
-        train(recipe(steps=2, lr=0.1), tmp_path / "run")
+    with pytest.raises(UsageError) as error:
+        train(recipe(steps=2, lr=0.1, seed=3, flip=True), tmp_path / "run")
+    for part in (
+        "(flip: False, now True; lr: 0.003, now 0.1; seed: 0, now 3)",
+        "sightline train --out",
+        "another folder",
+    ):
+        assert part in str(error.value)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="holds no run"):
         train(recipe(), tmp_path / "other")
+    with pytest.raises(UsageError, match=r"letter\.txt is a file .*: name a folder"):
+        train(recipe(), tmp_path / "other/letter.txt")
+
+
+def test_a_run_without_a_checkpoint_may_begin_anew_with_others(tmp_path):
+    def fails(similarities, batch):
+        raise SightlineError("no")
+
+    with pytest.raises(SightlineError):
+        train(recipe(lr=9.0, loss=fails), tmp_path / "run")
+    assert train(recipe(steps=2), tmp_path / "run").step == 2
+
+
+def test_a_finished_run_is_made_longer(tmp_path, capsys):
+    train(recipe(steps=14), tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "again", symlinks=True)
+    assert train(recipe(), tmp_path / "run").step == 40
+    assert "a run of 40 steps now, not 14: after step 14 the learning rate is that of" in capsys.readouterr().err
+    with (tmp_path / "run/log.csv").open() as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    lengths = [14] * 14 + [40] * 26
+    assert rates == [learning_rate(step, steps, recipe()) for step, steps in enumerate(lengths)]
+
+    # Made longer by a recipe in epochs or steps, stopped and gone on with: the same weights.
+    class Stops(Numbers):
+        def at(self, step):
+            if step == 17:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().at(step)
+
+    Stops.__qualname__ = "Numbers"
+    assert train(recipe(data=Stops), tmp_path / "again").stopped
+    assert train(recipe(), tmp_path / "again").step == 40
+    weights = (CLIPModel.from_pretrained(tmp_path / name / "last").state_dict() for name in ("run", "again"))
+    assert same_weights(*weights)
+    assert "| changed on the way | after step 14: total_steps 40 |" in (tmp_path / "again/last/README.md").read_text()
+    with pytest.raises(UsageError, match="has done 40 steps, more than 20"):
+        train(recipe(steps=20), tmp_path / "run")
+
+
+def test_what_decides_memory_and_time_may_change_and_that_is_kept(tmp_path, capsys):
+    train(recipe(steps=14), tmp_path / "run")
+    train(recipe(steps=14, micro_batch_size=4, workers=3), tmp_path / "run")
+    assert "after step 14 with micro_batch_size 4; the weights' last digits may" in capsys.readouterr().err
+    (change,) = json.loads((tmp_path / "run/run.json").read_text())["changes"]
+    assert change == {"after_step": 14, "micro_batch_size": 4}
+    train(recipe(steps=14, micro_batch_size=4), tmp_path / "run")
+    assert len(json.loads((tmp_path / "run/run.json").read_text())["changes"]) == 1
+
+
+@pytest.mark.parametrize("at", [7, 40])
+def test_a_signal_ends_an_evaluation_which_is_made_up_for(tmp_path, undisturbed, at):
+    seen = []
+
+    def evaluate(folder):
+        seen.append(folder.name)
+        if folder.name == f"step-{at:08}" and seen.count(folder.name) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+        return {"good": 1.0}
+
+    outcome = train(recipe(evaluate=evaluate), tmp_path / "run")
+    assert (outcome.step, outcome.stopped) == (at, True)
+    outcome = train(recipe(evaluate=evaluate), tmp_path / "run")
+    assert (outcome.step, outcome.stopped) == (40, False)
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert list(results) == [f"{step:08}" for step in (7, 14, 21, 28, 35, 40)]
+    assert same_weights(CLIPModel.from_pretrained(tmp_path / "run/last").state_dict(), undisturbed)
+
+
+def test_the_best_keeps_by_which_data_it_was_chosen(tmp_path):
+    class Evaluates:
+        data, data_fingerprint = "val.csv", "abc"
+
+        def __call__(self, folder):
+            return {"good": -int(folder.name[-2:]), "other": 1.0}
+
+    train(recipe(evaluate=Evaluates()), tmp_path / "run")
+    chosen = Selection(data="val.csv", data_fingerprint="abc", metric="good", checkpoints=6)
+    assert read_selection(tmp_path / "run/best") == chosen
+    assert read_selection(tmp_path / "run/last") is None
+    assert "| chosen by | `good` on `val.csv`, fingerprint `abc`" in (tmp_path / "run/best/README.md").read_text()
+    assert "chosen by" not in (tmp_path / "run/last/README.md").read_text()
+    Evaluates.data_fingerprint = "def"
+    with pytest.raises(UsageError, match="fingerprint of the data of the evaluation: 'abc', now 'def'"):
+        train(recipe(evaluate=Evaluates()), tmp_path / "run")
 
 
 def test_a_damaged_file_of_a_run_is_named(tmp_path):
@@ -207,6 +306,26 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     assert same_weights(*weights)
 
 
+def test_a_full_disk_while_the_log_is_written_says_how_to_go_on(tmp_path, undisturbed, monkeypatch):
+    add = Rows.add
+
+    def fails(rows, step, figures):
+        if step == 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(rows, step, figures)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "add", fails)
+        with pytest.raises(SightlineError, match=r"run: cannot be written \(No space left .*goes on from the last"):
+            train(recipe(), tmp_path / "run")
+    assert same_weights(trained(tmp_path / "run"), undisturbed)
+
+
+def test_a_warmup_longer_than_the_run_is_said(tmp_path, capsys):
+    train(recipe(steps=2), tmp_path / "run")
+    assert "the warmup of 5 steps is not shorter than the run of 2: the learning rate stays" in capsys.readouterr().err
+
+
 def test_data_that_end_early(tmp_path):
     class Ends(Numbers):
         def stream(self, start, stop):
@@ -227,7 +346,9 @@ def test_a_gradient_that_is_no_number_does_not_reach_the_weights(tmp_path):
 
 def test_an_objective_with_other_numbers_is_another_setting(tmp_path):
     train(recipe(steps=2, loss=ContrastiveLoss(0.1)), tmp_path / "run")
-    with pytest.raises(UsageError, match=r"loss: 'ContrastiveLoss\(label_smoothing=0.1\)'"):
+    with pytest.raises(
+        UsageError, match=r"loss: ContrastiveLoss\(equal_captions='negatives', label_smoothing=0.1\), now"
+    ):
         train(recipe(steps=2, loss=ContrastiveLoss(0.2)), tmp_path / "run")
 
 
@@ -239,17 +360,25 @@ def test_a_loss_that_is_no_number_says_what_to_change(tmp_path):
                 batch.pixel_values[0] = torch.nan
             return batch
 
-    with pytest.raises(SightlineError, match="step 10: the loss is nan; lower lr"):
+    with pytest.raises(SightlineError, match=r"step 10: the loss is nan. .* lower --lr"):
         train(recipe(data=Bad), tmp_path / "run")
     assert CLIPModel.from_pretrained(tmp_path / "run/last").state_dict()["logit_scale"].isfinite()
 
 
 def test_no_memory_says_what_to_change(tmp_path):
-    def large(similarities, batch):
-        return torch.empty(1 << 50)
+    calls = []
 
-    with pytest.raises(SightlineError, match=r"not enough memory for 16 images at a time; set a .*micro_batch_size"):
+    def large(similarities, batch):
+        calls.append(batch)
+        if len(calls) == 10:
+            return torch.empty(1 << 50)
+        return ContrastiveLoss()(similarities, batch)
+
+    with pytest.raises(SightlineError, match=r"step 10: not enough memory for 16 images .*--micro-batch-size 8"):
         train(recipe(loss=large), tmp_path / "run")
+    # What it says can be done, and the run goes on.
+    outcome = train(recipe(loss=large, micro_batch_size=8, grad_checkpointing=True), tmp_path / "run")
+    assert (outcome.step, outcome.stopped) == (40, False)
 
 
 def test_fixed_and_held_scales(tmp_path):
@@ -271,6 +400,10 @@ def test_fixed_and_held_scales(tmp_path):
         ({"freeze": ("sound",)}, r"freeze is \('sound',\); it must be towers"),
         ({"precision": "int4"}, "precision is 'int4'"),
         ({"crop": (0.9, 0.2)}, "crop is"),
+        ({"lr": -1.0}, "lr is -1.0; it must be above 0"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"equal_captions": "both"}, 'equal_captions is \'both\'; it must be "negatives" or "ignored"'),
+        ({"equal_captions": "ignored", "loss": ContrastiveLoss()}, "belongs to the contrastive loss"),
     ],
 )
 def test_recipes_that_make_no_sense(changes, message):

@@ -28,8 +28,12 @@ def file_hash(path: Path) -> str:
     if re.fullmatch(r"[0-9a-f]{64}", real.name):
         return real.name
     stat = real.stat()
-    key = hashlib.sha256(repr((str(real), stat.st_size, stat.st_mtime_ns, stat.st_ino)).encode()).hexdigest()
-    note = platformdirs.user_cache_path("sightline") / "hashes" / key
+    # Not by the inode number: some network mounts give another one at each look.
+    key = hashlib.sha256(repr((str(real), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)).encode()).hexdigest()
+    try:
+        note = platformdirs.user_cache_path("sightline") / "hashes" / key
+    except RuntimeError:  # no home folder, and so no cache
+        return sha256(real)
     with suppress(OSError):
         if re.fullmatch(r"[0-9a-f]{64}", known := note.read_text()):
             return known

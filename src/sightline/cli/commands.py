@@ -6,9 +6,24 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from sightline.errors import UsageError
+
+
+class Command(TyperCommand):
+    """A command whose help lists the options of each panel under a head of its own, those without one first."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                kind = "Arguments" if param.param_type_name == "argument" else "Options"
+                panels.setdefault(getattr(param, "rich_help_panel", None) or kind, []).append(record)
+        for name, records in panels.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
 
 
 class Commands(TyperGroup):
@@ -36,7 +51,7 @@ class Commands(TyperGroup):
         if isinstance(defined, typer.Typer):
             app = defined
         else:
-            app.command(cmd_name)(defined)
+            app.command(cmd_name, cls=Command)(defined)
         command = typer.main.get_command(app)
         command.name = cmd_name
         command.params += [option for option in self.params if option.name == "debug"]

@@ -1,6 +1,7 @@
 """`sightline index`: brings an index up to date with folders of images and videos."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +10,13 @@ import typer
 from sightline.cli.options import IndexOption, argument, index_folder, option
 from sightline.cli.output import hub_hint, one_line, progress_bar
 from sightline.errors import IndexFault, Stopped
+from sightline.files import check_writable, expand_home, write_text
 
 if TYPE_CHECKING:
     from sightline.index.batch import SyncReport
 
 LISTED = 5  # files named for each reason to skip
+_SKIPPED = "# skipped by sightline index: file, tab, reason"
 
 
 def command(
@@ -43,12 +46,39 @@ def command(
             "--regions",
         ),
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        option(
+            "PATTERN",
+            "Leave out what has this name (@eaDir, *.png) or this path (2024/drafts, /mnt/private), now and in later "
+            "runs; * and ? stand for characters of a name, ** for folders. May be repeated. Default: leave out what "
+            "`sightline info` lists.",
+            "--exclude",
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        option(
+            "PATTERN",
+            "Take back this pattern, by which files are left out. May be repeated. Default: keep all patterns.",
+            "--include",
+        ),
+    ] = None,
+    skipped: Annotated[
+        Path | None,
+        option(
+            "FILE",
+            "Write all skipped files and the reasons to this file. Default: print the first five of each reason.",
+            "--skipped",
+        ),
+    ] = None,
     index: IndexOption = None,
 ) -> None:
     """Index images and videos, or bring the index up to date.
 
     Reads files that are new or changed, follows those that were moved, and forgets those that were deleted. Videos are
-    cut into moments: a search finds the file and the time. Files that cannot be read are named and left out. May be
+    cut into moments: a search finds the file and the time. Files that cannot be read are named and left out, and so are
+    names that begin with a dot. A file that goes by several names, by links, is indexed once. May be
     stopped at any time (exit status 130): the next run goes on where this one ended.
 
     \b
@@ -58,18 +88,33 @@ def command(
       sightline index holiday --model mini
     """
     from sightline.index import sync
+    from sightline.index.exclude import clean_pattern
 
     folder = index_folder(index)
-    paths = [Path(os.path.abspath(os.path.expanduser(path))) for path in paths]  # noqa: PTH100, PTH111 (any name)
+    paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
+    if skipped is not None:
+        check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
-        typer.echo(f"{sync.forget(folder, paths):,} files taken out of the index")
+        forgotten = sync.forget(folder, paths)
+        typer.echo(f"{forgotten.files:,} files taken out of the index")
+        for pattern in forgotten.patterns:
+            typer.echo(f"left out from now on: {one_line(pattern)} (to take it back: --include {one_line(pattern)!r})")
         return
     try:
         with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
-            report = sync.sync(folder, paths, model, progress, regions=regions)
+            report = sync.sync(
+                folder, paths, model, progress, regions=regions, exclude=exclude or (), include=include or ()
+            )
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)
+    unused = [pattern for pattern in exclude or () if not report.excluded.get(clean_pattern(pattern))]
+    for pattern in unused:
+        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept")
+    if skipped is not None:
+        lines = [f"{one_line(str(path))}\t{one_line(reason)}\n" for path, reason in report.skipped]
+        write_text(skipped, f"{_SKIPPED}\n{''.join(lines)}")
+        typer.echo(f"skipped files, all with their reasons: {one_line(str(skipped))}")
     if not report.indexed:
         raise IndexFault(
             f"nothing is indexed: no image and no video that can be read under {', '.join(map(str, paths))}"
@@ -80,6 +125,14 @@ def _print(report: "SyncReport") -> None:
     counts = {name: getattr(report, name) for name in ("added", "changed", "moved", "removed", "unchanged")}
     counts["skipped"] = len(report.skipped)
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    if report.removed_links or report.removed_excluded:
+        typer.echo(f"of the removed {report.removed_links:,} are links, {report.removed_excluded:,} excluded now")
+    if report.links:
+        typer.echo(f"links, of which the files are indexed by another name: {report.links:,}")
+    if report.excluded:
+        typer.echo(f"files and folders excluded by patterns: {_counts(report.excluded)}")
+    if report.others:
+        typer.echo(f"files of other kinds left aside: {_counts(report.others)}")
     reasons: dict[str, list[Path]] = {}
     for path, reason in report.skipped:
         reasons.setdefault(reason, []).append(path)
@@ -88,4 +141,10 @@ def _print(report: "SyncReport") -> None:
         for file in files[:LISTED]:
             typer.echo(f"  {one_line(str(file))}")
         if len(files) > LISTED:
-            typer.echo(f"  and {len(files) - LISTED:,} more")
+            typer.echo(f"  and {len(files) - LISTED:,} more (--skipped FILE writes all)")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """ "9: .psd 6, .ico 2, no suffix 1": the sum, and the parts of it, most first."""
+    parts = sorted(counts.items(), key=lambda part: (-part[1], part[0]))
+    return f"{sum(counts.values()):,}: " + ", ".join(f"{one_line(name) or 'no suffix'} {n:,}" for name, n in parts)

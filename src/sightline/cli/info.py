@@ -47,7 +47,7 @@ def _facts(table: "Table") -> dict[str, Any]:
     return {
         "index": str(table.folder),
         "folders": list(settings.folders),
-        "excluded": list(settings.exclude),
+        "excluded": list(settings.patterns),
         "images": table.count() - len(videos),
         "videos": len(set(videos)),
         "moments": len(videos),

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 COMPLETE = "_SIGHTLINE_COMPLETE"
 """The environment variable by which the shell's completion script asks for completions."""
 
+_SOURCES = "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')"
+
 
 def run() -> None:
     """The console script. Ends the process without taking torch and Lance apart, which takes longer than a search."""
+    _in_utf8()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the calling process closed it
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for the rest of the process)
@@ -35,6 +38,16 @@ def run() -> None:
         with suppress(OSError):  # the reading process has ended
             stream.flush()
     os._exit(status)
+
+
+def _in_utf8() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding for names of files: the libraries that
+    read images, videos and tables know UTF-8 alone. What is printed stays in the encoding of the terminal."""
+    if os.name != "posix" or sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    environment = {"PYTHONIOENCODING": encoding} | dict(os.environ) | {"PYTHONUTF8": "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
@@ -128,6 +141,8 @@ def _usage(error: "TyperException") -> str:
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     if message.startswith("Got unexpected extra argument") and command == "sightline search":
         hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
+    if message.startswith("Got unexpected extra argument") and command == "sightline train":
+        hint = f"several sources: {_SOURCES}; {hint}"
     return f"{message} ({hint})"
 
 

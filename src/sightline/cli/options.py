@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from sightline.errors import UsageError
+from sightline.files import expand_home, find_file
 
 
-def option(metavar: str | None, help: str, *names: str) -> Any:
+def option(metavar: str | None, help: str, *names: str, panel: str | None = None) -> Any:
     """An option whose help names its default. `metavar`: what follows the flag; None for a switch, and for choices,
-    which the help then lists. `names`: its flags, if not the parameter's name.
+    which the help then lists. `names`: its flags, if not the parameter's name. `panel`: the head under which the help
+    of a command with many options lists it.
     """
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False, rich_help_panel=panel)
 
 
 def argument(metavar: str, help: str) -> Any:
@@ -40,15 +42,17 @@ def index_folder(path: Path | None) -> Path:
     """The folder of the index that a command works on. Raises UsageError if a file has its name."""
     from sightline.search import default_folder
 
-    folder = default_folder() if path is None else Path(os.path.expanduser(path))  # noqa: PTH111
+    folder = default_folder() if path is None else expand_home(path)
     if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder
 
 
-def check_image(file: Path) -> None:
-    """Raises UsageError if `file` is missing or is a folder."""
+def check_image(file: Path) -> Path:
+    """The file, by the name that it has on disk (see `find_file`). Raises UsageError if it is missing or a folder."""
+    file = find_file(file)
     if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
         raise UsageError(f"{file}: that is a folder, not an image")
     if not os.path.isfile(file):  # noqa: PTH113
         raise UsageError(f"{file}: there is no such file")
+    return file

@@ -96,8 +96,7 @@ def command(
     """
     if with_place and not as_json:
         raise UsageError("--with-place adds latitude, longitude and altitude to --json: give both options")
-    for file in image or ():
-        check_image(file)
+    image = [check_image(file) for file in image or ()]
 
     from sightline.index import PLACE_COLUMNS
     from sightline.search import Query, open_index
@@ -106,7 +105,7 @@ def command(
         from sightline.report.page import check_page
 
         check_page(html)
-    query = Query(texts=() if text is None else (text,), images=tuple(image or ()), avoid=tuple(avoid or ()))
+    query = Query(texts=() if text is None else (text,), images=tuple(image), avoid=tuple(avoid or ()))
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
     opened = open_index(index_folder(index))
     condition = filters.where(opened.table)

@@ -76,7 +76,7 @@ def command(
       sightline segment street.jpg car bus person --background 0.95
       sightline segment drawn.png "something red" "white paper" --model mini-groupvit
     """
-    check_image(image)
+    image = check_image(image)
     if out is not None:
         from sightline.report.overlay import check_overlay
 

@@ -1,8 +1,7 @@
 """`sightline train`: a model from captions."""
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,10 +10,18 @@ import typer
 
 from sightline.cli.options import argument, option
 from sightline.cli.output import one_line
+from sightline.cli.recall import Recall
 from sightline.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
-    from sightline.data import Captions
+    from sightline.train import Outcome, Recipe
+
+
+MEMORY = "Memory and speed"
+BATCHES = "Batches and images"
+LEARNING = "Learning"
+LOSS = "Loss"
+TRAINED = "What is trained"
 
 
 class TowerName(StrEnum):
@@ -31,10 +38,15 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        option("FOLDER", "Write the run into this folder, or go on with the run in it. Default: the recipe's name."),
+        option(
+            "FOLDER",
+            "Write the run into this folder, or go on with the run in it, which needs no other option. Default: "
+            "the recipe's name.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, option("NAME_OR_FOLDER", "Start from this checkpoint. Needed without a recipe.")
+        str | None,
+        option("NAME_OR_FOLDER", "Start from this checkpoint; a run that goes on knows it. Needed without a recipe."),
     ] = None,
     text_model: Annotated[
         str | None,
@@ -42,6 +54,7 @@ def command(
             "NAME_OR_FOLDER",
             "Pair the model's image tower with the text tower of this BERT, RoBERTa or CLIP. Default: the model's "
             "text tower.",
+            panel=TRAINED,
         ),
     ] = None,
     data: Annotated[
@@ -49,7 +62,9 @@ def command(
         option(
             "SOURCE",
             "Train on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or "
-            "COCO's JSON. May be given several times. Needed without a recipe.",
+            "COCO's JSON, a folder of images with texts of the same names. A pattern in quotes names many: "
+            "'train-*.tar', 'train-{0000..0003}.tar'. May be given several times; a run that goes on knows them. "
+            "Needed without a recipe.",
         ),
     ] = None,
     split: Annotated[str | None, option("NAME", "Train on this split of the data only. Default: all of them.")] = None,
@@ -61,7 +76,8 @@ def command(
         int | None,
         option(
             "N",
-            "Train for this number of steps; --steps and --epochs exclude each other. Default: those of the epochs.",
+            "Train for this number of steps; more of them make a run longer. --steps and --epochs exclude each other. "
+            "Default: those of the epochs.",
         ),
     ] = None,
     epochs: Annotated[
@@ -74,7 +90,7 @@ def command(
         int | None, option("N", "Take this number of images in a step, over all processes. Default: 256.")
     ] = None,
     captions_per_image: Annotated[
-        int | None, option("N", "Take this number of captions of each image in a step. Default: 1.")
+        int | None, option("N", "Take this number of captions of each image in a step. Default: 1.", panel=BATCHES)
     ] = None,
     micro_batch_size: Annotated[
         int | None,
@@ -82,6 +98,7 @@ def command(
             "N",
             "Compute this number of images at a time in each process; the gradient is the whole batch's. Default: the "
             "whole batch.",
+            panel=MEMORY,
         ),
     ] = None,
     grad_accum_steps: Annotated[
@@ -90,6 +107,7 @@ def command(
             "N",
             "Divide each process's batch into this number of parts; each is a batch by itself, and their gradients "
             "are added up. Default: 1.",
+            panel=BATCHES,
         ),
     ] = None,
     crop: Annotated[
@@ -98,14 +116,16 @@ def command(
             "LEAST MOST",
             "Crop images at random; the crop's fraction of the area lies between these two numbers, such as 0.5 1. "
             "Default: the processor's crop.",
+            panel=BATCHES,
         ),
     ] = None,
-    flip: Annotated[bool | None, option(None, "Mirror half of the images. Default: --no-flip.")] = None,
+    flip: Annotated[bool | None, option(None, "Mirror half of the images. Default: --no-flip.", panel=BATCHES)] = None,
     color_jitter: Annotated[
         float | None,
         option(
             "X",
             "Change brightness, contrast and saturation each by a random factor from 1 - X to 1 + X. Default: 0.",
+            panel=BATCHES,
         ),
     ] = None,
     lr: Annotated[
@@ -114,53 +134,77 @@ def command(
     warmup_steps: Annotated[
         int | None,
         option(
-            "N", "Raise the learning rate to its highest in this number of steps. Default: a twentieth of all steps."
+            "N",
+            "Raise the learning rate to its highest in this number of steps. Default: a twentieth of all steps.",
+            panel=LEARNING,
         ),
     ] = None,
     weight_decay: Annotated[
-        float | None, option("X", "Apply this weight decay of AdamW to the matrices. Default: 0.1.")
+        float | None, option("X", "Apply this weight decay of AdamW to the matrices. Default: 0.1.", panel=LEARNING)
     ] = None,
     betas: Annotated[
         tuple[float, float] | None,
-        option("B1 B2", "Use these decay rates for the two moments of AdamW. Default: 0.9 0.98."),
+        option("B1 B2", "Use these decay rates for the two moments of AdamW. Default: 0.9 0.98.", panel=LEARNING),
     ] = None,
-    eps: Annotated[float | None, option("X", "Use this epsilon in AdamW. Default: 1e-8.")] = None,
+    eps: Annotated[float | None, option("X", "Use this epsilon in AdamW. Default: 1e-8.", panel=LEARNING)] = None,
     layer_decay: Annotated[
         float | None,
         option(
             "X",
             "Give each block of a tower this fraction of the learning rate of the block after it, such as 0.8. "
             "Default: 1.",
+            panel=LEARNING,
         ),
     ] = None,
     max_grad_norm: Annotated[
         float | None,
-        option("X", "Scale gradients down to this norm where they exceed it; 0 leaves them as they are. Default: 1."),
+        option(
+            "X",
+            "Scale gradients down to this norm where they exceed it; 0 leaves them as they are. Default: 1.",
+            panel=LEARNING,
+        ),
     ] = None,
     logit_scale: Annotated[
         Literal["learned", "fixed"] | None,
-        option(None, "Train the scale of the logits, or leave it as the model starts with it. Default: learned."),
+        option(
+            None,
+            "Train the scale of the logits, or leave it as the model starts with it. Default: learned.",
+            panel=LOSS,
+        ),
     ] = None,
     max_logit_scale: Annotated[
-        float | None, option("X", "Keep the scale of the logits at most this large. Default: 100.")
+        float | None, option("X", "Keep the scale of the logits at most this large. Default: 100.", panel=LOSS)
     ] = None,
     label_smoothing: Annotated[
         float | None,
-        option("X", "Smooth the labels of the contrastive loss by this much. Default: as in the family's paper."),
+        option(
+            "X",
+            "Smooth the labels of the contrastive loss by this much. Default: as in the family's paper.",
+            panel=LOSS,
+        ),
+    ] = None,
+    equal_captions: Annotated[
+        Literal["negatives", "ignored"] | None,
+        option(
+            None,
+            "Count equal captions of different images in a batch as wrong answers for each other (negatives, as CLIP "
+            "does), or do not compare them with each other (ignored). Default: negatives.",
+            panel=LOSS,
+        ),
     ] = None,
     freeze: Annotated[
         list[TowerName] | None,
-        option(None, "Do not train this tower. May be given twice. Default: train both."),
+        option(None, "Do not train this tower. May be given twice. Default: train both.", panel=TRAINED),
     ] = None,
     freeze_norms: Annotated[
         bool | None,
-        option(
-            None,
-            "Keep the batch norms' statistics of the checkpoint. Default: --no-freeze-norms.",
-        ),
+        option(None, "Keep the batch norms' statistics of the checkpoint. Default: --no-freeze-norms.", panel=TRAINED),
     ] = None,
     lora: Annotated[
-        int | None, option("RANK", "Train low-rank adapters of this rank and nothing else. Default: train all weights.")
+        int | None,
+        option(
+            "RANK", "Train low-rank adapters of this rank and nothing else. Default: train all weights.", panel=TRAINED
+        ),
     ] = None,
     precision: Annotated[
         Literal["auto", "bfloat16", "float32"] | None,
@@ -168,6 +212,7 @@ def command(
             None,
             "Compute matrix products in this precision; auto is bfloat16 where the hardware has it. float16 is not "
             "offered: small gradients would become 0. Default: auto.",
+            panel=MEMORY,
         ),
     ] = None,
     ema_decay: Annotated[
@@ -176,6 +221,7 @@ def command(
             "DECAY",
             "Save the exponential moving average of the weights with this decay, such as 0.999. Default: save the "
             "weights themselves.",
+            panel=LEARNING,
         ),
     ] = None,
     grad_checkpointing: Annotated[
@@ -183,6 +229,7 @@ def command(
         option(
             None,
             "Compute each block again for its gradient: less memory, more time. Default: --no-grad-checkpointing.",
+            panel=MEMORY,
         ),
     ] = None,
     compile: Annotated[
@@ -190,6 +237,7 @@ def command(
         option(
             None,
             "Compile the towers' blocks: the first steps take minutes, the others less. Default: --no-compile.",
+            panel=MEMORY,
         ),
     ] = None,
     fsdp: Annotated[
@@ -198,12 +246,15 @@ def command(
             None,
             "Divide weights, gradients and moments among the processes (FSDP); otherwise each process has all of them. "
             "Default: --no-fsdp.",
+            panel=MEMORY,
         ),
     ] = None,
     workers: Annotated[
-        int | None, option("N", "Prepare images in this number of threads. Default: the number of cores.")
+        int | None, option("N", "Prepare images in this number of threads. Default: the number of cores.", panel=MEMORY)
     ] = None,
-    seed: Annotated[int | None, option("N", "Start the random numbers of the run from this seed. Default: 0.")] = None,
+    seed: Annotated[
+        int | None, option("N", "Start the random numbers of the run from this seed. Default: 0.", panel=LEARNING)
+    ] = None,
     checkpoint_every: Annotated[
         int | None, option("N", "Save and evaluate a checkpoint every N steps. Default: 500.")
     ] = None,
@@ -222,67 +273,65 @@ def command(
     """Train a model on captioned images or videos.
 
     Settings come from a recipe file, from options, or both: options win, and defaults hold where there is no recipe.
-    Ctrl-C saves the run and stops it, with exit status 130. The same command goes on with a run that was stopped or
-    killed, and gives the weights of a run never stopped. RUN/last is a checkpoint like any other,
-    and so is RUN/best of a run with --evaluate.
+    Ctrl-C saves the run and stops it, with exit status 130. `sightline train --out RUN` goes on with a run that was
+    stopped or killed, and gives the weights of a run never stopped; with more --steps or --epochs it makes a finished
+    run longer. RUN/last is a checkpoint like any other, and so is RUN/best of a run with --evaluate.
 
     \b
     Examples:
       sightline train --model openai/clip-vit-base-patch32 --data captions.csv --epochs 5 --out run
-      sightline train --model mini --data train.jsonl --evaluate test.jsonl --steps 500 --checkpoint-every 100 --out run
+      sightline train --model mini --data train.jsonl --evaluate val.jsonl --steps 500 --checkpoint-every 100 --out run
+      sightline train --out run
+      sightline train --out run --steps 1000
       sightline train recipe.py --out run
       sightline index ~/Pictures --model run/last --index my-index
     """
     options = dict(locals())
-    from sightline.train import Lora, Recipe, open_recipe, train
+    from sightline.train import train
+
+    made, folder = _recipe(options)
+    on = f"sightline train --out {shlex.quote(str(folder))}"
+    try:
+        outcome = train(made, folder)
+    except KeyboardInterrupt as error:
+        raise Stopped(f"stopped at once; `{on}` goes on from the last checkpoint, if there is one") from error
+    if outcome.stopped:
+        raise Stopped(f"stopped after step {outcome.step} of {outcome.steps}; `{on}` goes on from there")
+    if outcome.is_main:
+        typer.echo(one_line(_summary(made, folder, outcome)))
+
+
+def _recipe(options: dict[str, Any]) -> "tuple[Recipe, Path]":
+    """The recipe that the options name or are, and the run's folder."""
+    from sightline.train import Lora, Recipe, open_recipe, open_run
 
     # Options of a recipe's field have the field's name; those that are left out are None.
     names = {field.name for field in dataclasses.fields(Recipe)}
     settings: dict[str, Any] = {name: options[name] for name in names & options.keys() if options[name] is not None}
-    if freeze:
-        settings["freeze"] = tuple(tower.value for tower in freeze)
-    if max_grad_norm == 0:
+    if options["freeze"]:
+        settings["freeze"] = tuple(tower.value for tower in options["freeze"])
+    if options["max_grad_norm"] == 0:
         settings["max_grad_norm"] = None
-    if lora is not None:
-        settings["lora"] = Lora(rank=lora)
-    if evaluate is not None:
-        settings["evaluate"] = Recall(evaluate, evaluate_split, image_root)
-    if steps is not None or epochs is not None:
-        settings |= {"steps": steps, "epochs": epochs}
-    if recipe is None:
-        if missing := [f"--{name}" for name in ("model", "data") if name not in settings]:
-            raise UsageError(f"without a recipe, {' and '.join(missing)} must be given")
-        if out is None:
-            raise UsageError("say into which folder the run is to be written: --out FOLDER")
-        outcome = train(Recipe(**({"epochs": 1.0} | settings)), out)
-    else:
-        outcome = train(open_recipe(recipe, **settings), out or Path(recipe.stem))
-    if outcome.stopped:
-        at = f"step {outcome.step} of {outcome.steps}"
-        raise Stopped(f"stopped after {at}; the same command goes on from {outcome.path}")
-    if outcome.is_main:
-        typer.echo(f"trained {outcome.steps} steps; the model: {one_line(str(outcome.path))}")
+    if options["lora"] is not None:
+        settings["lora"] = Lora(rank=options["lora"])
+    if options["steps"] is not None or options["epochs"] is not None:
+        settings |= {"steps": options["steps"], "epochs": options["epochs"]}
+    if options["evaluate"] is not None:
+        settings["evaluate"] = Recall(options["evaluate"], options["evaluate_split"], options["image_root"])
+    elif options["evaluate_split"] is not None:
+        raise UsageError("--evaluate-split names a split of --evaluate, which is not given")
+    recipe, out = options["recipe"], options["out"]
+    if recipe is None and out is not None and (out / "run.json").is_file():
+        return open_run(out, known=[Recall], **settings), out
+    if recipe is not None:
+        return open_recipe(recipe, **settings), out or Path(recipe.stem)
+    if missing := [f"--{name}" for name in ("model", "data") if name not in settings]:
+        raise UsageError(f"without a recipe, {' and '.join(missing)} must be given")
+    if out is None:
+        raise UsageError("say into which folder the run is to be written: --out FOLDER")
+    return Recipe(**({"epochs": 1.0} | settings)), out
 
 
-@dataclass(frozen=True)
-class Recall:
-    """An evaluation for a recipe: a checkpoint's recall on captions. Raises `DataError` for unreadable captions."""
-
-    source: list[str]
-    split: str | None = None
-    image_root: Path | None = None
-
-    def __post_init__(self) -> None:
-        self._captions()  # so that errors come before the first step
-
-    def __call__(self, folder: Path) -> Mapping[str, float]:
-        from sightline.encoder import load
-        from sightline.evaluate import retrieval
-
-        return retrieval(load(folder), self._captions()).figures
-
-    def _captions(self) -> "Captions":
-        from sightline.data import captions
-
-        are_shards = all(str(source).endswith(".tar") for source in self.source)
-        return captions(self.source, split=self.split, image_root=None if are_shards else self.image_root)
+def _summary(recipe: "Recipe", folder: Path, outcome: "Outcome") -> str:
+    best = f", the best: {folder / 'best'}" if recipe.evaluate is not None else " (best needs --evaluate)"
+    return f"trained {outcome.steps} steps; the model: {folder / 'last'}{best}"

@@ -31,7 +31,7 @@ def command(
     from sightline.encoder.verify import verify
 
     if image is not None:
-        check_image(image)
+        image = check_image(image)
     failed = 0
     for check in verify(model, image):
         failed += not check.passed

@@ -6,6 +6,7 @@ from typing import get_args
 
 import torch
 
+import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 

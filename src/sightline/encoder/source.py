@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.names import hub_name
 from sightline.errors import CheckpointError, UsageError
 from sightline.models import family_of
 from sightline.models.regions import Shape
+from sightline.models.vocabulary import check_tokenizer
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Ids, Tokenizer
+from sightline.processing.tokenizer_files import has_tokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -27,8 +30,8 @@ class EncoderSource:
     ) -> None:
         self.path = path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
         # An index keeps the name: that of a folder is absolute, so that it holds from every working directory.
-        is_local = str(path) == os.path.expanduser(name_or_folder)  # noqa: PTH111 (keeps a "~user" that is unknown)
-        self.name = str(path.absolute()) if is_local else str(name_or_folder)
+        is_local = path.is_relative_to(os.path.expanduser(name_or_folder))  # noqa: PTH111 (keeps an unknown "~user")
+        self.name = str(path.absolute()) if is_local else hub_name(str(name_or_folder))[0] or str(name_or_folder)
         # The commit of a Hub repository, for opening the same weights again: the cache names a snapshot's folder by it.
         self.revision = path.name if path.parent.name == "snapshots" and not is_local else None
         self.folder = path if path.is_dir() else path.parent
@@ -36,6 +39,8 @@ class EncoderSource:
         self.config: Any = self.family.config.from_folder(self.folder)
         self.profile = PixelProfile.from_folder(self.folder)
         self.dim: int = self.config.projection_dim
+        if has_tokenizer(self.folder):
+            _ = self.tokenizer  # another model's is refused now, before a collection is indexed in vain
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,8 +69,10 @@ class EncoderSource:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        """Strings to token ids. Raises `CheckpointError` for another model's tokenizer."""
+        tokenizer = Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        check_tokenizer(self.config.text_config, tokenizer, self.folder)
+        return tokenizer
 
     def tokens(self, texts: Sequence[str]) -> list[Ids]:
         """The token ids of each string, int64 (length,). Raises `CheckpointError` for an id beyond the model's

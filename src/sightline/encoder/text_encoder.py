@@ -13,6 +13,10 @@ from sightline.encoder.source import EncoderSource, Vectors
 class TextEncoder(EncoderSource):
     """The text tower of a checkpoint in float32, one text at a time: for queries, not for collections of texts."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`: without the weights' open file, which is opened again when it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "_tower"}
+
     @cached_property
     def _tower(self) -> Any:
         tower = self.family.numpy_text

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.hub import PACKAGED, sha256, weight_paths
+from sightline.checkpoint.hub import sha256, weight_paths
+from sightline.checkpoint.names import PACKAGED
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load
@@ -32,6 +33,7 @@ from sightline.encoder.source import Vectors
 from sightline.processing.image.reading import open_image
 
 TEXTS = ("a photo of a cat", "a photo of a dog", "Ein Hund läuft, 犬が走る! 🐕")
+DIFFERENT = ("a dog", "a red bus", "two people on a beach", "the sky at night")
 FLOAT32 = 1e-5
 """Relative: what float32 leaves of a sum of a few thousand terms in another order."""
 
@@ -57,8 +59,7 @@ def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) ->
     yield _weights(encoder)
     yield _tokens(encoder, golden)
     picture, proof = _image(golden, image)
-    result = "the image of the golden values" if proof else "another image than that of golden values"
-    yield Check("image", proof or "its hash", result, True)
+    yield Check("image", proof or "itself", _which_image(picture, golden, proof, drawn=image is None), True)
     expected = golden if proof else {}
     yield _pixels(encoder, picture, expected)
     texts = list(golden.get("texts", TEXTS[:2]))
@@ -66,6 +67,7 @@ def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) ->
     yield _vectors(encoder, picture, *vectors, expected)
     cosines = vectors[0].astype(np.float64) @ vectors[1].T.astype(np.float64)
     yield _logits(encoder, picture, texts, cosines, expected)
+    yield _differences(encoder, picture, vectors[0][0])
     yield _precision(encoder, picture, vectors[0])
 
 
@@ -92,6 +94,28 @@ def _image(golden: dict[str, Any], image: Path | None) -> tuple[Image.Image, str
     return picture, "its name and size, as no hash of it was published" if same else ""
 
 
+def _which_image(image: Image.Image, golden: dict[str, Any], proof: str, drawn: bool) -> str:
+    """What the pixels, vectors and logits are computed of, and what that means for them."""
+    what = f"{'a drawn scene' if drawn else 'your image'} of {image.width} x {image.height} pixels"
+    if proof:
+        return f"{what}, which the golden values were computed on"
+    reason = "another image than that of golden values" if golden else "no golden values are known of this checkpoint"
+    return f"{what}: {reason}, so pixels, vectors and logits are checked against the checkpoint itself"
+
+
+def _differences(encoder: Encoder, image: Image.Image, vector: Vectors) -> Check:
+    """Whether texts with different words, and different images, get different vectors."""
+    texts = encoder.encode_text(DIFFERENT).astype(np.float64)
+    negative = encoder.encode_images([ImageOps.invert(image)])[0]
+    between_texts = float((texts @ texts.T)[np.triu_indices(len(texts), 1)].max())
+    between_images = float(vector.astype(np.float64) @ negative)
+    result = (
+        f"cosine of {len(texts)} different texts at most {between_texts:.5f}, "
+        f"of the image and its negative {between_images:.5f}: below 1, as they should be"
+    )
+    return Check("distinct", "itself", result, max(between_texts, between_images) < 1 - FLOAT32)
+
+
 def _weights(encoder: Encoder) -> Check:
     """Each tensor of the file, renamed to the model's names and back, is the same bit for bit."""
     model = encoder.family.model
@@ -114,7 +138,8 @@ def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
     longest = max(len(row) for row in rows)
     ends = {int(row[-1]) for row in rows}
     passed = len(ends) == 1 and longest == tokenizer.max_length and all(len(row) >= 2 for row in rows)
-    result = f"each text ends in token {ends}, the longest is cut to {longest} with its end kept"
+    token = ", ".join(map(str, sorted(ends)))
+    result = f"each text ends in token {token}, the longest is cut to {longest} with its end kept"
     return Check("token ids", "itself", result, passed)
 
 

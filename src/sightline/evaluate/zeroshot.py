@@ -43,7 +43,8 @@ def zeroshot(
     """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Top-5 is left out where there are no
     more than five classes. Details: `ClassificationDetails`. Intervals: of all figures.
 
-    `classes`: what an image may be, with the data's classes among them; None: just these. `templates`: texts with
+    `classes`: what an image may be, with the data's classes among them; None: those
+    that came with the data (`Labelled.known`), or else just its own. `templates`: texts with
     "{}" for the class; none: those that came with the classes, or else `IMAGE_TEMPLATE`. Equal scores are ordered by
     the classes' position. Images that cannot be read are left out, and named. Raises `UsageError` for classes that
     don't fit the data, and for videos.
@@ -66,6 +67,7 @@ class ClassTask:
     @classmethod
     def of(cls, data: Labelled, classes: Classes | None, templates: Sequence[str], default_template: str) -> Self:
         """From the arguments of `zeroshot`. Raises `UsageError` for classes that don't fit the data."""
+        classes = classes or data.known
         known = classes or Classes.of(data.classes)
         templates = templates or known.templates or (default_template,)
         position = known.find(data.classes) if classes else range(len(data.classes))

@@ -4,19 +4,26 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+
+import pyarrow as pa
 
 from sightline.errors import ImageError, SightlineError
 from sightline.index import cleanup
 from sightline.index.plan import IndexedFile
-from sightline.index.rows import Content, Row, to_arrow
+from sightline.index.rows import UNSTORABLE, Content, Row, to_arrow
 from sightline.index.table import Table
 
 
 @dataclass
 class SyncReport:
     """What a run of `sync` did, in numbers of files. `changed` have new contents; a changed file that can no longer be
-    read is both skipped and removed. `skipped` says why. `indexed`: images and moments in the index at the end."""
+    read is both skipped and removed. `skipped` says why. `indexed`: images and moments in the index at the end.
+
+    Left aside were: `links`, other names of files that are in the index; `excluded`, by pattern the files and folders
+    that it left out; `others`, by suffix the files that are no images and no videos. Of the removed, `removed_links`
+    are links of other files, and `removed_excluded` are left out by patterns now."""
 
     added: int = 0
     unchanged: int = 0
@@ -24,6 +31,11 @@ class SyncReport:
     changed: int = 0
     removed: int = 0
     indexed: int = 0
+    links: int = 0
+    removed_links: int = 0
+    removed_excluded: int = 0
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    others: Mapping[str, int] = field(default_factory=dict)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
@@ -93,9 +105,35 @@ class PendingRows:
         """
         changed, new, gone = self._changed, self._new, self._gone
         self._start()
-        if changed:
-            self._table.replace(to_arrow(changed, self._table.model), gone)
+        changed_rows, new_rows = self._stored(changed, gone), self._stored(new, gone)
+        if changed_rows:
+            self._table.replace(changed_rows, gone)
         elif gone:
             self._table.remove(gone)
-        if new:
-            self._table.append(to_arrow(new, self._table.model))
+        if new_rows:
+            self._table.append(new_rows)
+
+    def _stored(self, rows: Sequence[Row], gone: list[int]) -> pa.Table | None:
+        """The rows as the table takes them; None for no rows. A file with a value that the table cannot hold loses no
+        other: it is left out, and what the table holds of it joins `gone`."""
+        if not rows:
+            return None
+        try:
+            return to_arrow(rows, self._table.model)
+        except UNSTORABLE:
+            pass
+        tables = []
+        for path, group in groupby(rows, key=lambda row: row.path):
+            file = list(group)
+            try:
+                tables.append(to_arrow(file, self._table.model))
+            except UNSTORABLE as error:
+                indexed = self._files[os.fspath(path)]
+                self._report.skipped.append((path, f"the index cannot hold what it says ({error})"))
+                if indexed is None:
+                    self._report.added -= 1
+                else:
+                    self._report.changed -= 1
+                    self._report.removed += 1
+                    gone += indexed.ids
+        return pa.concat_tables(tables) if tables else None

@@ -96,6 +96,17 @@ def fallback(folder: Path) -> Path | None:
     return next(path for path in reversed(complete) if path != unfinished)
 
 
+def lance_path(table: Path) -> str:
+    """The table's path as Lance takes it, which writes it in UTF-8 whatever the locale. Raises IndexFault for a path
+    that is not UTF-8."""
+    try:
+        return os.fsencode(table).decode()
+    except UnicodeDecodeError as error:
+        raise IndexFault(
+            f"{table.parent}: the path of an index must be UTF-8; choose a folder of another name"
+        ) from error
+
+
 def exists(folder: Path) -> bool:
     """Whether the folder holds an index, whole or damaged. A creation that was cut short left none.
 
@@ -134,7 +145,9 @@ def _names(folder: Path) -> list[str]:
 
 
 def claim(folder: Path) -> None:
-    """Make the index folder. Raises UsageError if other things live there, IndexFault if it cannot be made."""
+    """Make the index folder. Raises UsageError if other things live there, IndexFault if it cannot be made or Lance
+    cannot open its path."""
+    lance_path(folder / FIRST_TABLE)
     with lance_errors.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]

@@ -12,7 +12,18 @@ import lance
 
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import cleanup, lance_errors, lock
-from sightline.index.folder import POINTER, SETTINGS, exists, fallback, is_table, live_table, manifests, missing, switch
+from sightline.index.folder import (
+    POINTER,
+    SETTINGS,
+    exists,
+    fallback,
+    is_table,
+    lance_path,
+    live_table,
+    manifests,
+    missing,
+    switch,
+)
 from sightline.index.settings import read_settings
 from sightline.index.table import Table
 
@@ -93,7 +104,7 @@ def repair(folder: str | os.PathLike[str]) -> list[Problem]:
             for version in findings.manifests:
                 versions[version].unlink(missing_ok=True)
         with lance_errors.reading(folder):  # not `Table.open`: it refuses parts that are about to be dropped
-            table = Table(path, lance.dataset(str(path)))
+            table = Table(path, lance.dataset(lance_path(path)))
         cleanup.drop(table, list(findings.fragments), list(findings.rows))
         left = list(map(_left_behind, cleanup.leftovers(table)))
         cleanup.sweep(table)

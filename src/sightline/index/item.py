@@ -14,6 +14,7 @@ from PIL import Image
 
 from sightline.errors import ImageError
 from sightline.files import open_file
+from sightline.index.walk import time_of
 from sightline.processing.image.thumbnail import perceptual_hash, thumbnail
 from sightline.processing.metadata import Metadata, read_image_metadata
 
@@ -93,12 +94,14 @@ def facts_of(
 
 @contextmanager
 def unchanged(path: Path) -> Iterator[tuple[io.BufferedReader, int, int]]:
-    """The open file, its size and time. Raises ImageError at the end if it is not the same file any more."""
+    """The open file, its size and time. Raises ImageError at the end if size or time is another by then; the inode
+    number does not count, since some network mounts give another one at each look."""
     with open_file(path) as file:
         before = os.fstat(file.fileno())
-        yield file, before.st_size, before.st_mtime_ns
+        size, time = before.st_size, time_of(before)
+        yield file, size, time
     after = path.stat()
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+    if (size, time) != (after.st_size, time_of(after)):
         raise ImageError(str(path), "it changed while it was being read")
 
 

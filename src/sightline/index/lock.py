@@ -34,12 +34,23 @@ def writer(folder: Path, wait: float = 0.0) -> Iterator[bool]:
             if time.monotonic() >= until:
                 raise IndexLocked(f"{folder} is being written by {holder(folder)}: wait until it is done, or stop it")
             time.sleep(min(0.02, max(0.0, until - time.monotonic())))
+        if not os.fstat(handle).st_nlink:
+            raise IndexLocked(f"{folder} was left by another writer just now: start again")
         finished = os.fstat(handle).st_size == 0
         _note(handle, json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
         yield finished
         _note(handle, "")
     finally:
         os.close(handle)  # which gives the lock back
+
+
+def leave_nothing(folder: Path, with_folder: bool) -> None:
+    """Take the lock's file away again, and `with_folder` the empty folder: for its holder, where no index came to
+    be."""
+    with suppress(OSError):  # Windows removes no open file
+        (folder / NAME).unlink()
+        if with_folder:
+            folder.rmdir()
 
 
 def is_held(folder: Path) -> bool:

@@ -2,10 +2,12 @@
 
 import os
 import shlex
+import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,13 +33,16 @@ class IndexedFile(NamedTuple):
 @dataclass
 class Plan:
     """`amend`: id -> (path, mtime) of rows whose contents stay, those of one file together; `remove`: files that are
-    gone; `encode`: path -> the rows that it replaces, None if it is new. `unchanged` and `moved` count files."""
+    gone; `encode`: path -> the rows that it replaces, None if it is new. `unchanged` and `moved` count files, and of
+    those to remove `removed_links` the links of files that are listed, `removed_excluded` what patterns leave out."""
 
     amend: dict[int, tuple[str, int]] = field(default_factory=dict)
     remove: list[IndexedFile] = field(default_factory=list)
     encode: dict[str, IndexedFile | None] = field(default_factory=dict)
     unchanged: int = 0
     moved: int = 0
+    removed_links: int = 0
+    removed_excluded: int = 0
 
 
 def files_of(table: Table) -> dict[str, IndexedFile]:
@@ -58,26 +63,38 @@ def files_of(table: Table) -> dict[str, IndexedFile]:
 
 
 def files_below(table: Table, roots: Sequence[str]) -> dict[str, IndexedFile]:
-    """The files of the table at and below `roots`."""
-    return _below(files_of(table), roots)
+    """The files of the table at and below `roots`; if there are none, those that are in another Unicode form."""
+    files = files_of(table)
+    return below(files, roots) or {
+        path: file for path, file in files.items() if any(walk.is_below(_nfc(path), _nfc(root)) for root in roots)
+    }
 
 
-def _below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
+def _nfc(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
+    """Those of the files that are at and below `roots`."""
     return {path: file for path, file in files.items() if any(walk.is_below(path, root) for root in roots)}
 
 
-def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress: ProgressCallback) -> Plan:
-    """What to do so that the rows below `roots` are those of the listed files.
+def compare(
+    table: Table,
+    files: dict[str, IndexedFile],
+    roots: Sequence[str],
+    listing: walk.Listing,
+    progress: ProgressCallback,
+) -> Plan:
+    """What to do so that the rows below `roots` are those of the listed files. `files`: all of the table.
 
     Contents are read only where size and time leave a doubt: a new file of a vanished one's size may be that one,
     moved, wherever it was; a file with another time but the same size may be the same. A video of which rows are
-    missing is to be encoded. Raises IndexFault if a root lost all its files.
+    missing is to be encoded. A listed file that the index holds by another name, which is not below `roots`, is set
+    aside if it is the link, and takes over the rows if the other is. Raises IndexFault if a root lost all its files.
     """
-    files = files_of(table)
-    known = _below(files, roots)
-    for path in known.keys() - listing.files.keys():
-        if not walk.is_listed(path):  # once given by its own name; no walk lists it
-            listing.add(path)
+    known = below(files, roots)
+    relinked = _match_links(files, known, listing)
     gone = {path: file for path, file in known.items() if path not in listing.files and not listing.is_blocked(path)}
     _refuse_emptied(table, roots, gone, listing)
 
@@ -92,7 +109,9 @@ def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress:
     vanished = {
         path: file
         for path, file in sorted(files.items())
-        if file.is_whole and file.size in new_sizes and (path in gone or (path not in known and _is_gone(path)))
+        if file.is_whole
+        and file.size in new_sizes
+        and (path in gone or path in relinked or (path not in known and _is_gone(path)))
     }
     for path, same in list(_same_contents(table, plan.encode, listing, vanished, progress)):
         plan.amend.update(dict.fromkeys(same.ids, (path, listing.files[path][1])))
@@ -100,19 +119,53 @@ def compare(table: Table, roots: Sequence[str], listing: walk.Listing, progress:
             plan.moved += 1
         else:
             plan.unchanged += 1
-    plan.remove = [file for file in gone.values() if file.ids[0] not in plan.amend]
+    removed = {path: file for path, file in (gone | relinked).items() if file.ids[0] not in plan.amend}
+    plan.remove = list(removed.values())
+    plan.removed_excluded = sum(listing.patterns.match_above(path) is not None for path in removed)
+    plan.removed_links = sum(path in listing.links or os.path.realpath(path) in listing.files for path in removed)
     return plan
 
 
+def _match_links(
+    files: dict[str, IndexedFile], known: dict[str, IndexedFile], listing: walk.Listing
+) -> dict[str, IndexedFile]:
+    """Set aside the listed names of files that the index holds by a name not below the roots, and return those of its
+    files there that are links of files that are listed without one."""
+    for path, real in list(listing.real.items()):
+        if path in listing.files and real in files and real not in known:
+            listing.set_aside(path, real)
+    new = defaultdict[tuple[int, int], list[str]](list)
+    for path in listing.files.keys() - known.keys():
+        new[listing.files[path]].append(path)
+    relinked = {}
+    for other, file in files.items():
+        for path in new.get((file.size, file.mtime), ()) if other not in known else ():
+            if path not in listing.files or not listing.is_same_file(path, other):
+                continue
+            if os.path.realpath(other) != other and path not in listing.real:
+                relinked[other] = file
+            else:
+                listing.set_aside(path, other)
+    return relinked
+
+
 def _refuse_emptied(table: Table, roots: Sequence[str], gone: dict[str, IndexedFile], listing: walk.Listing) -> None:
+    """Raises IndexFault for a root that lost all its files, and is not made of links or of what patterns leave out."""
     for root in roots:
-        lost = sum(walk.is_below(path, root) for path in gone)
-        if lost and not any(walk.is_below(path, root) for path in listing.files):
+        lost = [path for path in gone if walk.is_below(path, root)]
+        if not lost or any(walk.is_below(path, root) for path in chain(listing.files, listing.links)):
+            continue
+        if all(listing.patterns.match_above(path) for path in lost):
             raise IndexFault(
-                f"{root} holds no image and no video any more, but the index holds {lost} from there: is its disk "
-                f"mounted? To drop them from the index: `sightline index {shlex.quote(root)} --forget --index "
+                f"{root}: the patterns would leave nothing of it in the index, which holds {len(lost)} from there; to "
+                f"take all of it out: `sightline index {shlex.quote(root)} --forget --index "
                 f"{shlex.quote(str(table.folder))}`"
             )
+        raise IndexFault(
+            f"{root} holds no image and no video any more, but the index holds {len(lost)} from there: is its disk "
+            f"mounted? To drop them from the index: `sightline index {shlex.quote(root)} --forget --index "
+            f"{shlex.quote(str(table.folder))}`"
+        )
 
 
 def _is_gone(path: str) -> bool:

@@ -14,6 +14,7 @@ the next attempt, in SKIP (JSON: the list of what "at" named).
     ["done"]                                              nothing is left to read
 """
 
+import io
 import json
 import math
 import re
@@ -25,12 +26,13 @@ from typing import Any
 import lance
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from sightline.errors import IndexTooNew, SightlineError
 from sightline.index import lance_errors
-from sightline.index.folder import manifests
+from sightline.index.folder import lance_path, manifests
 from sightline.index.schema import VERSION, ModelRecord, stored_names, version_of
-from sightline.index.table import Table
+from sightline.index.table import NEXT_ID, Table
 from sightline.index.uri import to_path
 
 _RANGES = {
@@ -51,7 +53,7 @@ def main() -> None:
             continue
         say("at", "manifest", version)
         try:
-            dataset = lance.dataset(str(table), version=version)
+            dataset = lance.dataset(lance_path(table), version=version)
             Table(table, dataset).count()
         except IndexTooNew as error:
             say("newer", str(error))
@@ -63,11 +65,11 @@ def main() -> None:
     if newest is not None:
         say("at", "manifest", newest.version)
         say("table", newest.version)
-        look_at_rows(newest, skip)
+        look_at_rows(table, newest, skip)
     say("done")
 
 
-def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
+def look_at_rows(table: Path, dataset: Any, skip: list[list[Any]]) -> None:
     seen: dict[int | tuple[str, float | None], int] = {}
     for fragment in dataset.get_fragments():
         if ["fragment", fragment.fragment_id] in skip:
@@ -79,7 +81,7 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
             if len(rows) != fragment.count_rows():
                 raise ValueError(f"it has {len(rows)} rows where there should be {fragment.count_rows()}")
         except BaseException as error:
-            complain(error, [Path(dataset.uri) / "data" / file.path for file in fragment.data_files()])
+            complain(error, [table / "data" / file.path for file in fragment.data_files()])
             continue
         for address, row_id, item, reason in rows:
             if reason:
@@ -92,20 +94,25 @@ def look_at_rows(dataset: Any, skip: list[list[Any]]) -> None:
 
 def read(dataset: Any, fragment: Any) -> Iterator[tuple[int, int, tuple[str, float | None], str]]:
     """Read all columns of a fragment; for each row its address, id, uri with start, and what is wrong, if anything."""
+    noted = dataset.config().get(NEXT_ID, "")
+    next_id = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else math.inf  # unless the note was damaged
     version, model = version_of(dataset.schema_metadata), ModelRecord.from_metadata(dataset.schema_metadata)
     for batch in dataset.scanner(fragments=[fragment], with_row_id=True, batch_size=256).to_batches():
         batch.validate(full=True)
         matrix = batch.column("vector").flatten().to_numpy().astype(np.float32).reshape(len(batch), -1)
         unit = np.abs(np.linalg.norm(matrix, axis=1) - 1) <= _UNIT  # false where a number is not finite
         extras = are_extras(batch, stored_names(version, model), model)
+        thumbnails = batch.column("thumbnail").to_pylist()
         small = batch.select([name for name in batch.schema.names if name not in _LARGE])
-        for is_unit, has_extras, row in zip(unit, extras, small.to_pylist(), strict=True):
+        for is_unit, has_extras, thumbnail, row in zip(unit, extras, thumbnails, small.to_pylist(), strict=True):
             reason = (
                 "its vector is not of unit length" if not is_unit
                 else "its rescoring or regions cannot be a model's" if not has_extras
                 else "its uri is not an absolute path" if not is_path(row["uri"])
                 else "its hash is not one" if not re.fullmatch("[0-9a-f]{32}", row["hash"])
                 else "its sizes are impossible" if min(row["size"], row["width"], row["height"]) < 1
+                else "its id is impossible" if not 0 <= row["id"] < next_id
+                else "its thumbnail is no JPEG" if not is_jpeg(thumbnail)
                 else "its times are impossible" if not are_times(row["kind"], row["start"], row["end"])
                 else "its metadata is impossible" if version >= VERSION and not is_metadata(row)
                 else ""
@@ -135,6 +142,18 @@ def are_times(kind: str, start: float | None, end: float | None) -> bool:
 def is_metadata(row: dict[str, Any]) -> bool:
     """Whether all numbers of the metadata are null or in their range."""
     return all(row[name] is None or low <= row[name] <= high for name, (low, high) in _RANGES.items())
+
+
+def is_jpeg(thumbnail: bytes | None) -> bool:
+    """Whether it begins and ends as JPEG does, and its header can be read; true for none."""
+    try:
+        return thumbnail is None or (
+            thumbnail[:2] == b"\xff\xd8"
+            and thumbnail[-2:] == b"\xff\xd9"
+            and min(Image.open(io.BytesIO(thumbnail), formats=["JPEG"]).size) > 0
+        )
+    except Exception:  # Pillow raises anything on broken data
+        return False
 
 
 def is_path(uri: str) -> bool:

@@ -20,6 +20,9 @@ from sightline.processing.suffixes import is_video
 _THREADS = 8
 """Headers that are read at a time: waiting for the disk is most of the work."""
 
+UNSTORABLE = (ValueError, TypeError, OverflowError)
+"""What Arrow raises for a value that a column cannot hold."""
+
 
 class Content(NamedTuple):
     """What a row holds of an image, or of a moment: facts, vector (dim,), the rows kept beside the vector, and the
@@ -45,7 +48,8 @@ class Row:
 
 
 def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
-    """Whole rows, in the table's schema."""
+    """Whole rows, in the table's schema. Raises one of UNSTORABLE for a value that the table cannot hold; in metadata
+    it is null."""
     schema = item_schema(model)
     facts = [row.content.facts for row in rows]
     columns: dict[str, Any] = {
@@ -62,7 +66,7 @@ def to_arrow(rows: Sequence[Row], model: ModelRecord) -> pa.Table:
     for name in ("size", "mtime", "hash"):
         columns[name] = [getattr(fact.file, name) for fact in facts]
     for name in METADATA_COLUMNS:
-        columns[name] = [_value(fact.metadata, name) for fact in facts]
+        columns[name] = stored([_value(fact.metadata, name) for fact in facts], schema.field(name).type)
     if model.extra_rows:
         extras = [row.content.extras for row in rows if row.content.extras is not None]
         columns["rescoring" if model.regions is None else "regions"] = _lists(extras)
@@ -83,15 +87,25 @@ def with_headers(rows: pa.Table, paths: Sequence[Path | None]) -> pa.Table:
     for name in METADATA_COLUMNS:
         old = rows.column(name).to_pylist()
         values = [value if new is None else _value(new, name) for value, new in zip(old, metadata, strict=True)]
-        rows = with_column(rows, name, values)
+        rows = with_column(rows, name, stored(values, rows.schema.field(name).type))
     return rows
 
 
-def with_column(rows: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
-    """The rows with other values in a column."""
+def with_column(rows: pa.Table, name: str, values: Any) -> pa.Table:
+    """The rows with other values, a sequence or an array, in a column."""
     place = rows.schema.get_field_index(name)
     field = rows.schema.field(place)
     return rows.set_column(place, field, pa.array(values, field.type))
+
+
+def stored(values: Sequence[Any], type: pa.DataType) -> pa.Array:
+    """The values of a column of metadata; null where a header says what the column cannot hold."""
+    try:
+        return pa.array(values, type)
+    except UNSTORABLE:
+        if len(values) == 1:
+            return pa.nulls(1, type)
+        return pa.concat_arrays([stored([value], type) for value in values])
 
 
 def _header(path: Path) -> Metadata:

@@ -6,18 +6,19 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import cleanup, ivf, lock, walk
 from sightline.index.batch import PendingRows, SyncReport
+from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
-from sightline.index.plan import Plan, compare, files_below
+from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
-from sightline.index.settings import read_settings, write_settings
+from sightline.index.settings import Settings, read_settings, write_settings
 from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
@@ -36,6 +37,8 @@ def sync(
     *,
     wait: float = 0.0,
     regions: bool = False,
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = (),
     limits: Limits = DEFAULT,
 ) -> SyncReport:
     """Bring the index in `folder` up to date with the images and videos at and below `paths`.
@@ -46,34 +49,46 @@ def sync(
     video that it was at; the next one goes on. All moments of a video are in the index or none. `wait`: seconds to wait
     for another writer. `regions`: a new index keeps the regions of each image; later runs then go on to.
 
+    A file that goes by several names, by links, is one item. What patterns of names and paths leave out is not looked
+    at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`).
+
     Progress comes in the stages "scanning", "upgrading" (an index of an older format), "encoding" and "finishing".
 
-    Raises IndexLocked, ModelMismatch, UsageError for a path that does not exist and for regions that the model cannot
-    see, IndexFault if a folder lost all its files at once or the index cannot be written, and what `load` raises.
+    Raises IndexLocked, ModelMismatch, UsageError for a path that does not exist or is left out, for a pattern that is
+    none and for regions that the model cannot see, IndexFault if a folder lost all its files at once or the index
+    cannot be written, and what `load` raises.
     """
     folder, roots = Path(folder).absolute(), walk.roots_of(paths)
+    changes = tuple(map(clean_pattern, exclude)), tuple(map(clean_pattern, include))
     table = Table.open(folder, limits) if exists(folder) else None
-    _check_roots(roots, table)
+    _check_roots(roots, table, _settings(folder, roots, *changes))
     encoder = _open_encoder(model, table)
     record = ModelRecord.of(encoder, regions)
+    is_new = not folder.exists()
     claim(folder)
     with lock.writer(folder, wait) as finished:
         progress(Progress("scanning"))
-        listing = walk.list_files(roots, avoid=folder)
-        report = SyncReport(skipped=listing.skipped)
+        settings = _settings(folder, roots, *changes)
         if exists(folder):
             table = Table.open(folder, limits) if table is None else table.newest()
             table = _checked(table, record)
-        elif listing.files:
+        files = {} if table is None else files_of(table)
+        named = [path for path in below(files, roots) if not walk.is_listed(path)]  # roots of earlier runs
+        listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders), named)
+        report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
+        if table is None and listing.files:
             table = Table.create(folder, record, limits)
         if table is None:
+            lock.leave_nothing(folder, is_new)
             return report
         if not finished:
             cleanup.sweep(table)
-        write_settings(folder, read_settings(folder).with_folders(roots))
-        plan = compare(table, roots, listing, progress)  # first: a disk that is not mounted stops the run here
+        plan = compare(table, files, roots, listing, progress)  # first: a disk that is not mounted stops the run here
+        write_settings(folder, settings)
         table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)
+        report.links, report.removed_links = len(listing.links), plan.removed_links
+        report.removed_excluded = plan.removed_excluded
         _amend(table, plan)
         _encode(table, plan, encoder, report, progress)
         progress(Progress("finishing"))
@@ -84,24 +99,43 @@ def sync(
     return report
 
 
-def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0) -> int:
-    """Drop what the index holds at and below `paths`, whether or not it still exists; returns how many files."""
+class Forgotten(NamedTuple):
+    """How many files were dropped, and the patterns by which later runs leave them out."""
+
+    files: int
+    patterns: list[str]
+
+
+def forget(folder: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]], *, wait: float = 0.0) -> Forgotten:
+    """Drop what the index holds at and below `paths`, whether or not it still exists. What lies in a folder that stays
+    indexed is left out by later runs."""
     folder, roots = Path(folder).absolute(), walk.roots_of(paths)
     table = Table.open(folder)
     with lock.writer(folder, wait) as finished:
         table = table.newest()
         if not finished:
             cleanup.sweep(table)
-        write_settings(folder, read_settings(folder).without_folders(roots))
+        settings = read_settings(folder).without_folders(roots)
+        patterns = Patterns(settings.patterns, settings.folders)
+        inside = [root for root in roots if patterns.base(root) and not patterns.match_above(root)]
+        new = [pattern_of(root) for root in inside if os.path.lexists(root) or files_below(table, [root])]
+        write_settings(folder, settings.with_patterns(new, ()))
         files = files_below(table, roots).values()
         if files:
             table.remove([id for file in files for id in file.ids])
             cleanup.tidy(table)
-    return len(files)
+    return Forgotten(len(files), new)
 
 
-def _check_roots(roots: Sequence[str], table: Table | None) -> None:
+def _settings(folder: Path, roots: Sequence[str], exclude: Sequence[str], include: Sequence[str]) -> Settings:
+    return read_settings(folder).with_patterns(exclude, include).with_folders(roots)
+
+
+def _check_roots(roots: Sequence[str], table: Table | None, settings: Settings) -> None:
+    patterns = Patterns(settings.patterns, settings.folders)
     for root in roots:
+        if pattern := patterns.match_above(root):
+            raise UsageError(f"{root} is left out by the pattern {pattern}: take that back with --include {pattern!r}")
         if not os.path.lexists(root) and not (table and files_below(table, [root])):
             raise UsageError(f"{root}: no such file or folder")
 

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pyarrow as pa
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import lance_errors
 from sightline.index.columns import Column
-from sightline.index.folder import exists, is_table, live_table, missing
+from sightline.index.folder import exists, is_table, lance_path, live_table, missing
 from sightline.index.limits import DEFAULT, Limits
 from sightline.index.schema import (
     LARGE_COLUMNS,
@@ -29,9 +30,12 @@ from sightline.index.schema import (
     version_of,
 )
 
+# Lance warns of every fork, as its threads are not in the child. It starts others there: children read and write.
+warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
+
 Ids = npt.NDArray[np.int64]
 
-_NEXT_ID = "sightline.next_id"
+NEXT_ID = "sightline.next_id"
 
 
 class Table:
@@ -61,6 +65,10 @@ class Table:
         if not is_whole:
             raise IndexDamaged(f"{path} lacks what Sightline wrote into it; {lance_errors.repair(self.folder)}")
 
+    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[Path, Limits, str]]:
+        """For `pickle` and `copy`: the table's newest version, opened from its folder."""
+        return type(self).open, (self.folder, self.limits, self.path.name)
+
     @classmethod
     def open(cls, folder: str | os.PathLike[str], limits: Limits = DEFAULT, name: str | None = None) -> "Table":
         """The newest version of the live table in `folder`, or of another one, by name. Raises IndexMissing,
@@ -83,7 +91,7 @@ class Table:
         folder = Path(folder).absolute()
         path = live_table(folder) if name is None else folder / name
         with lance_errors.writing(folder):
-            dataset = lance.write_dataset(item_schema(model).empty_table(), str(path), mode="overwrite")
+            dataset = lance.write_dataset(item_schema(model).empty_table(), lance_path(path), mode="overwrite")
         return cls(path, dataset, limits)
 
     # ---- reading
@@ -229,13 +237,13 @@ class Table:
         """Set `count` ids aside, for good; returns the first. Those that are not used then stay unused."""
         first = self.next_id()
         with self.writing():
-            self.dataset.update_config({_NEXT_ID: str(first + count)})
+            self.dataset.update_config({NEXT_ID: str(first + count)})
         return first
 
     def next_id(self) -> int:
         """The lowest id that no row has or had."""
         ids = self.columns(["id"]).column("id").to_numpy()
-        noted = self.dataset.config().get(_NEXT_ID, "")
+        noted = self.dataset.config().get(NEXT_ID, "")
         known = int(noted) if re.fullmatch("[0-9]{1,18}", noted) else 0  # unless the note was damaged
         return max(known, int(ids.max(initial=-1)) + 1)
 
@@ -268,7 +276,7 @@ class Table:
 
 def _open_dataset(path: Path) -> Any:
     """The newest version. Raises what Lance raises if something is broken that would end the process later on."""
-    dataset = lance.dataset(str(path))
+    dataset = lance.dataset(lance_path(path))
     _ = dataset.schema, dataset.schema_metadata  # Lance may panic here as well
     for fragment in dataset.get_fragments():
         deletions = fragment.deletion_file()

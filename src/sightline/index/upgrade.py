@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from sightline.errors import ImageError, IndexDamaged
 from sightline.files import open_file
-from sightline.index import cleanup
+from sightline.index import cleanup, walk
 from sightline.index.folder import UPGRADE, flush, is_table, read_note, switch, tables, upgrade_target, write_note
 from sightline.index.rows import with_column, with_headers
 from sightline.index.schema import VERSION
@@ -26,7 +26,7 @@ from sightline.index.uri import to_path
 from sightline.processing.image.thumbnail import perceptual_hash
 from sightline.progress import Progress, ProgressCallback
 
-UNREAD = -1
+UNREAD = walk.EARLIEST - 1
 """The `mtime` of a row whose file's header could not be read: no file has it, so that `sync` compares the contents."""
 _THREADS = 8
 """Files that are opened at a time."""

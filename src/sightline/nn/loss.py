@@ -22,7 +22,7 @@ def contrastive_loss(logits_per_image: Tensor, owner: Tensor | None = None, labe
     a text is a negative for all texts and has no term of its own.
     """
     if owner is None:
-        target = torch.arange(len(logits_per_image), device=logits_per_image.device)
+        target = torch.arange(logits_per_image.shape[0], device=logits_per_image.device)
         of_images = F.cross_entropy(logits_per_image, target, label_smoothing=label_smoothing)
         of_texts = F.cross_entropy(logits_per_image.t(), target, label_smoothing=label_smoothing)
         return (of_texts + of_images) / 2
@@ -44,3 +44,49 @@ def loss_of_rows(
     any_text = (log_probabilities.mean(-1) * (counts > 0)).sum() if label_smoothing else 0.0
     of_images = -((1 - label_smoothing) * right + label_smoothing * any_text)
     return (of_texts / len(per_image.T) + of_images / len(per_text.T)) / 2
+
+
+def loss_of_rows_without_equals(
+    per_image: Tensor,
+    per_text: Tensor,
+    owner: Tensor,
+    kind: Tensor,
+    image: int,
+    text: int,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """As `loss_of_rows`, where another image's text that equals one of an image's own is no answer for that image,
+    neither right nor wrong, nor the image one for that text ("elimination" of false negatives: Huynh et al., "Boosting
+    Contrastive Self-Supervised Learning with False Negative Cancellation", 2022).
+
+    `owner` (T,): places among all B images; `kind` (T,): equal numbers for equal texts. Where no two images have equal
+    texts, this is `loss_of_rows`.
+    """
+    own = torch.arange(text, text + len(per_text), device=owner.device)
+    owner_of_own = owner[own]
+    mine, is_equal = owner_of_own - image, (kind[own, None] == kind).to(per_image.dtype)
+    places = torch.arange(image, image + len(per_image), device=owner.device)
+    is_said = torch.zeros_like(per_image).index_add_(0, mine, is_equal) > 0
+    by_image, any_text = _log_probabilities(per_image, is_said & (owner != places[:, None]))
+    has_it = torch.zeros_like(per_text).index_add_(1, owner, is_equal) > 0
+    by_text, any_image = _log_probabilities(per_text, has_it.scatter(1, owner_of_own[:, None], False))
+
+    counts = torch.bincount(mine, minlength=len(per_image))
+    right_text = (by_image[mine, own] / counts[mine]).sum()
+    right_image = by_text.gather(1, owner_of_own[:, None]).sum()
+    of_images = -((1 - label_smoothing) * right_text + label_smoothing * (any_text * (counts > 0)).sum())
+    of_texts = -((1 - label_smoothing) * right_image + label_smoothing * any_image.sum())
+    return (of_texts / len(per_image.T) + of_images / len(per_text.T)) / 2
+
+
+def _log_probabilities(logits: Tensor, is_left_out: Tensor) -> tuple[Tensor, Tensor]:
+    """The log-probabilities of each row's answers, and their means, without the answers that are left out."""
+    found = logits.masked_fill(is_left_out, -torch.inf).log_softmax(-1)
+    return found, found.masked_fill(is_left_out, 0).sum(-1) / (~is_left_out).sum(-1)
+
+
+def text_kinds(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Texts (T, L) -> int64 (T,): equal numbers for texts of the same tokens, whatever fills them up."""
+    tokens = input_ids.masked_fill(attention_mask == 0, -1)
+    kinds: Tensor = torch.unique(tokens, dim=0, return_inverse=True)[1]
+    return kinds

@@ -33,9 +33,9 @@ class Tokenizer:
     """Strings to token ids and back. Safe to share between threads: the library's object is never changed.
 
     `max_length`: tokens that the model takes. `bos_id`, `eos_id`, `pad_id`: the tokens that start a row, end it, and
-    fill it up. `has_token_types`: whether the model also takes the number of the text that a token belongs to, as BERT
-    does; Sightline always gives a single text. `vocab_size`: the number of trained tokens; `len` counts added tokens
-    too.
+    fill it up; `has_pad`: whether the files name a token for that, or the end's does it. `has_token_types`: whether the
+    model also takes the number of the text that a token belongs to, as BERT does; Sightline always gives a single text.
+    `vocab_size`: the number of trained tokens; `len` counts added tokens too.
     """
 
     def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
@@ -51,6 +51,7 @@ class Tokenizer:
         self.bos_id: int = ends[0]
         self.eos_id: int = ends[-1]
         pad = pipeline.token_to_id(token_text(self._settings.get("pad_token")))
+        self.has_pad = pad is not None
         self.pad_id: int = self.eos_id if pad is None else pad
         self.has_token_types = "token_type_ids" in settings.get(
             "model_input_names", ["token_type_ids"] * (self._class == "BertTokenizer")

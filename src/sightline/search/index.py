@@ -7,7 +7,8 @@ may be scored again (`rescore`), and ids become results (`result`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.errors import UsageError
+from sightline.files import expand_home
 from sightline.index.ivf import InvertedLists
 from sightline.index.scan import Scan
 from sightline.index.table import Table
@@ -34,10 +36,17 @@ SAMPLE = 4096
 
 
 def default_folder() -> Path:
-    """The folder of the index by default: $SIGHTLINE_INDEX, else "index" in the user's data folder."""
+    """The folder of the index by default: $SIGHTLINE_INDEX, else "index" in the user's data folder. Raises UsageError
+    where that is unknown: without a home folder."""
     from platformdirs import user_data_path
 
-    return Path(os.environ.get("SIGHTLINE_INDEX") or user_data_path("sightline", appauthor=False) / "index")
+    if given := os.environ.get("SIGHTLINE_INDEX"):
+        return expand_home(given)
+    with suppress(RuntimeError):
+        folder = user_data_path("sightline", appauthor=False) / "index"
+        if folder.is_absolute():
+            return folder
+    raise UsageError("no home folder is known: set SIGHTLINE_INDEX, or name the folder of the index with --index")
 
 
 def open_index(
@@ -74,6 +83,10 @@ class Index:
         self.encoder = LazyEncoder(table, model)
         self._snapshot: _Snapshot | None = None
         self._reading = Lock()
+
+    def __reduce__(self) -> tuple[Callable[..., Index], tuple[Table, LazyEncoder]]:
+        """For `pickle` and `copy`: the other index opens its folder again. Raises what `open_index` raises."""
+        return _reopened, (self.table, self.encoder)
 
     def __len__(self) -> int:
         return self.table.count()
@@ -170,3 +183,9 @@ class Index:
                 sample = matrix[:: max(1, -(-len(matrix) // SAMPLE))].copy()
                 self.table, self._snapshot = table, _Snapshot(table, scan, sample)
             return self._snapshot
+
+
+def _reopened(table: Table, encoder: LazyEncoder) -> Index:
+    index = Index(table)
+    index.encoder = encoder
+    return index

@@ -28,6 +28,10 @@ class LazyEncoder:
         else:
             self._given = model
 
+    def __getstate__(self) -> dict[str, object]:
+        """For `pickle` and `copy`: without the models, which are opened again when they are needed."""
+        return {name: self.__dict__[name] for name in ("_name", "_revision", "_given")}
+
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
         build the table."""

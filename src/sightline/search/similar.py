@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +58,8 @@ def near_duplicates(
     connect, so two ends of a long group may be less alike. The first of a group is the file to keep: most pixels, then
     most bytes, then the oldest row; the others follow by their cosine with it. Every pair is compared (time grows with
     the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes` rows of hashes at a time.
+    Where several names lead to one file, by links or mounts, only one of them is in a group: to delete another name
+    would gain no space, or lose the file.
     `where`: only files of which a row fulfils this condition (docs/filters.md); a video then counts with all its rows.
     Raises UsageError for a threshold that is no cosine above 0, and for what is no condition.
     """
@@ -72,6 +77,7 @@ def near_duplicates(
         _join(label, first, second)
     order = np.argsort(label, kind="stable")
     groups = [group for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(group) > 1]
+    groups = [group for group in (_real_files(table, ids[starts], group) for group in groups) if len(group) > 1]
     groups.sort(key=lambda group: (-len(group), ids[starts[group]].min()))
     rows = np.split(np.arange(len(ids)), starts[1:])
     return [_describe(table, ids[starts[group]], [matrix[rows[file]] for file in group]) for group in groups]
@@ -155,6 +161,32 @@ def _blocks(starts: Ids, rows: int, size: int) -> list[tuple[int, int]]:
 
 def _end(starts: Ids, file: int, rows: int) -> int:
     return int(starts[file]) if file < len(starts) else rows
+
+
+def _real_files(table: Table, ids: Ids, group: Ids) -> Ids:
+    """The files of a group, as positions, without those that are other names of one of them."""
+    paths = [str(to_path(row["uri"])) for row in table.rows(ids[group], ["uri"])]
+    real = [os.path.realpath(path) for path in paths]
+    seen: set[tuple[Any, ...]] = set()
+    kept = []
+    for place in sorted(range(len(paths)), key=lambda place: (paths[place] != real[place], place)):
+        names = _names(real[place])
+        if not names & seen:
+            kept.append(place)
+        seen |= names
+    return group[sorted(kept)]
+
+
+def _names(path: str) -> set[tuple[Any, ...]]:
+    """What shows that two paths lead to the same file, if they have one of it in common. Where a file system leaves it
+    in doubt, two files count as one: they are not offered then."""
+    names: set[tuple[Any, ...]] = {("path", path)}
+    with suppress(OSError, ValueError):
+        stated = Path(path).stat()
+        names.add(("inode", stated.st_dev, stated.st_ino, stated.st_size))
+        if stated.st_nlink > 1:  # hard links share their times even where inode numbers are unstable
+            names.add(("times", stated.st_dev, stated.st_size, stated.st_mtime_ns, stated.st_ctime_ns))
+    return names
 
 
 def _describe(table: Table, ids: Ids, vectors: list[NDArray[np.float16]]) -> list[Duplicate]:

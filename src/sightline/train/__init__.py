@@ -3,6 +3,7 @@
 from sightline.train.batch import Batch, Data
 from sightline.train.lora import Lora
 from sightline.train.recipe import LocalRows, Recipe, open_recipe
+from sightline.train.run_file import open_run
 from sightline.train.trainer import Outcome, train
 
-__all__ = ["Batch", "Data", "LocalRows", "Lora", "Outcome", "Recipe", "open_recipe", "train"]
+__all__ = ["Batch", "Data", "LocalRows", "Lora", "Outcome", "Recipe", "open_recipe", "open_run", "train"]

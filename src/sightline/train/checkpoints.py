@@ -3,6 +3,7 @@
     run/step-00000500/     config.json, model.safetensors, tokenizer, processor, card: a checkpoint as any other
                  /adapter/   of a run with LoRA, as peft has it; the checkpoint itself holds it merged
                  /training/  state.safetensors (weights, moments), state.json (step, counts)
+                 /selection.json  of the best: by which data it was chosen
     run/last, run/best     links to two of them
     run/results.json       the figures of evaluations, by step
 
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sightline.checkpoint.selection import Selection, write_selection
 from sightline.errors import CheckpointError, JsonError, UsageError
 from sightline.files import read_json, take_lock, write_json, write_text
 from sightline.models.pairs import PairModel
@@ -55,11 +57,16 @@ class Checkpoints:
 
         Raises `UsageError` if another process does, or if the folder holds something else than a run.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"{self.folder} is a file or lies in one: name a folder for the run") from error
         # A killed run may have left the temporary name of its first file.
         names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".run.json.")}
         if "run.json" not in names and names - {_LOCK}:
-            raise UsageError(f"{self.folder} is not empty and holds no run: choose another folder")
+            raise UsageError(
+                f"{self.folder} is not empty and holds no run: choose another folder, such as {self.folder}/run"
+            )
         handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             with suppress(OSError):  # a file system without locks
@@ -69,22 +76,8 @@ class Checkpoints:
         finally:
             os.close(handle)
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
-        """Writes the settings of a new run, or checks those of an old one and repairs what a kill left of it.
-
-        Raises `UsageError` if the folder belongs to a run with other settings.
-        """
-        file = self.folder / "run.json"
-        if file.exists():
-            saved = self._read(file)
-            if other := sorted(key for key in settings.keys() | saved.keys() if settings.get(key) != saved.get(key)):
-                name = other[0]
-                raise UsageError(
-                    f"{self.folder} holds a run with other settings ({name}: {saved.get(name)!r}, now "
-                    f"{settings.get(name)!r}); go on with those, or choose another folder"
-                )
-        else:
-            write_json(file, settings)
+    def repair(self) -> None:
+        """Deletes what a kill left half-written, and links the last checkpoint."""
         for left in self.folder.glob(_WRITING + "*"):
             left.unlink() if left.is_symlink() else shutil.rmtree(left)
         if steps := self.steps():
@@ -144,14 +137,17 @@ class Checkpoints:
         path = self.folder / "results.json"
         return {int(step): figures for step, figures in self._read(path).items()} if path.exists() else {}
 
-    def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
-        """Writes an evaluation's figures. The highest first figure, of equals the earliest, is the best."""
+    def evaluated(self, step: int, figures: Mapping[str, float], data: str, data_fingerprint: str | None) -> None:
+        """Writes an evaluation's figures. The highest first figure, of equals the earliest, is the best; its checkpoint
+        keeps by which data it was chosen."""
         results = self.results() | {step: dict(figures)}
         first = next(iter(figures), None)
         if first is not None:
             best = max(sorted(results), key=lambda key: results[key].get(first, float("-inf")))
             if best == step:
                 self._link("best", self.path(step))
+            selection = Selection(data=data, data_fingerprint=data_fingerprint, metric=first, checkpoints=len(results))
+            write_selection(self.path(best), selection)
         # Last, since a step with figures is not evaluated again after a kill.
         write_json(self.folder / "results.json", {f"{key:08}": value for key, value in sorted(results.items())})
 

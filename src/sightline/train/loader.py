@@ -64,9 +64,13 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if not 1 <= batch_size <= len(samples):
+        if batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}: at least 1")
+        if batch_size > len(samples):
+            most = len(samples) // world_size * world_size
             raise UsageError(
-                f"batch_size is {batch_size}, but there are {len(samples):,} samples: choose --batch-size up to that"
+                f"batch_size is {batch_size}, but there are only {len(samples):,} samples: --batch-size {most} takes "
+                "all of them in each step, a smaller one some of them"
             )
         if not 0 <= rank < world_size or batch_size % world_size:
             raise UsageError(

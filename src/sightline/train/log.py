@@ -1,11 +1,14 @@
 """The log of a run: a bar or lines on the screen, a CSV file, TensorBoard's events.
 
-Each step has figures by name; "loss", "logit_scale", "lr" and "skipped" (samples that could not be read) are also shown
-on the screen. Times are shown and change nothing in training.
+Each step has figures by name; "loss" (as a mean of the last steps), "logit_scale", "lr" and "skipped" (samples that
+could not be read) are also shown on the screen. A figure has one name everywhere: a column of the CSV, "train/NAME" in
+TensorBoard; of an evaluation it is the name in its result, "evaluation/NAME" in TensorBoard. Times are shown and change
+nothing in training.
 """
 
 import csv
 import io
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -17,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.files import write_text
+from sightline.format import label, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _INTERVAL = 30.0  # seconds between lines where the output is not a terminal
+_KNOWN = re.compile(r"(R@\d+|top-\d+|recall|accuracy|mIoU|rank)$")  # figures of our evaluations
 _SMOOTHING = 0.98  # of the loss on the screen: mostly the mean of the last 50 steps
 
 
@@ -59,7 +64,7 @@ class Log(AbstractContextManager["Log"]):
         if self._events is not None:
             for name, value in figures.items():
                 self._events.add_scalar(f"train/{name}", value, step)
-            self._events.add_scalar("pairs per second", self.batch_size / took, step)
+            self._events.add_scalar("train/pairs_per_second", self.batch_size / took, step)
             self._events.flush()  # so that nothing before a checkpoint is lost, however the run ends
         self._screen.step(step, self._line(step, figures, max(now - self._begun, 1e-9)))
 
@@ -68,7 +73,7 @@ class Log(AbstractContextManager["Log"]):
         if "loss" in figures:
             self._loss = _SMOOTHING * self._loss + (1 - _SMOOTHING) * figures["loss"]
             self._weight = _SMOOTHING * self._weight + (1 - _SMOOTHING)
-            parts.append(f"loss {self._loss / self._weight:.4f}")
+            parts.append(f"mean loss {self._loss / self._weight:.4f}")
         if "logit_scale" in figures:
             parts.append(f"logit_scale {figures['logit_scale']:.2f}")
         if "lr" in figures:
@@ -85,7 +90,10 @@ class Log(AbstractContextManager["Log"]):
             for name, value in figures.items():
                 self._events.add_scalar(f"evaluation/{name}", value, step)
             self._events.flush()
-        self._screen.say(f"step {step:,}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        self._screen.say(
+            f"step {step:,}: "
+            + ", ".join(f"{label(name)} {figure_shown(name, value)}" for name, value in figures.items())
+        )
         now = time.monotonic()
         self._begun, self._last = self._begun + (now - self._last), now
 
@@ -198,6 +206,11 @@ class _Bar:
 
     def close(self) -> None:
         self._bar.stop()
+
+
+def figure_shown(name: str, value: float) -> str:
+    """A figure of an evaluation as text: as `sightline eval` shows it, where it has such a figure."""
+    return shown(name, value) if _KNOWN.search(name) else f"{value:.4g}"
 
 
 def _span(seconds: float) -> str:

@@ -8,15 +8,18 @@ from typing import Any
 
 import torch
 
+from sightline.checkpoint.selection import Selection
 from sightline.distribution import VERSION
 from sightline.models.pairs import PairModel
-from sightline.train.recipe import Recipe
+from sightline.train.log import figure_shown
+from sightline.train.recipe import Recipe, describe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """A run up to a checkpoint: the name of its data and their `fingerprint`, if they have one; `images` trained on,
-    counted again in every epoch; images `skipped`, as they could not be read; the `results` of evaluations by step."""
+    counted again in every epoch; images `skipped`, as they could not be read; the `results` of evaluations by step;
+    what was changed on the way; by which data this checkpoint was chosen, if it was."""
 
     data: str
     fingerprint: str | None
@@ -25,6 +28,8 @@ class RunSummary:
     images: int
     skipped: int
     results: Mapping[int, Mapping[str, float]]
+    changes: str = ""
+    selection: Selection | None = None
 
 
 def model_card(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
@@ -82,6 +87,14 @@ def _description(model: PairModel, recipe: Recipe, summary: RunSummary) -> str:
         f"| images or videos seen, with repetitions | {summary.images:,} |",
         f"| left out, as they could not be read | {summary.skipped:,} |",
     ]
+    if summary.changes:
+        lines.append(f"| changed on the way | {_cell(summary.changes)} |")
+    if (chosen := summary.selection) is not None:
+        hashed = "" if chosen.data_fingerprint is None else f", fingerprint `{chosen.data_fingerprint}`"
+        lines.append(
+            f"| chosen by | `{_one_line(chosen.metric)}` on `{_one_line(chosen.data)}`{hashed}: its figures there are "
+            "too good |"
+        )
     if recipe.ema_decay is not None:
         lines.append(f"| weights | the moving average over steps, decay {recipe.ema_decay} |")
     if recipe.freeze:
@@ -95,7 +108,7 @@ def _results(results: Mapping[int, Mapping[str, float]]) -> str:
     names = sorted({name for figures in results.values() for name in figures}, key=_in_order)
     lines = ["## Results\n", f"| step | {' | '.join(map(_cell, names))} |", "|---" * (len(names) + 1) + "|"]
     for step, figures in sorted(results.items()):
-        values = [f"{figures[name]:.4g}" if name in figures else "" for name in names]
+        values = [figure_shown(name, figures[name]) if name in figures else "" for name in names]
         lines.append(f"| {step:,} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 
@@ -126,7 +139,7 @@ processor = AutoProcessor.from_pretrained("this folder, or the model's name")
 
 def _recipe(recipe: Recipe) -> str:
     settings = recipe.settings()
-    rows = [f"| {name} | `{_one_line(value)}` |" for name, value in settings.items() if value is not None]
+    rows = [f"| {name} | `{_one_line(describe(value))}` |" for name, value in settings.items() if value is not None]
     table = "\n".join(["## Recipe\n", "| setting | value |", "|---|---|", *rows]) + "\n"
     if recipe.source is None:
         return table

@@ -17,10 +17,16 @@ from sightline.models.pairs import PairModel
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
 from sightline.train.lora import Lora
-from sightline.train.loss import Loss
+from sightline.train.loss import EqualCaptions, Loss
 
 Evaluate: TypeAlias = Callable[[Path], Mapping[str, float]]
-"""A saved checkpoint -> figures by name. The checkpoint with the highest first figure is the best."""
+"""A saved checkpoint -> figures by name. The checkpoint with the highest first figure is the best. If it is an object
+with attributes `data` and `data_fingerprint`, as a result of an evaluation has them, the best checkpoint keeps these,
+so that whoever compares it on the same data is warned."""
+
+
+FUNCTION = "function"
+"""The key of a function's name in `Recipe.settings`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,9 @@ class Recipe:
     """The largest logit scale that training may reach."""
     label_smoothing: float | None = None
     """The label smoothing of the contrastive loss; None: as the family's paper has it."""
+    equal_captions: EqualCaptions = "negatives"
+    """What the contrastive loss makes of equal captions of different images in a batch: "negatives", wrong answers, as
+    in CLIP; or "ignored": a pair of an image and another image's equal caption is neither right nor wrong."""
     loss: Loss | None = None
     """A loss in place of the contrastive loss."""
     freeze: tuple[str, ...] = ()
@@ -122,6 +131,8 @@ class Recipe:
 
     source: str | None = field(default=None, repr=False, compare=False)
     """The text of the recipe's file, for the model card; it is not a setting."""
+    file: Path | None = field(default=None, repr=False, compare=False)
+    """The recipe's file, from which a run takes its functions when it goes on; it is not a setting."""
 
     def __post_init__(self) -> None:
         for name, (is_valid, expected) in _RANGES.items():
@@ -132,6 +143,8 @@ class Recipe:
             raise UsageError("say how long to train: either steps or epochs")
         if callable(self.model) and self.text_model is not None:
             raise UsageError("the function `model` returns both towers, so text_model has no meaning: leave it out")
+        if self.loss is not None and self.equal_captions != "negatives":
+            raise UsageError("equal_captions belongs to the contrastive loss: leave it or `loss` out")
 
     def start(self) -> tuple[PairModel, Processor]:
         """The model in float32 and its processor. Raises `CheckpointError`."""
@@ -145,7 +158,8 @@ class Recipe:
         return family.model.from_pretrained(path, dtype="float32"), family.processor.from_pretrained(path)
 
     def settings(self) -> dict[str, Any]:
-        """All settings as plain values; functions by their names."""
+        """All settings as values of JSON. A function is {"function": its name}, one that is a dataclass with its values
+        beside the name; `describe` shows them."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.compare}
 
 
@@ -180,6 +194,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "layer_decay": (lambda value: 0 < value <= 1, "above 0 and at most 1, such as 0.8"),
     "max_grad_norm": _POSITIVE,
     "logit_scale": _among("learned", "fixed"),
+    "equal_captions": _among("negatives", "ignored"),
     "max_logit_scale": _POSITIVE,
     "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to below 1, such as 0.1"),
     "freeze": (lambda value: set(value) <= {"image", "text"}, 'towers: "image", "text"'),
@@ -193,8 +208,13 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
     """The `recipe` of a Python file, with `changes` in place of its values. The file is run as a script would be, and
     may import files beside it.
 
-    Raises `UsageError` for a file that fails or has no `recipe`.
+    Raises `UsageError` for a file that does not end in .py, fails or has no `recipe`.
     """
+    if path.suffix.lower() != ".py":
+        raise UsageError(
+            f"{path} is no recipe, which ends in .py; several sources of data need --data once for each (--data A.tar "
+            "--data B.tar), or a pattern in quotes (--data '*.tar')"
+        )
     if not path.is_file():
         raise UsageError(f"{path}: there is no such recipe")
     folder = str(path.resolve().parent)
@@ -212,16 +232,27 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
     if not isinstance(recipe, Recipe):
         problem = "it has no `recipe`" if recipe is None else f"its `recipe` is of type {type(recipe).__name__}"
         raise UsageError(f"{path}: {problem}; it must say `recipe = Recipe(...)`")
-    return dataclasses.replace(recipe, source=path.read_text(encoding="utf-8"), **changes)
+    return dataclasses.replace(recipe, source=path.read_text(encoding="utf-8"), file=path.resolve(), **changes)
+
+
+def describe(value: Any) -> str:
+    """A value of `Recipe.settings` in a line."""
+    if isinstance(value, dict) and FUNCTION in value:
+        settings = ", ".join(f"{name}={setting!r}" for name, setting in sorted(value.items()) if name != FUNCTION)
+        return f"{value[FUNCTION]}({settings})" if settings else str(value[FUNCTION])
+    return str(value)
 
 
 def _plain(value: Any) -> Any:
-    if callable(value) and dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return repr(value)  # with its settings
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    if isinstance(value, Lora):
-        return {name: _plain(setting) for name, setting in dataclasses.asdict(value).items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    settings = {}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        settings = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if callable(value):
+        return {FUNCTION: getattr(value, "__qualname__", type(value).__qualname__), **settings}
+    return settings or repr(value)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sightline.errors import UsageError
 from sightline.models.pairs import PairEmbeddings, PairModel
-from sightline.nn.loss import loss_of_rows
+from sightline.nn.loss import loss_of_rows, loss_of_rows_without_equals, text_kinds
 from sightline.train.batch import Batch
 from sightline.train.loss import ContrastiveLoss, Loss
 from sightline.train.parallel import Parallel
@@ -196,9 +196,14 @@ class _Step:
         texts = tuple(tensor[text : text + len(rows.owner)] for tensor in whole.texts)
         per_image = model.similarities(PairEmbeddings(images, whole.texts)).logits_per_image
         per_text = model.similarities(PairEmbeddings(whole.images, texts)).logits_per_image.t()
-        owner = rows.owner.to(model.device)
         smoothing = self.loss.label_smoothing
-        return parallel.world_size * loss_of_rows(per_image, per_text, owner, image, text, smoothing)
+        if self.loss.equal_captions == "ignored":
+            everybody = self._gather(batch)
+            kinds = text_kinds(everybody.input_ids, everybody.attention_mask)
+            loss = loss_of_rows_without_equals(per_image, per_text, everybody.owner, kinds, image, text, smoothing)
+        else:
+            loss = loss_of_rows(per_image, per_text, rows.owner.to(model.device), image, text, smoothing)
+        return parallel.world_size * loss
 
     def _gather(self, batch: _LocalBatch) -> Batch:
         """The batch of all processes, on the model's device, without its pixels."""

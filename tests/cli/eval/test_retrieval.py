@@ -37,6 +37,14 @@ def test_figures_and_a_result_to_compare(run, shard, tmp_path):
     assert Result.open(tmp_path / "compared.json").settings["draws"] == 50
 
 
+def test_how_the_data_were_read_is_said(run, shard, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("文件,描述\n05.png,一只狗在草地上跑\n06.png,一只猫\n".encode("gb18030"))
+    ran = run("eval", "retrieval", "mini", path, "--image-root", shard)
+    assert ran.status == 0, ran.err
+    assert "left out of the data: nothing; t.csv is read as GB18030 (GBK), since it is not in UTF-8" in ran.err
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

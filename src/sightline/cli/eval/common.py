@@ -25,6 +25,7 @@ from sightline.cli.eval.options import (
 )
 from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
 from sightline.encoder.precision import Precision
+from sightline.errors import UsageError
 from sightline.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
     def command(
         model: ModelArgument,
         source: ClassesArgument,
+        each: EachOption = False,
         classes: ClassesOption = None,
         template: TemplateOption = None,
         split: SplitOption = None,
@@ -101,7 +103,10 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
 
         known = None if classes is None else read_classes(classes)
         templates = read_templates(template or ())
-        datasets = [labelled(one, split=split, image_root=image_root) for one in source]
+        if not each and len(source) > 1 and not all(one.endswith(".tar") for one in source):
+            raise UsageError(f"{len(source)} data sets of classes: --each evaluates on each by itself")
+        sources = [[one] for one in source] if each else [source]
+        datasets = [labelled(one, split=split, image_root=image_root) for one in sources]
         encoder, evaluate, settings = open_model(model, precision), evaluation(), {"split": split}
         evaluate_all(
             datasets,
@@ -171,7 +176,7 @@ def write_notes(result: "Result") -> None:
 
 def name_left_out(result: "Result", dataset: "Captions | Labelled | Masks") -> None:
     """Says what was left out of the data, and which files could not be read."""
-    if len(dataset.left_out):
+    if dataset.left_out:
         typer.echo(one_line(f"left out of the data: {dataset.left_out}"), err=True)
     if result.skipped:
         names = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:_SKIPPED])

@@ -16,15 +16,15 @@ CaptionsArgument = Annotated[
     argument(
         "DATA...",
         "Evaluate on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with a table, Karpathy's or "
-        "COCO's JSON.",
+        "COCO's JSON, or a folder of images with texts of the same names.",
     ),
 ]
 ClassesArgument = Annotated[
-    list[Path],
+    list[str],
     argument(
         "DATA...",
-        "Evaluate on this: a folder with a folder of images or videos for each class, or a table of files and classes. "
-        "Of several each is evaluated by itself.",
+        "Evaluate on this: a folder with a folder of images or videos for each class, a table of files and classes, or "
+        "shards (*.tar) with .cls files.",
     ),
 ]
 TrainArgument = Annotated[
@@ -49,8 +49,8 @@ ClassesOption = Annotated[
     str | None,
     option(
         "FILE",
-        'Read all classes from this file: a line each, CSV with "name" (and "id"), JSON or YAML. Default: the classes '
-        "of the data.",
+        'Read all classes from this file: a line each, CSV with "name" (and "id"), JSON or YAML. Default: '
+        "classnames.txt beside shards, else the classes of the data.",
     ),
 ]
 TemplateOption = Annotated[

@@ -25,6 +25,7 @@ from PIL.ImageFile import ImageFile
 
 from sightline.distribution import install
 from sightline.errors import ImageError
+from sightline.files import wrong_content
 
 _HAS_HEIF = find_spec("pillow_heif") is not None
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF")
@@ -56,7 +57,9 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
     if failure:
         raise ImageError(name, _failure_reason(*failure)) from failure[0]
-    raise ImageError(name, f"not an image (by its contents none of {', '.join(_FORMATS)})")
+    file.seek(0)
+    reason = wrong_content(file.read(512)) or f"not an image (by its contents none of {', '.join(_FORMATS)})"
+    raise ImageError(name, reason)
 
 
 def image_format(head: bytes) -> str | None:

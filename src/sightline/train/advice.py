@@ -1,0 +1,73 @@
+"""What a run says of its data and settings before the first step, and what to change where memory runs out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+import numpy as np
+import torch
+
+from sightline.data import Captions, Sample, equal_captions
+from sightline.errors import SightlineError
+from sightline.processing.tokenizer import Tokenizer
+from sightline.train.recipe import Recipe
+
+_LOOKED_AT = 100_000
+"""Captions that are tokenized to count those that are cut: a second or two."""
+
+
+def remarks(dataset: Captions, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
+    """What is to be known of the data: what they lack, captions that are equal, captions that are cut."""
+    said = [f"left out of the data: {dataset.left_out}"] if dataset.left_out else []
+    return [*said, *_equal_captions(dataset.samples, recipe), *_cut_captions(dataset.samples, tokenizer)]
+
+
+def _equal_captions(samples: Sequence[Sample], recipe: Recipe) -> list[str]:
+    if (counts := equal_captions(samples)) is None:
+        return []
+    if recipe.loss is not None:
+        return [f"{counts}: to the recipe's loss they may be wrong answers"]
+    if recipe.equal_captions == "ignored":
+        return [f"{counts}: in a batch they are not compared with each other"]
+    return [
+        f"{counts}: in a batch they count as wrong answers for each other; --equal-captions ignored does not compare "
+        "them with each other"
+    ]
+
+
+def _cut_captions(samples: Sequence[Sample], tokenizer: Tokenizer) -> list[str]:
+    """Captions with more tokens than the model takes. Of very many captions some are counted, from all over."""
+    captions = list(chain.from_iterable(sample.captions for sample in samples))
+    looked_at = captions
+    if len(captions) > _LOOKED_AT:
+        looked_at = [captions[i] for i in np.linspace(0, len(captions) - 1, _LOOKED_AT, dtype=np.int64)]
+    limit = tokenizer.max_length
+    # A token has at least one character: short texts need no counting. Other scripts may take several for one.
+    long = [text for text in looked_at if not text.isascii() or len(text) > limit - 3]
+    lengths = chain.from_iterable(map(len, tokenizer.token_ids(long[i : i + 4096])) for i in range(0, len(long), 4096))
+    if not (cut := sum(length > limit for length in lengths)):
+        return []
+    of = (
+        f"{len(captions):,}"
+        if looked_at is captions
+        else f"{_LOOKED_AT:,} (of {len(captions):,}, as many were counted)"
+    )
+    return [f"{cut:,} of {of} captions are longer than the model's {limit} tokens and are cut there"]
+
+
+@contextmanager
+def memory_advice(recipe: Recipe, step: int, images: int) -> Iterator[None]:
+    """Where memory runs out in a step of so many images in this process, the error says which settings to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+            raise
+        now = recipe.micro_batch_size or images
+        ways = [f"--micro-batch-size {now // 2}, which keeps the gradient of the whole batch"] if now > 1 else []
+        ways += [] if recipe.grad_checkpointing else ["--grad-checkpointing"]
+        ways += [] if recipe.precision == "bfloat16" else ["--precision bfloat16"]
+        way = f"add {', or '.join(ways)}; with that the same command goes on from the last checkpoint"
+        if not ways:
+            way = "train a smaller model, or lock a tower (--freeze) in another run"
+        raise SightlineError(f"step {step}: not enough memory for {now} images at a time: {way}") from error
