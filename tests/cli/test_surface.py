@@ -9,18 +9,26 @@ from sightline.cli.main import main
 from sightline.cli.program import COMMANDS, app
 from sightline.distribution import VERSION
 
+COMPUTE = ["--device", "--precision", "--batch-size"]
 # A change here is a change for everybody's scripts.
 SURFACE = {
-    "index": ["PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--index"],
+    "index": [
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", *COMPUTE,
+        "--index",
+    ],
     "search": [
         "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
+        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", *COMPUTE,
+        "--index",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
         "--rating", "--json", "--html", "--index",
     ],
-    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
+    "segment": [
+        "IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--device",
+        "--batch-size", "--json",
+    ],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch-size", "--captions-per-image", "--micro-batch-size", "--grad-accum-steps", "--crop", "--flip",
@@ -33,38 +41,38 @@ SURFACE = {
     "eval": [],
     "info": ["--json", "--index"],
     "fsck": ["--repair", "--index"],
-    "verify": ["MODEL", "--image"],
+    "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
+    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "zeroshot": [
-        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
         "--fresh", *FILES,
     ],
     "video": [
-        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
         "--fresh", *FILES,
     ],
     "linear-probe": [
-        "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", "--precision", "--fresh", *FILES
+        "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", *COMPUTE, "--fresh", *FILES
     ],
     "knn": [
-        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", "--precision",
+        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", *COMPUTE,
         "--fresh", *FILES,
     ],
     "segmentation": [
-        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", *FILES,
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", *COMPUTE, *FILES,
     ],
-    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
+    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", "--precision", "--fresh", *FILES,
+        "--seed", *COMPUTE, "--fresh", *FILES,
     ],
-    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", "--precision", "--fresh", *FILES],
+    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "confusions": [
-        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", "--precision",
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
         "--fresh", *FILES,
     ],
     "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],

@@ -6,7 +6,6 @@ Shapes: N images or videos that can be read, T texts, D numbers in a vector.
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -29,7 +28,6 @@ from sightline.vectors import tiles
 
 S = TypeVar("S", bound=Item)
 
-_TEXTS = 4096
 RESCORED = (32, 128)
 """Videos and texts whose exact scores are computed at a time, where a text reads differently for each video."""
 
@@ -119,14 +117,9 @@ def encode_texts(
 
     With `project=False` the tower's pooled states before its projection, not of unit length.
     """
-    encode_text = encoder.encode_text
     if encoder.family.is_rescored or not project:
-        encode_text = partial(encoder.embed_text, project=project)
-    parts = []
-    for start in range(0, len(texts), _TEXTS):
-        parts.append(encode_text(texts[start : start + _TEXTS]))
-        progress(Progress("reading texts", min(start + _TEXTS, len(texts)), len(texts)))
-    return np.concatenate(parts)
+        return encoder.embed_text(texts, project=project, progress=progress)
+    return encoder.encode_text(texts, progress=progress)
 
 
 def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> tuple[Scores, tuple[int, int]]:

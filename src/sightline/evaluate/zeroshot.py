@@ -115,6 +115,7 @@ def class_scores(
     encoder: Encoder, encoded: EncodedData[Any], task: ClassTask, progress: ProgressCallback = no_progress
 ) -> Scores:
     """The cosines of images or videos with classes: of a range of N and a range of C."""
+    encoder.tokens(task.names)  # tells the logger of names that the vocabulary lacks, which templates would hide
     texts = [template.replace("{}", name) for name in task.names for template in task.templates]
     vectors, count = encode_texts(encoder, texts, progress), len(task.templates)
     if encoded.rescoring is None:

@@ -117,3 +117,25 @@ def test_what_was_measured_before_an_error_is_written(run, shard, tmp_path):
     assert "broken.tar" in ran.err.splitlines()[-1]
     (only,) = open_results(tmp_path / "out.json")
     assert only.data == str(shard)
+
+
+def test_captions_that_the_model_cannot_read_whole_are_said(run, drawn, tmp_path):
+    texts = ["a red circle", "red " * 100, "一只狗", "一只猫"]
+    for number in range(len(texts)):
+        drawn[number].draw(64).save(tmp_path / f"{number}.png")
+    lines = [json.dumps({"file": f"{number}.png", "caption": text}) for number, text in enumerate(texts)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    ran = run("eval", "retrieval", "mini", tmp_path / "captions.jsonl", "--device", "cpu", "--batch-size", "3")
+    assert ran.status == 0, ran.err
+    cut, spelled, *rest = ran.err.splitlines()
+    assert cut == "sightline: 1 of 4 texts was longer than 64 tokens and was cut"
+    assert spelled.startswith(
+        "sightline: 2 of 4 texts are mostly words that mini spells byte by byte, such as “一只狗”: "
+    )
+    assert not [line for line in rest if line.startswith("sightline: ")]
+
+
+def test_a_device_that_is_missing_is_one_line(run, shard):
+    ran = run("eval", "retrieval", "mini", shard, "--device", "gpu")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "sightline: no device 'gpu': did you mean 'cuda'?\n"

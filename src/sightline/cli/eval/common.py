@@ -1,6 +1,7 @@
 """What the evaluations share: how they run on captions and on classes, and how a result is shown and kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -23,8 +24,9 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
+from sightline.cli.options import BatchSizeOption, DeviceOption
 from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
-from sightline.encoder.precision import Precision
+from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
 from sightline.progress import ProgressCallback
 
@@ -51,7 +53,9 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         each: EachOption = False,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
         fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
@@ -65,7 +69,7 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
 
         sources = [[one] for one in source] if each else [source]
         datasets = [captions(one, split=split, image_root=image_root) for one in sources]
-        encoder, evaluate = open_model(model, precision), evaluation()
+        encoder, evaluate = open_model(model, EncoderOptions(device, precision, batch_size)), evaluation()
         evaluate_all(
             datasets,
             files,
@@ -88,7 +92,9 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         template: TemplateOption = None,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
         fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
@@ -107,7 +113,11 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
             raise UsageError(f"{len(source)} data sets of classes: --each evaluates on each by itself")
         sources = [[one] for one in source] if each else [source]
         datasets = [labelled(one, split=split, image_root=image_root) for one in sources]
-        encoder, evaluate, settings = open_model(model, precision), evaluation(), {"split": split}
+        encoder, evaluate, settings = (
+            open_model(model, EncoderOptions(device, precision, batch_size)),
+            evaluation(),
+            {"split": split},
+        )
         evaluate_all(
             datasets,
             files,
@@ -149,12 +159,12 @@ def evaluate_all(
             files.write(results)
 
 
-def open_model(name: str, precision: Precision) -> "Encoder":
+def open_model(name: str, options: EncoderOptions) -> "Encoder":
     """The model, with a hint if it would have to be fetched."""
     from sightline.encoder import load
 
     with hub_hint("a folder, or mini"):
-        return load(name, precision=precision)
+        return load(name, **asdict(options))
 
 
 def show(result: "Result") -> None:

@@ -17,6 +17,8 @@ from sightline.cli.eval.options import (
     TrainArgument,
     TrainSplitOption,
 )
+from sightline.cli.options import BatchSizeOption, DeviceOption
+from sightline.encoder.options import EncoderOptions
 
 
 def command(
@@ -26,7 +28,9 @@ def command(
     split: SplitOption = None,
     train_split: TrainSplitOption = None,
     image_root: ImageRootOption = None,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
     html: HtmlOption = None,
@@ -52,7 +56,7 @@ def command(
     check_installed()
     train_data = labelled(train, split=train_split, image_root=image_root)
     dataset = labelled(test, split=split, image_root=image_root)
-    encoder, settings = open_model(model, precision), {"split": split}
+    encoder, settings = open_model(model, EncoderOptions(device, precision, batch_size)), {"split": split}
     evaluate_all(
         [dataset],
         files,

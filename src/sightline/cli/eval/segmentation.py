@@ -6,7 +6,7 @@ from typing import Annotated
 from sightline.cli.eval.common import evaluate_all
 from sightline.cli.eval.files import Files
 from sightline.cli.eval.options import CsvOption, HtmlOption, JsonOption, LatexOption, MarkdownOption, PrecisionOption
-from sightline.cli.options import argument, option
+from sightline.cli.options import BatchSizeOption, DeviceOption, argument, option
 from sightline.cli.output import hub_hint
 from sightline.segment.defaults import Mode
 from sightline.templates import IMAGE_TEMPLATE
@@ -52,7 +52,9 @@ def command(
     prompt: Annotated[
         str, option("TEXT", 'Name a class by this text with "{}" for the class. Default: ' + IMAGE_TEMPLATE)
     ] = IMAGE_TEMPLATE,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
     json: JsonOption = None,
     html: HtmlOption = None,
     csv: CsvOption = None,
