@@ -44,27 +44,39 @@ SURFACE = {
     "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
 }  # fmt: skip
+FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
+    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "zeroshot": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
     ],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"],
+    "video": [
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
+    ],
+    "linear-probe": [
+        "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", *COMPUTE, "--fresh", *FILES
+    ],
+    "knn": [
+        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
+    ],
     "segmentation": [
-        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", *COMPUTE, "--json",
-        "--html",
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", *COMPUTE, *FILES,
     ],
-    "temperature": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
+    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", *COMPUTE, "--json", "--html",
+        "--seed", *COMPUTE, "--fresh", *FILES,
     ],
-    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", *COMPUTE, "--json", "--html"],
+    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "confusions": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", *COMPUTE, "--json", "--html"
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
     ],
-    "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
-    "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
+    "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
+    "table": ["RESULT.json...", "--draws", "--seed", "--published", *FILES],
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 
@@ -217,7 +229,7 @@ def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"sightline.cli.{name}.command", command)
+    monkeypatch.setattr(f"sightline.cli.{name.replace('-', '_')}.command", command)
     assert run(*name.split(".")) == (130, "", "sightline: stopped\n")
 
 

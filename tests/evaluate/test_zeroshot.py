@@ -10,7 +10,7 @@ from sightline.data import labelled
 from sightline.data.classes import Classes
 from sightline.errors import UsageError
 from sightline.evaluate import compare, video, zeroshot
-from sightline.evaluate.zeroshot import measure
+from sightline.evaluate.classification import measure
 from support.videos import film
 
 SHAPES = ("circle", "moon", "triangle")

@@ -17,7 +17,7 @@ from sightline.cli.filters import (
     WhereOption,
 )
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
-from sightline.cli.output import one_line, write_json
+from sightline.cli.output import one_line, progress_bar, write_json
 
 
 def command(
@@ -57,7 +57,8 @@ def command(
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
     table = Table.open(index_folder(index))
     condition = filters.where(table)
-    groups = near_duplicates(table, threshold, condition)
+    with progress_bar() as progress:
+        groups = near_duplicates(table, threshold, condition, progress)
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, write_sheet
 

@@ -38,11 +38,11 @@ class ScoredItem(Protocol):
 
 @dataclass(frozen=True)
 class Card:
-    """An image: its file's absolute path, its score, itself as JPEG, PNG or WebP (empty: cannot be shown), a remark.
-    `start` and `end`: of a video's moment, in seconds."""
+    """An image: its file's absolute path, its score (None: it is no ranked result), itself as JPEG, PNG or WebP (empty:
+    cannot be shown), a remark. `start` and `end`: of a video's moment, in seconds."""
 
     path: str
-    score: float
+    score: float | None
     image: bytes
     remark: str = ""
     start: float | None = None

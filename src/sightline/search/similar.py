@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import UsageError
 from sightline.index.uri import to_path
+from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.vectors import unit
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def near_duplicates(
     table: Table,
     threshold: float = 0.95,
     where: str | None = None,
+    progress: ProgressCallback = no_progress,
     *,
     tile: tuple[int, int] = TILE,
     hashes: int = HASHES,
@@ -71,7 +73,7 @@ def near_duplicates(
         ids, matrix = ids[order], matrix[order]
     label = np.arange(len(starts))
     _join(label, *_same_hash(table, ids[starts], hashes))
-    for first, second in _near(matrix, starts, threshold, tile):
+    for first, second in _near(matrix, starts, threshold, tile, progress):
         _join(label, first, second)
     order = np.argsort(label, kind="stable")
     groups = [group for group in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(group) > 1]
@@ -128,7 +130,7 @@ def _same_hash(table: Table, ids: Ids, step: int) -> tuple[Ids, Ids]:
 
 
 def _near(
-    matrix: NDArray[np.float16], starts: Ids, threshold: float, tile: tuple[int, int]
+    matrix: NDArray[np.float16], starts: Ids, threshold: float, tile: tuple[int, int], progress: ProgressCallback
 ) -> Iterator[tuple[Ids, Ids]]:
     """Pairs of near files, as positions; `starts` is where each file's rows begin. Each pair comes at least once."""
     above, beside = (_blocks(starts, len(matrix), size) for size in tile)
@@ -148,6 +150,7 @@ def _near(
                 is_near &= np.logical_and.reduceat(any_down, across, axis=1)
             first, second = np.nonzero(is_near)
             yield first + top, second + left
+        progress(Progress("comparing", bottom, len(starts)))
 
 
 def _blocks(starts: Ids, rows: int, size: int) -> list[tuple[int, int]]:
