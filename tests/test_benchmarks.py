@@ -23,6 +23,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # The arguments of each; what begins with "@" is a file or folder of `data`.
 ARGUMENTS = {
     "beside": "@. @checkpoint @photos --rounds 2 --tasks texts",
+    "color": "@photos @checkpoint --photos 2",
     "cold_search": "@vocabulary --items 20 --rounds 1 --mini",
     "encode_images": "@photos --rounds 1 --mini",
     "encode_texts": "@vocabulary @captions.tar --captions 20 --rounds 1 --mini",

@@ -215,9 +215,7 @@ def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
         encoder.encode_images("a.jpg")
     with pytest.raises(UsageError, match="list of images"):
         encoder.encode_images(np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(UsageError, match="type Tensor is not an image"):
-        encoder.encode_images([torch.zeros(3, 32, 32)])
-    with pytest.raises(UsageError, match="no device 'warp' here"):
+    with pytest.raises(UsageError, match="no device 'warp': choose auto, cpu"):
         sightline.load("mini", device="warp")
     with pytest.raises(UsageError, match="precision 'float99' is not known"):
         sightline.load("mini", precision="float99")

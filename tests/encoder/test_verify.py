@@ -74,4 +74,4 @@ def test_texts_or_images_that_all_get_one_vector_are_found(name: str, monkeypatc
     monkeypatch.setattr(module.Encoder, name, lambda self, items: one.repeat(len(items), axis=0))
     found = checks("mini")["distinct"]
     assert not found.passed
-    assert "1.00000" in found.result
+    assert "0.00000" in found.result

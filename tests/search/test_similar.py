@@ -60,7 +60,11 @@ def test_many_equal_images_make_one_group(make_table):
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(2, 32)))[rng.integers(0, 2, 500)]
     table = make_table(vectors, facts=lambda i: {"hash": "same" if i % 50 == 0 else str(i)})
-    groups = near_duplicates(table, 1.0, tile=(64, 100), hashes=30)
+    heard = []
+    groups = near_duplicates(table, 1.0, progress=heard.append, tile=(64, 100), hashes=30)
+    assert [(progress.done, progress.total) for progress in heard] == [
+        (min(end, 500), 500) for end in range(64, 513, 64)
+    ]
     assert sum(len(group) for group in groups) == 500
     assert len(groups) in (1, 2)  # one, where a file of the one kind has the bytes of one of the other
 

@@ -292,6 +292,18 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, v
     assert "image" in error or "bfloat16" in error
 
 
+def test_captions_that_the_model_cannot_read_whole_are_said(folder, capsys):
+    lines = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    for line, text in zip(lines, ["一只狗", "red " * 100] * 6, strict=True):
+        line["captions"] = [text]
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    command = ["train", "--model", "mini", "--data", str(folder / "captions.jsonl"), "--steps", "3"]
+    assert main([*command, "--batch-size", "12", "--out", str(folder / "run")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("6 of 12 captions are mostly words that mini spells byte by byte, such as “一只狗”") == 1
+    assert said.count("6 of 12 captions are longer than the model's 64 tokens and are cut there") == 1
+
+
 def test_a_long_evaluation_says_how_far_it_is(folder, capsys, monkeypatch):
     monkeypatch.setattr("sightline.cli.recall._INTERVAL", 0.0)
     figures = Recall([str(folder / "captions.jsonl")], "test")(PACKAGED["clip"])

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sightline.cli.options import IndexOption, argument, index_folder, option
+from sightline.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    IndexOption,
+    PrecisionOption,
+    argument,
+    index_folder,
+    option,
+)
 from sightline.cli.output import hub_hint, one_line, progress_bar
+from sightline.encoder.options import EncoderOptions
 from sightline.errors import IndexFault, Stopped
 from sightline.files import check_writable, expand_home, write_text
 
@@ -72,6 +81,9 @@ def command(
             "--skipped",
         ),
     ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = None,
     index: IndexOption = None,
 ) -> None:
     """Index images and videos, or bring the index up to date.
@@ -91,7 +103,7 @@ def command(
     from sightline.index.exclude import clean_pattern
     from sightline.index.folder import exists
 
-    folder = index_folder(index)
+    folder, options = index_folder(index), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
     if skipped is not None:
         check_writable(skipped, "list", _SKIPPED.encode())
@@ -105,7 +117,14 @@ def command(
     try:
         with hub_hint(instead), progress_bar() as progress:
             report = sync.sync(
-                folder, paths, model, progress, regions=regions, exclude=exclude or (), include=include or ()
+                folder,
+                paths,
+                model,
+                progress,
+                regions=regions,
+                exclude=exclude or (),
+                include=include or (),
+                options=options,
             )
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 from sightline.files import expand_home, find_file
 
@@ -27,6 +28,32 @@ IndexOption = Annotated[
     Path | None,
     option(
         "DIR", "Use the index in this folder. Default: $SIGHTLINE_INDEX, else a folder in your user data.", "--index"
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    option(
+        "NAME",
+        "Compute on this device: cpu, cuda, cuda:1, mps or xpu; auto takes a GPU if there is one. Default: auto.",
+        "--device",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    option(
+        None,
+        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32. Default: auto.",
+        "--precision",
+    ),
+]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        show_default=False,
+        help="Give the model this number of images at a time. Default: as many as suit the model and the device.",
     ),
 ]
 JsonOption = Annotated[bool, option(None, "Print one JSON object per line. Default: print text.", "--json")]

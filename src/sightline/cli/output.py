@@ -3,6 +3,7 @@
 import codecs
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
@@ -12,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 from sightline.errors import HubError
 from sightline.files import json_text
 from sightline.format import clock
-from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
     from sightline.search import Result
+
+
+LINES_EVERY = 10.0
+"""Seconds between lines that say how far long work is, where standard error is not a terminal."""
 
 
 @contextmanager
@@ -84,9 +89,9 @@ def place(result: "Result") -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback]:
-    """A callback that draws a bar on the terminal; if standard error is none, a callback that does nothing."""
+    """A callback that draws a bar on the terminal; if standard error is none, one that writes a line now and then."""
     if not sys.stderr.isatty():
-        yield no_progress
+        yield _Lines().show
         return
     from rich import progress as rich
     from rich.console import Console
@@ -108,6 +113,33 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield _Stages(bar).show
 
 
+class _Lines:
+    """A line every `LINES_EVERY` seconds: the stage, how much of it is done, its rate and the time left. Work that is
+    shorter has none."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._began, self._first = self._last, Progress("")
+
+    def show(self, progress: Progress) -> None:
+        now, first = time.monotonic(), self._first
+        if progress.stage != first.stage or progress.done < first.done:
+            self._began, self._first = now, progress
+        elif progress.done != progress.total and now - self._last >= LINES_EVERY:
+            self._last = now
+            rate = (progress.done - first.done) / max(now - self._began, 1e-9)
+            print(_line(progress, rate), file=sys.stderr, flush=True)
+
+
+def _line(progress: Progress, rate: float) -> str:
+    of = "" if progress.total is None else f" of {progress.total:,}"
+    left = ""
+    if progress.total is not None and rate > 0:
+        left = f", {clock(ceil((progress.total - progress.done) / rate))} left"
+    speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+    return f"{_stage(progress)}: {progress.done:,}{of}, {speed}/s{left}"
+
+
 class _Stages:
     """One row of the bar for each stage of the work, so that the rate is that of the stage."""
 
@@ -127,8 +159,13 @@ class _Stages:
 def _describe(progress: Progress) -> str:
     from rich.markup import escape
 
+    return escape(_stage(progress))
+
+
+def _stage(progress: Progress) -> str:
+    """The stage, what was skipped, and the video at hand."""
     skipped = f", {progress.skipped:,} skipped" if progress.skipped else ""
     video = ""
     if progress.path is not None and progress.second is not None:
         video = f", {progress.path.name[:24]} at {clock(progress.second)}"
-    return escape(one_line(f"{progress.stage}{skipped}{video}"))
+    return one_line(f"{progress.stage}{skipped}{video}")

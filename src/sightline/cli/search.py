@@ -17,8 +17,20 @@ from sightline.cli.filters import (
     UntilOption,
     WhereOption,
 )
-from sightline.cli.options import HtmlOption, IndexOption, JsonOption, argument, check_image, index_folder, option
+from sightline.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    HtmlOption,
+    IndexOption,
+    JsonOption,
+    PrecisionOption,
+    argument,
+    check_image,
+    index_folder,
+    option,
+)
 from sightline.cli.output import one_line, terminal, write_json, write_results
+from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,6 +113,9 @@ def command(
             "Open the model that built the index from here, and remember the place. Default: where it was last.",
         ),
     ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = None,
     index: IndexOption = None,
 ) -> None:
     """Find images, and moments in videos, by words or images.
@@ -131,7 +146,7 @@ def command(
         check_page(html)
     query = Query(texts=() if text is None else (text,), images=tuple(image), avoid=tuple(avoid or ()))
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
-    opened = open_index(index_folder(index), model)
+    opened = open_index(index_folder(index), model, EncoderOptions(device, precision, batch_size))
     condition = filters.where(opened.table)
     # Exactly: to open the lists of an approximate first pass takes longer than an exact search.
     found = opened.search(query, k, condition, exact=True, rescore=_rescore(rescore), regions=regions)

@@ -18,7 +18,7 @@ from sightline.cli.filters import (
     WhereOption,
 )
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, index_folder, option
-from sightline.cli.output import one_line, write_json
+from sightline.cli.output import one_line, progress_bar, write_json
 
 if TYPE_CHECKING:
     from sightline.search import Duplicate
@@ -63,7 +63,8 @@ def command(
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
     table = Table.open(index_folder(index))
     condition = filters.where(table)
-    groups = near_duplicates(table, threshold, condition)
+    with progress_bar() as progress:
+        groups = near_duplicates(table, threshold, condition, progress)
     missing = [item.missing for group in groups for item in group]
     if html is not None:
         from sightline.report.contact_sheet import CardGroup, cards, write_sheet

@@ -1,7 +1,7 @@
 """What is known of a checkpoint without reading its weights."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.names import hub_name
-from sightline.errors import CheckpointError, UsageError
+from sightline.encoder.lists import check_texts
+from sightline.errors import CheckpointError
+from sightline.logger import LOGGER
 from sightline.models import family_of
+from sightline.models.preprocessing import check_preprocessing
 from sightline.models.regions import Shape
 from sightline.models.vocabulary import check_tokenizer
 from sightline.processing.image.profile import PixelProfile
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Ids, Tokenizer
 from sightline.processing.tokenizer_files import has_tokenizer
 
@@ -38,7 +42,9 @@ class EncoderSource:
         self.family = family_of(self.folder)
         self.config: Any = self.family.config.from_folder(self.folder)
         self.profile = PixelProfile.from_folder(self.folder)
+        check_preprocessing(self.profile, self.config, self.folder)
         self.dim: int = self.config.projection_dim
+        self.spelling_said = False  # to the logger, once
         if has_tokenizer(self.folder):
             _ = self.tokenizer  # another model's is refused now, before a collection is indexed in vain
 
@@ -74,16 +80,25 @@ class EncoderSource:
         check_tokenizer(self.config.text_config, tokenizer, self.folder)
         return tokenizer
 
-    def tokens(self, texts: Sequence[str]) -> list[Ids]:
-        """The token ids of each string, int64 (length,). Raises `CheckpointError` for an id beyond the model's
-        vocabulary, `UsageError` for a single string."""
-        if isinstance(texts, str):
-            raise UsageError("encode_text takes a list of strings, not one string")
-        rows, size = self.tokenizer.encode(list(texts)), self.config.text_config.vocab_size
+    def tokens(self, texts: Iterable[str]) -> list[Ids]:
+        """The token ids of each string, int64 (length,). The logger is told of strings that are cut at the model's
+        length, and once of strings that are mostly spelled because the vocabulary lacks their words.
+
+        Raises `CheckpointError` for an id beyond the model's vocabulary, `UsageError` for anything but several strings.
+        """
+        listed = check_texts(texts)
+        counts, size = TextCounts(), self.config.text_config.vocab_size
+        rows = self.tokenizer.encode(listed, counts)
         if any(row.max() >= size for row in rows):
             raise CheckpointError(
                 f"{self.folder}: its tokenizer knows more than the model's {size} tokens: is it another model's?"
             )
+        for warning in counts.cut_warning():
+            LOGGER.warning(warning)
+        if not self.spelling_said:
+            for warning in counts.spelled_warning(self.name):
+                self.spelling_said = True
+                LOGGER.warning(warning)
         return rows
 
 

@@ -107,6 +107,12 @@ class PairConfig(Config):
     projection_dim: int
 
     @property
+    def image_side(self) -> int | None:
+        """Height and width in pixels of the images that the whole model takes; None for one that takes any."""
+        side: int = self.vision_config.image_size  # type: ignore[attr-defined]
+        return side
+
+    @property
     def regions(self) -> tuple[int, int, int] | None:
         """How many regions an image falls into, and the rows and columns of its patches; None: no regions."""
         return None

@@ -39,12 +39,12 @@ class ScoredItem(Protocol):
 
 @dataclass(frozen=True)
 class Card:
-    """An image: its file's absolute path, its score, itself as JPEG, PNG or WebP (empty: cannot be shown), a remark.
-    `start` and `end`: of a video's moment, in seconds. `about`: when and with what it was taken. `missing`: whether the
-    file is gone."""
+    """An image: its file's absolute path, its score (None: it is no ranked result), itself as JPEG, PNG or WebP (empty:
+    cannot be shown), a remark. `start` and `end`: of a video's moment, in seconds. `about`: when and with what it was
+    taken. `missing`: whether the file is gone."""
 
     path: str
-    score: float
+    score: float | None
     image: bytes
     remark: str = ""
     start: float | None = None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.encoder.options import DEFAULTS, EncoderOptions
 from sightline.errors import IndexFault, UsageError
 from sightline.files import expand_home
 from sightline.index.ivf import InvertedLists
@@ -52,16 +53,18 @@ def default_folder() -> Path:
 
 
 def open_index(
-    folder: str | os.PathLike[str] | None = None, model: Encoder | str | os.PathLike[str] | None = None
+    folder: str | os.PathLike[str] | None = None,
+    model: Encoder | str | os.PathLike[str] | None = None,
+    options: EncoderOptions = DEFAULTS,
 ) -> Index:
     """Opens an index for searching: the folder, else `default_folder()`.
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
-    the first query needs it. A `model` by name that lies elsewhere now is found there from now on, if the index can be
-    written. Raises IndexMissing, IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model`
-    that did not build the index.
+    the first query needs it. `options` say on which device, and how, a model is opened. A `model` by name that lies
+    elsewhere now is found there from now on, if the index can be written. Raises IndexMissing, IndexTooNew or
+    IndexDamaged, and ModelMismatch at once for a `model` that did not build the index.
     """
-    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model)
+    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model, options)
     if model is not None:
         place = index.encoder.check(index.table)
         if place != index.table.model and isinstance(model, str | os.PathLike):
@@ -93,9 +96,14 @@ class Index:
     Usable from several threads: each query is answered from one version of the table.
     """
 
-    def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        model: Encoder | str | os.PathLike[str] | None = None,
+        options: EncoderOptions = DEFAULTS,
+    ) -> None:
         self.table = table
-        self.encoder = LazyEncoder(table, model)
+        self.encoder = LazyEncoder(table, model, options)
         self._snapshot: _Snapshot | None = None
         self._reading = Lock()
 
@@ -105,6 +113,10 @@ class Index:
 
     def __len__(self) -> int:
         return self.table.count()
+
+    def __repr__(self) -> str:
+        model = self.table.model
+        return f'Index("{self.table.folder}", items={len(self):,}, model="{model.name}", dim={model.dim})'
 
     def search(
         self,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from sightline.encoder.options import DEFAULTS, EncoderOptions
 from sightline.errors import ModelMismatch
 from sightline.index.model_places import opening
 
@@ -25,8 +26,15 @@ class LazyEncoder:
     """Encodes queries of words alone in numpy, which spares the import of torch, and opens the whole model for images
     and for text towers that numpy cannot compute. An encoder that the caller made encodes everything."""
 
-    def __init__(self, table: Table, model: Encoder | str | os.PathLike[str] | None = None) -> None:
-        """`model` is an encoder or what `load` takes; None: the model that built the table."""
+    def __init__(
+        self,
+        table: Table,
+        model: Encoder | str | os.PathLike[str] | None = None,
+        options: EncoderOptions = DEFAULTS,
+    ) -> None:
+        """`model` is an encoder or what `load` takes, which opens it by the `options`; None: the model that built the
+        table. Options other than the defaults are for torch: numpy then encodes nothing."""
+        self._options = options
         self._name, self._revision, self._given = table.model.name, table.model.revision, None
         self._index = table.folder if model is None else None
         if isinstance(model, str | os.PathLike):
@@ -36,12 +44,12 @@ class LazyEncoder:
 
     def __getstate__(self) -> dict[str, object]:
         """For `pickle` and `copy`: without the models, which are opened again when they are needed."""
-        return {name: self.__dict__[name] for name in ("_name", "_revision", "_given", "_index")}
+        return {name: self.__dict__[name] for name in ("_options", "_name", "_revision", "_given", "_index")}
 
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
         build the table."""
-        if self._given is None and _checked(self._text_encoder, table).usable:
+        if self._given is None and self._options == DEFAULTS and _checked(self._text_encoder, table).usable:
             return self._text_encoder
         return self.for_images(table)
 
@@ -67,7 +75,7 @@ class LazyEncoder:
         from sightline.encoder import load
 
         with self._opening():
-            return self._given or load(self._name, revision=self._revision)
+            return self._given or load(self._name, revision=self._revision, **asdict(self._options))
 
     @cached_property
     def _text_encoder(self) -> TextEncoder:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import UsageError
 from sightline.index.uri import to_path
+from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.search.presence import missing_files
 from sightline.vectors import unit
 
@@ -58,6 +59,7 @@ def near_duplicates(
     table: Table,
     threshold: float = 0.9,
     where: str | None = None,
+    progress: ProgressCallback = no_progress,
     *,
     tile: tuple[int, int] = TILE,
     hashes: int = HASHES,
@@ -87,7 +89,7 @@ def near_duplicates(
     files = _Files(table, ids, matrix, starts, threshold)
     label = np.arange(len(starts))
     _join(label, *_same_hash(table, files.ids, hashes))
-    for first, second in _near(files, tile):
+    for first, second in _near(files, tile, progress):
         _join(label, first, second)
     order = np.argsort(label, kind="stable")
     connected = [part for part in np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(part) > 1]
@@ -121,9 +123,12 @@ class _Files:
         is_near = self.vectors(first) @ self.vectors(second).T >= self._least
         down, across = np.nonzero(is_near)
         one, other = self._rows(first)[down], self._rows(second)[across]
-        differing = np.unpackbits((self._hashes[one] ^ self._hashes[other]).view(np.uint8).reshape(-1, 8), axis=1)
-        apart = (differing.sum(axis=1) > HASH_BITS) & self._has_hash[one] & self._has_hash[other]
-        is_near[down[apart], across[apart]] = False
+        for start in range(0, len(down), HASHES):
+            pairs = slice(start, start + HASHES)
+            a, b = one[pairs], other[pairs]
+            differing = np.unpackbits((self._hashes[a] ^ self._hashes[b]).view(np.uint8).reshape(-1, 8), axis=1)
+            apart = (differing.sum(axis=1) > HASH_BITS) & self._has_hash[a] & self._has_hash[b]
+            is_near[down[pairs][apart], across[pairs][apart]] = False
         if is_near.shape == (len(first), len(second)):
             return is_near
         down, across = (np.cumsum(self._lengths[files]) - self._lengths[files] for files in (first, second))
@@ -185,7 +190,7 @@ def _same_hash(table: Table, ids: Ids, step: int) -> tuple[Ids, Ids]:
     return array[:, 0], array[:, 1]
 
 
-def _near(files: _Files, tile: tuple[int, int]) -> Iterator[tuple[Ids, Ids]]:
+def _near(files: _Files, tile: tuple[int, int], progress: ProgressCallback) -> Iterator[tuple[Ids, Ids]]:
     """Pairs of near files, as positions. Each pair comes at least once."""
     above, beside = (_blocks(files, size) for size in tile)
     for top in above:
@@ -193,6 +198,7 @@ def _near(files: _Files, tile: tuple[int, int]) -> Iterator[tuple[Ids, Ids]]:
             if left[-1] >= top[0]:
                 first, second = np.nonzero(files.near(top, left))
                 yield top[first], left[second]
+        progress(Progress("comparing", int(top[-1]) + 1, len(files.ids)))
 
 
 def _blocks(files: _Files, size: int) -> list[Ids]:

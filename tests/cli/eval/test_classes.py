@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from sightline import scenes
-from sightline.evaluate import Result
+from sightline.evaluate import Result, open_results
 from support.datasets import tar
 from support.images import as_bytes
 
@@ -29,7 +29,7 @@ def test_figures_and_each_class(run, folders, tmp_path):
     result = Result.open(tmp_path / "result.json")
     assert result.settings["templates"] == ["a {}", "one {}"]
     first = ran.out.splitlines()
-    assert first[1].split() == ["top-1", f"{100 * result.figures['top-1']:.2f}%"]
+    assert first[1].split()[:2] == ["top-1", f"{100 * result.figures['top-1']:.2f}%"]
     assert {line.split("  ")[0] for line in first[-2:]} == {"blue star", "red circle"}
     assert "1 classes have no image and count only as wrong answers: moon" in ran.err
 
@@ -81,3 +81,27 @@ def test_wrong_use(run, folders, tmp_path, args, says):
     assert says in ran.err
     assert ran.err.count("\n") == 1
     assert ran.out == ""
+
+
+@pytest.mark.parametrize("command", ["knn", "linear-probe"])
+def test_features_of_images_to_train_on_and_to_test_on(run, folders, tmp_path, command):
+    for number in range(6, 14):
+        folder = tmp_path / "train" / ("red_circle" if number % 2 else "blue_star")
+        folder.mkdir(parents=True, exist_ok=True)
+        scenes.sample(4, number).draw(48).save(folder / f"{number}.png")
+    more = {"knn": ["-k", "3"], "linear-probe": []}[command]
+    ran = run("eval", command, "mini", tmp_path / "train", folders, *more, "--json", tmp_path / "result.json")
+    assert ran.status == 0, ran.err
+    result = Result.open(tmp_path / "result.json")
+    assert result.kind == command.replace("-", "_")
+    assert result.settings["train_samples"] == 8
+    assert f"{100 * result.figures['top-1']:.2f}%" in ran.out
+    assert "top-5" not in ran.out
+
+
+def test_several_data_sets_of_classes(run, folders, tmp_path):
+    ran = run("eval", "zeroshot", "mini", folders, folders, "--each", "--json", tmp_path / "out.json")
+    assert ran.status == 0, ran.err
+    first, second = open_results(tmp_path / "out.json")
+    assert first.figures == second.figures
+    assert first.data == str(folders)
