@@ -157,7 +157,7 @@ def test_sources_that_are_none(folder):
         captions([])
     with pytest.raises(UsageError, match="give shards"):
         captions(folder / "a.jpg")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         captions(folder / "no.csv")
     with pytest.raises(UsageError, match="shards have no splits"):
         captions(shard(folder / "a.tar", [1]), split="train")
