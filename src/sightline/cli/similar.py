@@ -90,8 +90,8 @@ def command(
                 print(f"{item.score:.4f}  {item.match:<5}  {size:>13}  {one_line(item.uri)}{mark}")
             print()
         typer.echo(f"{len(groups)} groups, {_counts(groups)}", err=True)
-        for note in notes(missing):
-            typer.echo(one_line(note), err=True)
+    for note in notes(missing):
+        typer.echo(one_line(note), err=True)
     if condition is not None:
         said = filters.notes(table) if len(table.ids_where(condition)) else [filters.why_nothing(table)]
         for note in said:
