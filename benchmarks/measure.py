@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 
 MINI = {"clip": "mini", "align": "mini-align", "groupvit": "mini-groupvit", "xclip": "mini-xclip"}
 

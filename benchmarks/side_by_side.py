@@ -21,7 +21,7 @@ import torch
 from measure import MINI, in_turn, ratio, report
 from torch import Tensor
 
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder.encoder import ROWS
 from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map

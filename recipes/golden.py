@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED, sha256
+from sightline.checkpoint.hub import sha256
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder.verify import patch_means
 
 SCENE, SIZE = 0, 320

@@ -41,7 +41,7 @@ from training import (
 from vocabulary import END, byte_pairs, clip_settings, number_of
 
 from sightline import CLIPModel, XCLIPConfig, XCLIPModel, XCLIPProcessor, scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.metrics import ranks, recall_at
 from sightline.models.xclip.prompts import XCLIPRescorer, similarity
 from sightline.nn.loss import contrastive_loss

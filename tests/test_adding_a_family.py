@@ -14,7 +14,7 @@ from huggingface_hub import ModelCard
 
 import sightline
 from sightline import models, scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.data import captions as open_captions
 from sightline.evaluate import projection, retrieval
 from sightline.index.sync import sync

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from support.datasets import tar
 from support.images import as_bytes, draw, image
 from support.videos import colored
@@ -23,6 +23,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # The arguments of each; what begins with "@" is a file or folder of `data`.
 ARGUMENTS = {
     "beside": "@. @checkpoint @photos --rounds 2 --tasks texts",
+    "color": "@photos @checkpoint --photos 2",
     "cold_search": "@vocabulary --items 20 --rounds 1 --mini",
     "encode_images": "@photos --rounds 1 --mini",
     "encode_texts": "@vocabulary @captions.tar --captions 20 --rounds 1 --mini",
@@ -43,6 +44,7 @@ ARGUMENTS = {
     "hard_neighbours": "@photos @hard mini 3",
     "image_tower": "@photos @vocabulary --rounds 1 --mini",
     "kill_training": "mini @captions.tar --steps 3 --batch-size 4 --kills 1",
+    "near_copies": "@photos mini",
     "reduced_decoding": "@photos mini --mosaics 2",
     "side_by_side": "--inputs 1 --rounds 1 --families xclip --frames 2 --mini",
     "soak": "@soak --kills 1 --files 30",

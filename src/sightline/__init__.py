@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from sightline.models.xclip.processor import XCLIPProcessor as XCLIPProcessor
     from sightline.models.xclip.text import XCLIPTextModel as XCLIPTextModel
     from sightline.models.xclip.vision import XCLIPVisionModel as XCLIPVisionModel
-    from sightline.processing.image.reading import load_image as load_image
+    from sightline.processing.image.reading import load_image as load_image, load_image_async as load_image_async
     from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
     from sightline.segment import Segmentation as Segmentation, Segmenter as Segmenter
@@ -94,7 +94,7 @@ _NAMES = {
     "models.xclip.processor": "XCLIPProcessor",
     "models.xclip.text": "XCLIPTextModel",
     "models.xclip.vision": "XCLIPVisionModel",
-    "processing.image.reading": "load_image",
+    "processing.image.reading": "load_image load_image_async",
     "search": "Index Query Result open_index",
     "search.retrieve": "retrieve",
     "segment": "Segmentation Segmenter",

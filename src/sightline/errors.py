@@ -1,10 +1,18 @@
 """Every error that a user can meet. The message names the file, model or option and says what to do next."""
 
+from collections.abc import Callable
+from typing import Any
+
 
 class SightlineError(Exception):
     """An error that a user can act on. The command line prints it as one line and exits with `exit_code`."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """For `pickle` and `copy`, so that an error in another process arrives in this one. By default the class would
+        be called with the message alone, which some subclasses are not made of."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
 class UsageError(SightlineError):
@@ -24,6 +32,12 @@ class Stopped(SightlineError):
 
 class CheckpointError(SightlineError):
     """A checkpoint, its config or its tokenizer cannot be opened as asked."""
+
+
+class CheckpointMissing(CheckpointError):
+    """Where the caller says that a checkpoint lies, there is nothing: to name it so was wrong use."""
+
+    exit_code = 2
 
 
 class JsonError(SightlineError):
@@ -55,6 +69,12 @@ class DataError(SightlineError):
     """A data set for training or evaluation cannot be read as asked."""
 
 
+class DataMissing(DataError):
+    """Where the caller says that a data set lies, there is nothing: to name it so was wrong use."""
+
+    exit_code = 2
+
+
 class IndexFault(SightlineError):
     """An index folder cannot be used. The subclasses say why."""
 
@@ -77,3 +97,9 @@ class IndexTooNew(IndexFault):
 
 class ModelMismatch(IndexFault):
     """The index was built by another model than the one asked for."""
+
+
+def _rebuilt(kind: type[SightlineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SightlineError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -3,12 +3,13 @@
 import io
 import json
 import os
+import re
 import secrets
 import stat
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,12 +26,72 @@ _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
 
 
+COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!": "rar",
+}
+"""How compressed files begin."""
+_ANSWERS = (b"entry not found", b"not found", b"404: not found", b"invalid username or password", b"access denied")
+"""What servers send in a file's place."""
+_UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
+"""Ends of names that programs give to a file while they fetch it."""
+
+
+def wrong_content(source: Path | bytes) -> str | None:
+    """What a file (or its first bytes) holds in place of what was wanted, and the way out: a Git LFS pointer, a web
+    page, a compressed file. None if it is nothing of the kind. To be asked when a file could not be read."""
+    folder, name = (source.absolute().parent, source.name) if isinstance(source, Path) else (None, "")
+    try:
+        head = source[:512] if isinstance(source, bytes) else _head(source)
+    except (OSError, ValueError):
+        return None
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(b"version https://git-lfs.github.com/spec/"):
+        where = "its folder" if folder is None else folder
+        return f"a Git LFS pointer, not the file itself: run `git lfs pull` in {where}"
+    if re.match(rb"(\.git/|/)annex/objects/", text):
+        return "a git-annex pointer, not the file itself: run `git annex get` for it"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page, not the file itself: fetch it again (its address may want a login, or be that of a page)"
+    if text.startswith(_ANSWERS) or (text.startswith(b"<?xml") and b"<error>" in text):
+        answer = text.decode("utf-8", "replace").splitlines()[0][:60]
+        return f"a server's answer ({answer!r}), not the file itself: look at the address, and fetch it again"
+    if name.lower().endswith(_UNFINISHED):
+        return "a download that did not come to its end: fetch it again"
+    if not head:
+        return "an empty file: fetch it again"
+    if not any(head):
+        return "only zeros: a download that did not come to its end; fetch it again"
+    kind = next((kind for start, kind in COMPRESSED.items() if head.startswith(start)), None)
+    return None if kind is None else f"a compressed file ({kind}): unpack it"
+
+
+def _head(path: Path) -> bytes:
+    """The first 512 bytes of a regular file."""
+    with open_file(path) as file:
+        return file.read(512)
+
+
+def unfinished(folder: Path, names: Iterable[str]) -> Path | None:
+    """A file in `folder` that a download of one of `names` has left half done."""
+    wanted = set(names)
+    for path in sorted(folder.iterdir()):
+        if path.stem in wanted and path.suffix.lower() in _UNFINISHED:
+            return path
+    return None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `JsonError` naming the file if it holds something else, `OSError`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # bytes that are not text, text that is not JSON, endless numbers
-        raise JsonError(f"{path}: not JSON ({error})") from error
+        raise JsonError(f"{path}: {wrong_content(path) or f'not JSON ({error})'}") from error
     if not isinstance(data, dict):
         raise JsonError(f"{path}: holds {type(data).__name__}, expected an object")
     return data
@@ -41,7 +102,7 @@ def read_checkpoint_json(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except JsonError as error:
-        raise CheckpointError(f"{error}; fetch the file again") from error
+        raise CheckpointError(str(error) if wrong_content(path) else f"{error}; fetch the file again") from error
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
 
@@ -153,9 +214,17 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def json_text(data: Any, **options: Any) -> str:
+    r"""JSON with letters of all scripts as they are, for UTF-8. What UTF-8 lacks, and what ends a line or steers a
+    terminal, is escaped: the bytes of a file's name that are no text are "\udc80" to "\udcff" (Python's
+    `surrogateescape`), which any reader of JSON gives back. `options` are those of `json.dumps`."""
+    text = json.dumps(data, ensure_ascii=False, **options)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """A JSON object to a file, whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, json_text(data, indent=2, sort_keys=True) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

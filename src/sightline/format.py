@@ -25,6 +25,16 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: [(part.isdigit(), part.zfill(9)) for part in re.split(r"(\d+)", name)])
 
 
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Names of models as heads of columns: the last parts of their paths by which they differ, or else numbered."""
+    parts = [re.split(r"[/\\\\]", name.rstrip("/\\")) for name in names]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        short = ["/".join(part[-length:]) for part in parts]
+        if len(set(short)) == len(short):
+            return short
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+
+
 def between(name: str, ends: Sequence[float], sign: str = "") -> str:
     """The interval of a figure: "2.06% to 2.40%"."""
     return " to ".join(shown(name, end, sign) for end in ends)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sightline.checkpoint.hub import PACKAGED, resolve
+from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.names import PACKAGED
 from sightline.errors import CheckpointError, HubError
 from support.hub import FakeHub
 
@@ -51,7 +52,7 @@ def test_folders_and_packaged_names(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nor/this", "a/b/c", "-- what?", "~/none"])
 def test_what_is_neither_folder_nor_name(name: str) -> None:
-    with pytest.raises(CheckpointError, match="no such folder"):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
         resolve(name)
 
 

@@ -9,22 +9,27 @@ from sightline.cli.main import main
 from sightline.cli.program import COMMANDS, app
 from sightline.distribution import VERSION
 
+COMPUTE = ["--device", "--precision", "--batch-size"]
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": [
-        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--watch", "--index",
-        "--library",
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--watch", *COMPUTE,
+        "--index", "--library",
     ],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--index",
-        "--library",
+        "TEXT", "--image", "--not", "-k", "--min-score", "--where", "--since", "--until", "--folder", "--kind",
+        "--camera", "--near", "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--model",
+        *COMPUTE,
+        "--index", "--library",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
         "--rating", "--json", "--html", "--index", "--library",
     ],
-    "segment": ["IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--json"],
+    "segment": [
+        "IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--device",
+        "--batch-size", "--json",
+    ],
     "train": [
         "[RECIPE.py]", "--out", "--model", "--text-model", "--data", "--split", "--image-root", "--steps", "--epochs",
         "--batch-size", "--captions-per-image", "--micro-batch-size", "--grad-accum-steps", "--crop", "--flip",
@@ -38,30 +43,42 @@ SURFACE = {
     "info": ["--json", "--index", "--library"],
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
-    "verify": ["MODEL", "--image"],
+    "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
 }  # fmt: skip
+FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]
 EVALUATIONS = {
-    "retrieval": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "retrieval": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "zeroshot": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
     ],
-    "video": ["MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"],
+    "video": [
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
+    ],
+    "linear-probe": [
+        "MODEL", "TRAIN", "TEST", "--split", "--train-split", "--image-root", *COMPUTE, "--fresh", *FILES
+    ],
+    "knn": [
+        "MODEL", "TRAIN", "TEST", "-k", "--temperature", "--split", "--train-split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
+    ],
     "segmentation": [
-        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", "--precision", "--json",
-        "--html",
+        "MODEL", "DATA", "--image-root", "--classes", "--mode", "--background", "--prompt", *COMPUTE, *FILES,
     ],
-    "temperature": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "temperature": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "projection": [
         "MODEL", "DATA...", "--train", "--split", "--train-split", "--image-root", "--train-image-root", "--dim",
-        "--seed", "--precision", "--json", "--html",
+        "--seed", *COMPUTE, "--fresh", *FILES,
     ],
-    "diagnosis": ["MODEL", "DATA...", "--split", "--image-root", "--precision", "--json", "--html"],
+    "diagnosis": ["MODEL", "DATA...", "--each", "--split", "--image-root", *COMPUTE, "--fresh", *FILES],
     "confusions": [
-        "MODEL", "DATA", "--classes", "--template", "--split", "--image-root", "--precision", "--json", "--html"
+        "MODEL", "DATA...", "--each", "--classes", "--template", "--split", "--image-root", *COMPUTE,
+        "--fresh", *FILES,
     ],
-    "compare": ["A.json", "B.json", "--draws", "--seed", "--json", "--html"],
-    "table": ["RESULT.json...", "--draws", "--seed", "--json", "--html"],
+    "compare": ["A.json", "B.json", "--draws", "--seed", *FILES],
+    "table": ["RESULT.json...", "--draws", "--seed", "--published", *FILES],
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 
@@ -223,7 +240,7 @@ def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"sightline.cli.{name}.command", command)
+    monkeypatch.setattr(f"sightline.cli.{name.replace('-', '_')}.command", command)
     assert run(*name.split(".")) == (130, "", "sightline: stopped\n")
 
 

@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from sightline.data import Sample, captions, distinct_captions, equal_captions
+from sightline.data import Sample, captions, equal_captions
 from sightline.errors import DataError, UsageError
 from support.datasets import shard, tar
 from support.examples import VALUES, examples, spoiled
@@ -108,7 +109,7 @@ def test_odd_rows_are_left_out_and_counted(folder):
     found = captions(folder / "t.csv")
     assert [(sample.key, sample.captions) for sample in found.samples] == [("a.jpg", ("one",))]
     assert found.left_out.counts == {
-        "with more or fewer columns than the first line": 2,
+        "with more or fewer columns than the first line (a text that has the delimiter in it needs quotes)": 2,
         "that name no file": 1,
         "with no caption": 1,
         f"not in {folder} (say where: image_root=, --image-root)": 1,
@@ -121,15 +122,21 @@ def test_odd_rows_are_left_out_and_counted(folder):
         ("t.csv", b"thing,caption\na,b\n", r"t.csv: no column of files; name it 'file' \(it has thing, caption\)"),
         ("t.csv", b"file,licence\na,b\n", "no column of captions"),
         ("t.csv", b"", "empty"),
+        ("t.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer"),
+        ("t.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer"),
         ("t.csv", b"file,caption\n", "no rows below"),
-        ("t.csv", b'file,caption\na,"b\n', "no CSV"),
-        ("t.csv", b"file,caption\na,\xff\n", "not in UTF-8"),
-        ("t.csv", b"file,caption\na,\0\n", "no CSV|not one image"),
+        (
+            "t.csv",
+            b'file,caption\na,"b\n',
+            r"not one row fits its first line \(file, caption\); left out: 1 with a quote .*row 2",
+        ),
+        ("t.csv", b"file,caption\na,\xff\n", r"not in UTF-8 \(byte 0xff in line 2\); save it in UTF-8"),
+        ("t.csv", b"file,caption\na,\0\n", "1 with a NUL character: row 2"),
         ("t.json", b"{", "not JSON"),
         ("t.json", b"3", "no data set that is known"),
         ("t.json", b'{"images": 3}', "no data set that is known"),
         ("t.json", b"[" * 100_000, "not JSON"),
-        ("t.jsonl", b"[]\n{\n", "no column of files"),
+        ("t.jsonl", b"[]\n{\n", "not one row; left out: 2 that are no JSON object: line 1, line 2"),
         ("t.csv", b"file,caption\ngone.jpg,a\n", r"1 not in .*say where: image_root=.*: gone\.jpg"),
     ],
 )
@@ -146,9 +153,11 @@ def test_sources_that_are_none(folder):
     write(folder / "u.csv", [("file", "caption"), *rows()])
     with pytest.raises(DataError, match=r"several tables \(t.csv, u.csv\)"):
         captions(folder)
+    with pytest.raises(UsageError, match="no data are named"):
+        captions([])
     with pytest.raises(UsageError, match="give shards"):
         captions(folder / "a.jpg")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         captions(folder / "no.csv")
     with pytest.raises(UsageError, match="shards have no splits"):
         captions(shard(folder / "a.tar", [1]), split="train")
@@ -163,14 +172,13 @@ def test_several_sources_are_one_data_set(folder):
     assert sorted(sample.key for sample in both.samples) == sorted(keys)
     assert len(both.left_out) == 1
     assert "gone.jpg" in str(both.left_out)
-    with pytest.raises(UsageError, match="one source's; give it alone"):
-        captions([folder / "t.csv", folder / "a.tar"], split="train")
+    with pytest.raises(UsageError, match="shards have no splits"):
+        captions([folder / "a.tar", folder / "t.csv"], split="train")
 
 
 def test_equal_captions_are_counted_and_named():
-    said = [["a", "a", "b"], ["b"], ["c"], ["b", "d"]]
+    said = [["a", "a", "b"], ["B "], ["c"], ["b", "d"]]
     samples = [Sample(str(i), Path(f"{i}.jpg"), tuple(texts)) for i, texts in enumerate(said)]
-    assert distinct_captions(samples) == 4
     assert equal_captions(samples) == (
         "7 captions, 4 different; 3 of 4 images share a caption with another (most often 'b': 3 images)"
     )
@@ -286,7 +294,7 @@ def test_pictures_elsewhere(folder, tmp_path):
     (tmp_path / "lists").mkdir()
     path = write(tmp_path / "lists/t.csv", [("file", "caption"), *rows()])
     check(captions(path, image_root=folder), folder)
-    with pytest.raises(DataError, match=r"image_root=.*nowhere: no such folder"):
+    with pytest.raises(DataError, match=r"image_root=.*nowhere: no such file or folder"):
         captions(path, image_root=tmp_path / "nowhere")
     with pytest.raises(UsageError, match="give the folder"):
         captions(path, image_root=path)
@@ -315,6 +323,102 @@ def test_pictures_in_shards(tmp_path):
     found = captions(path, image_root=tmp_path / "*.tar")
     assert {s.key: s.content() for s in found.samples} == {"x/a.jpg": b"1", "y/b.jpg": b"333", "c": b"4444"}
     assert sum(found.left_out.counts.values()) == len(found.left_out) == 3
+
+
+WINDOWS = "C:\\data\\pics\\"
+
+
+@pytest.mark.parametrize(
+    ("names", "root"),
+    [
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "."),
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "pics"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "."),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "pics"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "other"),
+        (["\\\\server\\share\\0.jpg", "\\\\server\\share\\in\\1.jpg"], "other"),
+        (["C:/data/pics/0.jpg", "C:/data/pics/in/1.jpg"], "other"),
+        (["/home/b/pics/0.jpg", "/home/b/pics/in/1.jpg"], "."),
+        (["/home/b/pics/0.jpg", "/home/b/pics/in/1.jpg"], "other"),
+        (["pics\\0.jpg", "pics\\in\\1.jpg"], "a.tar"),
+        ([WINDOWS + "0.jpg", WINDOWS + "in\\1.jpg"], "a.tar"),
+    ],
+)
+def test_paths_of_windows_and_of_other_computers(tmp_path, names, root):
+    for file in ("pics/0.jpg", "pics/in/1.jpg", "other/0.jpg", "other/in/1.jpg"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(file[-5:].encode())
+    tar(tmp_path / "a.tar", [("pics/0.jpg", b"0.jpg"), ("pics/in/1.jpg", b"1.jpg")])
+    path = write(tmp_path / "t.csv", [("file", "caption"), *((name, "words") for name in names)])
+    found = captions(path, image_root=tmp_path / root)
+    contents = [c if isinstance(c, bytes) else c.read_bytes() for c in (sample.content() for sample in found.samples)]
+    assert contents == [b"0.jpg", b"1.jpg"]
+    assert [sample.key for sample in found.samples] == names
+    assert not found.left_out
+
+
+@pytest.mark.parametrize(
+    "name", ["C:\\a\\..\\secret.jpg", "..\\secret.jpg", "in\\..\\..\\secret.jpg", "C:\\x\\none.jpg"]
+)
+def test_no_path_of_windows_leads_elsewhere(tmp_path, name):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"1")
+    with pytest.raises(DataError, match="say where: image_root=, --image-root"):
+        captions(write(tmp_path / "set/t.csv", [("file", "caption"), (name, "words")]))
+
+
+def test_names_that_end_alike_are_not_mixed_up(tmp_path):
+    """Two folders of another computer, one of which is here under another name: nothing tells which."""
+    (tmp_path / "1.jpg").write_bytes(b"1")
+    table = [("file", "caption"), ("/data/train/1.jpg", "a"), ("/data/test/1.jpg", "b")]
+    with pytest.raises(DataError, match="2 outside of"):
+        captions(write(tmp_path / "t.csv", table))
+
+
+@pytest.mark.parametrize(("written", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("kind", ["table", "karpathy", "coco", "shards", "folder"])
+def test_names_in_another_unicode_form(tmp_path, written, on_disk, kind):
+    name, there = (unicodedata.normalize(form, "bücher/café.jpg") for form in (written, on_disk))
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).write_bytes(b"12345")
+    root = tmp_path
+    if kind == "karpathy":
+        data = {"images": [{"filename": name, "sentences": [{"raw": "a"}]}]}
+    else:
+        data = {"images": [{"id": 1, "file_name": name}], "annotations": [{"image_id": 1, "caption": "a"}]}
+    source = tmp_path / "x.json"
+    source.write_text(json.dumps(data))
+    if kind in ("table", "shards", "folder"):
+        source = write(tmp_path / "t.csv", [("file", "caption"), (name, "a")])
+    if kind == "shards":
+        root = tar(tmp_path / "a.tar", [(there, b"12345")])
+    if kind == "folder":
+        source = write(tmp_path / "t.csv", [("file", "caption"), (name.partition("/")[2], "a")])
+        root = tmp_path / there.partition("/")[0]
+    (sample,) = captions(source, image_root=root).samples
+    assert sample.size == 5
+
+
+def test_captions_without_their_image_are_counted(folder):
+    document = {**COCO, "annotations": [*COCO["annotations"], {"image_id": 77, "caption": "lost"}]}
+    (folder / "x.json").write_text(json.dumps(document))
+    assert captions(folder / "x.json").left_out.counts == {"captions of no image in the file": 1}
+    (folder / "x.json").write_text("[3]")
+    with pytest.raises(DataError, match=r"x\.json: a list without one object"):
+        captions(folder / "x.json")
+
+
+def test_several_tables_share_a_split_and_a_root(folder, tmp_path):
+    (tmp_path / "lists").mkdir()
+    paths = [
+        write(tmp_path / f"lists/{name[0]}.csv", [("file", "caption", "split"), (name, "a", split)])
+        for name, split in zip(SAID, ("train", "train", "train"), strict=True)
+    ]
+    assert [s.key for s in captions(paths, split="train", image_root=folder).samples] == [
+        f"{number}/{name}" for number, name in enumerate(SAID, 1)
+    ]
+    both = captions([paths[0], shard(tmp_path / "a.tar", [1])], image_root=folder)
+    assert [sample.key for sample in both.samples] == ["1/a.jpg", "2/0001"]
 
 
 @pytest.mark.shared

@@ -72,6 +72,51 @@ def test_odd_rows_are_left_out_and_counted(folder):
     assert "with several classes: cat/b.jpg" in str(found.left_out)
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "TEST", "classes"), ("train2017", "val2017")])
+def test_splits_are_no_classes(tmp_path, names):
+    for name in names:
+        for cls in ("cat", "dog"):
+            (tmp_path / name / cls).mkdir(parents=True)
+            (tmp_path / name / cls / "a.jpg").write_bytes(b"1")
+    with pytest.raises(UsageError, match=rf"are splits, not classes; name the one that is meant, such as {tmp_path}"):
+        labelled(tmp_path)
+    assert len(labelled(tmp_path / names[0])) == 2
+    (tmp_path / "one").mkdir()
+    (tmp_path / names[0]).rename(tmp_path / "one" / "val")
+    with pytest.raises(UsageError, match="in it is one folder, val: is it that"):
+        labelled(tmp_path / "one")
+
+
+def test_shards_with_classes(tmp_path):
+    parts = [("a.jpg", b"1"), ("a.cls", b"2\n"), ("b.jpg", b"2"), ("b.cls", b"10"), ("c.jpg", b"3")]
+    parts += [("d.cls", b"1"), ("e.jpg", b"5"), ("e.cls", b" "), ("f.jpg", b"6"), ("f.cls", b"\xff"), ("g.txt", b"x")]
+    tar(tmp_path / "0.tar", parts)
+    tar(tmp_path / "1.tar", [("h.jpg", b"7"), ("h.cls", "\ufeff2".encode())])
+    found = labelled(tmp_path)
+    assert [(sample.key, sample.label, sample.content()) for sample in found.samples] == [
+        ("a", 0, b"1"),
+        ("b", 1, b"2"),
+        ("h", 0, b"7"),
+    ]
+    assert found.classes == ("2", "10")
+    assert found.known is None
+    (tmp_path / "classnames.txt").write_text("".join(f"class {number}\n" for number in range(11)))
+    known = labelled(tmp_path).known
+    assert [known.names[position] for position in known.find(found.classes)] == ["class 2", "class 10"]
+    assert found.left_out.counts == {
+        "files of other kinds, which are not read": 1,
+        "without a file of a class": 1,
+        "a class without an image": 1,
+        "with no class in their file": 1,
+        "with a class that is not in UTF-8": 1,
+    }
+    assert labelled(str(tmp_path / "{0..1}.tar")).samples == found.samples
+    with pytest.raises(UsageError, match="split and image_root are of tables"):
+        labelled(tmp_path, split="train")
+    with pytest.raises(DataError, match="not one image with a class; left out: 1 without a file of a class"):
+        labelled(tar(tmp_path / "2.tar", [("a.jpg", b"1")]))
+
+
 def test_splits_and_pictures_elsewhere(folder, tmp_path):
     (tmp_path / "lists").mkdir()
     path = tmp_path / "lists/t.csv"
@@ -89,8 +134,9 @@ def test_splits_and_pictures_elsewhere(folder, tmp_path):
 
 def test_sources_that_are_none(folder, tmp_path):
     (tmp_path / "one/class").mkdir(parents=True)
-    for source in (tmp_path / "one", tmp_path / "nowhere"):
-        with pytest.raises((DataError, UsageError), match=f"{source.name}: (no table|give a folder)"):
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "one", tmp_path / "nowhere", tmp_path / "empty"):
+        with pytest.raises((DataError, UsageError), match=f"{source.name}: (give a folder|no such)"):
             labelled(source)
     with pytest.raises(UsageError, match="are of tables"):
         labelled(folder, split="train")

@@ -1,5 +1,7 @@
 """Images with masks, and masks that are not as they should be."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,6 +42,14 @@ def test_images_elsewhere_and_beside_their_masks(folder, tmp_path):
     assert masked(folder).left_out.counts == {f"masks without an image in {folder}": 1}
 
 
+def test_names_in_another_unicode_form_and_two_images_of_one_name(folder):
+    for part, form, suffix in (("masks", "NFC", "png"), ("images", "NFD", "jpg")):
+        (folder / part / f"0.{suffix}").rename(folder / part / unicodedata.normalize(form, f"é.{suffix}"))
+    assert {mask.name for _, _, mask in masked(folder).samples} == {"é.png", "1.png", "2.png"}
+    Image.new("RGB", (3, 2)).save(folder / "images" / "1.bmp")
+    assert masked(folder).left_out.counts == {f"masks with several images of their name in {folder / 'images'}": 1}
+
+
 def test_the_data_decide_the_fingerprint(folder):
     before = masked(folder).fingerprint
     assert masked(folder).fingerprint == before
@@ -50,9 +60,9 @@ def test_the_data_decide_the_fingerprint(folder):
 
 
 def test_folders_without_masks(folder, tmp_path):
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         masked(folder / "none")
-    with pytest.raises(DataError, match="no such folder of images"):
+    with pytest.raises(DataError, match="none: no such file or folder; the images"):
         masked(folder, image_root=folder / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="--classes"):

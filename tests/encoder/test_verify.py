@@ -9,7 +9,7 @@ import torch
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.encoder import verify as module
 from sightline.encoder.verify import Check, verify
 
@@ -66,3 +66,12 @@ def test_another_image_is_recognized_by_its_hash(tmp_path: Path) -> None:
     assert found["token ids"].against == GOLDEN["source"]
     assert found["logits"].against == "itself"
     assert all(check.passed for check in found.values())
+
+
+@pytest.mark.parametrize("name", ["encode_text", "encode_images"])
+def test_texts_or_images_that_all_get_one_vector_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = sightline.load("mini", precision="float32").encode_text(["a dog"])
+    monkeypatch.setattr(module.Encoder, name, lambda self, items: one.repeat(len(items), axis=0))
+    found = checks("mini")["distinct"]
+    assert not found.passed
+    assert "0.00000" in found.result

@@ -13,8 +13,9 @@ from sightline.data import captions, labelled
 from sightline.data.classes import Classes
 from sightline.evaluate import Result, confusions, diagnosis, zeroshot
 from sightline.evaluate.confusions import most_confused
-from sightline.evaluate.diagnosis import MISTAKES, SIDE, most_confident, small_images
+from sightline.evaluate.diagnosis import MISTAKES, most_confident
 from sightline.evaluate.matching import Answers, Block, answer, learned_scale
+from sightline.evaluate.small_images import SIDE, small_images
 from sightline.report.results import write_report
 from support.videos import film
 
@@ -27,7 +28,7 @@ def answers(right, predicted, confidence):
 
 def test_answers_by_hand():
     cosines = np.log(np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2], [0.4, 0.4, 0.2]])).astype(np.float32) / 10
-    given = answer(lambda: iter([Block(cosines, np.array([1, 2, 1]))]), 10.0)
+    given = answer(lambda: iter([Block(cosines, np.array([1, 2, 1]), np.array([1, 2, 1]))]), 10.0)
     assert given.predicted.tolist() == [1, 0, 0]  # of equal ones the first
     np.testing.assert_allclose(given.confidence, [0.5, 0.6, 0.4], rtol=1e-6)
     np.testing.assert_allclose(given.right_confidence, [0.5, 0.2, 0.4], rtol=1e-6)
@@ -51,15 +52,24 @@ def test_the_surest_are_shown_nobody_twice():
 def test_result(mini, shard, tmp_path):
     result = diagnosis(mini, captions(shard))
     details, count = result.details, 11
-    assert (details["questions"], details["candidates"]) == (count, count)
     assert result.settings["scale"] == learned_scale(mini)
-    assert sum(details["reliability"]["counts"]) == count
-    assert sum(details["histogram"]["right"]) == round(count * result.figures["accuracy"])
-    wrong = count - sum(details["histogram"]["right"])
-    assert len(details["mistakes"]) <= wrong == sum(details["histogram"]["wrong"])
-    for one in details["mistakes"]:
-        assert one["right"] != one["predicted"]
-        assert one["confidence"] >= one["right_confidence"]
+    for way in ("text_to_image", "image_to_text"):
+        of = details[way]
+        assert (of["questions"], of["candidates"]) == (count, count)
+        assert sum(of["reliability"]["counts"]) == count
+        accuracy = result.figures[f"{way}_accuracy"]
+        assert sum(of["histogram"]["right"]) == round(count * accuracy)
+        low, high = result.intervals[f"{way}_accuracy"]
+        assert low <= accuracy <= high
+        wrong = count - sum(of["histogram"]["right"])
+        assert len(of["mistakes"]) <= wrong == sum(of["histogram"]["wrong"])
+        for one in of["mistakes"]:
+            assert one["right"] != one["predicted"]
+            assert one["confidence"] >= one["right_confidence"]
+    said = {one.key: one.captions for one in captions(shard).samples}
+    for one in details["image_to_text"]["mistakes"]:
+        assert one["right"] in said[one["key"]]
+        assert one["predicted"] not in said[one["key"]]
     matrix = details["matrix"]
     seen = [one for one in captions(shard).samples if one.key in matrix["keys"]]
     assert matrix["texts"] == [one.captions[0] for one in seen]
@@ -113,7 +123,7 @@ def test_classes_that_are_confused(mini, tmp_path):
     assert {(one["right"], one["predicted"]): one["count"] for one in details["pairs"]} == Counter(wrong)
     assert {key for one in details["pairs"] for key in one["keys"]} == details["images"].keys()
     cosines = np.array([[0.5, 0.2, 0.1]], np.float32)
-    assert answer(lambda: iter([Block(cosines, np.array([2]))]), 1.0).ranks.tolist() == [2]
+    assert answer(lambda: iter([Block(cosines, np.array([2]), np.array([2]))]), 1.0).ranks.tolist() == [2]
     assert len(result.skipped) == 1
     result.save(tmp_path / "result.json")
     write_report(tmp_path / "page.html", [Result.open(tmp_path / "result.json")])

@@ -33,7 +33,7 @@ def made_pairs(count=100, width=24, each=2, seed=0):
     hidden = rng.standard_normal((count, 8))
     pictures = hidden @ ways.standard_normal((8, width)) + 0.1 * rng.standard_normal((count, width))
     texts = hidden[owner] @ ways.standard_normal((8, width - 6)) + 0.1 * rng.standard_normal((len(owner), width - 6))
-    return PairVectors(unit(pictures), unit(texts), owner)
+    return PairVectors(unit(pictures), unit(texts), owner, np.arange(len(owner)))
 
 
 @pytest.mark.parametrize("dim", [4, 16, 64])
@@ -54,7 +54,9 @@ def test_heads_are_those_of_their_seed():
 
 def test_principal_axes_are_numpys_and_keep_cosines():
     rng = np.random.default_rng(0)
-    pairs = PairVectors(unit(rng.standard_normal((50, 6)) + 2), unit(rng.standard_normal((90, 6))), np.arange(90) // 2)
+    pairs = PairVectors(
+        unit(rng.standard_normal((50, 6)) + 2), unit(rng.standard_normal((90, 6))), np.arange(90) // 2, np.arange(90)
+    )
     axes, shares = principal_axes(pairs)
     both = np.concatenate([pairs.images / np.sqrt(50), pairs.texts / np.sqrt(90)])
     _, singular, right = np.linalg.svd(both.astype(np.float64), full_matrices=False)

@@ -1,6 +1,8 @@
 """Recall over a data set, against the whole matrix."""
 
+import dataclasses
 import io
+import shutil
 import tarfile
 from itertools import chain
 
@@ -10,9 +12,12 @@ import torch
 from PIL import Image
 
 from sightline import XCLIPModel
+from sightline.checkpoint.selection import Selection, write_selection
 from sightline.data import captions
+from sightline.encoder import load
 from sightline.errors import DataError
 from sightline.evaluate.encode import encode, score_pairs
+from sightline.evaluate.notes import notes
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure, retrieval
 from sightline.metrics import ranks, recall_at
@@ -60,12 +65,20 @@ def test_as_the_whole_matrix_says(mini, shard, tmp_path):
     check(result, vectors.astype(np.float64) @ texts.T.astype(np.float64), said)
     assert result.figures["text_to_image_R@5"] > 0.5, "it has learned to see scenes"
 
-    assert (result.kind, result.model, result.precision, result.seed) == ("retrieval", mini.name, "float32", None)
+    assert (result.kind, result.model, result.precision, result.seed) == ("retrieval", mini.name, "float32", 0)
     assert result.model_fingerprint == mini.fingerprint
     assert result.data_fingerprint == captions(shard).fingerprint
     assert [one.source for one in result.skipped] == [f"{shard}/04.png"]
     assert result.samples["key"] == [f"{i:02d}" for i in range(12) if i != 4]
-    assert result.details == {"images": 11, "texts": sum(map(len, said)), "left_out": {}}
+    details, texts = dict(result.details), sum(map(len, said))
+    shown = details.pop("examples")
+    assert details == {"images": 11, "texts": texts, "different_texts": texts, "left_out": {}, "pairs_only": {}}
+    for one in shown["text_to_image"]:
+        assert (one["found"][0] == one["key"]) == (one["rank"] == 1)
+        assert {one["key"], *one["found"]} <= shown["images"].keys()
+    for name, value in result.figures.items():
+        low, high = result.intervals[name]
+        assert low <= value <= high, name
     result.save(tmp_path / "result.json")
     assert Result.open(tmp_path / "result.json") == result
 
@@ -128,3 +141,17 @@ def test_a_picture_may_count_more_than_once():
         assert {name: value[row] for name, value in found.items()} == pytest.approx(
             {name: value[0] for name, value in alone.items()}
         )
+
+
+def test_a_checkpoint_that_was_chosen_says_by_what(mini, shard, tmp_path):
+    folder = shutil.copytree(mini.folder, tmp_path / "best")
+    data = captions(shard)
+    assert retrieval(load(folder), data).selection is None
+    chosen = Selection(data="val.csv", data_fingerprint=data.fingerprint, metric="mean_recall", checkpoints=11)
+    write_selection(folder, chosen)
+    result = retrieval(load(folder), data)
+    result.save(tmp_path / "result.json")
+    assert Result.open(tmp_path / "result.json").selection == dataclasses.asdict(chosen)
+    assert result.model_fingerprint == mini.fingerprint
+    (said,) = [note for note in notes(result) if "chosen" in note]
+    assert "the best of 11 checkpoints" in said

@@ -6,6 +6,8 @@ import pytest
 
 from sightline.errors import UsageError
 from sightline.evaluate import compare, table
+from sightline.evaluate.notes import notes
+from sightline.evaluate.text_tables import text_tables
 from support.results import made
 
 
@@ -37,6 +39,26 @@ def test_tasks_are_kept_apart():
     assert len(table([*results, *other], draws=10).details["tables"]) == 2
     with pytest.raises(UsageError, match="no two models"):
         table([results[0], other[1]])
+
+
+def test_published_figures_beside_ours():
+    ours = made("/models/clip-vit-base-patch32", "coco/dataset_coco.json", 0.5, count=5000)
+    found = table([ours], draws=9, with_published=True)
+    rows = {row["figure"]: row for row in found.details["published"]}
+    assert rows.keys() == {f"{way}_R@{k}" for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)}
+    told = rows["image_to_text_R@1"]
+    assert (told["published"], told["value"]) == (0.501, ours.figures["image_to_text_R@1"])
+    assert told["source"] == "open_clip, table of retrieval results"
+    (shown,) = text_tables(found)
+    assert len(shown.lines) == 6
+    for other in (
+        made("clip-vit-base-patch32", "coco", 0.5, count=400),
+        made("clip-vit-base-patch32", "flickr8k", 0.5, count=5000),
+        made("mine", "coco", 0.5, count=5000),
+    ):
+        found = table([other], draws=9, with_published=True)
+        assert found.details["published"] == []
+        assert notes(found) == ["No published figures are known of these models on these data."]
 
 
 @pytest.mark.parametrize(

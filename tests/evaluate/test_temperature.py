@@ -17,7 +17,7 @@ from support.videos import film
 def fixed(cosines, right):
     """Questions in blocks of two."""
     rows = np.asarray(cosines, np.float32)
-    return lambda: (Block(rows[i : i + 2], np.asarray(right)[i : i + 2]) for i in range(0, len(rows), 2))
+    return lambda: (Block(rows[i : i + 2], *[np.asarray(right)[i : i + 2]] * 2) for i in range(0, len(rows), 2))
 
 
 def noisy(count, noise, seed=0):
@@ -105,7 +105,7 @@ def test_a_film_prompts_its_texts(mini_xclip, tmp_path):
         film(tmp_path / f"{name}.mp4", [seed])
     (tmp_path / "captions.csv").write_text("file,caption\na.mp4,a red square\nb.mp4,a blue circle\n")
     encoded = encode(mini_xclip, captions(tmp_path / "captions.csv").samples)
-    ((cosines, right),) = list(pair_blocks(mini_xclip, encoded)["text_to_image"]())
+    ((cosines, right, _),) = list(pair_blocks(mini_xclip, encoded)["text_to_image"]())
     texts = mini_xclip.embed_text(["a red square", "a blue circle"])
     exact = Rescorer(mini_xclip).cosines(texts, encoded.vectors, encoded.rescoring)
     np.testing.assert_allclose(cosines, exact.T, atol=1e-6)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+import sightline
 from sightline import XCLIPModel, scenes
 from sightline.data import labelled
 from sightline.data.classes import Classes
 from sightline.errors import UsageError
 from sightline.evaluate import compare, video, zeroshot
-from sightline.evaluate.zeroshot import measure
+from sightline.evaluate.classification import measure
 from support.videos import film
 
 SHAPES = ("circle", "moon", "triangle")
@@ -134,3 +135,10 @@ def test_a_sample_may_count_more_than_once():
         assert found["top-5"][row] == pytest.approx((rank <= 5).mean())
         of_classes = [(rank[label == i] == 1).mean() for i in np.unique(label)]
         assert found["mean_per_class"][row] == pytest.approx(np.mean(of_classes))
+
+
+def test_names_that_the_vocabulary_lacks_are_said_whatever_the_template(folders, caplog):
+    known = Classes((*SHAPES, "狗"), tuple(range(4)))
+    with caplog.at_level("WARNING", "sightline"):
+        zeroshot(sightline.load("mini", device="cpu"), labelled(folders), known)
+    assert "1 of 4 texts is mostly words that mini spells byte by byte, such as “狗”" in caplog.text

@@ -39,9 +39,29 @@ def pairs(draw):
 @given(pairs(), st.tuples(st.integers(1, 10), st.integers(1, 10)))
 def test_equal_scores_in_tiles_of_any_shape(given_pairs, tile):
     scores, owner = given_pairs
-    found = pair_ranks(lambda r, c: scores[r, c], owner, tile)
+    found = pair_ranks(lambda r, c: scores[r, c], owner, np.arange(len(owner)), tile)
     for got, wanted in zip(found, whole(scores, owner), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+@examples(300)
+@given(pairs(), st.integers(1, 4), st.tuples(st.integers(1, 10), st.integers(1, 10)))
+def test_equal_texts_are_all_right(given_pairs, most, tile):
+    """Against the whole matrix, each copy of a text in a column of its own."""
+    scores, owner = given_pairs
+    text = np.random.default_rng(len(owner)).integers(0, most, len(owner))
+    text = np.unique(text, return_inverse=True)[1]
+    text = np.argsort(np.argsort(np.unique(text, return_index=True)[1]))[text]  # numbered as they first appear
+    different = scores[:, : text.max() + 1]
+    has = np.zeros(different.shape, bool)
+    has[owner, text] = True
+    wanted = (
+        ranks(different[:, text], [np.flatnonzero(has[i, text]) for i in range(len(scores))]),
+        ranks(different[:, text].T, [np.flatnonzero(has[:, d]) for d in text]),
+    )
+    found = pair_ranks(lambda r, c: different[r, c], owner, text, tile)
+    for got, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(got, right)
 
 
 @pytest.mark.parametrize("tile", [(1, 1), (7, 13), (64, 100), (1000, 1000)])
@@ -53,7 +73,7 @@ def test_vectors_with_twins(tile):
     images[30:40] = images[:10]
     texts[40:80] = texts[80:40:-1]
     scores = exact_cosines(images, texts)
-    found = pair_ranks(scores, owner, tile)
+    found = pair_ranks(scores, owner, np.arange(len(owner)), tile)
     for got, wanted in zip(found, whole(everything(scores, 60, len(owner)), owner), strict=True):
         np.testing.assert_array_equal(got, wanted)
 
@@ -88,7 +108,7 @@ def test_memory_is_that_of_a_tile():
             np.repeat(np.arange(count), texts // count),
         )
         tracemalloc.start()
-        pair_ranks(exact_cosines(images, words), owner, tile)
+        pair_ranks(exact_cosines(images, words), owner, np.arange(texts), tile)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     scores = tile[0] * tile[1] * 8
@@ -98,21 +118,26 @@ def test_memory_is_that_of_a_tile():
 
 def test_what_has_no_ranks():
     with pytest.raises(ValueError, match="order of their images"):
-        pair_ranks(lambda r, c: np.zeros((2, 2)), np.array([1, 0]))
+        pair_ranks(lambda r, c: np.zeros((2, 2)), np.array([1, 0]), np.arange(2))
     with pytest.raises(ValueError, match="each image needs one"):
-        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([0, 2]))
+        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([0, 2]), np.arange(2))
     with pytest.raises(ValueError, match="each image needs one"):
-        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([1, 1]))
+        pair_ranks(lambda r, c: np.zeros((3, 2)), np.array([1, 1]), np.arange(2))
     with pytest.raises(ValueError, match="NaN"):
-        pair_ranks(lambda r, c: np.full((2, 2), np.nan), np.array([0, 1]))
+        pair_ranks(lambda r, c: np.full((2, 2), np.nan), np.array([0, 1]), np.arange(2))
     with pytest.raises(ValueError, match="unit length"):
         exact_cosines(2 * directions(0, 2, 4), directions(0, 2, 4))
     with pytest.raises(ValueError, match="texts are not"):
         exact_cosines(directions(0, 2, 4), np.full((1, 4), np.nan, np.float32))
-    assert [len(found) for found in pair_ranks(lambda r, c: np.zeros((0, 0)), np.empty(0, np.int64))] == [0, 0]
+    with pytest.raises(ValueError, match="numbered from 0"):
+        pair_ranks(lambda r, c: np.zeros((2, 2)), np.array([0, 1]), np.array([0, 2]))
+    none = np.empty(0, np.int64)
+    assert [len(found) for found in pair_ranks(lambda r, c: np.zeros((0, 0)), none, none)] == [0, 0]
 
 
 def test_one_hears_how_far_it_is():
     heard = []
-    pair_ranks(lambda r, c: np.zeros((r.stop - r.start, c.stop - c.start)), np.arange(5), (2, 2), heard.append)
+    pair_ranks(
+        lambda r, c: np.zeros((r.stop - r.start, c.stop - c.start)), np.arange(5), np.arange(5), (2, 2), heard.append
+    )
     assert heard == [2, 4, 5]

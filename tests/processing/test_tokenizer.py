@@ -211,8 +211,9 @@ def test_what_is_no_string_is_refused(tokenizer, bad):
     [
         ({}, "no tokenizer in it"),
         ({"vocab.json": "{}"}, "no tokenizer in it"),
-        ({"vocab.json": "{}", "merges.txt": ""}, "has no"),
-        ({"vocab.json": "[1]", "merges.txt": ""}, "expected an object"),
+        ({"vocab.json": "{}", "merges.txt": ""}, "an empty file"),
+        ({"vocab.json": "{}", "merges.txt": "#version"}, "has no"),
+        ({"vocab.json": "[1]", "merges.txt": "#version"}, "expected an object"),
         ({"vocab.json": BARE, "merges.txt": "#version\na b c\n"}, "can't be read"),
         ({"tokenizer.json": "{}"}, "can't be read"),
         ({"tokenizer.json": "no json"}, "can't be read"),

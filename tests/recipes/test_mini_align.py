@@ -9,7 +9,7 @@ import transformers
 
 import sightline
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.processing.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.system

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sightline
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TINY = ("--steps", "2", "--batch-size", "8", "--scenes", "320", "--tests", "20")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from sightline.checkpoint.hub import PACKAGED, packaged
+from sightline.checkpoint.names import PACKAGED, packaged
 from sightline.processing.tokenizer import Tokenizer
 
 

@@ -171,3 +171,11 @@ def test_no_file_is_lost_but_a_page(tmp_path: Path, name: str) -> None:
     write_sheet(file, "title", [])
     write_sheet(file, "another", [])
     assert "another" in file.read_text()
+
+
+def test_a_card_without_a_score_is_no_ranked_result(tmp_path):
+    for score, data in ((None, []), (0.25, [{"value": "0.250000"}])):
+        write_sheet(tmp_path / "sheet.html", "sheet", [CardGroup("parts", [Card("/p/a.jpg", score, jpeg())])])
+        sheet = Sheet(tmp_path / "sheet.html")
+        assert sheet.all("data") == data
+        assert len(sheet.all("b")) == len(data)

@@ -22,9 +22,15 @@ from support.results import made
 HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
 
-CLASSES = {name: {"samples": 4, "top-1": 0.25, "top-5": 1.0} for name in ("red", HOSTILE)}
+CLASSES = {name: {"samples": 4, "top-1": 0.25, "interval": [0.05, 0.7], "top-5": 1.0} for name in ("red", HOSTILE)}
 
 PAIR = {"right": HOSTILE, "predicted": "red", "count": 3, "share": 0.5, "confidence": 0.25, "keys": [HOSTILE, "00"]}
+
+
+def confused(diagnosed):
+    """The details of confusions."""
+    images = {"images": diagnosed.details["images"], "classes": CLASSES, "pairs": [PAIR]}
+    return {**diagnosed.details["text_to_image"], **images}
 
 
 class Page(HTMLParser):
@@ -49,7 +55,7 @@ def dimensions():
     def row(way, dim):
         rows = rng.standard_normal((20, dim)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return _row(way, PairVectors(rows, rows, np.arange(20)))
+        return _row(way, PairVectors(rows, rows, np.arange(20), np.arange(20)))
 
     rows = [
         row("original", 16),
@@ -76,9 +82,9 @@ def results(mini, shard):
         table([before, after], draws=20),
         *(
             replace(before, kind=kind, figures={"top-1": 0.5}, details={"classes": CLASSES})
-            for kind in ("zeroshot", "video")
+            for kind in ("zeroshot", "video", "linear_probe", "knn")
         ),
-        replace(diagnosed, kind="confusions", details=dict(diagnosed.details) | {"classes": CLASSES, "pairs": [PAIR]}),
+        replace(diagnosed, kind="confusions", details=confused(diagnosed)),
         replace(before, kind="segmentation", figures={"iou": 0.5}, details={"classes": {"red": 0.5, HOSTILE: 0.25}}),
         replace(before, kind="something new", figures={"accuracy": 0.25, "loss": 2.5}),
     ]  # fmt: skip
@@ -108,9 +114,12 @@ def test_every_kind_is_on_the_page_even_after_a_file(results, tmp_path):
 def test_names_are_shown_and_not_obeyed(results, tmp_path):
     hostile = [replace(one, model=HOSTILE, data=HOSTILE, command=HOSTILE) for one in results[:3]]
     details = dict(results[2].details)
-    details["mistakes"] = [
-        {"text": HOSTILE, "right": HOSTILE, "predicted": HOSTILE, "confidence": 0.5, "right_confidence": 0.1}
-    ]
+    mistake = {"right": HOSTILE, "predicted": HOSTILE, "confidence": 0.5, "right_confidence": 0.1}
+    for way, name in (("text_to_image", "text"), ("image_to_text", "key")):
+        details[way] = details[way] | {"mistakes": [mistake | {name: HOSTILE}]}
+    shown = {"text": HOSTILE, "key": HOSTILE, "rank": 7, "found": [HOSTILE, "00"]}
+    examples = {"text_to_image": [shown], "image_to_text": [shown], "images": {}}
+    hostile[0] = replace(hostile[0], details={"examples": examples})
     hostile[2] = replace(hostile[2], details=details)
     write_report(tmp_path / "report.html", hostile)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

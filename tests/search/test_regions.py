@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightline import scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.cli.main import main
 from sightline.encoder.encoder import Encoder, load
 from sightline.errors import UsageError

@@ -10,7 +10,7 @@ import transformers
 from PIL import Image
 
 from sightline import Segmenter, scenes
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.errors import ImageError, UsageError
 from sightline.models.tower import Segments
 from sightline.segment.maps import by_windows
@@ -158,7 +158,8 @@ def test_a_thousand_classes(segmenter: Segmenter) -> None:
         (["cat", "dog", "cat"], {}, "'cat' is given twice"),
         (["cat", "dog", "Cat "], {}, "'Cat ' and 'cat' are the same to the model"),
         (["cat", " "], {}, "' ' is not a class"),
-        ("cat", {}, "classes are a list of words"),
+        ("cat", {}, "takes a list of words, not one word"),
+        (None, {}, "takes a list of words, not None"),
         (["cat", "dog"], {"mode": "best"}, "mode 'best' is not known: choose paper or transformers"),
         (["cat", "dog"], {"background": 1.5}, "background is 1.5"),
         (["cat", "dog"], {"prompt": "a photo"}, "needs one"),
@@ -185,3 +186,12 @@ def test_another_family_is_refused() -> None:
         UsageError, match="a clip model does not group pixels; segmentation needs a model of type groupvit"
     ):
         Segmenter(PACKAGED / "mini")
+
+
+def test_words_that_the_vocabulary_lacks_are_said_whatever_the_prompt(caplog: pytest.LogCaptureFixture) -> None:
+    segmenter, image = Segmenter("mini-groupvit", device="cpu"), scenes.sample(3).draw(64)
+    with caplog.at_level("WARNING", "sightline"):
+        segmenter(image, ["red circle", "green grass"])
+        assert not caplog.records
+        segmenter(image, iter(["red circle", "狗"]))
+    assert "spells byte by byte, such as “狗”" in caplog.text

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sightline import GroupViTConfig, GroupViTModel
-from sightline.checkpoint.hub import PACKAGED
+from sightline.checkpoint.names import PACKAGED
 from sightline.models.clip.config import CLIPConfig
 from support.weights import randomise
 

@@ -123,7 +123,7 @@ class NameEncoder(FakeEncoder):
 def fake_encoder():
     """`sightline.encoder` with two models, "colors" and "others"; without a name it is as offline."""
 
-    def load(name="openai/clip-vit-base-patch32", revision=None):
+    def load(name="openai/clip-vit-base-patch32", revision=None, **options):
         if name not in ("colors", "others"):
             raise HubError(f"{name}: not in the cache, and no network", "offline")
         return ColorEncoder(name)

@@ -1,5 +1,6 @@
 """A tiny run: a CLIP of a few thousand numbers, batches that are drawn from the step's number, dropout on."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ PATTERNS = torch.randn(WORDS, 3, SIZE, SIZE, generator=torch.Generator().manual_
 
 
 def model(**changes):
-    """A new CLIP with dropout, and mini's processor, whose pictures and tokens nobody looks at here."""
+    """A new CLIP with dropout, and mini's processor for smaller pictures; its tokens nobody looks at here."""
     tower = {
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -27,7 +28,10 @@ def model(**changes):
         projection_dim=24,
         **changes,
     )
-    return CLIPModel(config), CLIPProcessor.from_pretrained("mini")
+    processor = CLIPProcessor.from_pretrained("mini")
+    images = processor.image_processor
+    images.profile = dataclasses.replace(images.profile, size=SIZE, crop_size=(SIZE, SIZE))
+    return CLIPModel(config), processor
 
 
 class Numbers:

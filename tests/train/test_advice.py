@@ -45,9 +45,9 @@ def test_captions_that_are_cut_are_counted(tokenizer, monkeypatch):
     words = "red " * (limit - 2)  # with start and end as many tokens as the model takes
     texts = [words, words + "red", "a red disc", "狗" * limit, "狗"]
     assert [len(ids) for ids in tokenizer.token_ids(texts[:2])] == [limit, limit + 1]
-    assert said(tokenizer, [[text] for text in texts]) == [
-        f"2 of 5 captions are longer than the model's {limit} tokens and are cut there"
-    ]
+    cut, spelled = said(tokenizer, [[text] for text in texts])
+    assert cut == f"2 of 5 captions are longer than the model's {limit} tokens and are cut there"
+    assert spelled.startswith("2 of 5 captions are mostly words that mini spells byte by byte, such as “狗狗狗")
     monkeypatch.setattr(advice, "_LOOKED_AT", 3)  # the first, the middle one, the last
     assert said(tokenizer, [[text] for text in (words + "red", *"abc", texts[1] + " disc")]) == [
         f"2 of 3 (of 5, as many were counted) captions are longer than the model's {limit} tokens and are cut there"

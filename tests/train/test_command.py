@@ -176,6 +176,19 @@ def test_recipes_that_fail_say_where(tmp_path, capsys, text, message):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("others", [["b.tar"], ["b.tar", "c.tar"], ["b.csv"]])
+def test_a_second_source_is_never_run_as_a_recipe(tmp_path, monkeypatch, capsys, others):
+    """A shell makes `--data a.tar b.tar` of `--data *.tar`."""
+    monkeypatch.chdir(tmp_path)
+    for name in others:
+        (tmp_path / name).write_text("open('executed', 'w')")
+    assert main(["train", "--model", "mini", "--out", "run", "--data", "a.tar", *others]) == 2
+    said = capsys.readouterr().err
+    assert "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')" in said
+    assert others[-1] in said
+    assert not (tmp_path / "executed").exists()
+
+
 FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
@@ -277,6 +290,18 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(capsys, option, v
     error = capsys.readouterr().err
     assert value in error
     assert "image" in error or "bfloat16" in error
+
+
+def test_captions_that_the_model_cannot_read_whole_are_said(folder, capsys):
+    lines = [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
+    for line, text in zip(lines, ["一只狗", "red " * 100] * 6, strict=True):
+        line["captions"] = [text]
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    command = ["train", "--model", "mini", "--data", str(folder / "captions.jsonl"), "--steps", "3"]
+    assert main([*command, "--batch-size", "12", "--out", str(folder / "run")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("6 of 12 captions are mostly words that mini spells byte by byte, such as “一只狗”") == 1
+    assert said.count("6 of 12 captions are longer than the model's 64 tokens and are cut there") == 1
 
 
 def test_a_long_evaluation_says_how_far_it_is(folder, capsys, monkeypatch):

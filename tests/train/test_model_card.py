@@ -133,7 +133,7 @@ def test_every_checkpoint_has_one_and_opens_as_it_says(tmp_path):
     assert "\nfrom transformers import AutoModel, AutoProcessor\n" in text
     assert f"# a {type(model).__name__}" in text
     assert type(AutoProcessor.from_pretrained(outcome.path)).__name__ == "CLIPProcessor"
-    assert sightline.load(outcome.path).dim == 24
+    assert sightline.CLIPModel.from_pretrained(outcome.path).config.projection_dim == 24
 
 
 @pytest.mark.system

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.errors import CheckpointError, HubError
-from sightline.files import read_checkpoint_json
+from sightline.checkpoint.names import PACKAGED, check_no_slip, hub_name, inner_folder, packaged
+from sightline.errors import CheckpointError, CheckpointMissing, HubError
+from sightline.files import read_checkpoint_json, unfinished
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
-
-PACKAGED = Path(__file__).parent.parent / "pretrained"
 
 # Weight files in the order of preference. An index file lists the shards.
 WEIGHT_FILES = (
@@ -25,6 +24,9 @@ WEIGHT_FILES = (
     "pytorch_model.bin.index.json",
     "open_clip_pytorch_model.bin",
 )
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_FOREIGN = (".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".tflite")
+"""Ends of the names of weights that can be opened, and of those that cannot."""
 SIDE_FILES = (
     "config.json",
     "open_clip_config.json",
@@ -50,19 +52,29 @@ def resolve(
 ) -> Path:
     """The local folder (or single weight file) that `name` stands for; Hub repositories are fetched into the cache.
 
-    A name of a model in the package ("mini") comes first, then a path, then the Hub. `weights=False` leaves the
-    weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
+    A name of a model in the package ("mini") comes first, then a path, then the Hub. A Hub name may be written as
+    `hub_name` understands it, and a path may be a folder of the Hub's cache or of sentence-transformers.
+    `weights=False` leaves the weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
     """
     if str(name) in packaged():
         return PACKAGED / str(name)
     if "\0" in str(name):
-        raise CheckpointError(f"{str(name)!r}: no such folder or file")
+        raise CheckpointMissing(f"{str(name)!r}: no such file or folder")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (which leaves the home of nobody as it is)
     if os.path.exists(path):  # noqa: PTH110 (which takes any name)
-        return path
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(name)) or str(name).startswith((".", "/", "~")):
-        raise CheckpointError(f"{name}: no such folder or file")
-    return _fetch(str(name), revision, local_files_only, cache_dir, weights)
+        return inner_folder(path, revision)
+    repository, named_revision = hub_name(str(name))
+    if repository is None:
+        raise CheckpointMissing(f"{name}: no such file or folder")
+    if revision is not None and named_revision not in (None, revision):
+        raise CheckpointError(f"{name}: names the revision {named_revision}, but revision={revision!r} is asked for")
+    path_like = path if repository == str(name) else None
+    return _fetch(repository, revision or named_revision, local_files_only, cache_dir, weights, path_like)
+
+
+def is_here(name: str) -> bool:
+    """Whether the name stands for a model in the package, or for a path at which there is something."""
+    return name in packaged() or ("\0" not in name and os.path.exists(os.path.expanduser(name)))  # noqa: PTH110, PTH111
 
 
 def weight_paths(folder: Path) -> list[Path]:
@@ -87,18 +99,28 @@ def weight_paths(folder: Path) -> list[Path]:
             if shard not in files:
                 raise CheckpointError(f"{folder}: the shard {shard.name} is missing; copy it there")
         return paths
-    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}")
-
-
-def packaged() -> list[str]:
-    """The names of the models that ship in the package."""
-    return sorted(p.name for p in PACKAGED.iterdir() if (p / "config.json").is_file()) if PACKAGED.is_dir() else []
+    if half := unfinished(folder, WEIGHT_FILES):
+        raise CheckpointError(f"{half}: a download that did not come to its end: fetch it again")
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in (*_WEIGHTS, *_FOREIGN))
+    if own := [name for name in others if name.endswith(_WEIGHTS)]:
+        raise CheckpointError(
+            f"{folder}: no {' and no '.join(WEIGHT_FILES[::3])} in it; if {own[0]} holds the weights, name that file: "
+            f"{folder / own[0]}"
+        )
+    foreign = f", and {', '.join(others)} is written for other libraries" if others else ""
+    raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(WEIGHT_FILES)}{foreign}")
 
 
 def _fetch(
-    name: str, revision: str | None, local_files_only: bool, cache_dir: str | Path | None, weights: bool
+    name: str,
+    revision: str | None,
+    local_files_only: bool,
+    cache_dir: str | Path | None,
+    weights: bool,
+    path_like: Path | None,
 ) -> Path:
-    """The cache's folder of a Hub repository: fetched or, without network, as the cache holds it."""
+    """The cache's folder of a Hub repository: fetched or, without network, as the cache holds it. `path_like`: the name
+    as a path, where it may be meant as one."""
     # Imported here: most runs open a folder and never need the Hub's client.
     from huggingface_hub import constants, errors
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -106,7 +128,9 @@ def _fetch(
     try:
         validate_repo_id(name)
     except errors.HFValidationError as error:
-        raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
+        raise CheckpointMissing(f"{name}: no such file or folder, and no name that the Hub could have") from error
+    if path_like is not None and not _cached(name, revision, cache_dir, weights):
+        check_no_slip(name, path_like)
     # A commit never changes: a cached commit needs no network.
     if re.fullmatch("[0-9a-f]{40}", revision or "") and (folder := _cached(name, revision, cache_dir, weights)):
         return folder

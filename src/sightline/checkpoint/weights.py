@@ -1,6 +1,8 @@
 """Weights on disk: opening any of the layouts in use without copying them, and writing ours safely."""
 
+import logging
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -12,7 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sightline.errors import CheckpointError
-from sightline.files import replacing
+from sightline.files import replacing, wrong_content
+
+_log = logging.getLogger("sightline")
+
+Entry = tuple[str, Any, tuple[int, ...], torch.dtype]
+"""A tensor's name, the tensor or the open file that holds it, its shape and its dtype."""
 
 
 class Weights:
@@ -23,6 +30,7 @@ class Weights:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._sources: dict[str, Any] = {}
+        self._prefix = ""
         for path in paths:
             for key, source, shape, dtype in (
                 _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
@@ -36,8 +44,20 @@ class Weights:
         source = self._sources[key]
         if isinstance(source, torch.Tensor):
             return source
-        tensor: torch.Tensor = source.get_tensor(key)
+        tensor: torch.Tensor = source.get_tensor(self._prefix + key)
         return tensor
+
+    def drop_prefix(self) -> bool:
+        """Takes from all names the first part, up to a dot, that they have in common ("_orig_mod." of compiled models,
+        "module." of parallel ones, "model." of Lightning's). Returns whether there was one."""
+        prefix = next(iter(self.shapes), "").partition(".")[0] + "."
+        if not self.shapes or not all(key.startswith(prefix) for key in self.shapes):
+            return False
+        for name in ("shapes", "dtypes", "_sources"):
+            setattr(self, name, {key.removeprefix(prefix): value for key, value in getattr(self, name).items()})
+        self._prefix += prefix
+        _log.info("%s: all names begin with %s, which is left out", self.paths[0], prefix)
+        return True
 
     @property
     def dtype(self) -> torch.dtype:
@@ -58,7 +78,7 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         save_file(dict(tensors), file, metadata={"format": "pt"})
 
 
-def _open_safetensors(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch.dtype]]:
+def _open_safetensors(path: Path) -> list[Entry]:
     try:
         file: Any = safe_open(path, framework="pt")
         entries = []
@@ -67,9 +87,17 @@ def _open_safetensors(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch
             entries.append((key, file, tuple(part.get_shape()), _DTYPES[part.get_dtype()]))
         return entries
     except KeyError as error:
-        raise CheckpointError(f"{path}: tensors of type {error} cannot be read") from error
+        raise CheckpointError(
+            f"{path}: its tensors are of the type {error}, to which they were quantised; "
+            "take the checkpoint that it was made of, in float32, float16 or bfloat16"
+        ) from error
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); fetch it again") from error
+        broken = f"not a whole safetensors file ({error}); fetch it again"
+        if zipfile.is_zipfile(path):
+            broken = "a file as torch.save writes it, not safetensors; give it a name that ends in .bin"
+        else:
+            broken = wrong_content(path) or broken
+        raise CheckpointError(f"{path}: {broken}") from error
 
 
 _DTYPES = {
@@ -86,37 +114,88 @@ _DTYPES = {
 }
 
 
-def _open_pickle(path: Path) -> list[tuple[str, Any, tuple[int, ...], torch.dtype]]:
+def _open_pickle(path: Path) -> list[Entry]:
     """A `.bin`/`.pt` state dict. Only tensors are unpickled; whatever wants more is refused."""
+    zipped = False
     try:
         zipped = zipfile.is_zipfile(path)
-        names: list[str] = []
         if zipped:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
-            raise CheckpointError(
-                f"{path}: a TorchScript archive, which holds code. Convert it where you trust it: "
-                "torch.save(torch.jit.load(FILE).state_dict(), 'pytorch_model.bin')"
-            )
+            _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols, for files that are refused in the end
             # Files of the old format (before torch 1.6) cannot be memory-mapped.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except CheckpointError:
         raise
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds more than tensors, and nothing else is unpickled. If you trust it, convert it to "
-            "safetensors with the program that wrote it"
-        ) from error
     except Exception as error:  # damaged bytes trip the unpickler in any way there is
+        if not zipped and (wrong := _wrong(path)):
+            raise CheckpointError(f"{path}: {wrong}") from error
+        if isinstance(error, pickle.UnpicklingError):
+            raise CheckpointError(_more_than_tensors(path, str(error))) from error
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a whole torch file ({first}); fetch it again") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]  # a training checkpoint of open_clip
-    if not isinstance(state, dict) or not all(
-        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
-    ):
+    return [(key, tensor, tuple(tensor.shape), tensor.dtype) for key, tensor in _model_state(path, state).items()]
+
+
+def _check_archive(path: Path) -> None:
+    """Raises `CheckpointError` for a zip that `torch.save` did not write, or that holds code."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+        raise CheckpointError(
+            f"{path}: a TorchScript archive, which holds code. Convert it where you trust it: "
+            "torch.save(torch.jit.load(FILE).state_dict(), 'pytorch_model.bin')"
+        )
+    if not any(name.endswith("data.pkl") for name in names):
+        raise CheckpointError(f"{path}: a zip archive, not weights: unpack it")
+
+
+def _wrong(path: Path) -> str | None:
+    """What a file that is no zip holds in place of weights. One that begins as a zip was cut short."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"GGUF":
+        return "a GGUF file of quantised weights; take the checkpoint that it was made of"
+    return None if head == b"PK\x03\x04" else wrong_content(path)
+
+
+def _more_than_tensors(path: Path, message: str) -> str:
+    wanted = re.search(r"GLOBAL ([\w.]+)", message)
+    found = f"holds more than tensors{f' ({wanted[1]})' if wanted else ''}, and nothing else is unpickled"
+    return (
+        f"{path}: {found}. If you trust it, convert it to safetensors with the program that wrote it "
+        "(safetensors.torch.save_file(model.state_dict(), 'model.safetensors'))"
+    )
+
+
+_STATES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
+_AVERAGES = ("ema_state_dict", "model_ema", "ema_model", "ema", "params_ema")
+"""Under which names files of a training keep the model's tensors, and the averages of these."""
+
+
+def _model_state(path: Path, state: Any) -> dict[str, torch.Tensor]:
+    """The model's tensors in what `torch.save` wrote: a state dict, or one beside an optimizer's and other things.
+
+    What else there is, averaged weights beside the trained ones too, is left out, and the log says so.
+    """
+    name = None
+    while isinstance(state, dict) and (inner := [key for key in (*_STATES, *_AVERAGES) if _is_state(state.get(key))]):
+        name = inner[0]
+        if len(inner) > 1:
+            _log.warning("%s: holds %s; %s is read", path, ", ".join(inner), name)
+        state = state[name]
+    tensors = {key: value for key, value in state.items() if _is_tensor(value)} if isinstance(state, dict) else {}
+    if not tensors or not all(isinstance(key, str) for key in tensors):
         raise CheckpointError(f"{path}: not a plain dictionary of tensors")
-    return [(k.removeprefix("module."), v, tuple(v.shape), v.dtype) for k, v in state.items()]
+    if len(tensors) < len(state):
+        others = ", ".join(str(key) for key in state if key not in tensors)
+        _log.info("%s: left out what is no tensor: %s", path, others[:200])
+    return tensors
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and any(_is_tensor(inner) or isinstance(inner, dict) for inner in value.values())
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)

@@ -46,7 +46,7 @@ class Commands(TyperGroup):
             near = get_close_matches(cmd_name, self.names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"see `{ctx.command_path} --help`"
             raise UsageError(f"there is no command {cmd_name!r}: {hint}")
-        defined = import_module(f"{self.package}.{cmd_name}").command
+        defined = import_module(f"{self.package}.{cmd_name.replace('-', '_')}").command
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         if isinstance(defined, typer.Typer):
             app = defined

@@ -191,7 +191,7 @@ def _segment(gallery: Gallery) -> "CardGroup":
     typer.echo()
     painted = overlay(open_image(file), segmentation.labels, segmentation.classes, segmentation.shares)
     save_png(painted, out, segmentation.classes)
-    card = Card(str(out.absolute()), float(segmentation.shares.sum()), small_image(out))
+    card = Card(str(out.absolute()), None, small_image(out))
     return CardGroup(f"Which part is which: {', '.join(words)}", [card], examples=[small_image(file)])
 
 

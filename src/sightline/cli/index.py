@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sightline.cli import watching
-from sightline.cli.options import IndexOption, LibraryOption, argument, index_folder, option
+from sightline.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    IndexOption,
+    LibraryOption,
+    PrecisionOption,
+    argument,
+    index_folder,
+    option,
+)
 from sightline.cli.output import hub_hint, one_line, progress_bar
+from sightline.encoder.options import EncoderOptions
 from sightline.errors import IndexFault, Stopped, UsageError
 from sightline.files import check_writable, expand_home, write_text
 
@@ -83,6 +93,9 @@ def command(
             "--watch",
         ),
     ] = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = None,
     index: IndexOption = None,
     library: LibraryOption = None,
 ) -> None:
@@ -102,8 +115,9 @@ def command(
     """
     from sightline.index import sync
     from sightline.index.exclude import clean_pattern
+    from sightline.index.folder import exists
 
-    folder = index_folder(index, library)
+    folder, options = index_folder(index, library), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
     if watch and (forget or skipped):
         raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
@@ -115,15 +129,24 @@ def command(
         for pattern in forgotten.patterns:
             typer.echo(f"left out from now on: {one_line(pattern)} (to take it back: --include {one_line(pattern)!r})")
         return
+    instead = "--model FOLDER" if exists(folder) else "--model FOLDER, or --model mini"
     if watch:
         from sightline.index.watch import Watch
 
-        _watch(Watch(folder, paths, model, exclude=exclude or (), include=include or (), regions=regions))
+        how = {"regions": regions, "options": options}
+        _watch(Watch(folder, paths, model, exclude=exclude or (), include=include or (), **how), instead)
         return
     try:
-        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
+        with hub_hint(instead), progress_bar() as progress:
             report = sync.sync(
-                folder, paths, model, progress, regions=regions, exclude=exclude or (), include=include or ()
+                folder,
+                paths,
+                model,
+                progress,
+                regions=regions,
+                exclude=exclude or (),
+                include=include or (),
+                options=options,
             )
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
@@ -141,10 +164,10 @@ def command(
         )
 
 
-def _watch(watch: "Watch") -> None:
+def _watch(watch: "Watch", instead: str) -> None:
     """Prints all that the first look did, and a line for each later one that did something."""
     with watching.stopping():
-        looks = watching.reports(watch)
+        looks = watching.reports(watch, instead)
         first = next(looks)
         _print(first)
         watching.say_watched(watch)

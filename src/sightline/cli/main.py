@@ -3,24 +3,28 @@
 The libraries are imported within the functions, so that Ctrl-C during their import is such a line too.
 """
 
+import logging
 import os
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from sightline.errors import SightlineError, Stopped
+from sightline.logger import LOGGER
 
 if TYPE_CHECKING:
     from typer import TyperException
 
 COMPLETE = "_SIGHTLINE_COMPLETE"
 """The environment variable by which the shell's completion script asks for completions."""
+
+_SOURCES = "--data once for each (--data A.tar --data B.tar), or a pattern in quotes (--data '*.tar')"
 
 
 def run() -> None:
@@ -69,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Characters that the terminal's encoding lacks are written as escapes.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
-        status = _run(args)
+        with _warnings_shown():
+            status = _run(args)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -83,6 +88,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in args:
             traceback.print_exc()
         return _fail(*_explain(error))
+
+
+class _Lines(logging.Handler):
+    """Each warning as a line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from sightline.cli.output import one_line
+
+        with suppress(OSError, ValueError):  # closed
+            print(f"sightline: {one_line(record.getMessage())}", file=sys.stderr)
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Within, the logger's warnings are shown."""
+    lines = _Lines(logging.WARNING)
+    LOGGER.addHandler(lines)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(lines)
 
 
 def _run(args: list[str]) -> int:
@@ -139,6 +165,8 @@ def _usage(error: "TyperException") -> str:
         hint = 'a text that begins with a dash goes after "--", options before it; ' + hint
     if message.startswith("Got unexpected extra argument") and command == "sightline search":
         hint = 'a text of several words needs quotes: sightline search "a dog"; ' + hint
+    if message.startswith("Got unexpected extra argument") and command == "sightline train":
+        hint = f"several sources: {_SOURCES}; {hint}"
     return f"{message} ({hint})"
 
 

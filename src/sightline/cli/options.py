@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 from sightline.files import find_file
 
@@ -35,6 +36,32 @@ LibraryOption = Annotated[
         "--library",
     ),
 ]
+DeviceOption = Annotated[
+    str,
+    option(
+        "NAME",
+        "Compute on this device: cpu, cuda, cuda:1, mps or xpu; auto takes a GPU if there is one. Default: auto.",
+        "--device",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    option(
+        None,
+        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32. Default: auto.",
+        "--precision",
+    ),
+]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        show_default=False,
+        help="Give the model this number of images at a time. Default: as many as suit the model and the device.",
+    ),
+]
 JsonOption = Annotated[bool, option(None, "Print one JSON object per line. Default: print text.", "--json")]
 HtmlOption = Annotated[
     Path | None,
@@ -61,5 +88,5 @@ def check_image(file: Path) -> Path:
     if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
         raise UsageError(f"{file}: that is a folder, not an image")
     if not os.path.isfile(file):  # noqa: PTH113
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(f"{file}: no such file or folder")
     return file

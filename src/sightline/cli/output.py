@@ -1,7 +1,9 @@
 """How commands show names, results and progress, and what they advise when a model cannot be downloaded."""
 
+import codecs
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
@@ -9,14 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.errors import HubError
+from sightline.files import json_text
 from sightline.format import clock
-from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
     from sightline.search import Result
+
+
+LINES_EVERY = 10.0
+"""Seconds between lines that say how far long work is, where standard error is not a terminal."""
 
 
 @contextmanager
@@ -34,9 +41,12 @@ def one_line(text: str) -> str:
 
 
 def write_json(objects: Iterable[Mapping[str, Any]]) -> None:
-    """One object per line, in ASCII: bytes of names that are not UTF-8 survive as lone surrogates."""
+    """One object per line, in UTF-8 (see `json_text`); where standard output has another encoding, in ASCII, with
+    escapes."""
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+    as_text = json_text if encoding == "utf-8" else json.dumps
     for item in objects:
-        sys.stdout.write(json.dumps(item, ensure_ascii=True) + "\n")
+        sys.stdout.write(as_text(item) + "\n")
 
 
 def terminal() -> "Console | None":
@@ -48,20 +58,24 @@ def terminal() -> "Console | None":
     return Console(highlight=False)
 
 
-def write_results(results: "Iterable[Result]", console: "Console | None") -> None:
-    """Ranked results, one per line: rank, score, path, times in a video. On a terminal the path links to the file."""
+def write_results(results: "Iterable[Result]", missing: Iterable[bool | None], console: "Console | None") -> None:
+    """Ranked results, one per line: rank, score, path, times in a video, and "(missing)" if the file is gone. On a
+    terminal the path links to the file."""
     if console is None:
-        for result in results:
-            print(f"{result.rank:>3}  {result.score:.4f}  {one_line(result.uri)}{place(result)}")
+        for result, is_gone in zip(results, missing, strict=True):
+            mark = " (missing)" if is_gone else ""
+            print(f"{result.rank:>3}  {result.score:.4f}  {one_line(result.uri)}{place(result)}{mark}")
         return
     from rich.text import Text
 
-    for result in results:
+    for result, is_gone in zip(results, missing, strict=True):
         path = Path(result.uri)
         line = Text.assemble((f"{result.rank:>3}", "dim"), "  ", (f"{result.score:.4f}", "bold cyan"), "  ")
         line.append(one_line(str(path.parent / "_")[:-1]), "dim")
         line.append(one_line(path.name), f"link {path.as_uri()}")
         line.append(place(result), "cyan")
+        if is_gone:
+            line.append(" (missing)", "red")
         console.print(line, soft_wrap=True)
 
 
@@ -75,9 +89,9 @@ def place(result: "Result") -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback]:
-    """A callback that draws a bar on the terminal; if standard error is none, a callback that does nothing."""
+    """A callback that draws a bar on the terminal; if standard error is none, one that writes a line now and then."""
     if not sys.stderr.isatty():
-        yield no_progress
+        yield _Lines().show
         return
     from rich import progress as rich
     from rich.console import Console
@@ -99,6 +113,33 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield _Stages(bar).show
 
 
+class _Lines:
+    """A line every `LINES_EVERY` seconds: the stage, how much of it is done, its rate and the time left. Work that is
+    shorter has none."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._began, self._first = self._last, Progress("")
+
+    def show(self, progress: Progress) -> None:
+        now, first = time.monotonic(), self._first
+        if progress.stage != first.stage or progress.done < first.done:
+            self._began, self._first = now, progress
+        elif progress.done != progress.total and now - self._last >= LINES_EVERY:
+            self._last = now
+            rate = (progress.done - first.done) / max(now - self._began, 1e-9)
+            print(_line(progress, rate), file=sys.stderr, flush=True)
+
+
+def _line(progress: Progress, rate: float) -> str:
+    of = "" if progress.total is None else f" of {progress.total:,}"
+    left = ""
+    if progress.total is not None and rate > 0:
+        left = f", {clock(ceil((progress.total - progress.done) / rate))} left"
+    speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+    return f"{_stage(progress)}: {progress.done:,}{of}, {speed}/s{left}"
+
+
 class _Stages:
     """One row of the bar for each stage of the work, so that the rate is that of the stage."""
 
@@ -118,8 +159,13 @@ class _Stages:
 def _describe(progress: Progress) -> str:
     from rich.markup import escape
 
+    return escape(_stage(progress))
+
+
+def _stage(progress: Progress) -> str:
+    """The stage, what was skipped, and the video at hand."""
     skipped = f", {progress.skipped:,} skipped" if progress.skipped else ""
     video = ""
     if progress.path is not None and progress.second is not None:
         video = f", {progress.path.name[:24]} at {clock(progress.second)}"
-    return escape(one_line(f"{progress.stage}{skipped}{video}"))
+    return one_line(f"{progress.stage}{skipped}{video}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import JsonOption, argument, check_image, option
+from sightline.cli.options import BatchSizeOption, DeviceOption, JsonOption, argument, check_image, option
 from sightline.cli.output import hub_hint, one_line, write_json
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
@@ -63,6 +63,8 @@ def command(
             "Default: float32.",
         ),
     ] = "float32",
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find which of the given words fits each part of an image.
@@ -87,7 +89,7 @@ def command(
     from sightline.segment import Segmenter
 
     with hub_hint("--model FOLDER, or --model mini-groupvit"):
-        segmenter = Segmenter(model, precision=precision)
+        segmenter = Segmenter(model, device=device, precision=precision, batch_size=batch_size)
     segmentation = segmenter(image, words, mode=mode, background=background, prompt=prompt)
     rest = max(0.0, 1 - float(segmentation.shares.sum()))
     lines = sorted(zip(segmentation.shares.tolist(), segmentation.classes, strict=True), key=lambda line: -line[0])

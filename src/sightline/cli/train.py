@@ -62,7 +62,9 @@ def command(
         option(
             "SOURCE",
             "Train on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with one, Karpathy's or "
-            "COCO's JSON. May be given several times; a run that goes on knows them. Needed without a recipe.",
+            "COCO's JSON, a folder of images with texts of the same names. A pattern in quotes names many: "
+            "'train-*.tar', 'train-{0000..0003}.tar'. May be given several times; a run that goes on knows them. "
+            "Needed without a recipe.",
         ),
     ] = None,
     split: Annotated[str | None, option("NAME", "Train on this split of the data only. Default: all of them.")] = None,

@@ -21,10 +21,10 @@ LISTED = 5
 """Files named that could not be read, in one look."""
 
 
-def reports(watch: "Watch") -> Iterator["SyncReport"]:
-    """What each look did; what it could not do is said. Never ends by itself."""
+def reports(watch: "Watch", instead: str) -> Iterator["SyncReport"]:
+    """What each look did; what it could not do is said. Never ends by itself. `instead`: what needs no download."""
     while True:
-        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
+        with hub_hint(instead), progress_bar() as progress:
             told = watch.look(progress)
         for item in told:
             if isinstance(item, str):

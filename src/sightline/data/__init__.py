@@ -1,8 +1,9 @@
 """Data sets of captioned or labelled images and videos, in the layouts that they have on disk."""
 
-from sightline.data.captions import captions, distinct_captions, equal_captions
+from sightline.data.captions import captions, equal_captions
 from sightline.data.labelled import labelled
-from sightline.data.sample import Captions, Item, Labelled, LabelledSample, LeftOut, Sample
+from sightline.data.left_out import LeftOut
+from sightline.data.sample import Captions, Item, Labelled, LabelledSample, Sample
 from sightline.data.tar import Member
 
 __all__ = [
@@ -14,7 +15,6 @@ __all__ = [
     "Member",
     "Sample",
     "captions",
-    "distinct_captions",
     "equal_captions",
     "labelled",
 ]

@@ -1,16 +1,18 @@
 """Lists of classes, and of the templates that make texts of them, from the files that people have."""
 
-import csv
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import UsageError
+from sightline.data.delimited import delimited_records
+from sightline.data.left_out import LeftOut
+from sightline.data.texts import read_text
+from sightline.errors import DataError, UsageError
 from sightline.templates import check_template
 
 _WORDNET = re.compile(r"n\d{8}")
@@ -32,7 +34,15 @@ class Classes:
 
     @classmethod
     def of(cls, folders: Sequence[str]) -> "Classes":
-        """Classes named as folders are: "golden_retriever" is a golden retriever."""
+        """Classes named as folders are: "golden_retriever" is a golden retriever. Raises `UsageError` for numbers and
+        WordNet's ids, which are no words."""
+        for kind, is_of_kind in (("numbers", str.isdecimal), ("WordNet ids", _WORDNET.fullmatch)):
+            if folders and all(map(is_of_kind, folders)):
+                some = ", ".join(folders[:3]) + (", ..." if len(folders) > 3 else "")
+                raise UsageError(
+                    f"the data's classes are {kind} ({some}), which say nothing to a model: give their names with "
+                    f"--classes FILE, a line each in the order of the {kind}"
+                )
         return cls(tuple(name.replace("_", " ") for name in folders), tuple(range(len(folders))))
 
     def find(self, labels: Sequence[str]) -> list[int]:
@@ -63,6 +73,17 @@ def _plain(name: str) -> str:
     return " ".join(re.sub(r"[_\-\s]+", " ", name).casefold().split())
 
 
+def classes_beside(shard: Path) -> Classes | None:
+    """The classes in classnames.txt beside a shard, or in the folder above, as CLIP benchmark's data sets have it; with
+    the templates in zeroshot_classification_templates.txt. None where there is none. Raises `UsageError`."""
+    for folder in shard.absolute().parents[:2]:
+        if (folder / "classnames.txt").is_file():
+            found = read_classes(folder / "classnames.txt")
+            templates = folder / "zeroshot_classification_templates.txt"
+            return replace(found, templates=tuple(read_templates([str(templates)]))) if templates.is_file() else found
+    return None
+
+
 def read_classes(source: str | os.PathLike[str]) -> Classes:
     """A list of classes from a file.
 
@@ -80,7 +101,7 @@ def read_classes(source: str | os.PathLike[str]) -> Classes:
             raise UsageError(f'{source}: no list of classes in it; it takes {{"classes": [...]}}')
         by_number = list(enumerate(names))
     elif suffix in (".csv", ".tsv"):
-        by_number = _of_table(source, "," if suffix == ".csv" else "\t")
+        by_number = _of_table(source)
     elif suffix in (".yaml", ".yml"):
         by_number = _of_yaml(source)
     else:
@@ -94,15 +115,22 @@ def read_classes(source: str | os.PathLike[str]) -> Classes:
         raise UsageError(f"{source}: {error}") from error
 
 
-def _of_table(source: str | os.PathLike[str], delimiter: str) -> list[tuple[int, Any]]:
-    rows = list(csv.DictReader(_read(source).splitlines(), delimiter=delimiter))
-    if not rows or rows[0].get("name") is None:
+def _of_table(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:
+    records = delimited_records(_path_of(source), _read(source), lambda cells: "name" in cells, LeftOut())
+    columns = [cell.strip() for cell in records[0].cells] if records else []
+    if len(records) < 2 or "name" not in columns:
         raise UsageError(f'{source}: no column "name" in it (and "id", if the numbers matter)')
-    try:
-        return [(int(row.get("id", at)), row["name"]) for at, row in enumerate(rows)]
-    except (TypeError, ValueError) as error:
-        wrong = next(row["id"] for row in rows if not str(row["id"]).strip().isdecimal())
-        raise UsageError(f"{source}: {wrong!r} is no number of a class") from error
+    classes = []
+    for position, record in enumerate(records[1:]):
+        if len(record.cells) != len(columns):
+            fault = record.fault or "with more or fewer columns than the first line"
+            raise UsageError(f"{source}: {record} is one {fault}")
+        row = dict(zip(columns, map(str.strip, record.cells), strict=True))
+        number = row.get("id", str(position))
+        if not number.isdecimal():
+            raise UsageError(f"{source}: {number!r} in {record} is no number of a class")
+        classes.append((int(number), row["name"]))
+    return classes
 
 
 def _of_yaml(source: str | os.PathLike[str]) -> list[tuple[int, Any]]:
@@ -135,6 +163,8 @@ def read_templates(sources: Sequence[str]) -> list[str]:
         if "{" in source:
             templates.append(check_template(source))
             continue
+        if not _path_of(source).is_file():
+            raise UsageError(f'{source}: no such file or folder, and no template: that has one "{{}}", for the class')
         if _path_of(source).suffix.lower() == ".json":
             data = _json_list(source)
             texts = data if isinstance(data, list) else data.get("templates")
@@ -153,13 +183,10 @@ def _path_of(source: str | os.PathLike[str]) -> Path:
 
 
 def _read(source: str | os.PathLike[str]) -> str:
-    path = _path_of(source)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: no text in UTF-8") from error
+        return read_text(_path_of(source), LeftOut())
+    except DataError as error:
+        raise UsageError(str(error)) from error
 
 
 def _lines(source: str | os.PathLike[str]) -> list[str]:

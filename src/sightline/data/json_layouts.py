@@ -1,12 +1,14 @@
 """JSON files of captions in the layouts of COCO, Karpathy's splits and MSR-VTT, read into entries."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sightline.data.sample import Entry, LeftOut
-from sightline.data.tables import row_entries
+from sightline.data.left_out import LeftOut
+from sightline.data.sample import Entry
+from sightline.data.tables import Table, row_entries
+from sightline.data.texts import read_text
 from sightline.errors import DataError
 
 Layout = tuple[Callable[[Any], bool], Callable[[dict[str, Any], LeftOut], Iterator[Entry]]]
@@ -20,13 +22,16 @@ def json_entries(path: Path, left_out: LeftOut) -> Iterator[Entry]:
     What is no entry goes to `left_out`. Raises `DataError`.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+        data = json.loads(read_text(path, left_out))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); fetch the file again") from error
+        raise DataError(
+            f"{path}: not JSON ({error}); fetch it again, or name it .jsonl if each line is an object"
+        ) from error
     if isinstance(data, list):
-        return row_entries(path, list(_objects(data, left_out)), left_out)
+        rows = list(_objects(data, left_out))
+        if not rows:
+            raise DataError(f"{path}: a list without one object in it; left out: {left_out}")
+        return row_entries(Table.of(path, rows), left_out)
     for matches, entries in LAYOUTS:
         if matches(data):
             return entries(data, left_out)
@@ -44,7 +49,8 @@ def _coco(data: dict[str, Any], left_out: LeftOut) -> Iterator[Entry]:
     """COCO's captions (https://cocodataset.org/#format-data, section 5)."""
     captions = _captions_by_id(data["annotations"], "image_id", left_out)
     for name, image in _named(data["images"], "file_name", left_out):
-        yield Entry.of(name, captions.get(str(image.get("id")), []), None)
+        yield Entry.of(name, captions.pop(str(image.get("id")), []), None, left_out)
+    _count_strays(captions, "image", left_out)
 
 
 def _karpathy(data: dict[str, Any], left_out: LeftOut) -> Iterator[Entry]:
@@ -53,14 +59,15 @@ def _karpathy(data: dict[str, Any], left_out: LeftOut) -> Iterator[Entry]:
         folder, sentences = image.get("filepath"), image.get("sentences")
         objects = [item for item in sentences if isinstance(item, dict)] if isinstance(sentences, list) else []
         path = f"{folder}/{name}" if isinstance(folder, str) and folder else name
-        yield Entry.of(path, [item.get("raw") for item in objects], image.get("split"))
+        yield Entry.of(path, [item.get("raw") for item in objects], image.get("split"), left_out)
 
 
 def _msr_vtt(data: dict[str, Any], left_out: LeftOut) -> Iterator[Entry]:
     """MSR-VTT's videodatainfo (Xu et al., "MSR-VTT: A Large Video Description Dataset", 2016)."""
     captions = _captions_by_id(data["sentences"], "video_id", left_out)
     for name, video in _named(data["videos"], "video_id", left_out):
-        yield Entry.of(name, captions.get(name, []), video.get("split"))
+        yield Entry.of(name, captions.pop(name, []), video.get("split"), left_out)
+    _count_strays(captions, "video", left_out)
 
 
 LAYOUTS: Sequence[Layout] = (
@@ -87,6 +94,13 @@ def _captions_by_id(notes: Iterable[Any], id_key: str, left_out: LeftOut) -> dic
     for note in _objects(notes, left_out):
         captions.setdefault(str(note.get(id_key)), []).append(note.get("caption"))
     return captions
+
+
+def _count_strays(captions: Mapping[str, Sequence[Any]], what: str, left_out: LeftOut) -> None:
+    """Counts the captions that are left over when each image or video has got its own."""
+    for key, texts in captions.items():
+        for text in texts:
+            left_out.add(f"captions of no {what} in the file", f"{text!r} ({what} {key})")
 
 
 def _objects(values: Iterable[Any], left_out: LeftOut) -> Iterator[dict[str, Any]]:

@@ -1,22 +1,37 @@
-"""Opens a data set of images or videos with a class each: a folder for each class, or a table."""
+"""Opens a data set of images or videos with a class each: a folder for each class, a table, or shards."""
 
-import os
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from sightline.data import tables
+from sightline.data.classes import classes_beside
+from sightline.data.left_out import LeftOut
 from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
-from sightline.data.paths import TABLE_SUFFIXES, PathOrPaths, files_in_folder, source_name, visible_in
-from sightline.data.sample import Labelled, LabelledSample, LeftOut
+from sightline.data.paths import (
+    TABLE_SUFFIXES,
+    PathOrPaths,
+    check_exist,
+    files_in_folder,
+    is_shard,
+    resolve_paths,
+    source_name,
+    visible_in,
+)
+from sightline.data.sample import Labelled, LabelledSample
+from sightline.data.shards import read_class_shards
 from sightline.data.tar import Member
 from sightline.errors import DataError, UsageError
 
 Files = list[tuple[str, Path | Member, str]]
 """(key, media, name of the class)."""
 
+_SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|test|testing|dev|eval)[-_ ]?\d{0,4}")
+"""Names that folders of splits have: "train", "val2017"."""
+
 
 def labelled(
-    source: str | os.PathLike[str],
+    source: PathOrPaths,
     *,
     classes: Sequence[str] | None = None,
     split: str | None = None,
@@ -25,33 +40,44 @@ def labelled(
     """Opens a data set of classes; images and videos are not read.
 
     `source`: a folder with a folder for each class, images and videos anywhere in it; or a table (CSV, TSV, JSON
-    lines) with a column of files and one of classes, or a folder with one. `classes`: their names by number; None: the
-    names in the data, sorted. A table may have the numbers instead of the names. `split`: of a table with a column
-    "split". `image_root`: the folder or the shards that the table names files in, if not the table's own folder.
-    Raises `DataError`, `UsageError`.
+    lines, Parquet) with a column of files and one of classes; or WebDataset shards, in which KEY.cls has the class; or
+    a folder with a table or shards. `classes`: their names by number; None: the names in the data, sorted. A table and
+    shards may have the numbers instead of the names. `split`: of a table with a column "split". `image_root`: the
+    folder or the shards that the table names files in, if not the table's own folder. Raises `DataError`, `UsageError`.
     """
-    path, left_out = Path(source).expanduser(), LeftOut()
-    folders = [inner for inner in visible_in(path) if inner.is_dir()] if path.is_dir() else []
-    if len(folders) > 1:
-        if split is not None or image_root is not None:
-            raise UsageError(f"{path}: split and image_root are of tables; this is a folder for each class")
-        files = _in_class_folders(path, folders, left_out)
+    known = None
+    name, left_out, paths = source_name(source), LeftOut(), resolve_paths(source)
+    check_exist(paths)
+    root = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
+    folders = [inner for inner in visible_in(root) if inner.is_dir()] if root is not None else []
+    if root is not None and len(folders) < 2:
+        paths = files_in_folder(root, left_out)
+    is_table = len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES
+    if not is_table and (split is not None or image_root is not None):
+        raise UsageError(f"{name}: split and image_root are of tables, and this is none")
+    if root is not None and len(folders) > 1:
+        files = _in_class_folders(root, folders, left_out)
+    elif is_table:
+        files = _in_table(paths[0], split, image_root, left_out)
+    elif paths and all(map(is_shard, paths)):
+        files, known = list(read_class_shards(paths, left_out)), classes_beside(paths[0])
     else:
-        table = files_in_folder(path)[0] if path.is_dir() else path
-        if table.suffix.lower() not in TABLE_SUFFIXES:
-            raise UsageError(f"{path}: give a folder with a folder for each class, or a table (.csv, .tsv, .jsonl)")
-        files = _in_table(table, split, image_root, left_out)
-    names = sorted_classes({name for _, _, name in files}) if classes is None else classes
+        only = f" (in it is one folder, {folders[0].name}: is it that?)" if folders else ""
+        raise UsageError(
+            f"{name}: give a folder with a folder for each class, two at least{only}, a table (.csv, .tsv, .jsonl) or "
+            "shards (.tar)"
+        )
+    names = sorted_classes({label for _, _, label in files}) if classes is None else classes
     numbers = {str(number): number for number in range(len(names))} | {name: i for i, name in enumerate(names)}
     samples = []
-    for key, media, name in files:
-        if name in numbers:
-            samples.append(LabelledSample(key, media, numbers[name]))
+    for key, media, label in files:
+        if label in numbers:
+            samples.append(LabelledSample(key, media, numbers[label]))
         else:
-            left_out.add(f"of no class among the {len(names)}", f"{key} ({name})")
+            left_out.add(f"of no class among the {len(names)}", f"{key} ({label})")
     if not samples:
-        raise DataError(f"{path}: not one image with a class; left out: {left_out}")
-    return Labelled(source_name(source), tuple(samples), tuple(names), left_out)
+        raise DataError(f"{name}: not one image with a class; left out: {left_out}")
+    return Labelled(name, tuple(samples), tuple(names), left_out, known)
 
 
 def sorted_classes(names: set[str]) -> list[str]:
@@ -61,6 +87,10 @@ def sorted_classes(names: set[str]) -> list[str]:
 
 
 def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Files:
+    splits = [folder for folder in folders if _SPLIT.fullmatch(folder.name.lower())]
+    if len(splits) > 1:
+        names = " and ".join(folder.name for folder in splits)
+        raise UsageError(f"{root}: {names} are splits, not classes; name the one that is meant, such as {splits[-1]}")
     files: Files = []
     for folder in folders:
         before = len(files)
@@ -81,30 +111,34 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
 
 
 def _in_table(path: Path, split: str | None, image_root: PathOrPaths | None, left_out: LeftOut) -> Files:
-    media_files = MediaFiles(path.parent if image_root is None else image_root)
+    classes_of = _classes_in_table(path, split, left_out)
+    media_files = MediaFiles(path.parent if image_root is None else image_root, classes_of, left_out)
     files: Files = []
-    for name, classes in _classes_in_table(path, split, left_out).items():
+    for name, classes in classes_of.items():
         if len(classes) > 1:
             left_out.add("with several classes", name)
-        elif (media := media_files.find(name, left_out)) is not None:
+        elif (media := media_files.find(name)) is not None:
             files.append((name, media, classes.pop()))
     return files
 
 
 def _classes_in_table(path: Path, split: str | None, left_out: LeftOut) -> dict[str, set[str]]:
     """The classes of each file that a table names."""
-    rows = tables.read_table(path, left_out)
-    file_column = tables.find_columns(path, rows, tables.FILE, "files")[0]
-    class_column = tables.find_columns(path, rows, tables.CLASS, "classes")[0]
+    table = tables.read_table(path, left_out)
+    file_column = tables.find_column(table, tables.FILE, "files")
+    class_column = tables.find_column(table, tables.CLASS, "classes")
+    rows = list(zip(table.numbers, table.rows, strict=True))
     if split is not None:
-        column = tables.split_column(rows)
-        rows = tables.select_splits(path, rows, [split], lambda row: None if column is None else str(row.get(column)))
+        column = tables.split_column(table)
+        rows = tables.select_splits(
+            path, rows, [split], lambda row: None if column is None else str(row[1].get(column))
+        )
     classes: dict[str, set[str]] = {}
-    for number, row in enumerate(rows, 1):
+    for number, row in rows:
         name, label = row.get(file_column), row.get(class_column)
         text = "" if label is None or isinstance(label, dict | list) else str(label).strip()
         if isinstance(name, str) and name.strip() and text:
             classes.setdefault(str(PurePosixPath(name.strip())), set()).add(text)
         else:
-            left_out.add("without a file or a class", f"row {number}")
+            left_out.add("without a file or a class", f"row {number:,}")
     return classes

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.data.classes import Classes, read_classes
-from sightline.data.sample import LeftOut
-from sightline.errors import DataError, ImageError, UsageError
+from sightline.data.left_out import LeftOut
+from sightline.errors import DataError, DataMissing, ImageError, UsageError
 from sightline.processing.suffixes import is_image
 
 UNLABELLED = 255
@@ -51,18 +52,29 @@ def masked(
     """
     root, left_out = Path(folder).expanduser(), LeftOut()
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; a folder of masks (.png) is wanted")
+        raise DataMissing(f"{root}: no such file or folder; a folder of masks (.png) is wanted")
     known = read_classes(_class_list(root) if classes is None else classes)
-    images = Path(image_root) if image_root is not None else root / "images" if (root / "images").is_dir() else root
+    images = (
+        Path(image_root).expanduser()
+        if image_root is not None
+        else root / "images"
+        if (root / "images").is_dir()
+        else root
+    )
     masks = _mask_files(root, images)
     if not images.is_dir():
-        raise DataError(f"{images}: no such folder of images")
+        raise DataMissing(f"{images}: no such file or folder; the images of the masks are looked for there")
     others = sorted(set(images.rglob("*")) - set(masks))
-    by_stem = {path.stem: path for path in others if is_image(path)}
+    by_stem: dict[str, list[Path]] = {}
+    for path in filter(is_image, others):
+        by_stem.setdefault(_composed(path.stem), []).append(path)
     samples = []
     for mask in masks:
-        if mask.stem in by_stem:
-            samples.append((mask.stem, by_stem[mask.stem], mask))
+        of_mask = by_stem.get(_composed(mask.stem), [])
+        if len(of_mask) == 1:
+            samples.append((mask.stem, of_mask[0], mask))
+        elif of_mask:
+            left_out.add(f"masks with several images of their name in {images}", mask.name)
         else:
             left_out.add(f"masks without an image in {images}", mask.name)
     if not samples:
@@ -91,6 +103,11 @@ def read_mask(file: Path, classes: Classes) -> NDArray[np.int64]:
     if (labels == -2).any():
         raise DataError(f"{file}: the number {numbers[labels == -2][0]} is that of no class in the list")
     return labels
+
+
+def _composed(name: str) -> str:
+    """The name in the Unicode form NFC: macOS writes names in another one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _class_list(root: Path) -> Path:

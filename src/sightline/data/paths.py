@@ -8,11 +8,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
-from sightline.errors import DataError, UsageError
+from sightline.data.left_out import LeftOut
+from sightline.errors import DataError, DataMissing, UsageError
 
 PathOrPaths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-TABLE_SUFFIXES = frozenset([".csv", ".tsv", ".txt", ".jsonl", ".ndjson"])
+TABLE_SUFFIXES = frozenset([".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet"])
+_TABLES_IN_FOLDERS = TABLE_SUFFIXES - {".txt", ".parquet"}
+"""Looked for in a folder: a text there may be anything, and img2dataset writes a Parquet file beside each shard."""
+_COMPRESSED_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 _MOST_FILES = 1_000_000
 """The largest range in braces."""
@@ -24,9 +28,14 @@ def source_name(source: PathOrPaths) -> str:
 
 
 def resolve_paths(source: PathOrPaths) -> list[Path]:
-    """The files or folders of a source, each once: braces and wildcards resolved. Raises `DataError`, `UsageError`."""
+    """The files or folders of a source, each once: braces and wildcards resolved, "a::b" taken apart as open_clip does.
+
+    Raises `DataError`, `UsageError`.
+    """
     if not isinstance(source, str | os.PathLike):
         return list(dict.fromkeys(chain.from_iterable(map(resolve_paths, source))))
+    if isinstance(source, str) and "::" in source and not os.path.lexists(source):
+        return resolve_paths([part for part in source.split("::") if part])
     text = os.path.expanduser(source)  # noqa: PTH111 (which takes a file's name, not what a pattern may be)
     if os.path.lexists(text):
         return [Path(text)]
@@ -34,22 +43,43 @@ def resolve_paths(source: PathOrPaths) -> list[Path]:
     for pattern in _expand_braces(text):
         names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
         if not names:
-            raise DataError(f"{pattern}: no such file" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}"))
+            raise DataMissing(
+                f"{pattern}: no such file or folder" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}")
+            )
         paths.extend(map(Path, names))
     return list(dict.fromkeys(paths))
 
 
-def files_in_folder(folder: Path) -> list[Path]:
-    """The only table in a folder, or else its shards. Raises `DataError`."""
+def check_exist(paths: Sequence[Path]) -> None:
+    """Raises `DataMissing` for the first file or folder that is not there, `UsageError` if none is named."""
+    if not paths:
+        raise UsageError("no data are named: give a file or a folder")
+    for path in paths:
+        if not path.exists():
+            raise DataMissing(f"{path}: no such file or folder" + ("" if path.is_absolute() else f" in {Path.cwd()}"))
+
+
+def is_shard(path: Path) -> bool:
+    """Whether the suffix is a tar's."""
+    return path.suffix.lower() == ".tar"
+
+
+def files_in_folder(folder: Path, left_out: LeftOut) -> list[Path]:
+    """The only table in a folder, or else its shards; [] without either. What it has beside them, and is not read, goes
+    to `left_out`. Raises `DataError` for several tables."""
     paths = [path for path in visible_in(folder) if path.is_file()]
-    tables = [path for path in paths if path.suffix.lower() in TABLE_SUFFIXES - {".txt"}]
+    tables = [path for path in paths if path.suffix.lower() in _TABLES_IN_FOLDERS]
+    shards = [path for path in paths if is_shard(path)]
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise DataError(f"{folder}: several tables ({names}); name the one that is meant")
-    paths = tables or [path for path in paths if path.suffix == ".tar"]
-    if not paths:
-        raise DataError(f"{folder}: no table (.csv, .tsv, .jsonl) and no shards in it; name the file that is meant")
-    return paths
+    if tables:
+        for path in shards:
+            left_out.add(f"shards beside {tables[0].name}, which is read: name them to read them", path.name)
+    for path in paths:
+        if path.name.lower().endswith(_COMPRESSED_SUFFIXES):
+            left_out.add("shards that are compressed: unpack them to plain tars", path.name)
+    return tables or shards
 
 
 def visible_in(folder: Path) -> list[Path]:

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from sightline.data.classes import Classes
+from sightline.data.left_out import LeftOut
 from sightline.data.tar import Member
 from sightline.errors import DataError
 from sightline.processing import suffixes
@@ -69,39 +71,23 @@ class Entry:
     split: str | None
 
     @classmethod
-    def of(cls, name: str, captions: Iterable[Any], split: Any) -> Self:
-        """The name as a plain path, so that entries of one file come together; captions that are no text go."""
-        return cls(str(PurePosixPath(name)), plain_texts(captions), None if split is None else str(split))
+    def of(cls, name: str, captions: Iterable[Any], split: Any, left_out: LeftOut) -> Self:
+        """The name as a plain path, so that entries of one file come together; captions that are no text are left
+        out."""
+        texts = plain_texts(captions, name, left_out)
+        return cls(str(PurePosixPath(name)), texts, None if split is None else str(split))
 
 
-def plain_texts(values: Iterable[Any]) -> tuple[str, ...]:
-    """The texts among values, without the space around them; empty ones are dropped."""
-    return tuple(text.strip() for text in values if isinstance(text, str) and text.strip())
-
-
-class LeftOut:
-    """Samples that a data set names and does not have, counted by reason; of each reason a few by name."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self._names: dict[str, list[str]] = {}
-
-    def add(self, reason: str, name: str) -> None:
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        names = self._names.setdefault(reason, [])
-        if len(names) < 3:
-            names.append(name if len(name) <= 100 else f"{name[:100]}...")
-
-    def __len__(self) -> int:
-        return sum(self.counts.values())
-
-    def __str__(self) -> str:
-        """For people: "12 without a caption: a.jpg, b.jpg, c.jpg, ...; 1 ..."."""
-        parts = []
-        for reason, count in self.counts.items():
-            names = self._names[reason]
-            parts.append(f"{count:,} {reason}: {', '.join(names)}{', ...' if count > len(names) else ''}")
-        return "; ".join(parts) or "nothing"
+def plain_texts(values: Iterable[Any], name: str, left_out: LeftOut) -> tuple[str, ...]:
+    """The texts among the captions of `name`, without the space and the marks (BOM) around them. Empty ones and None,
+    which tables have for no caption, are dropped; all else that is no text goes to `left_out`."""
+    texts = []
+    for value in values:
+        if isinstance(value, str):
+            texts.append(value.strip().strip("\ufeff").strip())
+        elif value is not None:
+            left_out.add("captions that are no text", f"{value!r} ({name})")
+    return tuple(filter(None, texts))
 
 
 @dataclass(frozen=True)
@@ -123,12 +109,14 @@ class Captions:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A data set of images or videos with a class each; `classes` are the names by number."""
+    """A data set of images or videos with a class each; `classes` are the names by number. `known`: the list of
+    classes and templates that came with the data, in which these are found by number or name; None without one."""
 
     name: str
     samples: tuple[LabelledSample, ...]
     classes: tuple[str, ...]
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+    known: Classes | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property, partial
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -12,21 +12,36 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.encoder.hardware import pick_device, pick_dtype
-from sightline.encoder.inputs import FRAMES, ImageInput, VideoInput, check_images, check_videos, video_frames
+from sightline.encoder.inputs import (
+    FRAMES,
+    ImageInput,
+    Missing,
+    VideoInput,
+    check_images,
+    check_videos,
+    video_frames,
+)
+from sightline.encoder.lists import place
+from sightline.encoder.memory import BatchLimit, TooLarge, is_out_of_memory, way_out
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.source import EncoderSource, Vectors
 from sightline.encoder.workers import Workers
-from sightline.errors import ImageError, UsageError
+from sightline.errors import ImageError, SightlineError, UsageError
+from sightline.logger import LOGGER
+from sightline.models.preprocessing import oddities
 from sightline.models.tower import Segments, Tower
 from sightline.processing.image.reading import open_image
+from sightline.processing.image.sources import is_image_source, source_name
 from sightline.processing.video.moments import Moment, moments
 from sightline.processing.video.reader import VideoSource
+from sightline.progress import Progress, ProgressCallback, no_progress
 
 T = TypeVar("T")
 F = TypeVar("F")
 Extras = NDArray[np.float16]
 Read = Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]]
+Errors = Literal["raise", "skip"]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 ROWS = 800
@@ -40,15 +55,19 @@ def load(
     *,
     device: str | torch.device = "auto",
     precision: Precision = "auto",
+    batch_size: int | None = None,
     revision: str | None = None,
     local_files_only: bool = False,
 ) -> "Encoder":
     """Opens a checkpoint for encoding: a folder, a Hub name, or "mini", the small model in the package.
 
-    `device` "auto" takes a GPU if the machine has one; `precision` "auto" takes bfloat16 where the hardware has it,
-    else float32. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
+    `device`: "auto" takes a GPU if the machine has one; else "cpu", "cuda", "cuda:1", "mps" or "xpu". `precision`
+    "auto" takes bfloat16 where the hardware has it, else float32. `batch_size`: images (or whole videos), or texts, in
+    a batch; None: as many as suit the model and the device. Another batch size changes vectors in their last bits only,
+    so that an index may be made with several. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
-    return Encoder(name_or_folder, device, precision, revision=revision, local_files_only=local_files_only)
+    source = {"revision": revision, "local_files_only": local_files_only}
+    return Encoder(name_or_folder, device, precision, batch_size, **source)
 
 
 class Encoded(NamedTuple, Generic[T, F]):
@@ -61,78 +80,184 @@ class Encoded(NamedTuple, Generic[T, F]):
     extras: Extras | None
 
 
+class Readable(NamedTuple):
+    """What `encode_images` and `encode_videos` return with `errors="skip"`.
+
+    `vectors` float32 (m, dim) of the m items that could be read; `rows` int64 (m,), ascending: their places in the list
+    that was given (`paths[rows[0]]` is that of `vectors[0]`; with pandas, `table.iloc[rows]`). `skipped`: place in the
+    list -> the error of reading it.
+    """
+
+    vectors: Vectors
+    rows: NDArray[np.int64]
+    skipped: dict[int, ImageError]
+
+
 class Encoder(EncoderSource):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other.
 
-    `precision` is the name of the type that the model computes in: "float32", "bfloat16" or "float16".
+    `precision` is the name of the type that the model computes in: "float32", "bfloat16" or "float16". Where memory
+    runs out, the batch is halved and computed again, and the encoder keeps to the smaller one; the logger is told.
+    Vectors made before that may differ from later ones in their last bits. If a single item is too much,
+    `SightlineError` names it.
     """
 
     def __init__(
-        self, name_or_folder: str | os.PathLike[str], device: str | torch.device, precision: Precision, **source: Any
+        self,
+        name_or_folder: str | os.PathLike[str],
+        device: str | torch.device,
+        precision: Precision,
+        batch_size: int | None = None,
+        **source: Any,
     ) -> None:
+        is_count = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool) and batch_size > 0
+        if batch_size is not None and not is_count:
+            raise UsageError(f"batch_size is {batch_size!r}: give a whole number of at least 1")
         super().__init__(name_or_folder, **source)
+        for oddity in oddities(self.profile):
+            LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
         self._dtype = pick_dtype(precision, self.device)
         self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
+        self._batch_size = batch_size
         self._workers = Workers(self.device)
+        self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
+
+    def __repr__(self) -> str:
+        return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self.precision}")'
 
     @cached_property
     def _text(self) -> Tower:
-        return self.family.text.for_encoding(self.path, self._dtype).to(self.device)
+        return self._open(self.family.text, "texts")
 
     @cached_property
     def _image(self) -> Tower:
-        return self.family.image.for_encoding(self.path, self._dtype).to(self.device)
+        return self._open(self.family.image, "images")
 
-    def encode_text(self, texts: Sequence[str]) -> Vectors:
-        """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept."""
-        return _unit(self.embed_text(texts))
+    def _open(self, kind: type[Tower], noun: str) -> Tower:
+        """A tower on the device."""
+        try:
+            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise SightlineError(
+                f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.device)}"
+            ) from error
+        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
+        return tower
 
-    def embed_text(self, texts: Sequence[str], *, project: bool = True) -> Vectors:
+    def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
+        """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and
+        the logger is told how many were. `texts`: a list, an array, a column of a table, a generator."""
+        return _unit(self.embed_text(texts, progress=progress))
+
+    def embed_text(
+        self, texts: Iterable[str], *, project: bool = True, progress: ProgressCallback = no_progress
+    ) -> Vectors:
         """n strings -> float32 (n, dim), before `encode_text` scales the rows to unit length: what `Rescorer` takes.
 
-        With `project=False` the tower's pooled states before its projection, (n, state_dim).
+        With `project=False` the tower's pooled states before its projection, (n, state_dim). Progress comes in the
+        stage "reading texts".
         """
         tokens = self.tokens(texts)
         tower = self._text  # opened once here, before the threads use it
         forward = tower.embed if project else partial(tower.embed, project=False)
         vectors = np.empty((len(tokens), self.dim if project else tower.state_dim), np.float32)
 
-        def embed(rows: list[int]) -> Vectors:
+        def embed(rows: list[int], size: int) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
             return self._workers.run(forward, torch.int64, ids, mask)[0]
 
+        def embed_group(rows: list[int]) -> Vectors:
+            try:
+                return np.concatenate(self._text_limit.split(rows, len(rows), embed))
+            except TooLarge as error:
+                number = place(rows[error.position], len(tokens))
+                raise self._no_memory(f"{number}, a text of {len(tokens[rows[error.position]])} tokens") from error
+
         # Texts of about one length share a batch: padding to the longest of all texts would be most of the work.
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        groups = list(batches(order, self._workers.share(len(order), TEXT_BATCH)))
-        for rows, embedded in self._workers.map(embed, groups):
+        groups = list(batches(order, self._workers.share(len(order), self._batch_size or TEXT_BATCH)))
+        done = 0
+        for rows, embedded in self._workers.map(embed_group, groups):
             vectors[rows] = embedded
+            done += len(rows)
+            progress(Progress("reading texts", done, len(tokens)))
         return vectors
 
-    def encode_images(self, images: Iterable[ImageInput], *, orient: bool = True, exact: bool = False) -> Vectors:
-        """n images (paths, bytes, PIL, arrays (H, W, 3)) -> float32 (n, dim), rows of unit length.
+    @overload
+    def encode_images(
+        self,
+        images: Iterable[ImageInput],
+        *,
+        orient: bool = ...,
+        exact: bool = ...,
+        errors: Literal["raise"] = ...,
+        progress: ProgressCallback = ...,
+    ) -> Vectors: ...
 
-        `orient=False` ignores the orientation in EXIF, as the reference's processors do; `exact` decodes large JPEGs
-        whole, where by default a reduced scale is taken that keeps 1.5 times the model's side. A video model sees an
-        image as a still video. Raises `ImageError` naming the first image that cannot be read.
+    @overload
+    def encode_images(
+        self,
+        images: Iterable[ImageInput],
+        *,
+        orient: bool = ...,
+        exact: bool = ...,
+        errors: Literal["skip"],
+        progress: ProgressCallback = ...,
+    ) -> Readable: ...
+
+    def encode_images(
+        self,
+        images: Iterable[ImageInput],
+        *,
+        orient: bool = True,
+        exact: bool = False,
+        errors: Errors = "raise",
+        progress: ProgressCallback = no_progress,
+    ) -> Vectors | Readable:
+        """n images -> float32 (n, dim), rows of unit length.
+
+        `images`: a list, an array of paths, a column of a table, a generator of what `open_image` takes (paths, bytes,
+        open files, PIL images, arrays and tensors of one image each), or a batch of images, an array or tensor
+        (n, H, W, 3) or (n, 3, H, W). `orient=False` ignores the orientation in EXIF, as the reference's processors do;
+        `exact` decodes large JPEGs whole, where by default a reduced scale is taken that keeps 1.5 times the model's
+        side. A video model sees an image as a still video.
+
+        An image that cannot be read, or None in its place, raises `ImageError`, which names it and its place in the
+        list; with `errors="skip"` it is left out, and a `Readable` comes back: `vectors, rows, skipped`. What is no
+        image at all is a `UsageError` either way. Progress comes in the stage "encoding".
         """
 
         def read(image: ImageInput) -> Image.Image:
             return open_image(image, orient=orient) if exact else self.open_image(image, orient=orient)
 
-        return self._rows(check_images(images), read, 1)
+        return self._rows(check_images(images), read, 1, errors, progress)
 
-    def encode_videos(self, videos: Iterable[VideoInput]) -> Vectors:
-        """n videos -> float32 (n, dim), rows of unit length.
+    @overload
+    def encode_videos(
+        self, videos: Iterable[VideoInput], *, errors: Literal["raise"] = ..., progress: ProgressCallback = ...
+    ) -> Vectors: ...
 
-        A video is a path or bytes, (path, start, end) in seconds, or its frames: an array (T, H, W, 3) or a list of
-        images. Of a file `frames` are sampled, one of each equal part. An image model sees a video as the normalized
-        mean of its frames' unit vectors; a video model takes as many frames as its checkpoint says, and `UsageError`
-        says how many if a list of another length is given. Raises `VideoError` naming the first video that cannot be
-        read.
+    @overload
+    def encode_videos(
+        self, videos: Iterable[VideoInput], *, errors: Literal["skip"], progress: ProgressCallback = ...
+    ) -> Readable: ...
+
+    def encode_videos(
+        self, videos: Iterable[VideoInput], *, errors: Errors = "raise", progress: ProgressCallback = no_progress
+    ) -> Vectors | Readable:
+        """n videos -> float32 (n, dim), rows of unit length. `errors` and `progress` as in `encode_images`.
+
+        A video is a path, bytes or an open file, (path, start, end) in seconds, or its frames: an array or tensor
+        (T, H, W, 3) or (T, 3, H, W), or a list of images. Of a file `frames` are sampled, one of each equal part. An
+        image model sees a video as the normalized mean of its frames' unit vectors; a video model takes as many frames
+        as its checkpoint says, and `UsageError` says how many if a list of another length is given. Raises `VideoError`
+        naming the first video that cannot be read.
         """
         checked = check_videos(videos, None if self._image.frames == 1 else self._image.frames)
-        return self._rows(checked, self.sample_frames, self._inputs)
+        return self._rows(checked, self.sample_frames, self._inputs, errors, progress)
 
     def open_image(self, image: ImageInput, *, orient: bool = True) -> Image.Image:
         """The image, "RGB" and upright, decoded at the least scale that the model needs. Raises `ImageError`."""
@@ -186,17 +311,36 @@ class Encoder(EncoderSource):
         """Inputs that a video gives to the tower: 1 for a video model, one a frame for an image model."""
         return self.frames // self._image.frames
 
-    def _rows(self, items: list[T], read: Callable[[T], Any], weight: int) -> Vectors:
-        """The items' vectors (n, dim); `weight` is how many inputs each gives to the tower."""
-        vectors = np.empty((len(items), self.dim), np.float32)
+    def _rows(
+        self, items: list[T], read: Callable[[T], Any], weight: int, errors: Errors, progress: ProgressCallback
+    ) -> Vectors | Readable:
+        """The items' vectors; `weight` is how many inputs each gives to the tower."""
+        if errors not in ("raise", "skip"):
+            raise UsageError(f'errors is {errors!r}: choose "raise" or "skip"')
+
+        def read_item(item: T) -> tuple[Any, None]:
+            if isinstance(item, Missing):
+                raise ImageError("None", "there is nothing in its place")
+            return read(item), None
+
+        vectors, rows, skipped = np.empty((len(items), self.dim), np.float32), list[int](), dict[int, ImageError]()
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, lambda item: (read(item), None), batch, self._image.embed)) as stream:
+        with closing(self._stream(groups, read_item, batch, self._image.embed)) as stream:
             for row, encoded in enumerate(stream):
-                if isinstance(encoded.vector, ImageError):
-                    raise encoded.vector
-                vectors[row] = encoded.vector
-        return vectors
+                error = encoded.vector
+                if not isinstance(error, ImageError):
+                    vectors[len(rows)] = error
+                    rows.append(row)
+                elif errors == "raise":
+                    number = f"{place(row, len(items))}, " if len(items) > 1 else ""
+                    raise type(error)(f"{number}{error.source}", error.reason) from error
+                else:
+                    skipped[row] = error
+                progress(Progress("encoding", row + 1, len(items), skipped=len(skipped)))
+        if errors == "raise":
+            return vectors
+        return Readable(vectors[: len(rows)], np.array(rows, np.int64), skipped)
 
     def _stream(
         self, groups: Iterable[list[T]], read: Read[T, F], batch: int, forward: Callable[..., Any]
@@ -228,7 +372,12 @@ class Encoder(EncoderSource):
         prepared = [(item, *self._prepare(item, read)) for item in group]
         readable = [pixels for _, _, pixels in prepared if not isinstance(pixels, ImageError)]
         inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
-        parts = [self._forward(forward, inputs[start : start + batch], batch) for start in range(0, len(inputs), batch)]
+        try:
+            parts = self._image_limit.split(inputs, batch, partial(self._forward, forward))
+        except TooLarge as error:
+            ends = np.cumsum([0 if isinstance(pixels, ImageError) else len(pixels) for _, _, pixels in prepared])
+            item = prepared[int(np.searchsorted(ends, error.position, "right"))][0]
+            raise self._no_memory(_name(item)) from error
         outputs = [np.concatenate(output) for output in zip(*parts, strict=True)]
         vectors = _unit(outputs[0]) if readable else np.empty(0, np.float32)
         encoded, start = [], 0
@@ -245,7 +394,7 @@ class Encoder(EncoderSource):
 
     def _forward(self, forward: Callable[..., Any], inputs: NDArray[np.uint8], batch: int) -> list[Vectors]:
         """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: torch's sums depend
-        on a batch's shape."""
+        on a batch's shape (decision 0001)."""
         filled = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         filled[: len(inputs)] = inputs
         values = self.profile.normalize(filled.reshape(-1, *inputs.shape[2:]))
@@ -256,17 +405,38 @@ class Encoder(EncoderSource):
     def segments(self, pixels: NDArray[np.float32]) -> Segments:
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
         For models that have `regions`."""
-        with torch.inference_mode(), self._workers.turn:
-            segments = self._image.segments(torch.from_numpy(pixels).to(self.device, self._dtype))
-            return Segments(segments.images.cpu(), segments.groups.cpu(), segments.shares.cpu(), segments.scale)
+
+        def forward(part: NDArray[np.float32], size: int) -> Segments:
+            with torch.inference_mode(), self._workers.turn:
+                segments = self._image.segments(torch.from_numpy(part).to(self.device, self._dtype))
+                return Segments(segments.images.cpu(), segments.groups.cpu(), segments.shares.cpu(), segments.scale)
+
+        try:
+            parts = self._image_limit.split(pixels, len(pixels), forward)
+        except TooLarge as error:
+            raise self._no_memory(f"an image of {pixels.shape[3]} x {pixels.shape[2]} pixels") from error
+        images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
+        return Segments(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
+
+    def _no_memory(self, name: str) -> SightlineError:
+        return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")
 
     @property
     def batch(self) -> int:
-        """Inputs in a batch, images or whole videos: 16 for a ViT-B/32 on a processor, four times that on a GPU. Where
-        it exceeds a video's inputs it is a multiple of them, so that videos fill it."""
+        """Inputs in a batch, images or whole videos: the `batch_size` of `load`, else 16 for a ViT-B/32 on a processor
+        and four times that on a GPU. Where that exceeds a video's inputs it is a multiple of them, so that videos fill
+        it."""
+        if self._batch_size is not None:
+            return self._batch_size
         rows = ROWS if self.device.type == "cpu" else 4 * ROWS
         most = max(1, rows // self._image.rows)
         return most if most < self._inputs else most - most % self._inputs
+
+
+def _name(item: object) -> str:
+    """What messages call an item of a stream."""
+    path = getattr(item, "path", None) or getattr(item, "media", None)
+    return str(path) if path is not None else source_name(item) if is_image_source(item) else str(item)[:80]
 
 
 def _unit(rows: Vectors) -> Vectors:

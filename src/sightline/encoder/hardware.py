@@ -1,27 +1,69 @@
 """Which device and which precision "auto" stands for, and how threads share the cores."""
 
 from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
 from threading import Barrier, Lock
 from typing import get_args
 
 import torch
 
+import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+"""Kinds of devices; of several GPUs one is named with its number, "cuda:1"."""
+
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """ "auto": a CUDA GPU, else Apple's, else the processor. Raises `UsageError` for a device that is missing."""
-    if str(device) != "auto":
-        try:
-            chosen = torch.device(device)
-            torch.empty(0, device=chosen)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(f'no device {device!r} here ({str(error).splitlines()[0]}); try device="cpu"') from error
-        return chosen
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """ "auto": a CUDA GPU, else Apple's or Intel's, else the processor. Raises `UsageError`, a line with the way out,
+    for a device that is missing."""
+    if str(device) == "auto":
+        return torch.device(next((kind for kind in ("cuda", "mps", "xpu") if _is_usable(kind)), "cpu"))
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        kind = str(device).lower().partition(":")[0]
+        near = "cuda" if kind in ("gpu", "nvidia", "amd", "rocm") else (get_close_matches(kind, DEVICES, 1) or [""])[0]
+        hint = f"did you mean {near!r}?" if near else f"choose {', '.join(DEVICES)}"
+        raise UsageError(f"no device {str(device)!r}: {hint}") from error
+    if chosen.type == "meta":
+        raise UsageError("the device 'meta' computes nothing: choose cpu, or a GPU")
+    if chosen.type in ("cuda", "mps", "xpu") and not _is_usable(chosen.type):
+        raise UsageError(f"no device {str(device)!r} here: {_missing(chosen.type)}; --device cpu works everywhere")
+    count = getattr(torch, chosen.type).device_count() if chosen.type in ("cuda", "xpu") else 1
+    if chosen.index is not None and chosen.type in ("cuda", "xpu", "mps") and chosen.index >= count:
+        names = f"{chosen.type}:0" + (f" to {chosen.type}:{count - 1}" if count > 1 else "")
+        raise UsageError(f"no device {str(device)!r} here: there is {names}")
+    try:
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise UsageError(
+            f"the device {str(device)!r} does not work ({reason}); --device cpu works everywhere"
+        ) from error
+    return chosen
+
+
+def _is_usable(kind: str) -> bool:
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return bool(getattr(torch, kind).is_available())
+
+
+def _missing(kind: str) -> str:
+    """Why there is no GPU of this kind."""
+    if kind == "mps":
+        return "mps is for the GPU of a Mac"
+    name = "CUDA" if kind == "cuda" else "support for Intel's GPUs"
+    has_build = (torch.version.cuda or torch.version.hip) if kind == "cuda" else getattr(torch.version, "xpu", None)
+    if not has_build:
+        return f"this torch was built without {name}: install another by https://pytorch.org/get-started/locally"
+    return (
+        "torch finds no GPU: is its driver installed, and CUDA_VISIBLE_DEVICES not empty?"
+        if kind == "cuda"
+        else ("torch finds no GPU of Intel's: is its driver installed?")
+    )
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -16,7 +16,11 @@ class Rescorer:
         """Raises `UsageError` for a model whose cosines are exact, `CheckpointError`."""
         if source.family.rescorer is None:
             raise UsageError(f"{source.name}: its vectors' cosines are exact already: leave rescoring out")
+        self.name, self.dim = source.name, source.dim
         self._model: Any = source.family.rescorer.from_pretrained(source.path, dtype=torch.float32)
+
+    def __repr__(self) -> str:
+        return f'Rescorer("{self.name}", dim={self.dim}, device="cpu", precision="float32")'
 
     def cosines(self, texts: Vectors, vectors: NDArray[Any], rescoring: NDArray[Any]) -> Vectors:
         """`texts` (t, dim) as `embed_text` gives them, `vectors` (n, dim) and their `rescoring` rows (n, rows, dim) as

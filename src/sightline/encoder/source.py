@@ -1,7 +1,7 @@
 """What is known of a checkpoint without reading its weights."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.hub import resolve, weight_paths
-from sightline.errors import CheckpointError, UsageError
+from sightline.checkpoint.names import hub_name
+from sightline.encoder.lists import check_texts
+from sightline.errors import CheckpointError
+from sightline.logger import LOGGER
 from sightline.models import family_of
+from sightline.models.preprocessing import check_preprocessing
 from sightline.models.regions import Shape
+from sightline.models.vocabulary import check_tokenizer
 from sightline.processing.image.profile import PixelProfile
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Ids, Tokenizer
+from sightline.processing.tokenizer_files import has_tokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -27,15 +34,19 @@ class EncoderSource:
     ) -> None:
         self.path = path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only)
         # An index keeps the name: that of a folder is absolute, so that it holds from every working directory.
-        is_local = str(path) == os.path.expanduser(name_or_folder)  # noqa: PTH111 (keeps a "~user" that is unknown)
-        self.name = str(path.absolute()) if is_local else str(name_or_folder)
+        is_local = path.is_relative_to(os.path.expanduser(name_or_folder))  # noqa: PTH111 (keeps an unknown "~user")
+        self.name = str(path.absolute()) if is_local else hub_name(str(name_or_folder))[0] or str(name_or_folder)
         # The commit of a Hub repository, for opening the same weights again: the cache names a snapshot's folder by it.
         self.revision = path.name if path.parent.name == "snapshots" and not is_local else None
         self.folder = path if path.is_dir() else path.parent
         self.family = family_of(self.folder)
         self.config: Any = self.family.config.from_folder(self.folder)
         self.profile = PixelProfile.from_folder(self.folder)
+        check_preprocessing(self.profile, self.config, self.folder)
         self.dim: int = self.config.projection_dim
+        self.spelling_said = False  # to the logger, once
+        if has_tokenizer(self.folder):
+            _ = self.tokenizer  # another model's is refused now, before a collection is indexed in vain
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,19 +75,30 @@ class EncoderSource:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Strings to token ids."""
-        return Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        """Strings to token ids. Raises `CheckpointError` for another model's tokenizer."""
+        tokenizer = Tokenizer.from_folder(self.folder, max_length=self.config.text_config.max_tokens)
+        check_tokenizer(self.config.text_config, tokenizer, self.folder)
+        return tokenizer
 
-    def tokens(self, texts: Sequence[str]) -> list[Ids]:
-        """The token ids of each string, int64 (length,). Raises `CheckpointError` for an id beyond the model's
-        vocabulary, `UsageError` for a single string."""
-        if isinstance(texts, str):
-            raise UsageError("encode_text takes a list of strings, not one string")
-        rows, size = self.tokenizer.encode(list(texts)), self.config.text_config.vocab_size
+    def tokens(self, texts: Iterable[str]) -> list[Ids]:
+        """The token ids of each string, int64 (length,). The logger is told of strings that are cut at the model's
+        length, and once of strings that are mostly spelled because the vocabulary lacks their words.
+
+        Raises `CheckpointError` for an id beyond the model's vocabulary, `UsageError` for anything but several strings.
+        """
+        listed = check_texts(texts)
+        counts, size = TextCounts(), self.config.text_config.vocab_size
+        rows = self.tokenizer.encode(listed, counts)
         if any(row.max() >= size for row in rows):
             raise CheckpointError(
                 f"{self.folder}: its tokenizer knows more than the model's {size} tokens: is it another model's?"
             )
+        for warning in counts.cut_warning():
+            LOGGER.warning(warning)
+        if not self.spelling_said:
+            for warning in counts.spelled_warning(self.name):
+                self.spelling_said = True
+                LOGGER.warning(warning)
         return rows
 
 

@@ -12,26 +12,30 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.hub import PACKAGED, sha256, weight_paths
+from sightline.checkpoint.hub import sha256, weight_paths
+from sightline.checkpoint.names import PACKAGED
 from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load
+from sightline.encoder.options import DEFAULTS, EncoderOptions
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.processing.image.reading import open_image
 
 TEXTS = ("a photo of a cat", "a photo of a dog", "Ein Hund läuft, 犬が走る! 🐕")
+DIFFERENT = ("a dog", "a red bus", "two people on a beach", "the sky at night")
 FLOAT32 = 1e-5
 """Relative: what float32 leaves of a sum of a few thousand terms in another order."""
 
@@ -46,19 +50,21 @@ class Check:
     passed: bool
 
 
-def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) -> Iterator[Check]:
-    """Opens a checkpoint and checks it, step by step, in float32 on the processor.
+def verify(
+    name_or_folder: str | os.PathLike[str], image: Path | None = None, options: EncoderOptions = DEFAULTS
+) -> Iterator[Check]:
+    """Opens a checkpoint and checks it, step by step, in float32 on the processor; at the end as `options` say.
 
     `image`: the file that the golden values of a public checkpoint were computed on. Without it, or with another file,
     pixels, vectors and logits are checked against the checkpoint itself. Raises what `load` raises.
     """
     encoder = load(name_or_folder, device="cpu", precision="float32")
+    encoder.spelling_said = True  # the texts are in several scripts on purpose
     golden = _golden(str(name_or_folder), encoder)
     yield _weights(encoder)
     yield _tokens(encoder, golden)
     picture, proof = _image(golden, image)
-    result = "the image of the golden values" if proof else "another image than that of golden values"
-    yield Check("image", proof or "its hash", result, True)
+    yield Check("image", proof or "itself", _which_image(picture, golden, proof, drawn=image is None), True)
     expected = golden if proof else {}
     yield _pixels(encoder, picture, expected)
     texts = list(golden.get("texts", TEXTS[:2]))
@@ -66,7 +72,8 @@ def verify(name_or_folder: str | os.PathLike[str], image: Path | None = None) ->
     yield _vectors(encoder, picture, *vectors, expected)
     cosines = vectors[0].astype(np.float64) @ vectors[1].T.astype(np.float64)
     yield _logits(encoder, picture, texts, cosines, expected)
-    yield _precision(encoder, picture, vectors[0])
+    yield _differences(encoder, picture, vectors[0][0])
+    yield _precision(encoder, picture, vectors[0], options)
 
 
 def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
@@ -92,6 +99,28 @@ def _image(golden: dict[str, Any], image: Path | None) -> tuple[Image.Image, str
     return picture, "its name and size, as no hash of it was published" if same else ""
 
 
+def _which_image(image: Image.Image, golden: dict[str, Any], proof: str, drawn: bool) -> str:
+    """What the pixels, vectors and logits are computed of, and what that means for them."""
+    what = f"{'a drawn scene' if drawn else 'your image'} of {image.width} x {image.height} pixels"
+    if proof:
+        return f"{what}, which the golden values were computed on"
+    reason = "another image than that of golden values" if golden else "no golden values are known of this checkpoint"
+    return f"{what}: {reason}, so pixels, vectors and logits are checked against the checkpoint itself"
+
+
+def _differences(encoder: Encoder, image: Image.Image, vector: Vectors) -> Check:
+    """Whether texts with different words, and different images, get different vectors."""
+    texts = encoder.encode_text(DIFFERENT).astype(np.float64)
+    negative = encoder.encode_images([ImageOps.invert(image)])[0]
+    between_texts = min(float(np.linalg.norm(a - b)) for a, b in combinations(texts, 2))
+    between_images = float(np.linalg.norm(vector - negative))
+    result = (
+        f"vectors of {len(texts)} different texts are at least {between_texts:.5f} apart, "
+        f"those of the image and its negative {between_images:.5f}"
+    )
+    return Check("distinct", "itself", result, min(between_texts, between_images) > 10 * FLOAT32)
+
+
 def _weights(encoder: Encoder) -> Check:
     """Each tensor of the file, renamed to the model's names and back, is the same bit for bit."""
     model = encoder.family.model
@@ -114,7 +143,8 @@ def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
     longest = max(len(row) for row in rows)
     ends = {int(row[-1]) for row in rows}
     passed = len(ends) == 1 and longest == tokenizer.max_length and all(len(row) >= 2 for row in rows)
-    result = f"each text ends in token {ends}, the longest is cut to {longest} with its end kept"
+    token = ", ".join(map(str, sorted(ends)))
+    result = f"each text ends in token {token}, the longest is cut to {longest} with its end kept"
     return Check("token ids", "itself", result, passed)
 
 
@@ -188,10 +218,11 @@ def _rescored(encoder: Encoder, pixels: torch.Tensor, texts: list[str]) -> Vecto
     return Rescorer(encoder).cosines(encoder.embed_text(texts), vectors.numpy(), rescoring.numpy())
 
 
-def _precision(encoder: Encoder, image: Image.Image, images: Vectors) -> Check:
-    """Whether the precision that "auto" chooses on this machine stays near float32."""
-    auto = load(encoder.path)
+def _precision(encoder: Encoder, image: Image.Image, images: Vectors, options: EncoderOptions) -> Check:
+    """Whether the device and the precision that are asked for, or that "auto" chooses here, stay near float32."""
+    auto = load(encoder.path, **asdict(options))
+    auto.spelling_said = True
     cosines = [float((auto.encode_images([image]) * images).sum())]
     cosines += (auto.encode_text(TEXTS[:2]) * encoder.encode_text(TEXTS[:2])).sum(axis=1).tolist()
-    result = f'precision "auto" is {auto.precision} here: cosine to float32 at least {min(cosines):.5f}'
+    result = f"{auto.precision} on {auto.device}: cosine to float32 on the processor at least {min(cosines):.5f}"
     return Check("precision", "itself", result, min(cosines) > 0.998)

@@ -27,6 +27,9 @@ class Workers:
         # A GPU has no use for two batches at once, and Apple's does not bear several threads.
         self.turn: AbstractContextManager[object] = nullcontext() if device.type == "cpu" else Lock()
 
+    def __reduce__(self) -> tuple[type["Workers"], tuple[torch.device]]:
+        return Workers, (self.device,)  # a lock cannot be pickled, and is of use in one process only
+
     @property
     def count(self) -> int:
         """How many threads there are."""

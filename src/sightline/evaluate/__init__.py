@@ -3,8 +3,10 @@
 from sightline.evaluate.compare import compare
 from sightline.evaluate.confusions import confusions
 from sightline.evaluate.diagnosis import diagnosis
+from sightline.evaluate.knn import knn
+from sightline.evaluate.linear_probe import linear_probe
 from sightline.evaluate.projection import projection
-from sightline.evaluate.result import Result, Skipped
+from sightline.evaluate.result import Result, Skipped, open_results, save_results
 from sightline.evaluate.retrieval import retrieval
 from sightline.evaluate.segmentation import segmentation
 from sightline.evaluate.table import table
@@ -18,8 +20,12 @@ __all__ = [
     "compare",
     "confusions",
     "diagnosis",
+    "knn",
+    "linear_probe",
+    "open_results",
     "projection",
     "retrieval",
+    "save_results",
     "segmentation",
     "table",
     "temperature",

@@ -1,34 +1,27 @@
 """Two results over the same data: the difference of each figure, and its interval."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sightline.errors import UsageError
+from sightline.evaluate.classification import measure as measure_classes
+from sightline.evaluate.intervals import CONFIDENCE, DRAWS, Measure, draw, interval, middle
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure as measure_retrieval
 from sightline.evaluate.segmentation import measure as measure_segmentation
-from sightline.evaluate.zeroshot import measure as measure_classes
-
-Floats = NDArray[np.float64]
-Measure = Callable[[Mapping[str, Sequence[Any]], Floats], dict[str, Floats]]
+from sightline.format import distinct_names
 
 MEASURES: dict[str, Measure] = {
     "retrieval": measure_retrieval,
     "zeroshot": measure_classes,
     "video": measure_classes,
+    "linear_probe": measure_classes,
+    "knn": measure_classes,
     "segmentation": measure_segmentation,
 }
-"""By kind: a result's samples and how often each counts, (W, N) -> the figures, (W,) each."""
+"""How figures are computed from a result's samples, by its kind."""
 
-TASK = ("split", "classes", "background")
+TASK = ("split", "classes", "background", "train_fingerprint")
 """Settings that are part of the question, not of the answer: results that differ in them are of different tasks."""
-
-DRAWS = 2000
-CONFIDENCE = 0.95
-_DRAWS_AT_ONCE = 100
 
 
 class CompareRow(TypedDict):
@@ -46,10 +39,13 @@ class CompareRow(TypedDict):
 
 
 class CompareDetails(TypedDict):
-    """A row for each figure, and how many samples the data set has."""
+    """A row for each figure, how many samples the data set has, the names of both models, and what speaks against the
+    comparison, a sentence each."""
 
     rows: list[CompareRow]
     samples: int
+    models: list[str]
+    warnings: list[str]
 
 
 def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Result:
@@ -63,19 +59,21 @@ def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Resul
     that are not made of samples.
     """
     check_comparable(a, b, draws)
-    drawn_a, drawn_b = _bootstrap(a, b, draws, seed)
+    count = len(a.samples["key"])
+    drawn_a, drawn_b = draw(MEASURES[a.kind], [a.samples, b.samples], count, draws, seed)
     rows: list[CompareRow] = [
         {
             "figure": name,
             "a": a.figures[name],
-            "a_interval": _middle(of_a),
+            "a_interval": interval(name, a.figures[name], of_a, count),
             "b": b.figures[name],
-            "b_interval": _middle(drawn_b[name]),
+            "b_interval": interval(name, b.figures[name], drawn_b[name], count),
             "difference": b.figures[name] - a.figures[name],
-            "interval": _middle(drawn_b[name] - of_a),
+            "interval": middle(drawn_b[name] - of_a),
             "b_above_a": float((drawn_b[name] - of_a > 0).mean()),
         }
         for name, of_a in drawn_a.items()
+        if name in a.figures and name in b.figures
     ]
     return Result(
         kind="compare",
@@ -93,7 +91,9 @@ def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Resul
             "a": dict(a.settings),
             "b": dict(b.settings),
         },
-        details=CompareDetails(rows=rows, samples=len(a.samples["key"])),
+        details=CompareDetails(
+            rows=rows, samples=count, models=distinct_names([a.model, b.model]), warnings=warnings(a, b)
+        ),
     )
 
 
@@ -125,22 +125,27 @@ def check_comparable(a: Result, b: Result, draws: int) -> None:
         )
 
 
-def _bootstrap(a: Result, b: Result, draws: int, seed: int) -> list[dict[str, Floats]]:
-    """The figures (draws,) of both results over data sets drawn from their samples, the same for both."""
-    measure, count = MEASURES[a.kind], len(a.samples["key"])
-    rng = np.random.default_rng(seed)
-    parts: list[list[dict[str, Floats]]] = [[], []]
-    for start in range(0, draws, _DRAWS_AT_ONCE):
-        size = min(_DRAWS_AT_ONCE, draws - start)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size).astype(np.float64)
-        for part, result in zip(parts, (a, b), strict=True):
-            part.append(measure(result.samples, weights))
-    return [{name: np.concatenate([figures[name] for figures in part]) for name in part[0]} for part in parts]
-
-
-def _middle(values: Floats) -> list[float]:
-    edge = (1 - CONFIDENCE) / 2
-    return [float(value) for value in np.quantile(values, [edge, 1 - edge])]
+def warnings(a: Result, b: Result) -> list[str]:
+    """What speaks against comparing two results that can be compared, a sentence each."""
+    found = []
+    if a.precision != b.precision:
+        found.append(
+            f"{a.model} was computed in {a.precision} and {b.model} in {b.precision}: a part of the difference is that"
+        )
+    for result in (a, b):
+        if result.selection and result.selection.get("data_fingerprint") == result.data_fingerprint:
+            found.append(
+                f"{result.model} was chosen by these very data, as the best of {result.selection['checkpoints']:,} "
+                "checkpoints, so that its figures here are too good; compare on data that chose nothing"
+            )
+    for older, newer in ((a, b), (b, a)):
+        texts, different = (newer.details.get(name) for name in ("texts", "different_texts"))
+        if different != texts and "different_texts" not in older.details:
+            found.append(
+                f"the result of {older.model} is of an older version, which counted one of several equal captions as "
+                "right: evaluate again"
+            )
+    return found
 
 
 def _short(value: Any) -> str:

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from sightline.data import Labelled
 from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
-from sightline.evaluate.diagnosis import small_images
+from sightline.evaluate.classification import ClassAccuracy, class_accuracies, equal_names
 from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.intervals import SEED
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import Answers, AnswersDetails, answer, class_blocks, learned_scale
 from sightline.evaluate.result import Result, Settings
-from sightline.evaluate.zeroshot import ClassAccuracy, ClassTask, class_accuracies, class_scores
+from sightline.evaluate.small_images import small_images
+from sightline.evaluate.zeroshot import ClassTask, class_scores
 from sightline.progress import ProgressCallback, no_progress
 from sightline.templates import IMAGE_TEMPLATE, VIDEO_TEMPLATE
 
@@ -38,6 +41,7 @@ class ConfusionsDetails(AnswersDetails):
 
     classes: dict[str, ClassAccuracy]
     without_samples: list[str]
+    equal_names: list[str]
     pairs: list[ConfusedPair]
     images: dict[str, str]
 
@@ -50,6 +54,7 @@ def confusions(
     progress: ProgressCallback = no_progress,
     *,
     settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """The figures of `diagnosis` for images or videos and their classes, in words as `zeroshot` puts them.
 
@@ -58,10 +63,10 @@ def confusions(
     """
     has_videos = any(sample.is_video for sample in data.samples)
     task = ClassTask.of(data, classes, templates, VIDEO_TEMPLATE if has_videos else IMAGE_TEMPLATE)
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     labels, scale = task.labels(encoded.samples), learned_scale(encoder)
     scores = class_scores(encoder, encoded, task, progress)
-    answers = answer(class_blocks(scores, labels, len(task.names)), scale)
+    answers = answer(class_blocks(scores, labels, task.equal), scale)
     rows_of = most_confused(answers)
     pairs: list[ConfusedPair] = [
         {
@@ -79,12 +84,15 @@ def confusions(
     return Result(
         kind="confusions",
         figures=answers.figures(),
+        intervals=answers.intervals(len(labels)),
         **describe_run(encoder, data),
+        seed=SEED,
         settings={"scale": scale, **task.settings()} | dict(settings or {}),
         details=ConfusionsDetails(
             **answers.details(len(task.names)),
             classes=accuracies,
             without_samples=without_samples,
+            equal_names=equal_names(task.names, task.equal),
             pairs=pairs,
             images=small_images(item for item in encoded.samples if item.key in shown),
         ),

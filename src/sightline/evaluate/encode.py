@@ -5,28 +5,29 @@ Shapes: N images or videos that can be read, T texts, D numbers in a vector.
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightline.checkpoint.selection import read_selection
 from sightline.data import Captions, Item, Labelled
 from sightline.data.masks import Masks
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.errors import DataError, ImageError
+from sightline.evaluate.kept import Entry, KeptVectors, key_of
 from sightline.evaluate.result import Skipped
 from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import TILE, Scores
 from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.vectors import tiles
 
 S = TypeVar("S", bound=Item)
 
-_TEXTS = 4096
 RESCORED = (32, 128)
 """Videos and texts whose exact scores are computed at a time, where a text reads differently for each video."""
 
@@ -48,13 +49,35 @@ class EncodedData(Generic[S]):
 
 
 def encode(
-    encoder: Encoder, samples: Sequence[S], progress: ProgressCallback = no_progress, *, project: bool = True
+    encoder: Encoder,
+    samples: Sequence[S],
+    progress: ProgressCallback = no_progress,
+    *,
+    project: bool = True,
+    kept: KeptVectors | None = None,
 ) -> EncodedData[S]:
     """Images and videos as `Encoder.encode_images` and `encode_videos` encode them.
 
     With `project=False` the vectors are the tower's pooled states before its projection, of unit length. What cannot be
-    read is skipped and shifts nothing. Raises `DataError` if nothing can be read.
+    read is skipped and shifts nothing. Vectors that are `kept` from an earlier run are the same bits, and those that
+    are not are kept. Raises `DataError` if nothing can be read.
     """
+    if kept is None:
+        return _encode(encoder, samples, progress, project)
+    key = key_of(encoder, samples, project)
+    if (entry := kept.find(key)) is not None:
+        skipped = [Skipped(str(samples[at].media), why) for at, why in entry.reasons.items()]
+        return EncodedData([samples[at] for at in entry.readable], entry.vectors, entry.rescoring, skipped)
+    encoded = _encode(encoder, samples, progress, project)
+    place = {sample.key: at for at, sample in enumerate(samples)}
+    readable = np.array([place[sample.key] for sample in encoded.samples], np.int64)
+    unreadable = np.setdiff1d(np.arange(len(samples)), readable).tolist()
+    reasons = {at: skipped.reason for at, skipped in zip(unreadable, encoded.skipped, strict=True)}
+    kept.keep(key, Entry(readable, encoded.vectors, encoded.rescoring, reasons))
+    return encoded
+
+
+def _encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback, project: bool) -> EncodedData[S]:
     readable: list[S] = []
     vectors: list[Vectors] = []
     rescoring: list[NDArray[np.float16]] = []
@@ -94,14 +117,9 @@ def encode_texts(
 
     With `project=False` the tower's pooled states before its projection, not of unit length.
     """
-    encode_text = encoder.encode_text
     if encoder.family.is_rescored or not project:
-        encode_text = partial(encoder.embed_text, project=project)
-    parts = []
-    for start in range(0, len(texts), _TEXTS):
-        parts.append(encode_text(texts[start : start + _TEXTS]))
-        progress(Progress("reading texts", min(start + _TEXTS, len(texts)), len(texts)))
-    return np.concatenate(parts)
+        return encoder.embed_text(texts, project=project, progress=progress)
+    return encoder.encode_text(texts, progress=progress)
 
 
 def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> tuple[Scores, tuple[int, int]]:
@@ -120,9 +138,20 @@ def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> 
     return scores, RESCORED
 
 
+def cosines_of(scores: Scores, tile: tuple[int, int], images: range, texts: range) -> Vectors:
+    """The cosines of a range of images with a range of texts, in float32, asked for in tiles."""
+    cosines = np.empty((len(images), len(texts)), np.float32)
+    for rows, columns in tiles(len(images), len(texts), tile):
+        r, c = images[rows], texts[columns]
+        cosines[rows, columns] = scores(slice(r.start, r.stop), slice(c.start, c.stop))
+    return cosines
+
+
 def describe_run(encoder: Encoder, data: Captions | Labelled | Masks) -> dict[str, Any]:
-    """The fields of a `Result` about its model and its data. Raises `DataError`."""
+    """The fields of a `Result` about its model and its data. Raises `DataError`, `CheckpointError`."""
+    selection = read_selection(encoder.folder)
     return {
+        "selection": None if selection is None else asdict(selection),
         "model": encoder.name,
         "model_fingerprint": encoder.fingerprint,
         "data": data.name,

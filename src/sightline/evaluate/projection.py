@@ -7,8 +7,8 @@ truncated after the first numbers, and turned so that the first hold most (princ
 Shapes: N images, T texts, W width of a tower's pooled states, P projection.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypedDict
 
@@ -22,13 +22,15 @@ from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
-from sightline.evaluate.encode import describe_run, encode, encode_texts
+from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.equal_texts import encode_different, equal_texts
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import learned_scale
 from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
 from sightline.metrics import exact_cosines, pair_ranks
 from sightline.nn.loss import contrastive_loss
-from sightline.progress import ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.vectors import unit
 
 DIMS = 128, 256, 512, 768, 1024
@@ -47,11 +49,17 @@ class ProjectionDetails(TypedDict):
 
 @dataclass(frozen=True)
 class PairVectors:
-    """Rows of N images and T texts, (N, ...) and (T, ...), and each text's image (T,), ascending."""
+    """Rows of N images and T texts, (N, ...) and (T, ...), each text's image (T,), ascending, and which of the
+    different texts it is (T,)."""
 
     images: Vectors
     texts: Vectors
     owner: NDArray[np.int64]
+    text: NDArray[np.int64]
+
+    def with_rows(self, images: Vectors, texts: Vectors) -> "PairVectors":
+        """The same pairs with other rows."""
+        return replace(self, images=images, texts=texts)
 
 
 def projection(
@@ -63,6 +71,7 @@ def projection(
     dims: Sequence[int] = DIMS,
     seed: int = 0,
     settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """Recall on `data` of the model's own vectors and, for each of `dims`, of heads trained on `train`, and, for fewer
     numbers than the model's, of its vectors truncated and along their principal axes (those of `train`).
@@ -72,17 +81,22 @@ def projection(
     `DataError` if nothing can be read.
     """
     _check(train, data, dims)
-    train_states, _ = encode_pairs(encoder, train, progress, project=False)
-    train_vectors, train_skipped = encode_pairs(encoder, train, progress)
-    states, _ = encode_pairs(encoder, data, progress, project=False)
-    vectors, skipped = encode_pairs(encoder, data, progress)
+    train_states, _ = encode_pairs(encoder, train, progress, project=False, kept=kept)
+    train_vectors, train_skipped = encode_pairs(encoder, train, progress, kept=kept)
+    states, _ = encode_pairs(encoder, data, progress, project=False, kept=kept)
+    vectors, skipped = encode_pairs(encoder, data, progress, kept=kept)
     scale, (axes, shares) = learned_scale(encoder), principal_axes(train_vectors)
     rows = [_row("original", vectors)]
-    for dim in sorted(set(dims)):
+    ordered = sorted(set(dims))
+    for number, dim in enumerate(ordered):
+
+        def trained(step: int, before: int = number * STEPS) -> None:
+            progress(Progress("training heads", before + step, len(ordered) * STEPS))
+
         if dim < encoder.dim:
             rows.append(_row("truncated", turned(vectors, np.eye(encoder.dim, dim, dtype=np.float32))))
             rows.append(_row("principal axes", turned(vectors, axes[:, :dim])))
-        rows.append(_row("new heads", train_heads(train_states, dim, scale, seed).project(states)))
+        rows.append(_row("new heads", train_heads(train_states, dim, scale, seed, trained).project(states)))
     return Result(
         kind="projection",
         figures={f"{row['method']} {row['dimension']} mean recall": row["mean_recall"] for row in rows}
@@ -115,21 +129,28 @@ def _check(train: Captions, data: Captions, dims: Sequence[int]) -> None:
 
 
 def encode_pairs(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, project: bool = True
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    project: bool = True,
+    kept: KeptVectors | None = None,
 ) -> tuple[PairVectors, list[Skipped]]:
     """Unit vectors of the images and texts that can be read, and the samples that cannot. With `project=False` the
     towers' pooled states before their projections, of unit length too: the vectors themselves where a tower has none.
     """
-    encoded = encode(encoder, data.samples, progress, project=project)
+    encoded = encode(encoder, data.samples, progress, project=project, kept=kept)
     texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
     owner = np.repeat(np.arange(len(encoded.samples)), [len(sample.captions) for sample in encoded.samples])
-    of_texts = encode_texts(encoder, texts, progress, project=project)
-    return PairVectors(encoded.vectors, unit(of_texts), owner), encoded.skipped
+    text = equal_texts(texts)
+    different = unit(encode_different(encoder, texts, text, progress, project=project))
+    return PairVectors(encoded.vectors, different[text], owner, text), encoded.skipped
 
 
 def _row(method: str, pairs: PairVectors) -> dict[str, Any]:
     """The recalls of unit vectors."""
-    of_images, of_texts = pair_ranks(exact_cosines(pairs.images, pairs.texts), pairs.owner)
+    first = np.unique(pairs.text, return_index=True)[1]
+    of_images, of_texts = pair_ranks(exact_cosines(pairs.images, pairs.texts[first]), pairs.owner, pairs.text)
     figures = figures_of(rank_samples(of_images, of_texts, np.bincount(pairs.owner).tolist()))
     return {"method": method, "dimension": pairs.images.shape[1], **figures}
 
@@ -157,12 +178,14 @@ class Heads(nn.Module):
             F.normalize(head(torch.from_numpy(rows)), dim=-1).numpy()
             for head, rows in ((self.images, states.images), (self.texts, states.texts))
         )
-        return PairVectors(images, texts, states.owner)
+        return states.with_rows(images, texts)
 
 
-def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> Heads:
+def train_heads(
+    states: PairVectors, dim: int, scale: float, seed: int = 0, progress: Callable[[int], None] = lambda steps: None
+) -> Heads:
     """Heads of `dim` numbers for pooled states: AdamW with a cosine, `STEPS` batches of images, each with one of its
-    texts. The same `seed` gives the same heads on the same machine."""
+    texts. The same `seed` gives the same heads on the same machine. `progress` gets the number of steps done."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -177,7 +200,7 @@ def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> H
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     order = torch.empty(0, dtype=torch.long)
-    for _ in range(STEPS):
+    for step in range(1, STEPS + 1):
         if len(order) < batch_size:
             order = torch.randperm(len(images), generator=generator)
         rows, order = order[:batch_size], order[batch_size:]
@@ -187,6 +210,7 @@ def train_heads(states: PairVectors, dim: int, scale: float, seed: int = 0) -> H
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+        progress(step)
     return heads.eval()
 
 
@@ -203,4 +227,4 @@ def principal_axes(vectors: PairVectors) -> tuple[NDArray[np.float32], NDArray[n
 
 def turned(vectors: PairVectors, axes: NDArray[np.float32]) -> PairVectors:
     """Vectors (N, P), (T, P) along axes (P, D), of unit length again."""
-    return PairVectors(unit(vectors.images @ axes), unit(vectors.texts @ axes), vectors.owner)
+    return vectors.with_rows(unit(vectors.images @ axes), unit(vectors.texts @ axes))

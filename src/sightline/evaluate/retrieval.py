@@ -1,7 +1,8 @@
 """Retrieval of images by their captions, and of captions by their images: Recall@K and ranks over a data set.
 
-An image with several captions is found by any of them, a caption finds its own image only: Radford et al. (2021), as
-the Karpathy splits of COCO and Flickr30k are counted. Equal scores are ordered by position.
+An image with several captions is found by any of them, a caption finds its own image: Radford et al. (2021), as the
+Karpathy splits of COCO and Flickr30k are counted. Equal captions are all right: no model can tell a text from itself.
+Equal scores are ordered by position.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
-from sightline.evaluate.encode import describe_run, encode, encode_texts, score_pairs
+from sightline.evaluate.encode import describe_run, encode, score_pairs
+from sightline.evaluate.equal_texts import encode_different, equal_texts
+from sightline.evaluate.examples import Examples, examples
+from sightline.evaluate.intervals import SEED, intervals
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.result import Result, Settings
 from sightline.metrics import pair_ranks
 from sightline.progress import Progress, ProgressCallback, no_progress
@@ -23,41 +28,66 @@ Floats = NDArray[np.float64]
 
 
 class RetrievalDetails(TypedDict):
-    """How many images and texts were ranked; what the data set lacks, counted by reason."""
+    """How many images and texts were ranked, and how many `different_texts` there are; what the data set lacks, counted
+    by reason; `pairs_only`: the figures that differ, as they would be if of equal texts only an image's own were right;
+    `examples` of hits and misses."""
 
     images: int
     texts: int
+    different_texts: int
     left_out: dict[str, int]
+    pairs_only: dict[str, float]
+    examples: Examples
 
 
 def retrieval(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """Recall@1, 5, 10, median and mean rank (ranks from 1) in both directions, and the mean of the six recalls.
 
     Images that cannot be read are left out with their captions, and named. `settings` are kept with the result.
     Samples: the image's rank for each image ("image_to_text"), a list of ranks of its captions ("text_to_image").
-    Details: `RetrievalDetails`. Memory: the vectors and some 100 MB, never the matrix of all scores. Raises `DataError`
-    if nothing can be read.
+    Details: `RetrievalDetails`. Intervals: of all figures. Memory: the vectors and some 100 MB, never the matrix of all
+    scores. Raises `DataError` if nothing can be read.
     """
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     texts = list(chain.from_iterable(sample.captions for sample in encoded.samples))
     counts = [len(sample.captions) for sample in encoded.samples]
-    scores, tile = score_pairs(encoder, encoded, encode_texts(encoder, texts, progress))
-    of_images, of_texts = pair_ranks(
-        scores,
-        np.repeat(np.arange(len(counts)), counts),
-        tile,
-        lambda done: progress(Progress("ranking", done, len(counts))),
-    )
-    samples = {"key": [sample.key for sample in encoded.samples]} | rank_samples(of_images, of_texts, counts)
+    owner, text = np.repeat(np.arange(len(counts)), counts), equal_texts(texts)
+    vectors = encode_different(encoder, texts, text, progress)
+    scores, tile = score_pairs(encoder, encoded, vectors)
+
+    def ranked(done: int) -> None:
+        progress(Progress("ranking", done, len(counts)))
+
+    of_images, of_texts = pair_ranks(scores, owner, text, tile, ranked)
+    ranks = rank_samples(of_images, of_texts, counts)
+    figures, pairs_only = figures_of(ranks), {}
+    if len(vectors) < len(texts):
+        scores_of_all, _ = score_pairs(encoder, encoded, vectors[text])
+        of_pairs = figures_of(rank_samples(*pair_ranks(scores_of_all, owner, np.arange(len(texts)), tile), counts))
+        pairs_only = {name: value for name, value in of_pairs.items() if value != figures[name]}
     return Result(
         kind="retrieval",
-        figures=figures_of(samples),
+        figures=figures,
+        intervals=intervals(measure, ranks, figures),
         **describe_run(encoder, data),
+        seed=SEED,
         settings=settings or {},
-        samples=samples,
-        details=RetrievalDetails(images=len(counts), texts=len(texts), left_out=dict(data.left_out.counts)),
+        samples={"key": [sample.key for sample in encoded.samples]} | ranks,
+        details=RetrievalDetails(
+            images=len(counts),
+            texts=len(texts),
+            different_texts=len(vectors),
+            left_out=dict(data.left_out.counts),
+            pairs_only=pairs_only,
+            examples=examples(encoded.samples, scores, tile, text, of_images, of_texts),
+        ),
         skipped=encoded.skipped,
     )
 
@@ -101,10 +131,13 @@ def _mean(values: NDArray[Any], image: NDArray[np.int64], weights: Floats) -> Fl
 
 def _median(values: NDArray[np.int64], image: NDArray[np.int64], weights: Floats) -> Floats:
     """Medians (W,) of values that count as often as their images."""
-    order = np.argsort(values, kind="stable")
+    # How often each image has each of the values that occur: far fewer numbers than images with values.
+    of_values, at = np.unique(values, return_inverse=True)
+    order = np.argsort(at, kind="stable")
+    starts, images = np.searchsorted(at[order], np.arange(len(of_values))), image[order]
     medians = np.empty(len(weights))
     for row, weight in enumerate(weights):
-        until = np.cumsum(weight[image[order]])
+        until = np.cumsum(np.add.reduceat(weight[images], starts))
         middle = [(until[-1] + 1) // 2, until[-1] // 2 + 1]
-        medians[row] = values[order][np.searchsorted(until, middle)].mean()
+        medians[row] = of_values[np.searchsorted(until, middle)].mean()
     return medians

@@ -15,6 +15,7 @@ from sightline.data.classes import Classes
 from sightline.data.masks import Masks, read_mask
 from sightline.errors import DataError, ImageError, UsageError
 from sightline.evaluate.encode import describe_run
+from sightline.evaluate.intervals import SEED, intervals
 from sightline.evaluate.result import Result, Skipped
 from sightline.metrics import confusion
 from sightline.progress import Progress, ProgressCallback, no_progress
@@ -86,7 +87,8 @@ def segmentation(
     `background` (None: 0.95); 0 leaves its pixels out, so that things alone are judged. Without such a class each pixel
     gets a class. `mode` and `prompt` as `Segmenter` has them. Images that cannot be read, or are not of their mask's
     size, are left out, and named. Samples: for each image and each class in it [position, pixels right, of the truth,
-    predicted]. Details: `SegmentationDetails`. Raises `UsageError` for arguments that don't fit, `DataError` for masks
+    predicted]. Details: `SegmentationDetails`. Intervals: of both
+    figures. Raises `UsageError` for arguments that don't fit, `DataError` for masks
     with a number of no class.
     """
     check_template(prompt)
@@ -110,10 +112,13 @@ def segmentation(
     samples: dict[str, list[Any]] = {"key": keys, "counts": counts}
     once = np.ones((1, len(keys)))
     ious = _ious(_totals(samples, once))[0]
+    figures = {name: float(value[0]) for name, value in measure(samples, once).items()}
     return Result(
         kind="segmentation",
-        figures={name: float(value[0]) for name, value in measure(samples, once).items()},
+        figures=figures,
+        intervals=intervals(measure, samples, figures),
         **describe_run(segmenter.encoder, data),
+        seed=SEED,
         settings={"classes": list(task.names), "mode": mode, "background": task.threshold, "prompt": prompt},
         samples=samples,
         details=SegmentationDetails(

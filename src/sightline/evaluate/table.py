@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from sightline.errors import UsageError
-from sightline.evaluate.compare import DRAWS, TASK, CompareRow, compare
+from sightline.evaluate.compare import TASK, CompareRow, compare
+from sightline.evaluate.intervals import DRAWS
+from sightline.evaluate.published import PublishedRow, published
 from sightline.evaluate.result import Result
 
 
@@ -30,7 +32,7 @@ class TableRow(TypedDict):
 
 
 class TaskTable(TypedDict):
-    """The results of one kind on one data set (or task): a row for each figure."""
+    """The results of one kind on one data set (or task): a row for each figure; `warnings` are those of `compare`."""
 
     kind: str
     data: str
@@ -38,18 +40,21 @@ class TaskTable(TypedDict):
     samples: int
     models: list[str]
     rows: list[TableRow]
+    warnings: list[str]
 
 
 class TableDetails(TypedDict):
-    """A table for each data set (or task)."""
+    """A table for each data set (or task); `published` figures beside ours, None if they were not asked for."""
 
     tables: list[TaskTable]
+    published: list[PublishedRow] | None
 
 
-def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Result:
+def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0, with_published: bool = False) -> Result:
     """Results of each model on each data set, compared with the first result's model. Details: `TableDetails`.
 
-    Differences come from `compare`, with its paired bootstrap.
+    Differences come from `compare`, with its paired bootstrap. `with_published`: figures that others have published of
+    these models on these data as well; then one result is enough.
 
     Raises `UsageError` if no two models were evaluated on the same data, if a result comes twice, and what `compare`
     raises.
@@ -66,7 +71,7 @@ def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Re
         for by_model in by_task.values()
         if base in by_model and len(by_model) > 1
     ]
-    if not tables:
+    if not tables and not (with_published and results):
         raise UsageError(
             "no two models were evaluated on the same data: give results of the first model and of others over one "
             "data set, as `sightline eval retrieval ... --json` writes them"
@@ -82,12 +87,12 @@ def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0) -> Re
         },
         model=", ".join(names.values()),
         model_fingerprint=", ".join(names),
-        data=", ".join(task_table["data"] for task_table in tables),
+        data=", ".join(task_table["data"] for task_table in tables) or ", ".join(result.data for result in results),
         data_fingerprint=", ".join(task_table["data_fingerprint"] for task_table in tables),
         precision=", ".join(dict.fromkeys(result.precision for result in results)),
         seed=seed,
         settings={"base": results[0].model, "draws": draws},
-        details=TableDetails(tables=tables),
+        details=TableDetails(tables=tables, published=published(results) if with_published else None),
     )
 
 
@@ -111,6 +116,7 @@ def _table_of(by_model: Mapping[str, Result], base: str, draws: int, seed: int) 
         "samples": compared[0]["samples"],
         "models": [first.model, *(other.model for other in others)],
         "rows": rows,
+        "warnings": list(dict.fromkeys(one for details in compared for one in details["warnings"])),
     }
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
 from sightline.evaluate.encode import describe_run, encode
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import Blocks, learned_scale, pair_blocks
 from sightline.evaluate.result import Result, Settings
 from sightline.metrics.calibration import Counts, Floats, rank_changes, reliability, softmax_stats
@@ -67,14 +68,19 @@ class Curve:
 
 
 def temperature(
-    encoder: Encoder, data: Captions, progress: ProgressCallback = no_progress, *, settings: Settings | None = None
+    encoder: Encoder,
+    data: Captions,
+    progress: ProgressCallback = no_progress,
+    *,
+    settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
     """The contrastive loss of all pairs, confidence, entropy and expected calibration error over a range of scales, in
     both directions; the model's own scale beside the scale of the least loss; how many ranks a scale changes.
 
     Details: `TemperatureDetails`. Raises `DataError` if nothing can be read.
     """
-    encoded = encode(encoder, data.samples, progress)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     blocks = pair_blocks(encoder, encoded, progress)
     learned, (best, least_loss) = learned_scale(encoder), best_scale(*blocks.values())
     scales = np.union1d(scales_around(learned), [best])
@@ -105,18 +111,21 @@ def temperature(
 
 
 def curve(blocks: Blocks, scales: ArrayLike) -> Curve:
-    """The softmax of the cosines times each of the scales (S,), and the ranks of the right answers."""
+    """The softmax of the cosines times each of the scales (S,), and the ranks of the right answers. The loss is that of
+    the pairs, as in training, equal texts or not."""
     factors = np.asarray(scales, np.float64)
-    stats, changes, changes_float32 = [], [], []
-    for cosines, right in blocks():
-        stats.append(softmax_stats(cosines, right, factors))
-        changes.append(rank_changes(cosines, right, factors, np.float64))
-        changes_float32.append(rank_changes(cosines, right, factors, np.float32))
+    stats, losses, changes, changes_float32 = [], [], [], []
+    for cosines, right, best in blocks():
+        stats.append(softmax_stats(cosines, best, factors))
+        of_pairs = stats[-1] if (right == best).all() else softmax_stats(cosines, right, factors)
+        losses.append(of_pairs.loss)
+        changes.append(rank_changes(cosines, best, factors, np.float64))
+        changes_float32.append(rank_changes(cosines, best, factors, np.float32))
     confidence = np.concatenate([part.confidence for part in stats], axis=1)
     ranks = np.concatenate([part.ranks for part in stats])
     return Curve(
         scales=factors,
-        loss=np.concatenate([part.loss for part in stats], axis=1).mean(1),
+        loss=np.concatenate(losses, axis=1).mean(1),
         confidence=confidence.mean(1),
         entropy=np.concatenate([part.entropy for part in stats], axis=1).mean(1),
         error=np.array([reliability(row, ranks == 0).error for row in confidence]),
@@ -148,5 +157,5 @@ def best_scale(*blocks: Blocks) -> tuple[float, float]:
 
 
 def _loss(blocks: Blocks, scales: Floats) -> Floats:
-    parts = [softmax_stats(cosines, right, scales).loss for cosines, right in blocks()]
+    parts = [softmax_stats(cosines, right, scales).loss for cosines, right, _ in blocks()]
     return np.asarray(np.concatenate(parts, axis=1).mean(1))

@@ -6,9 +6,10 @@ vectors. For X-CLIP, whose texts read differently for each video, it is the mean
 Shapes: N images or videos, C classes, K templates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypedDict
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,29 +18,16 @@ from sightline.data import Labelled, LabelledSample
 from sightline.data.classes import Classes
 from sightline.encoder.encoder import Encoder
 from sightline.errors import UsageError
+from sightline.evaluate.classification import classified
 from sightline.evaluate.encode import EncodedData, describe_run, encode, encode_texts, score_pairs
+from sightline.evaluate.equal_texts import equal_texts
+from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.result import Result, Settings
-from sightline.metrics import exact_cosines, ranks
+from sightline.metrics import exact_cosines
 from sightline.metrics.pairs import Scores
-from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.progress import ProgressCallback, no_progress
 from sightline.templates import IMAGE_TEMPLATE, check_template
 from sightline.vectors import unit
-
-AT = (1, 5)
-Floats = NDArray[np.float64]
-_ROWS = 512
-
-ClassAccuracy = TypedDict("ClassAccuracy", {"samples": int, "top-1": float, "top-5": float})
-
-
-class ZeroshotDetails(TypedDict):
-    """How many samples were classified; what the data set lacks, counted by reason; the accuracy of each class that has
-    samples, and the names of the others."""
-
-    samples: int
-    left_out: dict[str, int]
-    classes: dict[str, ClassAccuracy]
-    without_samples: list[str]
 
 
 def zeroshot(
@@ -50,10 +38,13 @@ def zeroshot(
     progress: ProgressCallback = no_progress,
     *,
     settings: Settings | None = None,
+    kept: KeptVectors | None = None,
 ) -> Result:
-    """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Details: `ZeroshotDetails`.
+    """Top-1 and top-5 accuracy of images, and the mean of the classes' accuracies. Top-5 is left out where there are no
+    more than five classes. Details: `ClassificationDetails`. Intervals: of all figures.
 
-    `classes`: what an image may be, with the data's classes among them; None: just these. `templates`: texts with
+    `classes`: what an image may be, with the data's classes among them; None: those
+    that came with the data (`Labelled.known`), or else just its own. `templates`: texts with
     "{}" for the class; none: those that came with the classes, or else `IMAGE_TEMPLATE`. Equal scores are ordered by
     the classes' position. Images that cannot be read are left out, and named. Raises `UsageError` for classes that
     don't fit the data, and for videos.
@@ -61,13 +52,13 @@ def zeroshot(
     if video := next((sample for sample in data.samples if sample.is_video), None):
         raise UsageError(f"{video.media} is a video: `sightline eval video` is for these")
     task = ClassTask.of(data, classes, templates, IMAGE_TEMPLATE)
-    return classify("zeroshot", encoder, data, task, progress, settings)
+    return classify("zeroshot", encoder, data, task, progress, settings, kept)
 
 
 @dataclass(frozen=True)
 class ClassTask:
     """The `names` of the classes to tell apart, the `templates` for their texts, and, for each class of the data by its
-    number, its `position` among the names."""
+    number, its `position` among the names. Classes of one name are all right: no model can tell them apart."""
 
     names: Sequence[str]
     templates: Sequence[str]
@@ -76,10 +67,18 @@ class ClassTask:
     @classmethod
     def of(cls, data: Labelled, classes: Classes | None, templates: Sequence[str], default_template: str) -> Self:
         """From the arguments of `zeroshot`. Raises `UsageError` for classes that don't fit the data."""
+        classes = classes or data.known
         known = classes or Classes.of(data.classes)
         templates = templates or known.templates or (default_template,)
         position = known.find(data.classes) if classes else range(len(data.classes))
         return cls(known.names, [check_template(template) for template in templates], position)
+
+    @cached_property
+    def equal(self) -> list[NDArray[np.int64]]:
+        """For each of the names the positions of those that are equal to it, ascending."""
+        number = equal_texts(self.names)
+        places = [np.flatnonzero(number == each) for each in range(int(number.max()) + 1)]
+        return [places[each] for each in number]
 
     def labels(self, samples: Sequence[LabelledSample]) -> NDArray[np.int64]:
         """The positions (N,) of the samples' classes."""
@@ -97,58 +96,26 @@ def classify(
     task: ClassTask,
     progress: ProgressCallback,
     settings: Settings | None,
+    kept: KeptVectors | None,
 ) -> Result:
     """The result of `zeroshot` and of `video`."""
-    encoded = encode(encoder, data.samples, progress)
-    scores = class_scores(encoder, encoded, task, progress)
-    labels = task.labels(encoded.samples)
-    rank, predicted = np.empty_like(labels), np.empty_like(labels)
-    for start in range(0, len(labels), _ROWS):
-        rows = slice(start, min(start + _ROWS, len(labels)))
-        of_classes = scores(rows, slice(0, len(task.names)))
-        rank[rows] = ranks(of_classes, list(labels[rows, None])) + 1
-        predicted[rows] = of_classes.argmax(1)
-        progress(Progress("ranking", rows.stop, len(labels)))
-    samples = {
-        "key": [sample.key for sample in encoded.samples],
-        "label": labels.tolist(),
-        "rank": rank.tolist(),
-        "predicted": predicted.tolist(),
-    }
-    accuracies, without_samples = class_accuracies(task.names, labels, rank)
+    encoded = encode(encoder, data.samples, progress, kept=kept)
     return Result(
         kind=kind,
-        figures={name: float(value[0]) for name, value in measure(samples, np.ones((1, len(labels)))).items()},
+        **classified(
+            data, encoded, task.names, task.labels(encoded.samples), class_scores(encoder, encoded, task, progress),
+            progress, equal=task.equal,
+        ),
         **describe_run(encoder, data),
         settings={**task.settings(), **(settings or {})},
-        samples=samples,
-        details=ZeroshotDetails(
-            samples=len(labels),
-            left_out=dict(data.left_out.counts),
-            classes=accuracies,
-            without_samples=without_samples,
-        ),
-        skipped=encoded.skipped,
-    )
-
-
-def measure(samples: Mapping[str, Sequence[Any]], weights: Floats) -> dict[str, Floats]:
-    """The figures, (W,) each, of data sets in which each sample counts `weights` (W, N) times. The mean of classes is
-    over those that occur."""
-    label, rank = (np.asarray(samples[name], np.int64) for name in ("label", "rank"))
-    figures = {f"top-{k}": np.asarray(weights @ (rank <= k) / weights.sum(1)) for k in AT}
-    means = np.empty(len(weights))
-    for row, weight in enumerate(weights):
-        count = np.bincount(label, weight)
-        right = np.bincount(label, weight * (rank == 1))
-        means[row] = (right[count > 0] / count[count > 0]).mean()
-    return {**figures, "mean_per_class": means}
+    )  # fmt: skip
 
 
 def class_scores(
     encoder: Encoder, encoded: EncodedData[Any], task: ClassTask, progress: ProgressCallback = no_progress
 ) -> Scores:
     """The cosines of images or videos with classes: of a range of N and a range of C."""
+    encoder.tokens(task.names)  # tells the logger of names that the vocabulary lacks, which templates would hide
     texts = [template.replace("{}", name) for name in task.names for template in task.templates]
     vectors, count = encode_texts(encoder, texts, progress), len(task.templates)
     if encoded.rescoring is None:
@@ -161,16 +128,3 @@ def class_scores(
         return of_classes
 
     return means
-
-
-def class_accuracies(
-    names: Sequence[str], labels: NDArray[np.int64], ranks: NDArray[np.int64]
-) -> tuple[dict[str, ClassAccuracy], list[str]]:
-    """The accuracies of the classes that have samples, by name, and the names of the others; `ranks` (N,) from 1."""
-    accuracies: dict[str, ClassAccuracy] = {}
-    for i, name in enumerate(names):
-        of_class = ranks[labels == i]
-        if len(of_class):
-            top1, top5 = (float((of_class <= k).mean()) for k in AT)
-            accuracies[name] = {"samples": len(of_class), "top-1": top1, "top-5": top5}
-    return accuracies, [name for name in names if name not in accuracies]

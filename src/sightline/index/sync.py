@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sightline.encoder.options import DEFAULTS, EncoderOptions
 from sightline.errors import ModelMismatch, SightlineError, UsageError
 from sightline.index import cleanup, ivf, lock, walk
 from sightline.index.batch import PendingRows, SyncReport
@@ -15,6 +17,7 @@ from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import note_place, opening
 from sightline.index.mounts import lost_disks, mounts, mounts_below
 from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
@@ -23,7 +26,9 @@ from sightline.index.settings import Settings, read_settings, write_settings
 from sightline.index.table import Table
 from sightline.index.upgrade import upgrade
 from sightline.index.uri import to_uri
-from sightline.processing.suffixes import is_video
+from sightline.logger import LOGGER
+from sightline.processing.image.formats import is_animation
+from sightline.processing.suffixes import can_be_animated, is_video
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 if TYPE_CHECKING:
@@ -41,15 +46,17 @@ def sync(
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
     leave: Sequence[str] = (),
+    options: EncoderOptions = DEFAULTS,
     limits: Limits = DEFAULT,
 ) -> SyncReport:
     """Bring the index in `folder` up to date with the images and videos at and below `paths`.
 
-    `model` is an encoder or what `sightline.load` takes; by default the model that built the index, for a new index
-    the default of `load`. Only rows at and below `paths` are touched, and those of files that moved there. Files whose
-    size and time are those in the table are not read. A killed run loses at most the last few seconds of work and the
-    video that it was at; the next one goes on. All moments of a video are in the index or none. `wait`: seconds to wait
-    for another writer. `regions`: a new index keeps the regions of each image; later runs then go on to.
+    `model` is an encoder or what `sightline.load` takes, which opens it by the `options`; by default the model that
+    built the index, for a new index the default of `load`. Only rows at and below `paths` are touched, and those of
+    files that moved there. Files whose size and time are those in the table are not read. A killed run loses at most
+    the last few seconds of work and the video that it was at; the next one goes on. All moments of a video are in the
+    index or none. `wait`: seconds to wait for another writer. `regions`: a new index keeps the regions of each image;
+    later runs then go on to.
 
     A file that goes by several names, by links, is one item. What patterns of names and paths leave out is not looked
     at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`). What
@@ -66,7 +73,7 @@ def sync(
     changes = tuple(map(clean_pattern, exclude)), tuple(map(clean_pattern, include))
     table = Table.open(folder, limits) if exists(folder) else None
     _check_roots(roots, table, _settings(folder, roots, *changes))
-    encoder = _open_encoder(model, table)
+    encoder = _open_encoder(model, table, options)
     record = ModelRecord.of(encoder, regions)
     is_new = not folder.exists()
     claim(folder)
@@ -96,6 +103,8 @@ def sync(
             cleanup.sweep(table)
         plan = compare(table, files, roots, listing, progress)  # first: a disk that is not mounted stops the run here
         write_settings(folder, settings)
+        if (table.model.name, table.model.revision) != (record.name, record.revision):
+            note_place(folder, record)
         table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)
         report.links, report.removed_links = len(listing.links), plan.removed_links
@@ -151,14 +160,20 @@ def _check_roots(roots: Sequence[str], table: Table | None, settings: Settings) 
             raise UsageError(f"{root}: no such file or folder")
 
 
-def _open_encoder(model: Encoder | str | os.PathLike[str] | None, table: Table | None) -> Encoder:
+def _open_encoder(
+    model: Encoder | str | os.PathLike[str] | None, table: Table | None, options: EncoderOptions
+) -> Encoder:
     if model is not None and not isinstance(model, str | os.PathLike):
         return model
     from sightline.encoder import load
 
+    how = asdict(options)
     if model is not None:
-        return load(model)
-    return load() if table is None else load(table.model.name, revision=table.model.revision)
+        return load(model, **how)
+    if table is None:
+        return load(**how)
+    with opening(table.folder):
+        return load(table.model.name, revision=table.model.revision, **how)
 
 
 def _checked(table: Table, record: ModelRecord) -> Table:
@@ -205,6 +220,7 @@ def _amend(table: Table, plan: Plan) -> None:
 def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
+    _note_precision(table, encoder)
     pending = PendingRows(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
     stream = encoder.stream(
@@ -235,6 +251,18 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
     pending.flush()
 
 
+def _note_precision(table: Table, encoder: Encoder) -> None:
+    """Tells the logger where new vectors are computed in another precision than those in the table. They can be
+    compared: the cosine of bfloat16 and float32 is above 0.999."""
+    known = set(table.columns(["precision"]).column("precision").unique().to_pylist()) - {None}
+    if known and known != {encoder.precision}:
+        others = " and ".join(sorted(known - {encoder.precision}))
+        LOGGER.warning(
+            f"new vectors are computed in {encoder.precision}, those in the index in {others}: they differ a little, "
+            f"and --precision keeps to one"
+        )
+
+
 def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
     """One by one, never all at once: videos' items hold frames."""
     for path in paths:
@@ -242,5 +270,9 @@ def _items(paths: Iterable[str], encoder: Encoder) -> Iterator[Item]:
             from sightline.index.video_items import video_items
 
             yield from video_items(Path(path), encoder)
+        elif can_be_animated(path) and is_animation(Path(path)):
+            from sightline.index.video_items import animation_items
+
+            yield from animation_items(Path(path), encoder)
         else:
             yield ImageItem(Path(path))

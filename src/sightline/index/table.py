@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sightline.index.columns import Column
 from sightline.index.folder import exists, is_table, lance_path, live_table
 from sightline.index.library import missing
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import find_model
 from sightline.index.schema import (
     LARGE_COLUMNS,
     VERSION,
@@ -29,6 +31,9 @@ from sightline.index.schema import (
     stored_schema,
     version_of,
 )
+
+# Lance warns of every fork, as its threads are not in the child. It starts others there: children read and write.
+warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
 
 Ids = npt.NDArray[np.int64]
 
@@ -52,7 +57,7 @@ class Table:
             self.version = version_of(metadata)
             if self.version > VERSION:
                 raise IndexTooNew(f"{self.folder} has format {self.version}, this Sightline knows {VERSION}: update it")
-            self.model = ModelRecord.from_metadata(metadata)
+            self.model = find_model(self.folder, ModelRecord.from_metadata(metadata))
             if "moments" not in dataset.schema.names:
                 self.version = 1  # whatever it says: a Sightline before format 3 was killed while it changed that
             self._stored = stored_names(self.version, self.model)
@@ -61,6 +66,10 @@ class Table:
             is_whole = False
         if not is_whole:
             raise IndexDamaged(f"{path} lacks what Sightline wrote into it; {lance_errors.repair(self.folder)}")
+
+    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[Path, Limits, str]]:
+        """For `pickle` and `copy`: the table's newest version, opened from its folder."""
+        return type(self).open, (self.folder, self.limits, self.path.name)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], limits: Limits = DEFAULT, name: str | None = None) -> "Table":

@@ -1,4 +1,5 @@
-"""A video as items, one for each moment. Apart from `item`: what decodes videos is imported when there is a video."""
+"""A video or an animated image as items, one for each moment. Apart from `item`: what decodes videos is imported when
+there is a video."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from sightline.errors import ImageError
-from sightline.index.item import THUMBNAIL_SIDE, Facts, FileFacts, Item, facts_of, hash_file, unchanged
-from sightline.processing.metadata import Metadata, read_video_metadata
+from sightline.index.item import THUMBNAIL_SIDE, Facts, FileFacts, ImageItem, Item, facts_of, hash_file, unchanged
+from sightline.processing.metadata import Metadata, read_image_metadata, read_video_metadata
+from sightline.processing.video.animation import animation_moments
 from sightline.processing.video.sampling import duration
 
 if TYPE_CHECKING:
@@ -44,6 +46,24 @@ class BrokenVideo(Item):
 
     def read(self, encoder: "Encoder") -> tuple[list[Image.Image], Facts]:
         raise self.error
+
+
+def animation_items(path: Path, encoder: "Encoder") -> Iterator[Item]:
+    """The moments of an animated image as those of a video; an image that does not move, or not for long, as it is."""
+    try:
+        with unchanged(path) as (opened, size, mtime):
+            item = file = None
+            for moment in animation_moments(path, encoder.frames, max(encoder.size_hint, THUMBNAIL_SIDE)):
+                if file is None:
+                    file, metadata = FileFacts(size, mtime, hash_file(opened)), read_image_metadata(path)
+                if item is not None:
+                    yield item
+                item = MomentItem(path, moment.start, moment.end, moment.frames, file, metadata)
+        yield ImageItem(path) if item is None else replace(item, is_last=True)
+    except (ImageError, OSError) as error:
+        yield BrokenVideo(path, error)
+    except MemoryError:
+        yield BrokenVideo(path, ImageError(str(path), "not enough memory to read it"))
 
 
 def video_items(path: Path, encoder: "Encoder") -> Iterator[Item]:

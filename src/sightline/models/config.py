@@ -39,6 +39,9 @@ class Config:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)
+            if name.endswith(("image_size", "patch_size", "_token_id")) and _is_one(value):
+                value = value[0]
+                object.__setattr__(self, name, value)
             if kind is float and type(value) is int:
                 value = float(value)
                 object.__setattr__(self, name, value)
@@ -58,6 +61,11 @@ class Config:
         """Reads a `config.json`'s object. A key that we don't know is a warning that names it."""
         if data.get("model_type", cls.model_type) != cls.model_type:
             raise CheckpointError(f"the config says model_type {data['model_type']!r}, not {cls.model_type!r}")
+        if data.get("quantization_config"):
+            raise CheckpointError(
+                f"{cls.model_type} config: the weights were quantised (quantization_config); "
+                "take the checkpoint that they were made of, in float32, float16 or bfloat16"
+            )
         names = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(data) - names - _IGNORED)
         if unknown:
@@ -97,6 +105,12 @@ class PairConfig(Config):
     """A whole model's settings with those of its two towers, which may be dictionaries."""
 
     projection_dim: int
+
+    @property
+    def image_side(self) -> int | None:
+        """Height and width in pixels of the images that the whole model takes; None for one that takes any."""
+        side: int = self.vision_config.image_size  # type: ignore[attr-defined]
+        return side
 
     @property
     def regions(self) -> tuple[int, int, int] | None:
@@ -145,6 +159,11 @@ class PairConfig(Config):
 def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
     hints = get_type_hints(kind).items()
     return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is a list with one meaning: [224, 224] for a side, [49407] for a token."""
+    return isinstance(value, list | tuple) and len(value) > 0 and all(item == value[0] for item in value)
 
 
 def check_heads(model_type: str, width: int, heads: int) -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.checkpoint.hub import PACKAGED, packaged
+from sightline.checkpoint.names import PACKAGED, packaged
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
 

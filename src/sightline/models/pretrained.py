@@ -1,13 +1,15 @@
 """The base of every model: opening and saving checkpoints, device and dtype."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 
+import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.rules import Rule, first_names, plan, read, write
 from sightline.checkpoint.weights import Weights, write_weights
@@ -76,6 +78,11 @@ class PretrainedModel(nn.Module):
                     f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "
                     f"the config asks for {tuple(slot.shape)}"
                 )
+            if slot.is_floating_point() and not tensor.is_floating_point():
+                raise CheckpointError(
+                    f"{paths[0]}: {' + '.join(pieces[target].sources)} holds {tensor.dtype}, quantised numbers; take "
+                    "the checkpoint that it was made of, in float32, float16 or bfloat16"
+                )
             state[target.removeprefix(cls.prefix)] = tensor.to(to_dtype) if slot.is_floating_point() else tensor
         model.load_state_dict(state, strict=True, assign=True)
         model.set_attn_implementation(attn_implementation)
@@ -83,12 +90,23 @@ class PretrainedModel(nn.Module):
 
     @classmethod
     def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
-        """The table for the layout of these weights. Raises `CheckpointError` for an unknown layout."""
-        for marker, table in cls.tables.items():
-            if marker in weights.shapes:
-                return table
-        keys = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
-        raise CheckpointError(f"{path}: no {cls.__name__} in it; it holds {keys} ...")
+        """The table for the layout of these weights; a beginning that all names have in common is dropped from them
+        where only then the layout is known. Raises `CheckpointError` for an unknown layout."""
+        names = sorted(weights.shapes)
+        while (table := cls.find_table(weights.shapes)) is None:
+            if not weights.drop_prefix():
+                begins = Counter(name.partition(".")[0] for name in names).most_common(3)
+                listed = ", ".join(f"{name} ({count})" for name, count in begins)
+                raise CheckpointError(
+                    f"{path}: no {cls.__name__} in it; it holds {', '.join(names[:3]) or 'nothing'} ..., "
+                    f"names that begin with: {listed}"
+                )
+        return table
+
+    @classmethod
+    def find_table(cls, names: Collection[str]) -> tuple[Rule, ...] | None:
+        """The table for a file with tensors of these names; None for an unknown layout."""
+        return next((table for marker, table in cls.tables.items() if marker in names), None)
 
     @classmethod
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, torch.Tensor]:

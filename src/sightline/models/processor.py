@@ -11,6 +11,7 @@ from sightline.files import read_checkpoint_json, write_json
 from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
 from sightline.models.text_processor import Text, TextProcessor, without_fixed
+from sightline.models.vocabulary import check_folder
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Tokenizer
 
@@ -55,6 +56,7 @@ class Processor:
         )
         folder = path if path.is_dir() else path.parent
         texts = cls.texts(folder)
+        check_folder(folder, texts.tokenizer)
         return cls(cls.images(folder), texts)
 
     @classmethod

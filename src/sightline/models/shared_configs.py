@@ -36,6 +36,11 @@ class SharedTextConfig(Config):
         """The largest number of tokens of a text."""
         return self.max_position_embeddings
 
+    @property
+    def pools_at_highest(self) -> bool:
+        """Whether a text ends, for the model, at its highest id, and not at `eos_token_id`."""
+        return self.eos_token_id == 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedVisionConfig(Config):

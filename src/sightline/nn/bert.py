@@ -50,7 +50,7 @@ class PostNormBlock(Block):
         return self.norm1(x + self._drop(self.attention(x, mask, causal, weights)))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        token = x[torch.arange(len(x), device=x.device), tokens]
+        token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(self.norm1(token + self._drop(self.attention.at(x, tokens, causal, mask))))
 
     def feed(self, x: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class BertTransformer(nn.Module):
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
         x = self._tokens(input_ids, None, None)
-        return self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long), mask=_mask(attention_mask))
+        return self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=_mask(attention_mask))
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""

@@ -22,7 +22,7 @@ def contrastive_loss(logits_per_image: Tensor, owner: Tensor | None = None, labe
     a text is a negative for all texts and has no term of its own.
     """
     if owner is None:
-        target = torch.arange(len(logits_per_image), device=logits_per_image.device)
+        target = torch.arange(logits_per_image.shape[0], device=logits_per_image.device)
         of_images = F.cross_entropy(logits_per_image, target, label_smoothing=label_smoothing)
         of_texts = F.cross_entropy(logits_per_image.t(), target, label_smoothing=label_smoothing)
         return (of_texts + of_images) / 2

@@ -5,11 +5,25 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import GetAttrKey, register_pytree_node
 
 
 @dataclass
 class Output:
-    """Fields by name (`out.loss`, `out["loss"]`) or, those that are not None, by position (`out[0]`)."""
+    """Fields by name (`out.loss`, `out["loss"]`) or, those that are not None, by position (`out[0]`).
+
+    Torch's transformations (`torch.export`, say) see the fields: each class is registered as a tree of them.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        register_pytree_node(
+            cls,
+            lambda out: ([getattr(out, f.name) for f in fields(out)], None),
+            lambda values, _: cls(*values),
+            serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
+            flatten_with_keys_fn=lambda out: ([(GetAttrKey(f.name), getattr(out, f.name)) for f in fields(out)], None),
+        )
 
     def keys(self) -> list[str]:
         """The names of the fields that are not None."""

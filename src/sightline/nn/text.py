@@ -67,7 +67,7 @@ class TextTransformer(nn.Module):
         states: list[Tensor] | None = [] if output_hidden_states else None
         weights: list[Tensor] | None = [] if output_attentions else None
         x = self.final_norm(self.transformer(x, mask, True, states, weights))
-        pooled = x[torch.arange(len(x), device=x.device), self._end(input_ids)]
+        pooled = x[torch.arange(x.shape[0], device=x.device), self._end(input_ids)]
         return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -76,7 +76,7 @@ class TextTransformer(nn.Module):
         Padding is on the right, where it is not seen: the mask changes nothing.
         """
         x, ends = self._tokens(input_ids, None), self._end(input_ids)
-        if not (self.training and x.is_cpu):
+        if not (self.training and x.is_cpu and type(x) is Tensor):  # the others have shapes and no numbers, say
             return self.final_norm(self.transformer.at(x, ends, causal=True))  # type: ignore[no-any-return]
         # Nothing sees what is behind an end: of texts of like length, only the longest's tokens are computed. A part
         # more pays from about 2,000 tokens on, as each goes through all weights.

@@ -34,18 +34,32 @@ class Activation(NamedTuple):
         return self.f(x) if self.slope == 1 else self.f(self.slope * x) / self.slope
 
 
-_GELU_BACK = torch.ops.aten.gelu_backward
-_SILU_BACK = torch.ops.aten.silu_backward
-_TANH = Activation(partial(F.gelu, approximate="tanh"), partial(_GELU_BACK, approximate="tanh"))
+# Functions of this module, as torch's operations cannot be pickled, and a model with them could not be either.
+def _gelu_back(gradient: Tensor, x: Tensor, approximate: str = "none") -> Tensor:
+    back: Tensor = torch.ops.aten.gelu_backward(gradient, x, approximate=approximate)
+    return back
+
+
+def _silu_back(gradient: Tensor, x: Tensor) -> Tensor:
+    back: Tensor = torch.ops.aten.silu_backward(gradient, x)
+    return back
+
+
+def _relu_back(gradient: Tensor, x: Tensor) -> Tensor:
+    back: Tensor = torch.ops.aten.threshold_backward(gradient, x, 0)
+    return back
+
+
+_TANH = Activation(partial(F.gelu, approximate="tanh"), partial(_gelu_back, approximate="tanh"))
 ACTIVATIONS = {
     # x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP.
-    "quick_gelu": Activation(F.silu, _SILU_BACK, 1.702),
-    "gelu": Activation(F.gelu, _GELU_BACK),
+    "quick_gelu": Activation(F.silu, _silu_back, 1.702),
+    "gelu": Activation(F.gelu, _gelu_back),
     "gelu_new": _TANH,
     "gelu_pytorch_tanh": _TANH,
-    "relu": Activation(F.relu, partial(torch.ops.aten.threshold_backward, threshold=0)),
-    "silu": Activation(F.silu, _SILU_BACK),
-    "swish": Activation(F.silu, _SILU_BACK),
+    "relu": Activation(F.relu, _relu_back),
+    "silu": Activation(F.silu, _silu_back),
+    "swish": Activation(F.silu, _silu_back),
 }
 
 
@@ -74,9 +88,9 @@ class Mlp(nn.Module):
         if not torch.is_grad_enabled():
             y = _feed(self.act, *inputs)[-1]
         else:
-            # autocast does not know the device "meta".
-            if not x.is_meta and torch.is_autocast_enabled(x.device.type):
-                inputs = [tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in inputs]
+            kind = x.device.type
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
+                inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
             y = _Feed.apply(*inputs, self.act)  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], self.fc2.out_features)
 
@@ -171,7 +185,7 @@ class Block(nn.Module):
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
-        token = x[torch.arange(len(x), device=x.device), tokens]
+        token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
 

@@ -78,12 +78,12 @@ class VisionTransformer(nn.Module):
     def pool(self, pixel_values: Tensor) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W)."""
         x = self._tokens(pixel_values, False)
-        return self.post_norm(self.transformer.at(x, x.new_zeros(len(x), dtype=torch.long)))  # type: ignore[no-any-return]
+        return self.post_norm(self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long)))  # type: ignore[no-any-return]
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         config = self.config
         rows, columns = patch_grid(pixel_values, config.image_size, config.patch_size, interpolate_pos_encoding)
         patches = self.patch_embedding(pixel_values)
-        x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
+        x = torch.cat([self.class_embedding.expand(patches.shape[0], 1, -1), patches], dim=1)
         x = x + interpolate_positions(self.position_embedding, self.grid, rows, columns)
         return self.pre_norm(x)  # type: ignore[no-any-return]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
+from sightline.processing.spelling import may_be_spelled, spelled_words
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer_files import (
     BERT_TOKENS,
     KEPT_SETTINGS,
@@ -33,9 +35,9 @@ class Tokenizer:
     """Strings to token ids and back. Safe to share between threads: the library's object is never changed.
 
     `max_length`: tokens that the model takes. `bos_id`, `eos_id`, `pad_id`: the tokens that start a row, end it, and
-    fill it up. `has_token_types`: whether the model also takes the number of the text that a token belongs to, as BERT
-    does; Sightline always gives a single text. `vocab_size`: the number of trained tokens; `len` counts added tokens
-    too.
+    fill it up; `has_pad`: whether the files name a token for that, or the end's does it. `has_token_types`: whether the
+    model also takes the number of the text that a token belongs to, as BERT does; Sightline always gives a single text.
+    `vocab_size`: the number of trained tokens; `len` counts added tokens too.
     """
 
     def __init__(self, pipeline: tokenizers.Tokenizer, settings: Mapping[str, Any], max_length: int) -> None:
@@ -51,7 +53,10 @@ class Tokenizer:
         self.bos_id: int = ends[0]
         self.eos_id: int = ends[-1]
         pad = pipeline.token_to_id(token_text(self._settings.get("pad_token")))
+        self.has_pad = pad is not None
         self.pad_id: int = self.eos_id if pad is None else pad
+        unknown = pipeline.token_to_id(token_text(self._settings.get("unk_token")))
+        self._unknown_id = None if unknown in ends else unknown
         self.has_token_types = "token_type_ids" in settings.get(
             "model_input_names", ["token_type_ids"] * (self._class == "BertTokenizer")
         )
@@ -119,9 +124,26 @@ class Tokenizer:
         """At most `length` ids, the last of which stays the end: models pool there."""
         return ids if len(ids) <= length else np.append(ids[: length - 1], self.eos_id)
 
-    def encode(self, texts: Sequence[str]) -> list[Ids]:
-        """Each string's int64 ids, at most `max_length` of them. Raises UsageError for anything but strings."""
-        return [self.truncate(ids, self.max_length) for ids in self.token_ids(texts)]
+    def encode(self, texts: Sequence[str], counts: TextCounts | None = None) -> list[Ids]:
+        """Each string's int64 ids, at most `max_length` of them. The strings that were cut, and those that are mostly
+        spelled, are added to `counts`. Raises UsageError for anything but strings."""
+        rows = self.token_ids(texts)
+        if counts is not None:
+            self._count(texts, rows, counts)
+        return [self.truncate(ids, self.max_length) for ids in rows]
+
+    def _count(self, texts: Sequence[str], rows: Sequence[Ids], counts: TextCounts) -> None:
+        cut = sum(len(ids) > self.max_length for ids in rows)
+        counts.add(TextCounts(len(rows), cut, self.max_length))
+        for text, ids in zip(texts, rows, strict=True):
+            has_unknown = self._unknown_id is not None and self._unknown_id in ids
+            if has_unknown or may_be_spelled(text, len(ids) - 2):
+                clean = _clean([text])[0]
+                with _library_errors(_UNREADABLE_TEXT):
+                    encoding = self._pipeline.encode(clean, add_special_tokens=False)
+                if words := spelled_words(clean, encoding, self._unknown_id):
+                    counts.spelled += 1
+                    counts.word = counts.word or words[0]
 
     def pad(self, rows: Sequence[Ids], length: int | None = None) -> tuple[Ids, Ids]:
         """Rows to ids and mask, int64 (n, length), filled on the right; at least the longest row's length."""

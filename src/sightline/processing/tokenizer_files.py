@@ -1,15 +1,16 @@
 """A checkpoint's tokenizer files: their settings, and the `tokenizers` library's pipeline, read whole or built."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError
-from sightline.files import read_checkpoint_json
+from sightline.files import read_checkpoint_json, wrong_content
 
+_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_TOKENS = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
 BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
@@ -61,10 +62,25 @@ def token_text(token: Any) -> str:
     return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether files of a tokenizer are in `folder`."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
 def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
     """See `Tokenizer.from_folder`. Raises CheckpointError, and what the library raises for broken files."""
-    names = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
-    whole, vocabulary, merges, words = (folder / name for name in names)
+    paths = tuple(folder / name for name in _FILES)
+    try:
+        return _read_pipeline(paths, settings)
+    except Exception as error:
+        for path in paths:
+            if path.is_file() and (wrong := wrong_content(path)):
+                raise CheckpointError(f"{path}: {wrong}") from error
+        raise
+
+
+def _read_pipeline(paths: Sequence[Path], settings: Mapping[str, Any]) -> Tokenizer:
+    whole, vocabulary, merges, words = paths
     if whole.is_file():
         pipeline = Tokenizer.from_file(str(whole))
         _add_missing(pipeline, special_tokens(settings))
@@ -74,7 +90,7 @@ def read_pipeline(folder: Path, settings: Mapping[str, Any]) -> Tokenizer:
         pipeline = _bert(words, special_tokens(BERT_TOKENS | dict(settings)))
     else:
         raise CheckpointError(
-            f"{folder}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt"
+            f"{whole.parent}: no tokenizer in it; expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt"
         )
     _set_normalizer(pipeline, settings)
     return pipeline

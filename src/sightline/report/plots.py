@@ -216,14 +216,20 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
 def reliability_diagram(
     title: str, edges: ArrayLike, confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike
 ) -> "Markup":
-    """Accuracy of each bin of confidence, and the diagonal where both are equal. Empty bins (NaN) are left out."""
+    """Accuracy of each bin of confidence with the number of its answers, and the diagonal where both are equal. Of an
+    empty bin (NaN) there is nothing, and the curve is broken there."""
     low, mean, right = np.asarray(edges)[:-1], np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
     with plot(title, "confidence", "accuracy") as drawn:
         axes, filled = drawn.axes, np.asarray(counts) > 0
         width = np.diff(edges)
         axes.bar(low[filled], right[filled], width[filled], align="edge", color=SERIES[0], alpha=0.35, linewidth=0)
         axes.plot([0, 1], [0, 1], color=_COLORS["soft"], linewidth=1, linestyle=(0, (2, 2)), label="as it should be")
-        axes.plot(mean[filled], right[filled], color=SERIES[0], marker="o", markersize=3.5, label="measured")
+        axes.plot(mean, right, color=SERIES[0], marker="o", markersize=3.5, label="measured")
+        for at, height, count in zip((low + width / 2)[filled], right[filled], np.asarray(counts)[filled], strict=True):
+            axes.annotate(
+                f"{count:,}", (at, height), xytext=(0, 2), textcoords="offset points", ha="center", size=6.5,
+                color=_COLORS["soft"],
+            )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1))
         _percent(axes.xaxis)
         _percent(axes.yaxis)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sightline.errors import UsageError
+from sightline.evaluate.notes import notes
 from sightline.evaluate.result import Result
 from sightline.format import label
 from sightline.report import plots
-from sightline.report.page import write_page
+from sightline.report.page import render, write_page
 from sightline.report.sections import SECTIONS
 from sightline.report.tables import figures_table
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 NAMED = 20  # samples that were skipped
+BRACKETS = "In brackets: 95% intervals."
+DIFFERENCES = "A difference whose interval holds 0 may be chance; others are clear."
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ def write_report(file: str | os.PathLike[str], results: Sequence[Result]) -> Non
 def _parts(result: Result) -> Sequence["Markup"]:
     section = SECTIONS.get(result.kind)
     try:
-        return section(result) if section else [figures_table(result.figures)]
+        parts = section(result) if section else [figures_table(result.figures, result.intervals)]
+        compares = result.kind in ("compare", "table")
+        said = notes(result) + ([f"{BRACKETS} {DIFFERENCES}"] if compares else [BRACKETS] if result.intervals else [])
+        return [*parts, *(render("note.html.j2", text=note) for note in said)]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"the {result.kind} of {result.model} on {result.data} can't be shown, something in its file is missing or "

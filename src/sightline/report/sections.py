@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sightline.evaluate.result import Result
-from sightline.format import between, in_order, label, shown
+from sightline.evaluate.text_tables import accuracy_rows, text_tables
+from sightline.format import between, distinct_names, in_order, label, shown
 from sightline.report import plots
 from sightline.report.page import render
 from sightline.report.tables import DIRECTIONS, figures_table, table
@@ -25,24 +26,22 @@ def _retrieval(result: Result) -> Parts:
         nested = len(of_samples) > 0 and isinstance(of_samples[0], Sequence)
         ranks[name] = list(chain.from_iterable(of_samples)) if nested else of_samples
     return [
-        figures_table(result.figures),
+        figures_table(result.figures, result.intervals),
         plots.grid(plots.recall_curve("Recall@K", ranks), plots.rank_histogram("Ranks of the right answers", ranks)),
+        *([render("examples.html.j2", **examples)] if (examples := result.details.get("examples")) else []),
     ]
 
 
 def _classes(result: Result) -> Parts:
     """Zero-shot classification of images or videos."""
-    return [figures_table(result.figures), *_accuracies(result.details["classes"])]
+    return [figures_table(result.figures, result.intervals), *_accuracies(result.details["classes"])]
 
 
 def _accuracies(classes: Mapping[str, Mapping[str, Any]]) -> Parts:
-    lines = [
-        [name, f"{accuracy['samples']:,}", f"{accuracy['top-1']:.1%}", f"{accuracy['top-5']:.1%}"]
-        for name, accuracy in classes.items()
-    ]
+    head, lines = accuracy_rows(classes)
     top1 = [accuracy["top-1"] for accuracy in classes.values()]
     bars = plots.bars("Accuracy of the classes (of many the best and the worst)", "top-1", list(classes), top1)
-    every_class = table(["", "samples", "top-1", "top-5"], lines)
+    every_class = table(head, lines)
     return [
         plots.grid(bars),
         render("folded.html.j2", summary=f"All {len(lines):,} classes", content=every_class),
@@ -52,7 +51,7 @@ def _accuracies(classes: Mapping[str, Mapping[str, Any]]) -> Parts:
 def _segmentation(result: Result) -> Parts:
     classes = result.details["classes"]
     bars = plots.bars("Intersection over union of the classes", "IoU", list(classes), list(classes.values()))
-    return [figures_table(result.figures), plots.grid(bars)]
+    return [figures_table(result.figures, result.intervals), plots.grid(bars)]
 
 
 def _temperature(result: Result) -> Parts:
@@ -118,72 +117,91 @@ def _projection(result: Result) -> Parts:
 
 def _table(result: Result) -> Parts:
     parts = [part for task_table in result.details["tables"] for part in _task_table(task_table)]
-    note = "In brackets 95% intervals. A difference whose interval holds 0 is unclear: it may be chance."
-    return [*parts, render("note.html.j2", text=note)]
+    of_others = text_tables(result)[len(result.details["tables"]) :]
+    return [*parts, *(table(of.head, of.lines, heading=of.title, wide=True) for of in of_others)]
 
 
 def _task_table(task_table: Mapping[str, Any]) -> Parts:
-    base, *others = task_table["models"]
-    head = ["", base, *(cell for model in others for cell in (model, "difference", ""))]
+    base, *others = names = distinct_names(task_table["models"])
+    head = ["", base, *(cell for name in others for cell in (name, "difference", ""))]
     lines = []
     for row in task_table["rows"]:
-        name = row["figure"]
-        line = [label(name), f"{shown(name, row['base'])} ({between(name, row['base_interval'])})"]
+        line = [label(row["figure"]), _with_ends(row["figure"], row["base"], row["base_interval"])]
         for other in row["others"]:
             line += [
-                f"{shown(name, other['value'])} ({between(name, other['value_interval'])})",
-                f"{shown(name, other['difference'], '+')} ({between(name, other['interval'], '+')})",
+                _with_ends(row["figure"], other["value"], other["value_interval"]),
+                _with_ends(row["figure"], other["difference"], other["interval"], "+"),
                 other["verdict"],
             ]
         lines.append(line)
-    title = f"{label(task_table['kind'])} on {task_table['data']}"
     heading = f"{label(task_table['kind'])} on {task_table['samples']:,} samples of {task_table['data']}"
-    shares = [row for row in task_table["rows"] if "rank" not in row["figure"]]
-    series = {base: [(row["base"], row["base_interval"]) for row in shares]}
-    for position, model in enumerate(others):
-        values = [(row["others"][position]["value"], row["others"][position]["value_interval"]) for row in shares]
-        # Two models may have the same name: a folder whose weights were trained on.
-        series[model if model not in series else f"{model} ({position + 1})"] = values
-    bars = plots.groups(title, [label(row["figure"]) for row in shares], series)
-    return [table(head, lines, heading=heading, wide=True), plots.grid(bars)]
+    values = [
+        [(row["base"], row["base_interval"]), *((other["value"], other["value_interval"]) for other in row["others"])]
+        for row in task_table["rows"]
+    ]
+    figures = [row["figure"] for row in task_table["rows"]]
+    title = f"{label(task_table['kind'])} on {task_table['data']}"
+    return [table(head, lines, heading=heading, wide=True), _side_by_side(title, figures, names, values)]
 
 
 def _compare(result: Result) -> Parts:
-    lines = []
-    for row in result.details["rows"]:
-        line = [label(row["figure"])]
-        for value, interval, sign in (
-            ("a", "a_interval", ""),
-            ("b", "b_interval", ""),
-            ("difference", "interval", "+"),
-        ):
-            line += [shown(row["figure"], row[value], sign), between(row["figure"], row[interval], sign)]
-        lines.append(line)
-    return [table(["", "A", "95%", "B", "95%", "B - A", "95%"], lines, wide=True)]
+    rows, names = result.details["rows"], result.details["models"]
+    lines = [
+        [
+            label(row["figure"]),
+            _with_ends(row["figure"], row["a"], row["a_interval"]),
+            _with_ends(row["figure"], row["b"], row["b_interval"]),
+            _with_ends(row["figure"], row["difference"], row["interval"], "+"),
+            "clear" if row["interval"][0] > 0 or row["interval"][1] < 0 else "",
+        ]
+        for row in rows
+    ]
+    heading = f"{result.details['samples']:,} samples"
+    values = [[(row["a"], row["a_interval"]), (row["b"], row["b_interval"])] for row in rows]
+    return [
+        table(["", *names, "difference", ""], lines, heading=heading, wide=True),
+        _side_by_side(f"{names[1]} against {names[0]}", [row["figure"] for row in rows], names, values),
+    ]
+
+
+def _with_ends(name: str, value: float, interval: Sequence[float], sign: str = "") -> str:
+    return f"{shown(name, value, sign)} ({between(name, interval, sign)})"
+
+
+def _side_by_side(
+    title: str, figures: Sequence[str], names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> "Markup":
+    """Bars of the figures that are shares: of each a value with its interval for each of the models' names."""
+    shares = [row for row, name in enumerate(figures) if "rank" not in name]
+    series = {name: [values[row][model] for row in shares] for model, name in enumerate(names)}
+    return plots.grid(plots.groups(title, [label(figures[row]) for row in shares], series))
 
 
 def _diagnosis(result: Result) -> Parts:
-    details = result.details
-    parts = [figures_table(result.figures), _calibration(details)]
-    if details["mistakes"]:
-        parts.append(render("mistakes.html.j2", mistakes=details["mistakes"], images=details["images"]))
+    details, parts = result.details, [figures_table(result.figures, result.intervals)]
+    for direction, words in DIRECTIONS.items():
+        parts.append(_calibration(details[direction], f", {words}"))
+        if mistakes := details[direction]["mistakes"]:
+            template = f"{direction}_mistakes.html.j2"
+            parts.append(render(template, mistakes=mistakes, images=details["images"]))
     return [*parts, _similarities(details["matrix"], details["images"])]
 
 
 def _confusions(result: Result) -> Parts:
     details = result.details
-    parts = [figures_table(result.figures), _calibration(details)]
+    parts = [figures_table(result.figures, result.intervals), _calibration(details)]
     if details["pairs"]:
         parts.append(render("confusions.html.j2", pairs=details["pairs"], images=details["images"]))
     return [*parts, *_accuracies(details["classes"])]
 
 
-def _calibration(details: Mapping[str, Any]) -> "Markup":
+def _calibration(details: Mapping[str, Any], of: str = "") -> "Markup":
     bins, histogram = details["reliability"], details["histogram"]
     counts = {name: histogram[name] for name in ("right", "wrong") if any(histogram[name])}
-    title = "Confidence of right and of wrong answers"
+    title = f"Confidence of right and of wrong answers{of}"
+    columns = (bins[name] for name in ("edges", "confidence", "accuracy", "counts"))
     return plots.grid(
-        plots.reliability_diagram("Reliability", bins["edges"], bins["confidence"], bins["accuracy"], bins["counts"]),
+        plots.reliability_diagram(f"Reliability{of}, and how many answers", *columns),
         plots.stairs(title, "confidence", counts, histogram["edges"], percent_x=True),
     )
 
@@ -201,6 +219,8 @@ SECTIONS: dict[str, Callable[[Result], Parts]] = {
     "retrieval": _retrieval,
     "zeroshot": _classes,
     "video": _classes,
+    "linear_probe": _classes,
+    "knn": _classes,
     "segmentation": _segmentation,
     "temperature": _temperature,
     "projection": _projection,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sightline.format import in_order, label, shown
+from sightline.format import between, in_order, label, shown
 from sightline.report.page import render
 
 if TYPE_CHECKING:
@@ -17,17 +17,20 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], *, heading: str =
     return render("table.html.j2", head=head, lines=lines, heading=heading, wide=wide)
 
 
-def figures_table(figures: Mapping[str, float]) -> "Markup":
-    """Names and values; of names that differ in their direction alone, a column for each direction."""
-    rows: dict[str, dict[str, float]] = {}
+def figures_table(figures: Mapping[str, float], intervals: Mapping[str, Sequence[float]] | None = None) -> "Markup":
+    """Names and values, with their intervals in brackets; of names that differ in their direction alone, a column for
+    each direction."""
+    ends = intervals or {}
+
+    def cell(name: str, value: float) -> str:
+        return f"{shown(name, value)} ({between(name, ends[name])})" if name in ends else shown(name, value)
+
+    rows: dict[str, dict[str, str]] = {}
     for name in in_order(figures):
         direction = next((direction for direction in DIRECTIONS if direction in name), "")
-        rows.setdefault(name.replace(f"{direction}_", "", 1) if direction else name, {})[direction] = figures[name]
+        row = rows.setdefault(name.replace(f"{direction}_", "", 1) if direction else name, {})
+        row[direction] = cell(name, figures[name])
     columns = [column for column in (*DIRECTIONS, "") if any(column in row for row in rows.values())]
     both = "both" if len(columns) > 1 else ""
     head = ["", *(DIRECTIONS.get(column, both) for column in columns)]
-    lines = [
-        [label(name), *(shown(name, row[column]) if column in row else "" for column in columns)]
-        for name, row in rows.items()
-    ]
-    return table(head, lines)
+    return table(head, [[label(name), *(row.get(column, "") for column in columns)] for name, row in rows.items()])

@@ -50,14 +50,15 @@ def retrieve(
     """The k nearest images of every text and the k nearest texts of every image, exactly.
 
     `model` is an encoder or what `sightline.load` takes. `images` and `texts` are what the encoder reads, or matrices
-    (n, dim) of vectors made before, which are taken as they are (of unit rows the scores are cosines; with two matrices
-    `model` may be None). k is cut to the length of the list that is searched. `tile`: how many texts and images are
-    compared at a time. Memory: the vectors, the answers and about 100 MB, never the whole (texts, images) matrix.
+    (n, dim), arrays or tensors, of vectors made before, which are taken as they are (of unit rows the scores are
+    cosines; with two matrices `model` may be None). k is cut to the length of the list that is searched. `tile`: how
+    many texts and images are compared at a time. Memory: the vectors, the answers and about 100 MB, never the whole
+    (texts, images) matrix.
 
     Raises UsageError for k below 1, vectors that are not finite or of two lengths, and a missing `model`.
     """
-    if k < 1:
-        raise UsageError(f"k is {k}: ask for at least 1 result")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise UsageError(f"k is {k!r}: ask for at least 1 result")
     encoder = None if model is None or (_is_matrix(images) and _is_matrix(texts)) else _encoder(model)
     image_rows = _rows("images", images, encoder)
     text_rows = _rows("texts", texts, encoder)
@@ -76,8 +77,11 @@ def retrieve(
     return Retrieval(_unpack(of_texts), _unpack(of_images))
 
 
-def _is_matrix(rows: object) -> bool:
-    return isinstance(rows, np.ndarray) and rows.ndim == 2
+def _is_matrix(rows: Any) -> bool:
+    """Whether these are vectors: an array or a torch tensor of numbers with two dimensions."""
+    if isinstance(rows, np.ndarray):
+        return rows.ndim == 2 and rows.dtype.kind in "fiub"
+    return hasattr(rows, "detach") and getattr(rows, "ndim", 0) == 2
 
 
 def _encoder(model: Encoder | str | os.PathLike[str]) -> Encoder:
@@ -90,7 +94,7 @@ def _encoder(model: Encoder | str | os.PathLike[str]) -> Encoder:
 
 def _rows(name: str, items: Any, encoder: Encoder | None) -> NDArray[np.float32]:
     if _is_matrix(items):
-        rows = np.asarray(items, dtype=np.float32)
+        rows = np.asarray(items.detach().cpu().float() if hasattr(items, "detach") else items, dtype=np.float32)
         if not np.isfinite(rows).all():
             raise UsageError(f"the vectors of the {name} hold numbers that are not finite")
         return rows

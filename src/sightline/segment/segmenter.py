@@ -1,7 +1,7 @@
 """An image and words -> the word that fits each pixel best."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -12,10 +12,12 @@ from torch import Tensor
 
 from sightline.encoder.encoder import load
 from sightline.encoder.inputs import ImageInput
+from sightline.encoder.lists import as_list
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 from sightline.models import FAMILIES
 from sightline.processing.image.reading import open_image
+from sightline.processing.image.sources import is_image_source
 from sightline.segment.defaults import DEFAULT_MODEL, Mode
 from sightline.segment.maps import Maps, by_logits, by_windows, enlarge
 from sightline.templates import IMAGE_TEMPLATE
@@ -63,16 +65,20 @@ class Segmenter:
             )
         self._texts: tuple[tuple[tuple[str, ...], str], Tensor] | None = None
 
+    def __repr__(self) -> str:
+        return repr(self.encoder).replace("Encoder", "Segmenter", 1)
+
     def __call__(
         self,
         image: ImageInput,
-        classes: Sequence[str],
+        classes: Iterable[str],
         *,
         mode: Mode = "paper",
         background: float | None = None,
         prompt: str = IMAGE_TEMPLATE,
     ) -> Segmentation:
-        """Labels each pixel of an image (path, bytes, PIL, array (H, W, 3)) with the class that fits it best.
+        """Labels each pixel of an image (a path, bytes, an open file, PIL, an array or a tensor) with the class that
+        fits it best.
 
         `mode` "paper" is the protocol of Xu et al. (2022), section 4.1 (`by_windows`); "transformers" is what the
         reference's `segmentation_logits` gives, enlarged (`by_logits`). Pixels whose best probability is under
@@ -87,6 +93,9 @@ class Segmenter:
             raise UsageError(f"mode {mode!r} is not known: choose {' or '.join(get_args(Mode))}")
         if background is not None and not 0 < background <= 1:
             raise UsageError(f"background is {background}, expected a probability above 0 and up to 1")
+        if not is_image_source(image):
+            raise UsageError(f"a Segmenter takes one image (a path, bytes, PIL, an array), not {type(image).__name__}")
+        classes = as_list("a Segmenter", "word", classes)
         texts = self._vectors(classes, prompt)
         picture = open_image(image)
         if mode == "paper":
@@ -113,7 +122,7 @@ class Segmenter:
 
     def _vectors(self, classes: Sequence[str], prompt: str) -> Tensor:
         """Unit vectors (N, P) of the classes; the vectors of the last call are kept."""
-        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        if not all(isinstance(name, str) for name in classes):
             raise UsageError("classes are a list of words")
         if prompt.count("{}") != 1:
             raise UsageError(f'the prompt {prompt!r} needs one "{{}}", where the class goes')
@@ -121,6 +130,9 @@ class Segmenter:
         if self._texts is None or self._texts[0] != key:
             texts = [prompt.replace("{}", name) for name in classes]
             self._check(classes, texts)
+            self.encoder.tokens(
+                classes
+            )  # tells the logger of words that the vocabulary lacks, which a prompt would hide
             self._texts = (key, torch.from_numpy(self.encoder.encode_text(texts)))
         return self._texts[1]
 
@@ -135,7 +147,7 @@ class Segmenter:
                 'image may show ("cat" "sofa" "wall")'
             )
         first: dict[bytes, int] = {}
-        for i, (name, tokens) in enumerate(zip(classes, self.encoder.tokens(texts), strict=True)):
+        for i, (name, tokens) in enumerate(zip(classes, self.encoder.tokenizer.encode(texts), strict=True)):
             if (earlier := first.setdefault(tokens.tobytes(), i)) != i:
                 other = classes[earlier]
                 same = "is given twice" if other == name else f"and {other!r} are the same to the model"

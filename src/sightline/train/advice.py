@@ -5,21 +5,26 @@ from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
-import torch
 
 from sightline.data import Captions, Sample, equal_captions
+from sightline.encoder.memory import is_out_of_memory
 from sightline.errors import SightlineError
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Tokenizer
 from sightline.train.recipe import Recipe
 
 _LOOKED_AT = 100_000
 """Captions that are tokenized to count those that are cut: a second or two."""
+_SPELLED_AMONG = 1_000
+"""Captions, from all over, of which those are counted whose words the vocabulary lacks."""
 
 
 def remarks(dataset: Captions, tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
-    """What is to be known of the data: what they lack, captions that are equal, captions that are cut."""
+    """What is to be known of the data: what they lack, captions that are equal, that are cut, or that the model's
+    vocabulary spells for want of words."""
     said = [f"left out of the data: {dataset.left_out}"] if dataset.left_out else []
-    return [*said, *_equal_captions(dataset.samples, recipe), *_cut_captions(dataset.samples, tokenizer)]
+    said += [*_equal_captions(dataset.samples, recipe), *_cut_captions(dataset.samples, tokenizer)]
+    return [*said, *_spelled_captions(dataset.samples, tokenizer, recipe)]
 
 
 def _equal_captions(samples: Sequence[Sample], recipe: Recipe) -> list[str]:
@@ -55,13 +60,19 @@ def _cut_captions(samples: Sequence[Sample], tokenizer: Tokenizer) -> list[str]:
     return [f"{cut:,} of {of} captions are longer than the model's {limit} tokens and are cut there"]
 
 
+def _spelled_captions(samples: Sequence[Sample], tokenizer: Tokenizer, recipe: Recipe) -> list[str]:
+    captions, counts = list(chain.from_iterable(sample.captions for sample in samples)), TextCounts()
+    tokenizer.encode(captions[:: -(-len(captions) // _SPELLED_AMONG)], counts)
+    return list(counts.spelled_warning(str(recipe.settings()["text_model"] or recipe.settings()["model"]), "captions"))
+
+
 @contextmanager
 def memory_advice(recipe: Recipe, step: int, images: int) -> Iterator[None]:
     """Where memory runs out in a step of so many images in this process, the error says which settings to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         now = recipe.micro_batch_size or images
         ways = [f"--micro-batch-size {now // 2}, which keeps the gradient of the whole batch"] if now > 1 else []

@@ -8,12 +8,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import SightlineError, UsageError
+from sightline.models.config import PairConfig
 from sightline.models.families import family_of, from_towers
 from sightline.models.pairs import PairModel
+from sightline.models.preprocessing import check_preprocessing
 from sightline.models.processor import Processor
 from sightline.train.batch import Data
 from sightline.train.lora import Lora
@@ -148,6 +150,13 @@ class Recipe:
 
     def start(self) -> tuple[PairModel, Processor]:
         """The model in float32 and its processor. Raises `CheckpointError`."""
+        model, processor = self._open()
+        if not callable(self.data):  # else the processor need not make the batches
+            profile, name = processor.image_processor.profile, str(self.settings()["model"])
+            check_preprocessing(profile, cast(PairConfig, model.config), name)
+        return model, processor
+
+    def _open(self) -> tuple[PairModel, Processor]:
         if callable(self.model):
             model, processor = self.model()
             return model.float(), processor
@@ -208,10 +217,15 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
     """The `recipe` of a Python file, with `changes` in place of its values. The file is run as a script would be, and
     may import files beside it.
 
-    Raises `UsageError` for a file that fails or has no `recipe`.
+    Raises `UsageError` for a file that does not end in .py, fails or has no `recipe`.
     """
+    if path.suffix.lower() != ".py":
+        raise UsageError(
+            f"{path} is no recipe, which ends in .py; several sources of data need --data once for each (--data A.tar "
+            "--data B.tar), or a pattern in quotes (--data '*.tar')"
+        )
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such recipe")
+        raise UsageError(f"{path}: no such file or folder")
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -59,8 +59,8 @@ def test_a_table_of_two_models(run, shard, tmp_path):
     assert ran.status == 0, ran.err
     first, base, other, heads, *rows = ran.out.rstrip().splitlines()
     assert first.startswith("retrieval on 11 samples of ")
-    assert (base, other) == ("  base: mini", "  (1): mini-groupvit")
-    assert heads.split() == ["base", "95%", "(1)", "difference", "95%"]
+    assert (base, other) == ("  mini: mini", "  mini-groupvit: mini-groupvit")
+    assert heads.split() == ["mini", "95%", "mini-groupvit", "95%", "difference", "95%"]
     assert len(rows) == 11
     assert all(row.split()[-1] in ("better", "worse", "unclear", "same") for row in rows)
     assert "mini-groupvit" in (tmp_path / "page.html").read_text()

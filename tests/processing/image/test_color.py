@@ -124,8 +124,14 @@ def test_arrays_of_every_layout_are_those_of_the_reference(array):
         (np.full((3, 5, 6), 9, np.int64), (9, 9, 9)),
         (np.full((5, 6, 3), 0.5), (127, 127, 127)),
         (np.full((5, 6, 3), 200.0), (200, 200, 200)),
-        (np.full((5, 6, 3), 1, np.float16), (1, 1, 1)),
-        (np.full((5, 6, 3), True), (1, 1, 1)),
+        (np.full((5, 6, 3), 1, np.float16), (255, 255, 255)),
+        (np.full((5, 6, 3), True), (255, 255, 255)),
+        (np.zeros((5, 6), bool), (0, 0, 0)),
+        (np.full((5, 6), 9, np.uint16), (9, 9, 9)),
+        (np.full((5, 6), 51200, np.uint16), (200, 200, 200)),
+        (np.full((5, 6, 3), 0.5, np.float32), (127, 127, 127)),
+        (np.full((5, 6, 4), [255, 0, 0, 255], np.int64), (255, 0, 0)),
+        (np.full((5, 6, 4), [1.0, 0, 0, 0.5]), (255, 127, 127)),
         (np.zeros((5, 6, 4), np.uint8), (255, 255, 255)),
     ],
 )
@@ -147,6 +153,9 @@ def test_an_array_is_a_picture(array, expected):
         np.full((5, 6, 3), 1.5),
         np.full((5, 6, 3), np.nan),
         np.full((5, 6, 4), 2.0),
+        np.full((5, 6, 3), -1, np.int16),
+        np.full((5, 6, 3), 1 + 2j),
+        np.full((5, 6), None),
     ],
 )
 def test_an_array_that_is_no_picture_is_an_error(array):

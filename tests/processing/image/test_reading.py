@@ -380,7 +380,7 @@ def test_heic_is_looked_at_without_its_package(tmp_path):
                 print(path.name, error.reason)
     """
     run = subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True)
-    needs = f"HEIC needs one more package: {install('heif')}"
+    needs = f"HEIC needs the package pillow-heif: {install('heif')}"
     assert run.stdout.splitlines() == [
         "avif.hif (96, 64)",
         f"heic.heic {needs}",

@@ -15,6 +15,8 @@ class Evaluations(Commands):
         "retrieval",
         "zeroshot",
         "video",
+        "linear-probe",
+        "knn",
         "segmentation",
         "temperature",
         "projection",

@@ -1,38 +1,47 @@
 """What the evaluations share: how they run on captions and on classes, and how a result is shown and kept."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from sightline.cli.eval.files import Files
 from sightline.cli.eval.options import (
     CaptionsArgument,
     ClassesArgument,
     ClassesOption,
+    CsvOption,
+    EachOption,
+    FreshOption,
     HtmlOption,
     ImageRootOption,
     JsonOption,
+    LatexOption,
+    MarkdownOption,
     ModelArgument,
     PrecisionOption,
     SplitOption,
     TemplateOption,
 )
+from sightline.cli.options import BatchSizeOption, DeviceOption
 from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
-from sightline.encoder.precision import Precision
-from sightline.files import check_writable
-from sightline.format import label, shown
+from sightline.encoder.options import EncoderOptions
+from sightline.errors import UsageError
+from sightline.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
     from sightline.data.masks import Masks
     from sightline.encoder.encoder import Encoder
     from sightline.evaluate import Result
+    from sightline.evaluate.kept import KeptVectors
 
 Evaluation = Callable[..., "Result"]
+D = TypeVar("D", "Captions", "Labelled", "Masks")
 
-_SKIPPED, _CLASSES, _MISSING = 3, 20, 3
-"""How many names are listed of samples that could not be read, of classes, and of classes without samples."""
+_SKIPPED = 3
+"""How many names are listed of samples that could not be read."""
 
 
 def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
@@ -41,21 +50,32 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
     def command(
         model: ModelArgument,
         source: CaptionsArgument,
+        each: EachOption = False,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
+        fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
+        csv: CsvOption = None,
+        markdown: MarkdownOption = None,
+        latex: LatexOption = None,
     ) -> None:
-        check_files(json, html)
+        files = Files(json, html, csv, markdown, latex)
 
         from sightline.data import captions
 
-        dataset = captions(source, split=split, image_root=image_root)
-        encoder = open_model(model, precision)
-        with progress_bar() as progress:
-            result = evaluation()(encoder, dataset, progress, settings={"split": split})
-        finish(result, dataset, json, html)
+        sources = [[one] for one in source] if each else [source]
+        datasets = [captions(one, split=split, image_root=image_root) for one in sources]
+        encoder, evaluate = open_model(model, EncoderOptions(device, precision, batch_size)), evaluation()
+        evaluate_all(
+            datasets,
+            files,
+            fresh,
+            lambda dataset, progress, kept: evaluate(encoder, dataset, progress, settings={"split": split}, kept=kept),
+        )
 
     command.__doc__ = evaluation.__doc__
     return command
@@ -67,75 +87,111 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
     def command(
         model: ModelArgument,
         source: ClassesArgument,
+        each: EachOption = False,
         classes: ClassesOption = None,
         template: TemplateOption = None,
         split: SplitOption = None,
         image_root: ImageRootOption = None,
+        device: DeviceOption = "auto",
         precision: PrecisionOption = "float32",
+        batch_size: BatchSizeOption = None,
+        fresh: FreshOption = False,
         json: JsonOption = None,
         html: HtmlOption = None,
+        csv: CsvOption = None,
+        markdown: MarkdownOption = None,
+        latex: LatexOption = None,
     ) -> None:
-        check_files(json, html)
+        files = Files(json, html, csv, markdown, latex)
 
         from sightline.data import labelled
         from sightline.data.classes import read_classes, read_templates
 
         known = None if classes is None else read_classes(classes)
         templates = read_templates(template or ())
-        dataset = labelled(source, split=split, image_root=image_root)
-        encoder = open_model(model, precision)
-        with progress_bar() as progress:
-            result = evaluation()(encoder, dataset, known, templates, progress, settings={"split": split})
-        finish(result, dataset, json, html)
-        _write_classes(result.details)
+        if not each and len(source) > 1 and not all(one.endswith(".tar") for one in source):
+            raise UsageError(f"{len(source)} data sets of classes: --each evaluates on each by itself")
+        sources = [[one] for one in source] if each else [source]
+        datasets = [labelled(one, split=split, image_root=image_root) for one in sources]
+        encoder, evaluate, settings = (
+            open_model(model, EncoderOptions(device, precision, batch_size)),
+            evaluation(),
+            {"split": split},
+        )
+        evaluate_all(
+            datasets,
+            files,
+            fresh,
+            lambda dataset, progress, kept: evaluate(
+                encoder, dataset, known, templates, progress, settings=settings, kept=kept
+            ),
+        )
 
     command.__doc__ = evaluation.__doc__
     return command
 
 
-def check_files(json: Path | None, html: Path | None) -> None:
-    """Raises `UsageError`, before hours of work, if the result or its report could not be written."""
-    if json is not None:
-        check_writable(json, "result", b"{")
-    if html is not None:
-        from sightline.report.page import check_page
-        from sightline.report.plots import check_installed
+def evaluate_all(
+    datasets: Sequence[D],
+    files: Files,
+    fresh: bool,
+    evaluate: Callable[[D, ProgressCallback, "KeptVectors | None"], "Result"],
+) -> None:
+    """Evaluates on each data set, with the vectors that are kept unless `fresh`, and shows the result; writes the
+    files, whatever ends the work after the first."""
+    from sightline.evaluate.kept import KeptVectors
 
-        check_page(html)
-        check_installed()
+    results: list[Result] = []
+    try:
+        for dataset in datasets:
+            kept = None if fresh else KeptVectors.of_user()
+            with progress_bar() as progress:
+                result = evaluate(dataset, progress, kept)
+            results.append(result)
+            if len(datasets) > 1:
+                typer.echo(one_line(f"{result.model} on {result.data}"))
+            show(result)
+            if kept is not None and kept.taken:
+                typer.echo(f"{kept.taken:,} vectors are from an earlier evaluation (--fresh encodes anew)", err=True)
+            name_left_out(result, dataset)
+    finally:
+        if results:
+            files.write(results)
 
 
-def open_model(name: str, precision: Precision) -> "Encoder":
+def open_model(name: str, options: EncoderOptions) -> "Encoder":
     """The model, with a hint if it would have to be fetched."""
     from sightline.encoder import load
 
     with hub_hint("a folder, or mini"):
-        return load(name, precision=precision)
+        return load(name, **asdict(options))
 
 
-def finish(result: "Result", dataset: "Captions | Labelled | Masks", json: Path | None, html: Path | None) -> None:
-    """Shows the figures, names what was left out, writes the files."""
-    lines = [(label(name), shown(name, value)) for name, value in result.figures.items()]
-    write_table((result.kind, result.precision), lines, f"{result.model} on {result.data}")
-    if len(dataset.left_out):
+def show(result: "Result") -> None:
+    """Prints the tables of a result, and what must be said beside them."""
+    from sightline.evaluate.text_tables import text_tables
+
+    for table in text_tables(result):
+        write_table(table.head, table.lines, table.title)
+    write_notes(result)
+
+
+def write_notes(result: "Result") -> None:
+    """Says on standard error what must be said beside the figures."""
+    from sightline.evaluate.notes import notes
+
+    for note in notes(result):
+        typer.echo(one_line(note), err=True)
+
+
+def name_left_out(result: "Result", dataset: "Captions | Labelled | Masks") -> None:
+    """Says what was left out of the data, and which files could not be read."""
+    if dataset.left_out:
         typer.echo(one_line(f"left out of the data: {dataset.left_out}"), err=True)
     if result.skipped:
         names = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:_SKIPPED])
         more = f"; and {len(result.skipped) - _SKIPPED:,} more" if len(result.skipped) > _SKIPPED else ""
         typer.echo(one_line(f"{len(result.skipped):,} left out, which can't be read: {names}{more}"), err=True)
-    write_files(result, json, html)
-
-
-def write_files(result: "Result", json: Path | None, html: Path | None) -> None:
-    """Writes the result and its report, if they are wanted."""
-    if json is not None:
-        result.save(json)
-        typer.echo(f"result: {one_line(str(json))}", err=True)
-    if html is not None:
-        from sightline.report.results import write_report
-
-        write_report(html, [result])
-        typer.echo(f"report: {one_line(str(html))}", err=True)
 
 
 def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -157,17 +213,3 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     for line in lines:
         table.add_row(*map(escape, line))
     console.print(table)
-
-
-def _write_classes(details: Mapping[str, Any]) -> None:
-    """The classes with the lowest accuracy, and those without samples."""
-    classes = sorted(details["classes"].items(), key=lambda line: (line[1]["top-1"], line[0]))
-    lines = [
-        (name, f"{of['samples']:,}", f"{100 * of['top-1']:.1f}%", f"{100 * of['top-5']:.1f}%")
-        for name, of in classes[:_CLASSES]
-    ]
-    write_table((f"class ({len(classes)}, the worst first)", "samples", "top-1", "top-5"), lines)
-    if missing := details["without_samples"]:
-        names = ", ".join(missing[:_MISSING]) + (", ..." if len(missing) > _MISSING else "")
-        message = f"{len(missing):,} classes have no image and count only as wrong answers: {names}"
-        typer.echo(one_line(message), err=True)

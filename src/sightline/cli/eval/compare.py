@@ -1,18 +1,23 @@
 """`sightline eval compare`: two results over the same data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.common import check_files, write_files, write_table
-from sightline.cli.eval.options import DrawsOption, HtmlOption, JsonOption, SeedOption
+from sightline.cli.eval.common import show
+from sightline.cli.eval.files import Files
+from sightline.cli.eval.options import (
+    CsvOption,
+    DrawsOption,
+    HtmlOption,
+    JsonOption,
+    LatexOption,
+    MarkdownOption,
+    SeedOption,
+)
 from sightline.cli.options import argument
 from sightline.cli.output import one_line
-from sightline.format import between, label, shown
-
-if TYPE_CHECKING:
-    from sightline.evaluate.compare import CompareRow
 
 
 def command(
@@ -24,6 +29,9 @@ def command(
     seed: SeedOption = 0,
     json: JsonOption = None,
     html: HtmlOption = None,
+    csv: CsvOption = None,
+    markdown: MarkdownOption = None,
+    latex: LatexOption = None,
 ) -> None:
     """Differences of two results, with their intervals.
 
@@ -34,29 +42,14 @@ def command(
     Example:
       sightline eval compare zero-shot.json fine-tuned.json
     """
-    check_files(json, html)
+    files = Files(json, html, csv, markdown, latex)
 
     from sightline.evaluate import Result, compare
 
-    results = {"A": Result.open(a), "B": Result.open(b)}
-    compared = compare(results["A"], results["B"], draws=draws, seed=seed)
-    for letter, result in results.items():
-        typer.echo(one_line(f"{letter}: {result.model}, {result.precision}, {result.date}"))
+    results = [Result.open(a), Result.open(b)]
+    compared = compare(*results, draws=draws, seed=seed)
+    for name, result in zip(compared.details["models"], results, strict=True):
+        typer.echo(one_line(f"{name}: {result.model}, {result.precision}, {result.date}"))
     typer.echo(one_line(f"on {compared.details['samples']:,} samples of {compared.data}"))
-    write_table(("", "A", "95%", "B", "95%", "B - A", "95%", ""), [_line(row) for row in compared.details["rows"]])
-    write_files(compared, json, html)
-
-
-def _line(row: "CompareRow") -> tuple[str, ...]:
-    name = row["figure"]
-    low, high = row["interval"]
-    return (
-        label(name),
-        shown(name, row["a"]),
-        between(name, row["a_interval"]),
-        shown(name, row["b"]),
-        between(name, row["b_interval"]),
-        shown(name, row["difference"], "+"),
-        between(name, row["interval"], "+"),
-        "clear" if low > 0 or high < 0 else "",
-    )
+    show(compared)
+    files.write([compared])

@@ -16,15 +16,23 @@ CaptionsArgument = Annotated[
     argument(
         "DATA...",
         "Evaluate on these captions: shards (*.tar), a table (CSV, TSV, JSONL) or a folder with a table, Karpathy's or "
-        "COCO's JSON.",
+        "COCO's JSON, or a folder of images with texts of the same names.",
     ),
 ]
 ClassesArgument = Annotated[
-    Path,
+    list[str],
     argument(
-        "DATA",
-        "Evaluate on this: a folder with a folder of images or videos for each class, or a table of files and classes.",
+        "DATA...",
+        "Evaluate on this: a folder with a folder of images or videos for each class, a table of files and classes, or "
+        "shards (*.tar) with .cls files.",
     ),
+]
+TrainArgument = Annotated[
+    Path, argument("TRAIN", "Learn the classes from this: a folder for each class, or a table of files and classes.")
+]
+TestArgument = Annotated[Path, argument("TEST", "Evaluate on this, in the same layouts; its classes are TRAIN's.")]
+TrainSplitOption = Annotated[
+    str | None, option("NAME", "Learn from this split of TRAIN only. Default: all of them.", "--train-split")
 ]
 ResultsArgument = Annotated[
     list[Path], argument("RESULT.json...", "Read these results, as --json of an evaluation writes them.")
@@ -41,8 +49,8 @@ ClassesOption = Annotated[
     str | None,
     option(
         "FILE",
-        'Read all classes from this file: a line each, CSV with "name" (and "id"), JSON or YAML. Default: the classes '
-        "of the data.",
+        'Read all classes from this file: a line each, CSV with "name" (and "id"), JSON or YAML. Default: '
+        "classnames.txt beside shards, else the classes of the data.",
     ),
 ]
 TemplateOption = Annotated[
@@ -63,9 +71,25 @@ DrawsOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, option("N", "Draw all random numbers from this seed. Default: 0.")]
+FreshOption = Annotated[
+    bool, option(None, "Encode anew. Default: take the vectors that an earlier evaluation has kept.", "--fresh")
+]
 JsonOption = Annotated[
     Path | None,
     option("FILE", "Write the result to this file, as `eval compare` reads it. Default: print only.", "--json"),
+]
+CsvOption = Annotated[
+    Path | None,
+    option("FILE", "Write each figure with its interval to this file, as CSV. Default: print only.", "--csv"),
+]
+MarkdownOption = Annotated[
+    Path | None, option("FILE", "Write the tables to this file, as Markdown. Default: print only.", "--markdown")
+]
+LatexOption = Annotated[
+    Path | None, option("FILE", "Write the tables to this file, as LaTeX. Default: print only.", "--latex")
+]
+EachOption = Annotated[
+    bool, option(None, "Evaluate on each DATA by itself. Default: all of them are one data set.", "--each")
 ]
 HtmlOption = Annotated[
     Path | None, option("FILE", "Write a report with plots to this file, as one page. Default: print only.", "--html")

@@ -3,19 +3,24 @@
 from pathlib import Path
 from typing import Annotated
 
-from sightline.cli.eval.common import check_files, finish, open_model
+from sightline.cli.eval.common import evaluate_all, open_model
+from sightline.cli.eval.files import Files
 from sightline.cli.eval.options import (
     CaptionsArgument,
+    CsvOption,
+    FreshOption,
     HtmlOption,
     ImageRootOption,
     JsonOption,
+    LatexOption,
+    MarkdownOption,
     ModelArgument,
     PrecisionOption,
     SeedOption,
     SplitOption,
 )
-from sightline.cli.options import option
-from sightline.cli.output import progress_bar
+from sightline.cli.options import BatchSizeOption, DeviceOption, option
+from sightline.encoder.options import EncoderOptions
 
 
 def command(
@@ -40,9 +45,15 @@ def command(
         ),
     ] = None,
     seed: SeedOption = 0,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
+    fresh: FreshOption = False,
     json: JsonOption = None,
     html: HtmlOption = None,
+    csv: CsvOption = None,
+    markdown: MarkdownOption = None,
+    latex: LatexOption = None,
 ) -> None:
     """Recall with vectors of other dimensions.
 
@@ -53,7 +64,7 @@ def command(
       sightline eval projection openai/clip-vit-base-patch32 dataset_flickr8k.json --split val \\
         --train dataset_flickr8k.json --train-split train --html dimensions.html
     """
-    check_files(json, html)
+    files = Files(json, html, csv, markdown, latex)
 
     from sightline.data import captions
     from sightline.evaluate import projection
@@ -61,9 +72,12 @@ def command(
 
     dataset = captions(source, split=split, image_root=image_root)
     train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
-    encoder = open_model(model, precision)
-    with progress_bar() as progress:
-        result = projection(
-            encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings={"split": split}
-        )
-    finish(result, dataset, json, html)
+    encoder, settings = open_model(model, EncoderOptions(device, precision, batch_size)), {"split": split}
+    evaluate_all(
+        [dataset],
+        files,
+        fresh,
+        lambda dataset, progress, kept: projection(
+            encoder, train_data, dataset, progress, dims=dims or DIMS, seed=seed, settings=settings, kept=kept
+        ),
+    )

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from sightline.cli.eval.common import check_files
+from sightline.cli.eval.files import Files
 from sightline.cli.eval.options import ResultsArgument
 from sightline.cli.options import option
-from sightline.cli.output import one_line
 
 
 def command(
@@ -25,10 +22,8 @@ def command(
     Example:
       sightline eval report retrieval.json temperature.json diagnosis.json --html report.html
     """
-    check_files(None, html)
+    files = Files(None, html, None, None, None)
 
-    from sightline.evaluate import Result
-    from sightline.report.results import write_report
+    from sightline.evaluate import open_results
 
-    write_report(html, [Result.open(path) for path in results])
-    typer.echo(f"report: {one_line(str(html))}", err=True)
+    files.write([result for path in results for result in open_results(path)])

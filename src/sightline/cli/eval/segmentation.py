@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from sightline.cli.eval.common import check_files, finish, write_table
-from sightline.cli.eval.options import HtmlOption, JsonOption, PrecisionOption
-from sightline.cli.options import argument, option
-from sightline.cli.output import hub_hint, progress_bar
+from sightline.cli.eval.common import evaluate_all
+from sightline.cli.eval.files import Files
+from sightline.cli.eval.options import CsvOption, HtmlOption, JsonOption, LatexOption, MarkdownOption, PrecisionOption
+from sightline.cli.options import BatchSizeOption, DeviceOption, argument, option
+from sightline.cli.output import hub_hint
 from sightline.segment.defaults import Mode
 from sightline.templates import IMAGE_TEMPLATE
 
@@ -51,9 +52,14 @@ def command(
     prompt: Annotated[
         str, option("TEXT", 'Name a class by this text with "{}" for the class. Default: ' + IMAGE_TEMPLATE)
     ] = IMAGE_TEMPLATE,
+    device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    batch_size: BatchSizeOption = None,
     json: JsonOption = None,
     html: HtmlOption = None,
+    csv: CsvOption = None,
+    markdown: MarkdownOption = None,
+    latex: LatexOption = None,
 ) -> None:
     """Mean IoU of segmentation by words, against masks.
 
@@ -64,7 +70,7 @@ def command(
       sightline eval segmentation nvidia/groupvit-gcc-yfcc voc/ --image-root voc/JPEGImages
       sightline eval segmentation mini-groupvit scenes/ --background 0 --mode transformers --json scenes.json
     """
-    check_files(json, html)
+    files = Files(json, html, csv, markdown, latex)
 
     from sightline.data.masks import masked
     from sightline.evaluate import segmentation
@@ -73,8 +79,11 @@ def command(
     dataset = masked(data, classes=classes, image_root=image_root)
     with hub_hint("a folder, or mini-groupvit"):
         segmenter = Segmenter(model, precision=precision)
-    with progress_bar() as progress:
-        result = segmentation(segmenter, dataset, progress, mode=mode, background=background, prompt=prompt)
-    finish(result, dataset, json, html)
-    classes_by_iou = sorted(result.details["classes"].items(), key=lambda line: -line[1])
-    write_table(("class", "IoU"), [(name, f"{100 * iou:.1f}%") for name, iou in classes_by_iou])
+    evaluate_all(
+        [dataset],
+        files,
+        True,
+        lambda dataset, progress, _: segmentation(
+            segmenter, dataset, progress, mode=mode, background=background, prompt=prompt
+        ),
+    )

@@ -1,61 +1,64 @@
 """`sightline eval table`: several models on several data sets, side by side."""
 
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import Annotated
 
 import typer
 
-from sightline.cli.eval.common import check_files, write_files, write_table
-from sightline.cli.eval.options import DrawsOption, HtmlOption, JsonOption, ResultsArgument, SeedOption
+from sightline.cli.eval.common import write_notes, write_table
+from sightline.cli.eval.files import Files
+from sightline.cli.eval.options import (
+    CsvOption,
+    DrawsOption,
+    HtmlOption,
+    JsonOption,
+    LatexOption,
+    MarkdownOption,
+    ResultsArgument,
+    SeedOption,
+)
+from sightline.cli.options import option
 from sightline.cli.output import one_line
-from sightline.format import between, label, shown
-
-if TYPE_CHECKING:
-    from sightline.evaluate.table import TableRow, TaskTable
+from sightline.format import distinct_names
 
 
 def command(
     results: ResultsArgument,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
+    published: Annotated[
+        bool, option(None, "Show figures that others have published beside these. Default: these alone.", "--published")
+    ] = False,
     json: JsonOption = None,
     html: HtmlOption = None,
+    csv: CsvOption = None,
+    markdown: MarkdownOption = None,
+    latex: LatexOption = None,
 ) -> None:
     """Several models on several data sets, side by side.
 
     Shows what each model gains and loses on each data set against the first model, whose results come first, with 95%
-    intervals by a paired bootstrap, as `eval compare` does.
+    intervals by a paired bootstrap, as `eval compare` does. --published adds what others have published of these
+    models on the usual data, with its source.
 
     \b
     Example:
       sightline eval table zero-scenes.json zero-coco.json tuned-scenes.json tuned-coco.json --html table.html
     """
-    check_files(json, html)
+    files = Files(json, html, csv, markdown, latex)
 
-    from sightline.evaluate import Result, table
+    from sightline.evaluate import open_results, table
+    from sightline.evaluate.text_tables import text_tables
 
-    result = table([Result.open(path) for path in results], draws=draws, seed=seed)
-    for task_table in result.details["tables"]:
-        _write(task_table)
-    write_files(result, json, html)
-
-
-def _write(task_table: "TaskTable") -> None:
-    base, *others = task_table["models"]
-    heads = ["", "base", "95%"]
-    for number in range(1, len(others) + 1):
-        heads += [f"({number})", "difference", "95%", ""]
-    typer.echo(one_line(f"{task_table['kind']} on {task_table['samples']:,} samples of {task_table['data']}"))
-    typer.echo(one_line(f"  base: {base}"))
-    for number, model in enumerate(others, 1):
-        typer.echo(one_line(f"  ({number}): {model}"))
-    write_table(heads, [_line(row) for row in task_table["rows"]])
-    typer.echo("")
-
-
-def _line(row: "TableRow") -> list[str]:
-    name = row["figure"]
-    line = [label(name), shown(name, row["base"]), between(name, row["base_interval"])]
-    for other in row["others"]:
-        line += [shown(name, other["value"]), shown(name, other["difference"], "+")]
-        line += [between(name, other["interval"], "+"), other["verdict"]]
-    return line
+    tabled = table(
+        [result for path in results for result in open_results(path)], draws=draws, seed=seed, with_published=published
+    )
+    for of, task_table in zip_longest(text_tables(tabled), tabled.details["tables"]):
+        typer.echo(one_line(of.title))
+        models = task_table["models"] if task_table else []
+        for name, model in zip(distinct_names(models), models, strict=True):
+            typer.echo(one_line(f"  {name}: {model}"))
+        write_table(of.head, of.lines)
+        typer.echo("")
+    write_notes(tabled)
+    files.write([tabled])

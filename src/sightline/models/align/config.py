@@ -110,6 +110,10 @@ class AlignConfig(PairConfig):
     temperature_init_value: float = 1.0
     initializer_range: float = 0.02
 
+    @property
+    def image_side(self) -> int | None:
+        return None  # convolutions
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.projection_dim != self.vision_config.width:

@@ -1,6 +1,6 @@
 """The tensors of any two towers in Hugging Face's files, and those of BERT's files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from sightline.checkpoint.rules import Rule, drop, move
 from sightline.models.layouts import bert, linear, text, vision
@@ -38,7 +38,7 @@ _BY_KIND = {
 }
 
 
-def table_of(keys: Iterable[str]) -> tuple[Rule, ...] | None:
+def table_of(keys: Collection[str]) -> tuple[Rule, ...] | None:
     """The table for a file with these tensors; None for an unknown layout."""
     texts, images = (next((layouts[key] for key in layouts if key in keys), None) for layouts in (_TEXTS, _IMAGES))
     return None if texts is None or images is None else (*_HEAD, *texts, *images)

@@ -4,15 +4,13 @@ Shapes: B pictures or texts, L tokens, P projection.
 """
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from torch import nn
 
 from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.rules import Rule
-from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
 from sightline.models.config import Config
 from sightline.models.dual.config import VisionTextDualEncoderConfig
@@ -31,8 +29,8 @@ class Pair(PretrainedModel):
     config: VisionTextDualEncoderConfig
 
     @classmethod
-    def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
-        return table_of(weights.shapes) or super().table(weights, path)
+    def find_table(cls, names: Collection[str]) -> tuple[Rule, ...] | None:
+        return table_of(names)
 
     @property
     def layout(self) -> tuple[Rule, ...]:

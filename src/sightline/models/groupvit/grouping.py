@@ -142,7 +142,7 @@ class GroupViTStage(nn.Module):
         """
         if self.group_token is None or self.downsample is None:
             return self.transformer(x), None
-        tokens = self.group_token.expand(len(x), -1, -1)
+        tokens = self.group_token.expand(x.shape[0], -1, -1)
         if self.group_projector is not None:
             tokens = tokens + self.group_projector(before)
         x, tokens = self.transformer(torch.cat([x, tokens], dim=1)).split([x.shape[1], self.tokens], dim=1)

@@ -122,5 +122,5 @@ class GroupViTImageTower(Tower):
         segments = self.segments(pixel_values)
         owners = segments.shares.flatten(2).argmax(1).to(segments.groups.dtype)
         width = self.config.projection_dim
-        owners = F.pad(owners, (0, -owners.shape[1] % width)).view(len(owners), -1, width)
+        owners = F.pad(owners, (0, -owners.shape[1] % width)).view(owners.shape[0], -1, width)
         return segments.images, torch.cat([segments.groups, owners], dim=1)

@@ -23,6 +23,10 @@ class XCLIPTextConfig(SharedTextConfig):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         return super().from_dict(XCLIPConfig.tower(data, "text_config"))
 
+    @property
+    def pools_at_highest(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class XCLIPVisionConfig(SharedVisionConfig):

@@ -52,7 +52,7 @@ class XCLIPPromptLayer(nn.Module):
         scores = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
         mean = (scores @ patches.transpose(1, 2)).softmax(-1) @ patches
         output = torch.einsum(
-            "vthp,hdp->vthd", mean.view(len(patches), text.shape[1], heads, keys.shape[-1]), values
+            "vthp,hdp->vthd", mean.view(patches.shape[0], text.shape[1], heads, keys.shape[-1]), values
         ).flatten(2)
         return self._feed(text + self.attention.out(output))
 
@@ -73,7 +73,7 @@ class XCLIPPromptGenerator(nn.Module):
     def forward(self, text: Tensor, patches: Tensor) -> Tensor:
         """Texts (T, P) and summaries of videos (V, L, P) -> (V, T, P)."""
         patches = self.norm(patches)
-        text = text.expand(len(patches), -1, -1)
+        text = text.expand(patches.shape[0], -1, -1)
         for layer in self.layers:
             text = layer(text, patches)
         return self.alpha * text

@@ -48,17 +48,17 @@ class XCLIPBlock(Block):
 
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
-        message = self.message_fc(x[:, 0]).view(len(x) // self.frames, self.frames, x.shape[-1])
+        message = self.message_fc(x[:, 0]).view(x.shape[0] // self.frames, self.frames, x.shape[-1])
         others = self.message_attention(self.message_norm(message))
         if self.training and self.drop_path_rate:
             others = _drop_path(others, self.drop_path_rate)
-        return torch.cat([x, (message + others).view(len(x), 1, x.shape[-1])], dim=1)
+        return torch.cat([x, (message + others).view(x.shape[0], 1, x.shape[-1])], dim=1)
 
 
 def _drop_path(x: Tensor, rate: float) -> Tensor:
     """Each video's row nothing, with the probability `rate`, or scaled up to keep the mean (Huang et al., 2016)."""
     keep = 1 - rate
-    return x / keep * (torch.rand(len(x), 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
+    return x / keep * (torch.rand(x.shape[0], 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
 
 
 class XCLIPVisionModel(VisionTransformer, PretrainedModel):
@@ -83,7 +83,7 @@ class XCLIPVisionModel(VisionTransformer, PretrainedModel):
         if pixel_values.ndim == 5:
             check_frames(frames, pixel_values.shape[1])
             pixel_values = pixel_values.flatten(0, 1)
-        if pixel_values.ndim != 4 or len(pixel_values) % frames:
+        if pixel_values.ndim != 4 or pixel_values.shape[0] % frames:
             raise UsageError(
                 f"pixel_values {tuple(pixel_values.shape)} are no videos: the model takes {frames} frames of each, "
                 f"(videos, {frames}, channels, height, width) or the frames of all in one row"
@@ -174,7 +174,7 @@ class XCLIPVideoTower(Tower):
 
     def _by_video(self, x: Tensor) -> Tensor:
         """(B * T, ...) -> (B, T, ...)."""
-        return x.view(len(x) // self.frames, self.frames, *x.shape[1:])
+        return x.view(x.shape[0] // self.frames, self.frames, *x.shape[1:])
 
     def _check(self, pixel_values: Tensor) -> None:
         if pixel_values.ndim != 5:

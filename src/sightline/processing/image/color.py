@@ -63,6 +63,29 @@ def array_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
     return rgb
 
 
+def pixels_to_rgb8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """An array of any layout that `array_to_rgb` knows to uint8 (H, W, 3), by its dtype.
+
+    Integers are 0 to 255; those of 16 bits lose low bits as in `to_uint8`. Truth values are black and white. Floats are
+    fractions from 0 to 1; if some exceed 1 and all are whole, they are 0 to 255. Raises ValueError for other values.
+    """
+    kind = array.dtype.kind
+    if kind not in "buif":
+        raise ValueError(f"an array of {array.dtype} is no image: give uint8, or floats from 0 to 1")
+    if kind == "f":
+        fractions = array_to_rgb(array)
+        if fractions.min() >= 0 and fractions.max() <= 1:
+            return (fractions.astype(np.float64) * 255).astype(np.float32).astype(np.uint8)
+        return array_to_uint8(fractions)[0]
+    if kind == "b":
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif array.dtype.itemsize == 2 and array.size and array.min() >= 0:
+        array = _integer_scaler(array)(array).astype(np.uint8)
+    else:
+        array = array_to_uint8(array)[0]
+    return array_to_rgb(array)
+
+
 def array_to_uint8(array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
     """Any dtype to uint8, and whether the values were fractions 0..1 (cut to 1/255, as the reference does).
 

@@ -16,6 +16,7 @@ from PIL import (  # noqa: F401
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -25,10 +26,18 @@ from PIL.ImageFile import ImageFile
 
 from sightline.distribution import install
 from sightline.errors import ImageError
+from sightline.files import open_file, wrong_content
+from sightline.processing.image.jxl import HAS_JXL, is_jxl, jxl_size, register_jxl
+
+MAX_PIXELS = 1 << 27
+"""Pixels that a picture may have once decoded: at 4 bytes each, twice (a conversion), this is 1 GiB."""
 
 _HAS_HEIF = find_spec("pillow_heif") is not None
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *["HEIF"] * _HAS_HEIF, "AVIF", "JPEG2000", *["JXL"] * HAS_JXL)
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # ISO/IEC 23008-12, annex B
+
+_ANIMATION_HEAD = _JXL_HEAD = 1 << 16
+_WEBP_ANIMATION = 2
 
 
 def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
@@ -40,10 +49,12 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     _silence_pillow()
     if _HAS_HEIF:
         _register_heif()
+    if is_jxl(head):
+        return _open_jxl(file, name)
     failure: tuple[Exception, str] | None = None
     for format_name in _FORMATS:
-        factory, accepts = Image.OPEN[format_name]
-        if accepts is None or accepts(head) is not True:
+        factory, accepts = Image.OPEN.get(format_name, (None, None))
+        if factory is None or accepts is None or accepts(head) is not True:
             continue
         file.seek(0)
         if format_name == "TIFF":
@@ -53,18 +64,55 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         except Exception as error:
             failure = failure or (error, format_name)
     if not _HAS_HEIF and _is_heif(head):
-        raise ImageError(name, f"HEIC needs one more package: {install('heif')}")
+        raise ImageError(name, f"HEIC needs the package pillow-heif: {install('heif')}")
     if failure:
         raise ImageError(name, _failure_reason(*failure)) from failure[0]
-    raise ImageError(name, f"not an image (by its contents none of {', '.join(_FORMATS)})")
+    file.seek(0)
+    reason = wrong_content(file.read(512)) or f"not an image (by its contents none of {', '.join(_FORMATS)})"
+    raise ImageError(name, reason)
+
+
+def _open_jxl(file: BinaryIO, name: str) -> ImageFile:
+    """A JPEG XL, which the plugin decodes on opening it: its size is looked at first."""
+    if not HAS_JXL:
+        raise ImageError(name, f"JPEG XL needs the package pillow-jxl-plugin: {install('jxl')}")
+    register_jxl()
+    file.seek(0)
+    with failures_as_image_errors(name, "JXL"):
+        width, height = jxl_size(file.read(_JXL_HEAD))
+    if width * height > MAX_PIXELS:
+        raise ImageError(name, f"{width} x {height} pixels are too many (at most {MAX_PIXELS / 1e6:.0f} million)")
+    file.seek(0)
+    try:
+        return Image.OPEN["JXL"][0](file, "")
+    except MemoryError:
+        raise
+    except Exception as error:  # its text speaks of how to build the library
+        raise ImageError(name, "JPEG XL, broken or cut short") from error
 
 
 def image_format(head: bytes) -> str | None:
     """The format, by Pillow's name, of the picture that begins with these 16 bytes; None if it is no known picture."""
     if _is_heif(head):
         return "HEIF"
+    if is_jxl(head):
+        return "JXL"
     known = ((format_name, Image.OPEN.get(format_name, (None, None))[1]) for format_name in _FORMATS)
     return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether the file looks like an animated image by its first bytes. Never raises: what cannot be read is none."""
+    try:
+        with open_file(path) as file:
+            head = file.read(_ANIMATION_HEAD)
+    except Exception:  # reading the image will say what is wrong
+        return False
+    if head.startswith(b"\x89PNG"):
+        return b"acTL" in head.partition(b"IDAT")[0]
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+        return len(head) > 20 and bool(head[20] & _WEBP_ANIMATION)
+    return head.startswith(b"GIF8") or (head[4:8] == b"ftyp" and b"avis" in head[8:64])
 
 
 @contextmanager

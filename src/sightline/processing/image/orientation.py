@@ -21,10 +21,13 @@ QUARTER_TURNS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
 def upright_turn(picture: Image.Image) -> Image.Transpose | None:
-    """How to set the picture upright; None for not at all, or for EXIF that can't be read.
+    """How to set the picture upright; None for not at all, for EXIF that can't be read, and for a JPEG XL, which is
+    decoded upright (its EXIF does not count), but not for one that is a JPEG made smaller.
 
     Only after `picture.load()`: TIFF and PNG may have their EXIF behind the pixels.
     """
+    if picture.format == "JXL" and not getattr(picture, "jpeg", False):
+        return None
     try:
         return _TURNS.get(cast(Any, picture.getexif().get(_ORIENTATION)))
     except Exception:  # Pillow's parsers raise anything on broken EXIF

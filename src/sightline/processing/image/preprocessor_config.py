@@ -129,10 +129,16 @@ def _numbers(key: str, value: Any) -> tuple[float, ...]:
     return tuple(_number(key, v) for v in values)
 
 
+def _factor(key: str, value: Any) -> float:
+    if not (factor := _number(key, value)) > 0:
+        raise InvalidSettingError(f"{key} is {value!r}, expected a number above 0, such as 1/255 = 0.00392")
+    return factor
+
+
 def _divisors(key: str, value: Any) -> tuple[float, ...]:
     values = _numbers(key, value)
-    if 0 in values:
-        raise InvalidSettingError(f"{key} is {value!r}: no division by zero")
+    if not min(values) > 0:
+        raise InvalidSettingError(f"{key} is {value!r}, expected numbers above 0: values are divided by them")
     return values
 
 
@@ -158,7 +164,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "do_resize": _switch,
     "do_center_crop": _switch,
     "do_rescale": _switch,
-    "rescale_factor": _number,
+    "rescale_factor": _factor,
     "rescale_offset": _switch,
     "do_normalize": _switch,
     "include_top": _switch,

@@ -14,7 +14,7 @@ from PIL.Image import Resampling
 from sightline.errors import ImageError
 from sightline.processing.image import preprocessor_config
 from sightline.processing.image.color import to_rgb
-from sightline.processing.image.reading import MAX_PIXELS
+from sightline.processing.image.formats import MAX_PIXELS
 from sightline.processing.image.resample import KERNELS, resize_window
 
 _WINDOW_ABOVE = 1 << 24
@@ -84,6 +84,18 @@ class PixelProfile:
         # By the quotient in floating point, as the reference has it: 3 * 224 / 3 must not become 223.
         long = int(self.size * max(height, width) / min(height, width))
         return (long, self.size) if width <= height else (self.size, long)
+
+    @property
+    def output_size(self) -> tuple[int, int] | None:
+        """(height, width) of what `resize_and_crop` gives; None where it depends on the picture's shape."""
+        if self.do_center_crop:
+            return self.crop_size
+        return self.size if self.do_resize and isinstance(self.size, tuple) else None
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and the greatest value that a picture can get."""
+        return float(self._table.min()), float(self._table.max())
 
     def visible_box(self, height: int, width: int) -> tuple[float, float, float, float]:
         """The part of a picture that `resize_and_crop` keeps: (left, top, right, bottom) in the picture's pixels.

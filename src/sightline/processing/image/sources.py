@@ -7,9 +7,10 @@ import re
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +23,60 @@ MAX_BYTES = 256 << 20
 SECONDS = 60.0
 _CHUNK = 1 << 16
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
-"""A path, an image file's bytes, a PIL picture, or an array of pixels."""
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
+"""A path, an image file's bytes, an open file, a PIL picture, or an array of pixels; also a torch tensor of pixels."""
 
 
-def source_name(source: ImageSource) -> str:
+def is_image_source(source: object) -> bool:
+    """Whether it is of a type that an image can be read from."""
+    known = isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
+    return known or hasattr(source, "read") or is_pixels(source)
+
+
+def is_pixels(source: object) -> TypeGuard[NDArray[Any]]:
+    """Whether it is an array or a tensor: torch itself need not be imported."""
+    return isinstance(source, np.ndarray) or (hasattr(source, "detach") and hasattr(source, "ndim"))
+
+
+def pixel_array(pixels: Any) -> NDArray[Any]:
+    """An array as it is; a tensor, on whatever device, as an array."""
+    if isinstance(pixels, np.ndarray):
+        return pixels
+    tensor = pixels.detach().cpu()
+    array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return array
+
+
+def is_address(source: object) -> bool:
+    """Whether it is a text that names something on the web, or holds a picture itself, and no file."""
+    return isinstance(source, str) and re.match(r"(https?|ftp|s3|gs)://|data:", source, re.IGNORECASE) is not None
+
+
+def file_bytes(file: BinaryIO) -> bytes:
+    """All bytes of an open file, from its beginning where it can go back. Raises ImageError."""
+    with suppress(OSError, ValueError, AttributeError):
+        file.seek(0)
+    try:
+        data: bytes | str = file.read()
+    except UnicodeDecodeError:
+        data = ""
+    except (OSError, ValueError) as error:
+        raise ImageError(source_name(file), f"can't be read ({error})") from error
+    if isinstance(data, str):
+        raise ImageError(source_name(file), 'the file is open as text: open it with "rb"')
+    return data
+
+
+def source_name(source: Any) -> str:
     """What messages call the source: a path as text, else what it is."""
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return f"an image of {len(source)} bytes"
-    if isinstance(source, np.ndarray):
-        return f"an array of shape {source.shape}"
+    if is_pixels(source):
+        return f"{'an array' if isinstance(source, np.ndarray) else 'a tensor'} of shape {tuple(source.shape)}"
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "")) or "an image"
+    if hasattr(source, "read"):
+        return f"the open file {source.name}" if isinstance(getattr(source, "name", None), str) else "an open file"
     text = os.fsencode(source).decode("utf-8", "replace")
     return (text if len(text) <= 4096 else f"{text[:60]}...") or "an empty name"
 

@@ -14,7 +14,10 @@ from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngStream
 
 from sightline.files import open_file
-from sightline.processing.image.formats import recognize
+from sightline.processing.image.formats import image_format, recognize
+from sightline.processing.image.jxl import is_jxl
+from sightline.processing.image.raw import is_raw
+from sightline.processing.metadata.containers import Header, read_boxes, read_raw_header
 from sightline.processing.metadata.dates import dated, parse_date
 from sightline.processing.metadata.exif import read_exif
 from sightline.processing.metadata.motion import motion_id
@@ -40,9 +43,9 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
     orientation is that of its container.
 
     Of several statements the first counts, in this order: for the date, the place and what the camera says EXIF, XMP,
-    IPTC, the .xmp file, Takeout; for what people write (title, caption, keywords, rating) the .xmp file, Takeout,
-    XMP, IPTC, EXIF, since files beside an image are written after it. `pair_id` is a Live Photo's, else that of the
-    video within a motion photo.
+    IPTC, PNG's "Creation Time" (its tIME is the time of the last change), the .xmp file, Takeout; for what people write
+    (title, caption, keywords, rating) the .xmp file, Takeout, XMP, IPTC, EXIF, since files beside an image are written
+    after it. `pair_id` is a Live Photo's, else that of the video within a motion photo.
     """
     header = NOTHING
     with suppress(Exception), open_file(path) if data is None else io.BytesIO(data) as file:
@@ -52,7 +55,12 @@ def read_image_metadata(path: Path, data: bytes | None = None) -> Metadata:
 
 def _read(file: BinaryIO, path: Path) -> Metadata:
     """Each part is read for itself, so that a broken part loses no other."""
-    picture = recognize(file, file.read(16), str(path))
+    head = file.read(16)
+    if is_raw(file, head):
+        return _read_header(read_raw_header(file, head))
+    if is_jxl(head) or image_format(head) == "JPEG2000":
+        return _read_header(read_boxes(file))
+    picture = recognize(file, head, str(path))
     exif = xmp = iptc = texts = NOTHING
     packet = motion = frames = None
     with suppress(Exception):
@@ -72,6 +80,15 @@ def _read(file: BinaryIO, path: Path) -> Metadata:
         frames = _count_frames(picture)
     record = merge((exif, xmp, iptc, texts), (xmp, iptc, exif, texts))
     return replace(record, pair_id=record.pair_id or motion, frames=frames)
+
+
+def _read_header(header: Header) -> Metadata:
+    exif = xmp = NOTHING
+    with suppress(Exception):
+        exif = read_exif(header.exif)
+    with suppress(Exception):
+        xmp = read_xmp(Packet(header.xmp or b""))
+    return merge((exif, xmp), (xmp, exif))
 
 
 def _exif(picture: ImageFile) -> Image.Exif:
@@ -101,7 +118,10 @@ def _read_texts(info: Mapping[Any, Any]) -> Metadata:
     """PNG's texts (third edition, 11.3.3.1)."""
     texts = {str(name).lower(): text for name, text in info.items()}
     return Metadata(
-        title=clean(texts.get("title")), caption=caption_text(texts.get("description")), caption_source="png"
+        **dated(parse_date(texts.get("creation time")), "png"),
+        title=clean(texts.get("title")),
+        caption=caption_text(texts.get("description")),
+        caption_source="png",
     )
 
 

@@ -15,8 +15,8 @@ class Metadata:
     taken_offset: int | None = None
     """Minutes east of UTC. Where `taken` was turned from UTC, the offset of this machine's zone at that time."""
     taken_source: str | None = None
-    """Where `taken` was read: "quicktime", "exif", "xmp", "iptc", "sidecar" (an .xmp file beside), "takeout", "mp4",
-    "matroska" or "avi"."""
+    """Where `taken` was read: "quicktime", "exif", "xmp", "iptc", "png", "sidecar" (an .xmp file beside), "takeout",
+    "mp4", "matroska" or "avi". Names of files are not read as dates."""
 
     camera_make: str | None = None
     camera_model: str | None = None

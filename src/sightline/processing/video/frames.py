@@ -1,4 +1,4 @@
-"""Decoded frames as a player shows them: "RGB", upright, pixels square, transparency laid on white."""
+"""Decoded frames as a player shows them: "RGB", in sRGB, upright, pixels square, transparency laid on white."""
 
 import math
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightline.processing.image.color import to_rgb
+from sightline.processing.image.color_space import BT2020, ColorSpace
 from sightline.processing.image.orientation import QUARTER_TURNS
+from sightline.processing.video import color
 
 Thumbnail: TypeAlias = NDArray[np.uint8]
 """Averages over a frame, (36, 64, 3), RGB."""
 
-_UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273, 8.3
+_UNSPECIFIED, _BT709, _BT2020 = 2, 1, 9  # ITU-T H.273, 8.3
 _TURNS_BY_SIGNS = {
     (0, -1, 1, 0): Image.Transpose.ROTATE_90,
     (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
@@ -36,11 +38,13 @@ _REDUCIBLE_FORMATS = {f"yuv{full}{kind}p" for full in ("", "j") for kind in (420
 
 @dataclass(frozen=True)
 class ReducedFrame:
-    """A frame, perhaps reduced; how to set it upright; and the upright (width, height) of the whole frame."""
+    """A frame, perhaps reduced; how to set it upright; the upright (width, height) of the whole frame; and its color
+    space, None for ordinary SDR."""
 
     frame: VideoFrame
     turn: Image.Transpose | None
     full_size: tuple[int, int]
+    space: ColorSpace | None
 
 
 class FrameConverter:
@@ -57,9 +61,13 @@ class FrameConverter:
     def reduce(self, frame: VideoFrame) -> ReducedFrame:
         """By area averages, to even sizes (4:2:0 has colors at half of the width and height)."""
         width, height = max(round(frame.width * self._aspect), 1), frame.height
+        space = color.color_space(frame)
         # Where the file doesn't name the matrix, players take BT.709 for HD; libswscale takes BT.601 for everything.
-        if not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
-            frame.colorspace = _BT709
+        if not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED:
+            if space is not None and space.primaries == BT2020:
+                frame.colorspace = _BT2020
+            elif frame.width >= 1280 or frame.height > 576:
+                frame.colorspace = _BT709
         turn = _turn(frame)
         full_size = (height, width) if turn in QUARTER_TURNS else (width, height)
         if any(component.is_alpha for component in frame.format.components):
@@ -69,14 +77,19 @@ class FrameConverter:
             scale = math.ceil(self._short_side * 1.5) / min(width, height)
             if scale < 1:
                 width, height = (math.ceil(side * scale / 2) * 2 for side in (width, height))
-        if (width, height) != (frame.width, frame.height):
+        if (width, height) != (frame.width, frame.height) and space is not None:
+            frame = color.reduce(frame, width, height, self._reduce)
+        elif (width, height) != (frame.width, frame.height):
             pixels = frame.format.name if frame.format.name in _REDUCIBLE_FORMATS else "rgb24"
             frame = self._reduce.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA, threads=1)
-        return ReducedFrame(frame, turn, full_size)
+        return ReducedFrame(frame, turn, full_size, space)
 
     def to_image(self, reduced: ReducedFrame) -> Image.Image:
-        """ "RGB" and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
-        picture = self._converted(reduced.frame, "RGB")
+        """ "RGB", in sRGB and upright; `info["full_size"]` is the upright (width, height) of the whole frame."""
+        if reduced.space is None:
+            picture = self._converted(reduced.frame, "RGB")
+        else:
+            picture = Image.fromarray(color.rgb_in_srgb(reduced.frame, reduced.space, self._convert))
         if reduced.turn is not None:
             picture = picture.transpose(reduced.turn)
         picture.info = {"full_size": reduced.full_size}
@@ -89,6 +102,8 @@ class FrameConverter:
 
     def thumbnail(self, reduced: ReducedFrame) -> Thumbnail:
         """The frame as (36, 64, 3) averages, not set upright: small enough to compare each frame with the next."""
+        if reduced.space is not None:
+            return color.rgb_in_srgb(reduced.frame, reduced.space, self._average, 64, 36)
         small = self._average.reformat(
             reduced.frame, 64, 36, "rgb24", interpolation=Interpolation.AREA, threads=1
         ).to_ndarray()

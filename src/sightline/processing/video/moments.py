@@ -28,7 +28,7 @@ FROZEN = 1.0
 FLASH = 0.25
 """Seconds: a change that is undone within them is a flash, not another shot."""
 
-_KEPT = 4
+KEPT = 4
 """Frames kept on the way for each frame that a moment is to have, at most."""
 
 
@@ -61,7 +61,7 @@ def moments(
         raise ValueError(f"{count} frames a moment: at least one")
     frames = scan_frames(source, short_side, _with_thumbnail, max_batch=max_batch)
     with VideoReader(source, short_side) as reader:
-        for span in find_spans(frames, reader.time_base, _KEPT * count):
+        for span in find_spans(frames, reader.time_base, KEPT * count):
             nearest = span.nearest(count)
             pictures = {i: reader.to_image(span.frames[i][1]) for i in set(nearest)}
             yield Moment(reader.seconds(span.start), reader.seconds(span.end), [pictures[i] for i in nearest])

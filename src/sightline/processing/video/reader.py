@@ -15,6 +15,7 @@ from av.stream import Discard, Disposition
 from PIL import Image
 
 from sightline.errors import ImageError, VideoError
+from sightline.files import wrong_content
 from sightline.processing.image.formats import image_format
 from sightline.processing.image.sources import open_source, source_name
 from sightline.processing.video.frames import FrameConverter, ReducedFrame, Thumbnail
@@ -93,7 +94,9 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
             is_mp4 = head[4:8] == b"ftyp"  # MP4 and its kin keep the table of frames in one place, often the end
             broken = "cut short or broken: its table of frames can't be read"
-            raise VideoError(self.name, broken if is_mp4 else "not a video, or broken") from error
+            self._file.seek(0)
+            reason = broken if is_mp4 else wrong_content(self._file.read(512)) or "not a video, or broken"
+            raise VideoError(self.name, reason) from error
         streams = self._container.streams
         videos = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
         if not videos:

@@ -1,0 +1,17 @@
+"""How a model is run, as the commands' options say it. Without torch: the command line reads it."""
+
+from dataclasses import dataclass
+
+from sightline.encoder.precision import Precision
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """The arguments of `load` by these names: `--device`, `--precision` and `--batch-size`."""
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    batch_size: int | None = None
+
+
+DEFAULTS = EncoderOptions()
