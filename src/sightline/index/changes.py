@@ -17,8 +17,9 @@ STEP = 1.0
 """Seconds after which a wait comes back at the latest."""
 POLL = 30.0
 """Seconds between two looks at a folder of which the system does not tell."""
-IDLE = 600.0
-"""Seconds of rest for each second of processor that a look takes: so idle folders cost a tenth of a second a minute."""
+IDLE = 900.0
+"""Seconds of rest for each second of processor that a look takes: idle folders cost less than a tenth of a second a
+minute."""
 MANY = 1000
 """Of so many changes at once the system may have dropped some: they count whatever they are."""
 
@@ -65,12 +66,11 @@ class Changes:
 
     def __iter__(self) -> Iterator[list[str]]:
         """Ends when the system can no longer say what happened: then all is to be looked at."""
-        yield self._first
         while True:
-            changed = []
+            changed, self._first = self._first, []
             if self._events is None:
                 time.sleep(STEP)
-            else:
+            elif not changed:
                 try:
                     changed = self._counted(next(self._events))
                 except _FAILURES:
