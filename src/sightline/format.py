@@ -26,13 +26,14 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Names of models as heads of columns: the last parts of their paths by which they differ, or else numbered."""
+    """Names of models as heads of columns: the last parts of their paths by which they differ, or else their
+    last parts, numbered."""
     parts = [re.split(r"[/\\\\]", name.rstrip("/\\")) for name in names]
     for length in range(1, max(map(len, parts), default=0) + 1):
         short = ["/".join(part[-length:]) for part in parts]
         if len(set(short)) == len(short):
             return short
-    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return [f"{part[-1]} ({number})" for number, part in enumerate(parts, 1)]
 
 
 def between(name: str, ends: Sequence[float], sign: str = "") -> str:

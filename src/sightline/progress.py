@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sightline.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,11 @@ ProgressCallback = Callable[[Progress], None]
 
 def no_progress(progress: Progress) -> None:
     """A callback that ignores what it is told."""
+
+
+def check_callback(progress: Any) -> None:
+    """Raises `UsageError` for what is no function, such as True."""
+    if not callable(progress):
+        raise UsageError(
+            f"progress is {progress!r}: give a function, which is called with a Progress (stage, done, total, ...)"
+        )

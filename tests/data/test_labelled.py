@@ -87,6 +87,27 @@ def test_splits_are_no_classes(tmp_path, names):
         labelled(tmp_path / "one")
 
 
+@pytest.mark.parametrize(
+    ("files", "are_classes"),
+    [
+        (["tr/cat/a.jpg", "tr/dog/a.jpg", "te/cat/b.jpg", "te/dog/b.jpg"], False),
+        (["cat/train/a.jpg", "cat/test/a.jpg", "dog/train/b.jpg", "dog/test/b.jpg"], False),
+        (["cat/images/a.jpg", "dog/images/b.jpg"], True),
+        (["cat/indoor/a.jpg", "cat/outdoor/a.jpg", "dog/indoor/b.jpg"], True),
+        (["cat/x/a.jpg", "cat/y/a.jpg", "dog/x/b.jpg", "dog/y/b.jpg", "dog/b.jpg"], True),
+    ],
+)
+def test_folders_that_all_hold_the_same_folders_may_be_splits(tmp_path, files, are_classes):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    if are_classes:
+        assert labelled(tmp_path).classes == ("cat", "dog")
+        return
+    with pytest.raises(UsageError, match=r"all hold the same folders \(.*name the folder of one split, such as"):
+        labelled(tmp_path)
+
+
 def test_shards_with_classes(tmp_path):
     parts = [("a.jpg", b"1"), ("a.cls", b"2\n"), ("b.jpg", b"2"), ("b.cls", b"10"), ("c.jpg", b"3")]
     parts += [("d.cls", b"1"), ("e.jpg", b"5"), ("e.cls", b" "), ("f.jpg", b"6"), ("f.cls", b"\xff"), ("g.txt", b"x")]

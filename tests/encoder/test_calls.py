@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_progress(mini: sightline.Encoder, files: list[Path]) -> None:
     mini.encode_text([f"{number} red circles" for number in range(200)], progress=told.append)
     assert told[-1] == Progress("reading texts", 200, 200)
     assert [progress.done for progress in told] == sorted({progress.done for progress in told})
+
+
+@pytest.mark.parametrize("wrong", [True, None, 10])
+def test_progress_is_a_function(mini: sightline.Encoder, files: list[Path], wrong: Any) -> None:
+    for call, given in ((mini.encode_images, files), (mini.encode_videos, [FRAMES]), (mini.encode_text, ["red"])):
+        with pytest.raises(UsageError, match=f"progress is {wrong}: give a function"):
+            call(given, progress=wrong)
+
+
+@pytest.mark.parametrize("name", [None, "", 5])
+def test_a_model_without_a_name(name: Any) -> None:
+    for opens in (sightline.load, TextEncoder, sightline.CLIPModel.from_pretrained):
+        with pytest.raises(
+            UsageError, match=f"the model is {name!r}: give the folder of a checkpoint, a name on the Hub"
+        ):
+            opens(name)
 
 
 @pytest.mark.parametrize("load", [sightline.load, TextEncoder])

@@ -115,8 +115,6 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
         for wrong, said in (
             (image(1), "an image is not a video"),
             (np.zeros((32, 32, 3), np.uint8), "an image is not a video"),
-            (picture, "picture.png is an image, not a video"),
-            (str(picture), "picture.png is an image, not a video"),
             ([], "a video without a frame"),
             (np.zeros((0, 32, 32, 3), np.uint8), "a video without a frame"),
             (7, "type int is not a video"),
@@ -133,6 +131,13 @@ def test_what_is_no_film(pictures: sightline.Encoder, films: sightline.Encoder, 
                 encoder.encode_videos(one)
         with pytest.raises(VideoError, match=r"empty\.mp4"):
             encoder.encode_videos([path, tmp_path / "empty.mp4"])
+        for file in (picture, str(picture)):
+            with pytest.raises(
+                VideoError, match=r"item 2 of 2, .*picture\.png: an image, not a video: use encode_images"
+            ):
+                encoder.encode_videos([path, file])
+        readable = encoder.encode_videos([picture, path], errors="skip")
+        assert (list(readable.rows), list(readable.skipped)) == ([1], [0])
         with pytest.raises(VideoError, match="it ends at"):
             encoder.encode_videos([(path, 2000.0, 2001.0)])
         with pytest.raises(VideoError, match=r"none\.mp4"):

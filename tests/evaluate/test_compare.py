@@ -80,6 +80,24 @@ def test_what_has_no_difference(change, says):
         compare(a, b)
 
 
+def classified(kind, ranks, **settings):
+    samples = {"key": [str(i) for i in range(len(ranks))], "label": [0] * len(ranks), "rank": ranks, "predicted": ranks}
+    figures = {"top-1": float(np.mean(np.array(ranks) == 1))}
+    return result(kind=kind, samples=samples, figures=figures, settings={"classes": ["cat", "dog"], **settings})
+
+
+def test_answers_about_the_same_classes_compare_however_they_were_found():
+    zeroshot = classified("zeroshot", [1, 2, 2, 1])
+    probe = classified("linear_probe", [1, 1, 1, 1], train_fingerprint="a")
+    compared = compare(zeroshot, probe, draws=50)
+    assert compared.figures["top-1"] == 0.5
+    assert compared.settings["kind"] == "linear_probe against zeroshot"
+    with pytest.raises(UsageError, match="differ in their train_fingerprint"):
+        compare(probe, classified("knn", [1, 1, 1, 1], train_fingerprint="b"))
+    with pytest.raises(UsageError, match="a retrieval and a linear probe have no figures in common"):
+        compare(retrieved(np.random.default_rng(0)), probe)
+
+
 def test_other_kinds_and_no_draws():
     with pytest.raises(UsageError, match="results of plot can't be compared"):
         compare(result(kind="plot"), result(kind="plot"))

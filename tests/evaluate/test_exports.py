@@ -98,6 +98,7 @@ def test_several_results_in_a_file(results, tmp_path):
         (["runs/a/best", "runs/b/last"], ["best", "last"]),
         (["mini", "mini"], ["mini (1)", "mini (2)"]),
         (["a", "b/a"], ["a", "b/a"]),
+        (["runs/a/best", "runs/a/best"], ["best (1)", "best (2)"]),
         ([r"C:\runs\a\best", r"C:\runs\b\best"], ["a/best", "b/best"]),
         ([], []),
     ],
@@ -131,4 +132,6 @@ def test_equal_captions_are_said():
     first, second = notes(replace(result, details=details))
     assert first.startswith("32 captions, 4 different: ")
     assert "text to image R@1 6.25%" in second
+    unseen = result.figures["text_to_image_R@1"] + 1e-9  # another figure, which prints the same
+    assert notes(replace(result, details=details | {"pairs_only": {"text_to_image_R@1": unseen}})) == [first]
     assert notes(replace(result, details={"texts": 32, "different_texts": 32, "pairs_only": {}})) == []

@@ -141,6 +141,12 @@ def test_names_that_are_no_text_come_back_whole(make_table, words):
     assert index.search("dog")[0].uri == name
 
 
+def test_an_index_shows_its_encoder_without_opening_it(make_table, words, vectors):
+    folder = make_table(vectors).folder
+    assert repr(open_index(folder).encoder) == 'LazyEncoder("names")'
+    assert repr(open_index(folder, words).encoder) == repr(words)
+
+
 def test_the_default_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("SIGHTLINE_INDEX", str(tmp_path / "mine"))
     assert default_folder() == tmp_path / "mine"
@@ -215,6 +221,8 @@ def test_one_wrong_query_of_many_is_an_error(make_table, words, vectors):
     index = open_index(make_table(vectors).folder, words)
     with pytest.raises(UsageError, match="empty"):
         index.search_many(["dog", " "])
+    with pytest.raises(UsageError, match=r"query 2 of 2: None is no query: give a text, an image or a Query"):
+        index.search_many(["dog", None])
     for single in ("dog", Path("a.jpg"), Query("dog"), b"bytes", 5, None, {"dog": 1}):
         with pytest.raises(UsageError, match="list of queries"):
             index.search_many(single)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from sightline.errors import UsageError
+from sightline.errors import ImageError, UsageError
+from sightline.search import open_index
 from sightline.search.query import AVOID_WEIGHT, Query, query_vectors
 from sightline.vectors import unit
 from support.encoders import NameEncoder
@@ -98,6 +99,18 @@ def test_words_and_a_picture_have_the_same_say_across_the_gap():
     assert plain[1] > 0.95, "a plain sum ranks as the picture alone does"
     assert ours[0] == pytest.approx(ours[1], abs=0.01)
     assert min(ours) > plain[0] + 0.2
+
+
+def test_an_image_that_is_broken_is_named_with_its_query(make_table, words, monkeypatch):
+    def broken(images):
+        raise ImageError("a.png", "not an image")
+
+    index = open_index(make_table(np.eye(2, words.dim)).folder, words)
+    monkeypatch.setattr(words, "encode_images", broken)
+    with pytest.raises(ImageError, match=r"^query 2 of 2, a\.png: not an image$"):
+        index.search_many(["a dog", Query(images="a.png")])
+    with pytest.raises(ImageError, match=r"^a\.png: not an image$"):
+        index.search(Query(images="a.png"))
 
 
 def test_parts_that_cancel_are_an_error():

@@ -96,6 +96,23 @@ def test_what_is_no_vector(wrong, said):
         Query(vectors=wrong)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (None, "None is no query"),
+        (["dog", "cat"], "a list is no query: .*search_many takes a list of queries"),
+        ({"dog"}, "a set is no query"),
+        ({"texts": "dog"}, "a dict is no query"),
+        (np.ones(DIM), r"for a vector made before, give Query\(vectors=...\)"),
+        (np.ones((1, DIM), np.float32), r"Query\(vectors="),
+        (torch.ones(DIM), r"Query\(vectors="),
+    ],
+)
+def test_what_is_no_query(index, query, said):
+    with pytest.raises(UsageError, match=said):
+        index.search(query)
+
+
 def test_another_length_is_refused_before_a_model_is_opened(index, words):
     with pytest.raises(UsageError, match=r"have 3 numbers, those of .* have 16"):
         index.search(Query("dog", vectors=np.ones(3)))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -17,6 +18,8 @@ from sightline.checkpoint.selection import read_selection
 from sightline.cli.main import main
 from sightline.cli.recall import Recall
 from sightline.cli.train import TowerName, command
+from sightline.encoder import load
+from sightline.errors import CheckpointError
 from sightline.train import Lora, Outcome, Recipe
 from support.models import PACKAGED
 
@@ -151,6 +154,34 @@ def test_what_is_wrong_is_said_before_the_first_step(folder, monkeypatch, capsys
     assert main(["train", *(word for pair in given.items() for word in pair)]) != 0
     assert message in capsys.readouterr().err
     assert not list(folder.glob("run/step-*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("rum", "rum holds no run to go on with; a new"), ("run/last", "the run is ")]
+)
+def test_a_folder_without_a_run(folder, capsys, name, says):
+    assert run(folder) == 0
+    assert main(["train", "--out", str(folder / name)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert says in error
+    assert "a new run needs --model and --data" in error
+
+
+def test_a_run_is_no_checkpoint_but_holds_some(folder):
+    assert run(folder) == 0
+    with pytest.raises(CheckpointError, match=r"a run of training, not a checkpoint; .*run/last and, .*run/best"):
+        load(folder / "run")
+
+
+def test_data_that_are_trained_on_and_chosen_by_are_said(folder, capsys):
+    data = str(folder / "captions.jsonl")
+    given = ["train", "--model", "mini", "--data", data, "--split", "train", "--steps", "1", "--batch-size", "4"]
+    assert main([*given, "--evaluate", data, "--evaluate-split", "test", "--out", str(folder / "apart")]) == 0
+    assert "are also in --evaluate" not in capsys.readouterr().err
+    assert main([*given, "--evaluate", data, "--out", str(folder / "same")]) == 0
+    err = capsys.readouterr().err
+    count = sum(json.loads(line)["split"] == "train" for line in Path(data).read_text().splitlines())
+    assert f"{count} of {count} samples of --data are also in --evaluate, such as " in err
 
 
 def test_without_data_or_place(capsys):

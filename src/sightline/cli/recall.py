@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from sightline.cli.output import one_line
 from sightline.progress import Progress
 
 if TYPE_CHECKING:
-    from sightline.data import Captions
+    from sightline.data import Captions, Sample
 
 _INTERVAL = 30.0  # seconds between lines
 
@@ -43,6 +43,11 @@ class Recall:
     def data_fingerprint(self) -> str:
         """The data's fingerprint, as a result of an evaluation has it."""
         return self._captions.fingerprint
+
+    @property
+    def samples(self) -> "Sequence[Sample]":
+        """The images or videos with their captions, which training must not see."""
+        return self._captions.samples
 
     @cached_property
     def _captions(self) -> "Captions":

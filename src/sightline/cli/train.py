@@ -325,6 +325,9 @@ def _recipe(options: dict[str, Any]) -> "tuple[Recipe, Path]":
         return open_run(out, known=[Recall], **settings), out
     if recipe is not None:
         return open_recipe(recipe, **settings), out or Path(recipe.stem)
+    if out is not None and not settings:
+        above = f"; the run is {out.parent}" if (out.parent / "run.json").is_file() else ""
+        raise UsageError(f"{out} holds no run to go on with{above}; a new run needs --model and --data, or a recipe")
     if missing := [f"--{name}" for name in ("model", "data") if name not in settings]:
         raise UsageError(f"without a recipe, {' and '.join(missing)} must be given")
     if out is None:

@@ -91,6 +91,13 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
     if len(splits) > 1:
         names = " and ".join(folder.name for folder in splits)
         raise UsageError(f"{root}: {names} are splits, not classes; name the one that is meant, such as {splits[-1]}")
+    if same := _same_inside(folders):
+        some = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
+        raise UsageError(
+            f"{root}: its {len(folders):,} folders, such as {folders[0].name}, all hold the same folders ({some}), so "
+            "which of them are the classes can't be told: "
+            f"name the folder of one split, such as {folders[-1]}, or a table of files and classes"
+        )
     files: Files = []
     for folder in folders:
         before = len(files)
@@ -108,6 +115,20 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
         if file.is_file() and file.suffix.lower() in MEDIA_SUFFIXES:
             left_out.add("in no class's folder", file.name)
     return files
+
+
+def _same_inside(folders: list[Path]) -> list[str]:
+    """The names of the two or more folders that each of these holds, where no image or video lies beside them: so it
+    is where the folders are splits with a folder for each class, whatever they are called. Empty where it is not."""
+    names: list[str] = []
+    for folder in folders:
+        inside = visible_in(folder)
+        inner = sorted(path.name for path in inside if path.is_dir())
+        has_media = any(path.suffix.lower() in MEDIA_SUFFIXES and path.is_file() for path in inside)
+        if has_media or len(inner) < 2 or inner != (names or inner):
+            return []
+        names = inner
+    return names
 
 
 def _in_table(path: Path, split: str | None, image_root: PathOrPaths | None, left_out: LeftOut) -> Files:

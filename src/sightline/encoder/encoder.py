@@ -35,7 +35,7 @@ from sightline.processing.image.reading import open_image
 from sightline.processing.image.sources import is_image_source, source_name
 from sightline.processing.video.moments import Moment, moments
 from sightline.processing.video.reader import VideoSource
-from sightline.progress import Progress, ProgressCallback, no_progress
+from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -160,6 +160,7 @@ class Encoder(EncoderSource):
         With `project=False` the tower's pooled states before its projection, (n, state_dim). Progress comes in the
         stage "reading texts".
         """
+        check_callback(progress)
         tokens = self.tokens(texts)
         tower = self._text  # opened once here, before the threads use it
         forward = tower.embed if project else partial(tower.embed, project=False)
@@ -317,6 +318,7 @@ class Encoder(EncoderSource):
         """The items' vectors; `weight` is how many inputs each gives to the tower."""
         if errors not in ("raise", "skip"):
             raise UsageError(f'errors is {errors!r}: choose "raise" or "skip"')
+        check_callback(progress)
 
         def read_item(item: T) -> tuple[Any, None]:
             if isinstance(item, Missing):

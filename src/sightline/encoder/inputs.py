@@ -78,9 +78,7 @@ def _problem(video: Any, frames: int | None) -> str | None:
     """Why it is no video; None if it is one."""
     if isinstance(video, Image.Image) or (is_pixels(video) and _dimensions(video) != 4):
         return "an image is not a video: give frames (T, H, W, 3), a list of images, or use encode_images"
-    if isinstance(video, str | os.PathLike):
-        return f"{os.fspath(video)} is an image, not a video: use encode_images" if is_image(video) else None
-    if isinstance(video, bytes | bytearray | memoryview) or hasattr(video, "read"):
+    if isinstance(video, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(video, "read"):
         return None
     if _is_segment(video):
         _, start, end = video
@@ -103,6 +101,8 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     `VideoError` for a video that cannot be read."""
     if isinstance(video, str) and is_address(video):
         raise VideoError(source_name(video), "an address, not a file: download it first")
+    if isinstance(video, str | os.PathLike) and is_image(video):
+        raise VideoError(source_name(video), "an image, not a video: use encode_images")
     if isinstance(video, bytearray | memoryview):
         video = bytes(video)
     elif hasattr(video, "read"):

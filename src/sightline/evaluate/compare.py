@@ -8,7 +8,7 @@ from sightline.evaluate.intervals import CONFIDENCE, DRAWS, Measure, draw, inter
 from sightline.evaluate.result import Result
 from sightline.evaluate.retrieval import measure as measure_retrieval
 from sightline.evaluate.segmentation import measure as measure_segmentation
-from sightline.format import distinct_names
+from sightline.format import distinct_names, label
 
 MEASURES: dict[str, Measure] = {
     "retrieval": measure_retrieval,
@@ -87,7 +87,7 @@ def compare(a: Result, b: Result, *, draws: int = DRAWS, seed: int = 0) -> Resul
         settings={
             "draws": draws,
             "confidence": CONFIDENCE,
-            "kind": a.kind,
+            "kind": a.kind if a.kind == b.kind else f"{b.kind} against {a.kind}",
             "a": dict(a.settings),
             "b": dict(b.settings),
         },
@@ -101,16 +101,23 @@ def check_comparable(a: Result, b: Result, draws: int) -> None:
     """Raises `UsageError` for results that have no difference, and says why."""
     if draws < 1:
         raise UsageError(f"draws is {draws}: take at least 1, better {DRAWS}")
-    if a.kind != b.kind:
-        raise UsageError(f"a {a.kind} and a {b.kind} have no figures in common: compare results of one kind")
-    if a.kind not in MEASURES:
-        raise UsageError(f"results of {a.kind} can't be compared; those of {', '.join(MEASURES)} can")
+    for kind in (a.kind, b.kind):
+        if kind not in MEASURES:
+            raise UsageError(
+                f"results of {label(kind)} can't be compared; those of {', '.join(map(label, MEASURES))} can"
+            )
+    if MEASURES[a.kind] is not MEASURES[b.kind]:
+        raise UsageError(
+            f"a {label(a.kind)} and a {label(b.kind)} have no figures in common: compare results of one kind"
+        )
     if a.data_fingerprint != b.data_fingerprint:
         raise UsageError(
             f"the results are over different data ({a.data} and {b.data}, or its files have changed): "
             "evaluate both models on the same"
         )
     for name in TASK:
+        if name == "train_fingerprint" and not all(result.settings.get(name) for result in (a, b)):
+            continue  # one of them is zero-shot, which learns from no data
         if a.settings.get(name) != b.settings.get(name):
             raise UsageError(
                 f"the results differ in their {name} ({_short(a.settings.get(name))} and "

@@ -23,8 +23,10 @@ def _equal_captions(result: Result) -> Iterator[str]:
         f"{texts:,} captions, {different:,} different: of equal captions (capitals and white space aside) each is as "
         "right as the other."
     )
-    if of_pairs := result.details.get("pairs_only"):
-        figures = ", ".join(f"{label(name)} {shown(name, value)}" for name, value in of_pairs.items())
+    of_pairs = {name: shown(name, value) for name, value in result.details.get("pairs_only", {}).items()}
+    differing = [name for name, text in of_pairs.items() if text != shown(name, result.figures[name])]
+    if differing:
+        figures = ", ".join(f"{label(name)} {of_pairs[name]}" for name in differing)
         yield f"If only an image's own were right, as published figures are often counted: {figures}."
 
 

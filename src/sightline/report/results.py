@@ -64,6 +64,7 @@ def _parts(result: Result) -> Sequence["Markup"]:
 def _facts(result: Result) -> dict[str, str]:
     skipped = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in result.skipped[:NAMED]) or "none"
     more = f"; and {len(result.skipped) - NAMED:,} more" if len(result.skipped) > NAMED else ""
+    left_out = ", ".join(f"{count:,} {why}" for why, count in result.details.get("left_out", {}).items()) or "none"
     return {
         "model": f"{result.model} ({result.model_fingerprint})",
         "data": f"{result.data} ({result.data_fingerprint})",
@@ -73,5 +74,6 @@ def _facts(result: Result) -> dict[str, str]:
         "command": result.command,
         "date": result.date,
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(result.versions.items())),
+        "left out of the data": left_out,
         "skipped": skipped + more,
     }

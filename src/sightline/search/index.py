@@ -27,7 +27,7 @@ from sightline.index.scan import Scan
 from sightline.index.table import Table
 from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
-from sightline.search.query import Query, check_dim, query_vectors
+from sightline.search.query import Query, check_dim, named, query_vectors
 from sightline.search.rescore import CANDIDATES, candidates, rescored
 from sightline.search.result import Ranked, Result, results
 
@@ -186,10 +186,13 @@ class Index:
             raise UsageError(f"min_score is {min_score!r}: give a number")
         if isinstance(queries, str | bytes | os.PathLike | Query | Mapping) or not isinstance(queries, Iterable):
             raise UsageError(f"search_many takes a list of queries, not one {type(queries).__name__}")
-        queries = [Query.of(query) for query in queries]
+        given = list(queries)
+        queries = []
         table, scan, sample = self._current()
-        for query in queries:
-            check_dim(query, table.model.dim, table.folder)
+        for number, query in enumerate(given):
+            with named(number, len(given)):
+                queries.append(Query.of(query))
+                check_dim(queries[-1], table.model.dim, table.folder)
         allow = None if where is None else table.ids_where(where)
         # These errors come before a model is opened.
         count = candidates(table, int(k), rescore)

@@ -42,6 +42,9 @@ class LazyEncoder:
         else:
             self._given = model
 
+    def __repr__(self) -> str:
+        return repr(self._given) if self._given is not None else f'LazyEncoder("{self._name}")'
+
     def __getstate__(self) -> dict[str, object]:
         """For `pickle` and `copy`: without the models, which are opened again when they are needed."""
         return {name: self.__dict__[name] for name in ("_options", "_name", "_revision", "_given", "_index")}

@@ -11,7 +11,8 @@ before the parts are added: each part then has the same weight in the order, wha
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, filterfalse, islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.errors import UsageError
+from sightline.errors import ImageError, UsageError
 from sightline.processing.suffixes import is_video
 
 if TYPE_CHECKING:
@@ -66,9 +67,18 @@ class Query:
 
     @classmethod
     def of(cls, query: Any) -> Query:
-        """The query of a plain string (words), of the path of an image or video, or of any other image."""
+        """The query of a plain string (words), of the path of an image or video, or of any other image. Raises
+        `UsageError` for what is none."""
         if isinstance(query, Query):
             return query
+        if query is None or isinstance(query, Mapping | list | tuple | set | frozenset):
+            raise UsageError(
+                f"{'None' if query is None else f'a {type(query).__name__}'} is no query: give a text, an image or a "
+                "Query; Query(texts=[...], images=[...]) holds several that count together, and search_many takes a "
+                "list of queries"
+            )
+        if _is_row(query):
+            raise UsageError("a row of numbers is no image: for a vector made before, give Query(vectors=...)")
         return cls(texts=(query,)) if isinstance(query, str) else cls(images=(query,))
 
     @property
@@ -93,6 +103,12 @@ class Query:
 
 def _name(image: Any) -> str:
     return Path(image).name if isinstance(image, (str, Path)) else "an image"
+
+
+def _is_row(query: Any) -> bool:
+    """Whether it is an array or tensor of one row of numbers, (dim,) or (1, dim)."""
+    shape: tuple[int, ...] = tuple(getattr(query, "shape", ()))
+    return len(shape) == 1 or (len(shape) == 2 and shape[0] == 1)
 
 
 def _unit_rows(vectors: Any) -> tuple[NDArray[np.float32], ...]:
@@ -144,14 +160,31 @@ def query_vectors(
     """
     texts = list(chain.from_iterable(query.texts + query.avoid for query in queries if not query.images))
     encoded = iter(encoder.for_words(table).encode_text(texts) if texts else ())
-    return np.stack(
-        [
-            _mixed(query, encoder.for_images(table), sample)
-            if query.images
-            else _combined(query, np.array(list(islice(encoded, len(query.texts + query.avoid)))), None, sample)
-            for query in queries
-        ]
-    )
+    vectors = []
+    for number, query in enumerate(queries):
+        with named(number, len(queries)):
+            if query.images:
+                vectors.append(_mixed(query, encoder.for_images(table), sample))
+            else:
+                of_texts = np.array(list(islice(encoded, len(query.texts + query.avoid))))
+                vectors.append(_combined(query, of_texts, None, sample))
+    return np.stack(vectors)
+
+
+@contextmanager
+def named(number: int, count: int) -> Iterator[None]:
+    """Errors in this query, numbered from 0, say which it is, where there are several."""
+    place = f"query {number + 1:,} of {count:,}"
+    try:
+        yield
+    except ImageError as error:
+        if count == 1:
+            raise
+        raise type(error)(f"{place}, {error.source}", error.reason) from error
+    except UsageError as error:
+        if count == 1:
+            raise
+        raise UsageError(f"{place}: {error}") from error
 
 
 def _mixed(query: Query, encoder: Any, sample: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

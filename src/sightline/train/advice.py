@@ -23,8 +23,22 @@ def remarks(dataset: Captions, tokenizer: Tokenizer, recipe: Recipe) -> list[str
     """What is to be known of the data: what they lack, captions that are equal, that are cut, or that the model's
     vocabulary spells for want of words."""
     said = [f"left out of the data: {dataset.left_out}"] if dataset.left_out else []
+    said += _evaluated_too(dataset.samples, recipe)
     said += [*_equal_captions(dataset.samples, recipe), *_cut_captions(dataset.samples, tokenizer)]
     return [*said, *_spelled_captions(dataset.samples, tokenizer, recipe)]
+
+
+def _evaluated_too(samples: Sequence[Sample], recipe: Recipe) -> list[str]:
+    """Samples that a run learns from and is chosen by: the same file, or the same name with the same captions."""
+    evaluated: Sequence[Sample] = getattr(recipe.evaluate, "samples", ())
+    files, pairs = {sample.media for sample in evaluated}, {(sample.key, sample.captions) for sample in evaluated}
+    both = [sample for sample in samples if sample.media in files or (sample.key, sample.captions) in pairs]
+    if not both:
+        return []
+    return [
+        f"{len(both):,} of {len(samples):,} samples of --data are also in --evaluate, such as {both[0].key}: the best "
+        "checkpoint will be the one that learned them by heart; evaluate on data that are not trained on"
+    ]
 
 
 def _equal_captions(samples: Sequence[Sample], recipe: Recipe) -> list[str]:

@@ -1,7 +1,7 @@
 """`sightline eval compare`: two results over the same data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,10 @@ from sightline.cli.eval.options import (
 )
 from sightline.cli.options import argument
 from sightline.cli.output import one_line
+from sightline.format import label
+
+if TYPE_CHECKING:
+    from sightline.evaluate import Result
 
 
 def command(
@@ -48,8 +52,19 @@ def command(
 
     results = [Result.open(a), Result.open(b)]
     compared = compare(*results, draws=draws, seed=seed)
+    told = _what_differs(*results)
     for name, result in zip(compared.details["models"], results, strict=True):
-        typer.echo(one_line(f"{name}: {result.model}, {result.precision}, {result.date}"))
+        more = "".join(
+            f", {label(setting)} {result.settings[setting]}" for setting in told if setting in result.settings
+        )
+        kind = "" if results[0].kind == results[1].kind else f", {label(result.kind)}"
+        typer.echo(one_line(f"{name}: {result.model}{kind}, {result.precision}, {result.date}{more}"))
     typer.echo(one_line(f"on {compared.details['samples']:,} samples of {compared.data}"))
     show(compared)
     files.write([compared])
+
+
+def _what_differs(a: "Result", b: "Result") -> list[str]:
+    """The settings by which two results of one model are told apart, such as their templates."""
+    names = [name for name in {**a.settings, **b.settings} if not name.endswith("fingerprint")]
+    return [name for name in names if a.settings.get(name) != b.settings.get(name)]
