@@ -21,6 +21,12 @@ ERRORS = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
     RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("could not create a primitive"),
+]
+OTHERS = [
+    RuntimeError("shapes cannot be multiplied"),
+    RuntimeError("could not create a primitive descriptor for a matmul primitive"),
+    ValueError("out of memory"),
 ]
 
 
@@ -56,7 +62,7 @@ def test_memory_that_runs_out_is_recognized(error: Exception) -> None:
     assert is_out_of_memory(error)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes cannot be multiplied"), ValueError("out of memory")], ids=str)
+@pytest.mark.parametrize("error", OTHERS, ids=str)
 def test_other_errors_are_not(error: Exception) -> None:
     assert not is_out_of_memory(error)
     with pytest.raises(type(error)):

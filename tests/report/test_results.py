@@ -90,6 +90,13 @@ def results(mini, shard):
     ]  # fmt: skip
 
 
+def test_what_was_left_out_is_told(tmp_path):
+    one = made("m", "d", 0.5)
+    write_report(tmp_path / "page.html", [replace(one, details=one.details | {"left_out": {"without a caption": 3}})])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dt>left out of the data</dt><dd>3 without a caption</dd>" in text
+
+
 @pytest.mark.system
 def test_every_kind_is_on_the_page_even_after_a_file(results, tmp_path):
     assert {one.kind for one in results} >= SECTIONS.keys()

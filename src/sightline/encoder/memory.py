@@ -13,13 +13,16 @@ R = TypeVar("R")
 
 _SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED", "not enough memory")
 """Parts of the messages of torch's plain RuntimeErrors: the processor's allocator, Apple's, CUDA's libraries."""
+_WHOLE = ("could not create a primitive", "could not create a memory object", "std::bad_alloc")
+"""Whole messages of such errors: oneDNN's on the processor, which give no reason; with one after them they mean more."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the processor or on a device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    text = str(error)
+    return isinstance(error, RuntimeError) and (text in _WHOLE or any(sign in text for sign in _SIGNS))
 
 
 def way_out(device: torch.device) -> str:
