@@ -67,6 +67,7 @@ def test_published_figures_beside_ours():
         ([], "no two models"),
         ([made("a", "d", 0.5)], "no two models"),
         ([made("a", "d", 0.5), made("b", "e", 0.5)], "no two models"),
+        ([made("a", "d", 0.5), replace(made("a", "d", 0.5), kind="knn")], "all results are of a, .*eval compare"),
         ([made("a", "d", 0.5), made("a", "d", 0.6)], "two results of retrieval for a on d"),
     ],
 )

@@ -14,7 +14,7 @@ R = TypeVar("R")
 _SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED", "not enough memory")
 """Parts of the messages of torch's plain RuntimeErrors: the processor's allocator, Apple's, CUDA's libraries."""
 _WHOLE = ("could not create a primitive", "could not create a memory object", "std::bad_alloc")
-"""Whole messages of such errors: oneDNN's on the processor, which give no reason; with one after them they mean more."""
+"""Whole messages of such errors on the processor; where words follow them, they are of other faults."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -72,6 +72,11 @@ def table(results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0, with_
         if base in by_model and len(by_model) > 1
     ]
     if not tables and not (with_published and results):
+        if len(results) > 1 and {result.model_fingerprint for result in results} == {base}:
+            raise UsageError(
+                f"all results are of {results[0].model}, and a table compares models: for two results of one model "
+                "there is `sightline eval compare`"
+            )
         raise UsageError(
             "no two models were evaluated on the same data: give results of the first model and of others over one "
             "data set, as `sightline eval retrieval ... --json` writes them"
