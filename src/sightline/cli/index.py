@@ -105,6 +105,7 @@ def command(
     folder, options = index_folder(index), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
     if skipped is not None:
+        skipped = expand_home(skipped)
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
         forgotten = sync.forget(folder, paths)

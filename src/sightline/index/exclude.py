@@ -10,7 +10,7 @@ from sightline.errors import UsageError
 
 DEFAULTS = (
     "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
-    "System Volume Information", "lost+found",
+    "RECYCLER", "System Volume Information", "lost+found",
 )  # fmt: skip
 """Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave: left out of
 every index, unless a pattern is taken back."""
