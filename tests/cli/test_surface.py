@@ -17,8 +17,9 @@ SURFACE = {
         "--index",
     ],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", *COMPUTE,
+        "TEXT", "--image", "--not", "-k", "--min-score", "--where", "--since", "--until", "--folder", "--kind",
+        "--camera", "--near", "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--model",
+        *COMPUTE,
         "--index",
     ],
     "similar": [

@@ -455,3 +455,10 @@ def test_files_by_name_are_told_from_what_lies_below_folders():
     assert list(below(files, ["/p/b", "/p/a"])) == ["/p/a", "/p/b/c"]
     assert list(below(files, ["/"])) == list(files)
     assert below(files, []) == {}
+
+
+def test_the_place_of_a_model_that_was_moved_is_noted(photos, index, indexed, encoder):
+    moved = FakeEncoder(name=str(photos), fingerprint=encoder.fingerprint)
+    assert counts(sync(index, [photos], moved)).keys() == {"unchanged"}
+    assert Table.open(index).model == ModelRecord(str(photos), encoder.fingerprint, encoder.dim)
+    assert fsck.check(index) == []

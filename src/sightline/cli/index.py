@@ -101,6 +101,7 @@ def command(
     """
     from sightline.index import sync
     from sightline.index.exclude import clean_pattern
+    from sightline.index.folder import exists
 
     folder, options = index_folder(index), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
@@ -113,8 +114,9 @@ def command(
         for pattern in forgotten.patterns:
             typer.echo(f"left out from now on: {one_line(pattern)} (to take it back: --include {one_line(pattern)!r})")
         return
+    instead = "--model FOLDER" if exists(folder) else "--model FOLDER, or --model mini"
     try:
-        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
+        with hub_hint(instead), progress_bar() as progress:
             report = sync.sync(
                 folder,
                 paths,

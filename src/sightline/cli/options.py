@@ -81,5 +81,5 @@ def check_image(file: Path) -> Path:
     if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
         raise UsageError(f"{file}: that is a folder, not an image")
     if not os.path.isfile(file):  # noqa: PTH113
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(f"{file}: no such file or folder")
     return file

@@ -18,6 +18,8 @@ POINTER = "current.json"
 for each snapshot."""
 SETTINGS = "settings.json"
 """The folders that are indexed (see `settings`)."""
+MODEL_PLACES = "model.json"
+"""Where the model was found since the index was built (see `model_places`)."""
 UPGRADE = "upgrade.json"
 """The table that is on its way to take the live one's place (see `upgrade`)."""
 IVF_FILE = "ivf.faiss"
@@ -26,7 +28,7 @@ OLD_IVF_FILE = "lists.faiss"
 """What it was called before format 3."""
 
 _TABLE = re.compile(r"items(?:-([1-9][0-9]{0,8}))?\.lance")
-_FILES = (POINTER, SETTINGS, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
+_FILES = (POINTER, SETTINGS, MODEL_PLACES, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
 
 
 def live_table(folder: Path) -> Path:

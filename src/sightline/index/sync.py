@@ -17,6 +17,7 @@ from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import note_place, opening
 from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
@@ -91,6 +92,8 @@ def sync(
             cleanup.sweep(table)
         plan = compare(table, files, roots, listing, progress)  # first: a disk that is not mounted stops the run here
         write_settings(folder, settings)
+        if (table.model.name, table.model.revision) != (record.name, record.revision):
+            note_place(folder, record)
         table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)
         report.links, report.removed_links = len(listing.links), plan.removed_links
@@ -159,7 +162,10 @@ def _open_encoder(
     how = asdict(options)
     if model is not None:
         return load(model, **how)
-    return load(**how) if table is None else load(table.model.name, revision=table.model.revision, **how)
+    if table is None:
+        return load(**how)
+    with opening(table.folder):
+        return load(table.model.name, revision=table.model.revision, **how)
 
 
 def _checked(table: Table, record: ModelRecord) -> Table:
