@@ -52,7 +52,7 @@ class Listing:
                 self.skipped.append((Path(path), "it is a link to nothing"))
         except OSError as error:
             if error.errno == errno.ELOOP:
-                self.skipped.append((Path(path), "it is a link that leads round in a circle"))
+                self.skipped.append((Path(path), "it is a loop of links"))
             else:
                 self._block(path, error)
         else:
