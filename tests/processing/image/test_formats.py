@@ -1,6 +1,7 @@
 """RAW, JPEG XL and JPEG 2000: read where their packages are there, named with what to install where they are not."""
 
 import io
+import logging
 import re
 import struct
 
@@ -210,3 +211,30 @@ def test_changed_bytes_are_an_image_or_an_image_error(suffix, data):
     for _ in range(data.draw(st.integers(1, 8))):
         changed[data.draw(st.integers(0, min(len(changed), 400) - 1))] = data.draw(st.integers(0, 255))
     assert outcome(bytes(changed))
+
+
+def test_a_nan_that_signals_is_no_warning(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.new("F", (4, 4)).save(path)
+    data = path.read_bytes()
+    at = data.index(b"\0" * 64)
+    path.write_bytes(data[:at] + struct.pack("<I", 0x7F800001) + data[at + 4 :])
+    assert open_image(path).getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_pillows_log_stays_silent():
+    with pytest.raises(ImageError):
+        open_image(b"no image")
+    assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("PIL").handlers)
+
+
+def test_a_view_of_bytes_with_gaps_is_read():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
+    spread = bytes(byte for value in buffer.getvalue() for byte in (value, 0))
+    assert open_image(memoryview(spread)[::2]).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_an_empty_name():
+    with pytest.raises(ImageError, match="an empty name: no file has it"):
+        open_image("")

@@ -1,6 +1,8 @@
 """The formats of pictures that can be read, a picture's format by its contents, and why it can't be read."""
 
 import ctypes
+import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -101,10 +103,10 @@ def image_format(head: bytes) -> str | None:
     return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
 
 
-def is_animation(path: Path) -> bool:
+def is_animation(source: Path | bytes) -> bool:
     """Whether the file looks like an animated image by its first bytes. Never raises: what cannot be read is none."""
     try:
-        with open_file(path) as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
             head = file.read(_ANIMATION_HEAD)
     except Exception:  # reading the image will say what is wrong
         return False
@@ -162,9 +164,13 @@ _METADATA_WARNINGS = (None, UserWarning, re.compile(r"PIL\."), 0)
 """As an entry of `warnings.filters`."""
 
 
+_NO_LOG = logging.NullHandler()
+
+
 def _silence_pillow() -> None:
     """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays. Added once
     and left: taking it away again would disturb other threads that change the filters meanwhile."""
+    logging.getLogger("PIL").addHandler(_NO_LOG)  # else Python writes its errors to standard error
     if not any(entry[1:] == _METADATA_WARNINGS for entry in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
