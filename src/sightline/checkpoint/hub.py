@@ -83,6 +83,8 @@ def weight_paths(folder: Path) -> list[Path]:
         return [folder]
     for name in WEIGHT_FILES:
         path = folder / name
+        if path.is_symlink() and not path.exists():
+            raise CheckpointError(f"{path}: a link to nothing: fetch the checkpoint again, or copy the file there")
         if not path.is_file():
             continue
         if not name.endswith(".index.json"):

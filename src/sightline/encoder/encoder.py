@@ -102,7 +102,7 @@ class Encoder(ImageBatches):
             vectors[rows] = embedded
             done += len(rows)
             progress(Progress("reading texts", done, len(tokens)))
-        return vectors
+        return self.check_finite(vectors, self.precision)
 
     @overload
     def encode_images(
@@ -233,7 +233,9 @@ class Encoder(ImageBatches):
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
         with closing(self._stream(groups, read_item, batch, self._image.embed)) as stream:
-            return collect(stream, len(items), self.dim, errors, progress)
+            encoded = collect(stream, len(items), self.dim, errors, progress)
+        self.check_finite(encoded.vectors if isinstance(encoded, Readable) else encoded, self.precision)
+        return encoded
 
     def segments(self, pixels: NDArray[np.float32]) -> Segments:
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
