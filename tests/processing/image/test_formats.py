@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -235,3 +236,12 @@ def test_a_view_of_bytes_with_gaps_is_read():
 def test_an_empty_name():
     with pytest.raises(ImageError, match="an empty name: no file has it"):
         open_image("")
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
+def test_a_png_is_not_given_up_for_a_large_profile_or_text(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
+    png, content = buffer.getvalue(), kind + b"x\0\0" + zlib.compress(bytes(3 << 20))
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    assert open_image(png[:33] + chunk + png[33:]).getpixel((0, 0)) == (255, 0, 0)

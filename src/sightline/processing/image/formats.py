@@ -64,6 +64,9 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         try:
             return factory(file, "")
         except Exception as error:
+            if format_name == "PNG" and "too large" in str(error):  # Pillow gives a picture up for that
+                with suppress(Exception):
+                    return factory(_without_compressed_chunks(file), "")
             failure = failure or (error, format_name)
     if not _HAS_HEIF and _is_heif(head):
         raise ImageError(name, f"HEIC needs the package pillow-heif: {install('heif')}")
@@ -72,6 +75,19 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     file.seek(0)
     reason = wrong_content(file.read(512)) or f"not an image (by its contents none of {', '.join(_FORMATS)})"
     raise ImageError(name, reason)
+
+
+def _without_compressed_chunks(file: BinaryIO) -> BinaryIO:
+    """A PNG less its profile and its texts, which may be far larger than they look."""
+    file.seek(0)
+    kept = io.BytesIO()
+    kept.write(file.read(8))
+    while len(head := file.read(8)) == 8:
+        body = file.read(int.from_bytes(head[:4]) + 4)
+        if head[4:] not in (b"iCCP", b"zTXt", b"iTXt"):
+            kept.write(head + body)
+    kept.seek(0)
+    return kept
 
 
 def _open_jxl(file: BinaryIO, name: str) -> ImageFile:
