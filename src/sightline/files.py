@@ -89,7 +89,7 @@ def unfinished(folder: Path, names: Iterable[str]) -> Path | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `JsonError` naming the file if it holds something else, `OSError`."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' Notepad marks the beginning
     except (ValueError, RecursionError) as error:  # bytes that are not text, text that is not JSON, endless numbers
         raise JsonError(f"{path}: {wrong_content(path) or f'not JSON ({error})'}") from error
     if not isinstance(data, dict):
