@@ -111,7 +111,7 @@ def test_shards_with_classes(tmp_path):
         "with a class that is not in UTF-8": 1,
     }
     assert labelled(str(tmp_path / "{0..1}.tar")).samples == found.samples
-    with pytest.raises(UsageError, match="split and image_root are of tables"):
+    with pytest.raises(UsageError, match="this is no table, so it has no splits"):
         labelled(tmp_path, split="train")
     with pytest.raises(DataError, match="not one image with a class; left out: 1 without a file of a class"):
         labelled(tar(tmp_path / "2.tar", [("a.jpg", b"1")]))
@@ -138,7 +138,7 @@ def test_sources_that_are_none(folder, tmp_path):
     for source in (tmp_path / "one", tmp_path / "nowhere", tmp_path / "empty"):
         with pytest.raises((DataError, UsageError), match=f"{source.name}: (give a folder|No such)"):
             labelled(source)
-    with pytest.raises(UsageError, match="are of tables"):
+    with pytest.raises(UsageError, match="has no splits"):
         labelled(folder, split="train")
     (folder / "t.csv").write_text("file,licence\na,b")
     with pytest.raises(DataError, match="no column of classes"):

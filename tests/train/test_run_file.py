@@ -69,7 +69,7 @@ def test_all_that_has_moved_is_named_with_its_option(place):
     again = open_run(run, known=[Recall], evaluate=Recall([f"{place}/moved/val.csv"]), **moved)
     # Data and models are known by their fingerprints, wherever they lie.
     RunFile.open(run).continued(RunFile.of(again, 9, "data", "val"), 3, run)
-    with pytest.raises(UsageError, match=r"data: .*a\.csv, now .*; fingerprint of the data: 'data', now 'other'"):
+    with pytest.raises(UsageError, match=r"data: .*a\.csv, now .*; fingerprint of the data: data, now other"):
         RunFile.open(run).continued(RunFile.of(again, 9, "other", "val"), 3, run)
 
 

@@ -18,6 +18,8 @@ _TABLES_IN_FOLDERS = TABLE_SUFFIXES - {".txt", ".parquet"}
 """Looked for in a folder: a text there may be anything, and img2dataset writes a Parquet file beside each shard."""
 _COMPRESSED_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
+NO_ROOT = "image_root (--image-root) is of no use to {}, which holds its images"
+
 _MOST_FILES = 1_000_000
 """The largest range in braces."""
 

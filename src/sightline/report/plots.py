@@ -286,5 +286,7 @@ def _log_x(axes: Any) -> None:
 
 
 def _plain(text: str) -> str:
-    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces.
+    A space of no width stands before an underscore, with which legends leave a name out."""
+    plain = "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+    return f"\u200b{plain}" if plain.startswith("_") else plain
