@@ -19,7 +19,7 @@ from sightline.report.results import write_report
 from sightline.report.sections import SECTIONS
 from support.results import made
 
-HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
+HOSTILE = '_"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
 
 CLASSES = {name: {"samples": 4, "top-1": 0.25, "interval": [0.05, 0.7], "top-5": 1.0} for name in ("red", HOSTILE)}

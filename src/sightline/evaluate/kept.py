@@ -34,7 +34,6 @@ _ROOMS = "encoder", "models", "nn", "processing"
 """Of this program, those whose code decides the vectors."""
 _LIBRARIES = "torch", "numpy", "pillow", "av", "pillow-heif", "pillow-jxl-plugin", "rawpy"
 _DAY = 86_400
-_ARRAYS = {"readable", "vectors", "rescoring", "reasons"}
 _DAMAGED = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError,
     zipfile.BadZipFile, zlib.error, struct.error,
@@ -76,9 +75,7 @@ class KeptVectors:
         file = self.folder / f"{key}.npz"
         try:
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-                if not {"readable", "vectors", "reasons"} <= set(arrays.files) <= _ARRAYS:
-                    return None
-                rescoring = arrays.get("rescoring")
+                rescoring = arrays["rescoring"] if arrays["rescoring"].size else None
                 reasons = {int(at): str(why) for at, why in json.loads(arrays["reasons"].tobytes()).items()}
                 entry = Entry(arrays["readable"], arrays["vectors"], rescoring, reasons)
         except _DAMAGED:
@@ -95,10 +92,9 @@ class KeptVectors:
         arrays: dict[str, Any] = {
             "readable": entry.readable,
             "vectors": entry.vectors,
+            "rescoring": np.empty(0, np.float16) if entry.rescoring is None else entry.rescoring,
             "reasons": np.frombuffer(json.dumps(entry.reasons).encode(), np.uint8),
         }
-        if entry.rescoring is not None:
-            arrays["rescoring"] = entry.rescoring
         if sum(array.nbytes for array in arrays.values()) > self.limit:
             return
         with suppress(OSError):
