@@ -44,6 +44,7 @@ ARGUMENTS = {
     "hard_neighbours": "@photos @hard mini 3",
     "image_tower": "@photos @vocabulary --rounds 1 --mini",
     "kill_training": "mini @captions.tar --steps 3 --batch-size 4 --kills 1",
+    "near_copies": "@photos mini",
     "reduced_decoding": "@photos mini --mosaics 2",
     "side_by_side": "--inputs 1 --rounds 1 --families xclip --frames 2 --mini",
     "soak": "@soak --kills 1 --files 30",
@@ -52,6 +53,7 @@ ARGUMENTS = {
     "tasks train": "train @checkpoint @photos --pairs 2",
     "training_rate": "@small @karpathy.json --sizes small --pairs 2 --steps 2",
     "two_steps": "--videos 12 --queries 2",
+    "watching": "@watched --changes 12 --kills 1 --files 12 --idle 1",
     "voc20": "mini-groupvit @voc20 @photos",
 }
 

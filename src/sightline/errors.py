@@ -34,6 +34,12 @@ class CheckpointError(SightlineError):
     """A checkpoint, its config or its tokenizer cannot be opened as asked."""
 
 
+class CheckpointMissing(CheckpointError):
+    """Where the caller says that a checkpoint lies, there is nothing: to name it so was wrong use."""
+
+    exit_code = 2
+
+
 class JsonError(SightlineError):
     """A file is not a JSON object. The caller says what kind of file it is and what to do."""
 
@@ -61,6 +67,12 @@ class VideoError(ImageError):
 
 class DataError(SightlineError):
     """A data set for training or evaluation cannot be read as asked."""
+
+
+class DataMissing(DataError):
+    """Where the caller says that a data set lies, there is nothing: to name it so was wrong use."""
+
+    exit_code = 2
 
 
 class IndexFault(SightlineError):

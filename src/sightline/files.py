@@ -217,9 +217,17 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def json_text(data: Any, **options: Any) -> str:
+    r"""JSON with letters of all scripts as they are, for UTF-8. What UTF-8 lacks, and what ends a line or steers a
+    terminal, is escaped: the bytes of a file's name that are no text are "\udc80" to "\udcff" (Python's
+    `surrogateescape`), which any reader of JSON gives back. `options` are those of `json.dumps`."""
+    text = json.dumps(data, ensure_ascii=False, **options)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """A JSON object to a file, whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, json_text(data, indent=2, sort_keys=True) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -52,7 +52,7 @@ def test_folders_and_packaged_names(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nor/this", "a/b/c", "-- what?", "~/none"])
 def test_what_is_neither_folder_nor_name(name: str) -> None:
-    with pytest.raises(CheckpointError, match="no such folder"):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
         resolve(name)
 
 

@@ -111,7 +111,7 @@ def test_a_folder_that_a_run_has_not_made_is_not_looked_for_on_the_hub(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     (tmp_path / "run/step-00000100").mkdir(parents=True)
     with pytest.raises(
-        CheckpointError, match=r"run/best: no such folder in .*/run \(it holds step-00000100\); .*hf-hub:"
+        CheckpointError, match=r"run/best: no such file or folder in .*/run \(it holds step-00000100\); .*hf-hub:"
     ):
         resolve("run/best")
     with pytest.raises(HubError):  # nor a folder beside it, so it may be on the Hub

@@ -68,7 +68,7 @@ def test_every_example_can_be_typed(name):
         parse(line)
 
 
-@pytest.mark.parametrize("group", [(), ("eval",)])
+@pytest.mark.parametrize("group", [(), ("eval",), ("library",)])
 def test_the_list_of_commands_shows_a_whole_sentence_for_each(run, group):
     listed = run(*group, "--help").out.split("Commands:")[1]
     assert listed.count(".\n") == listed.strip().count("\n") + 1

@@ -50,7 +50,9 @@ def test_json_is_one_object_a_line(run, indexed):
     assert [item["rank"] for item in found] == [1, 2]
     assert found[0] == {
         "rank": 1, "score": pytest.approx(1, abs=1e-3), "uri": str(indexed / "blue.png"), "kind": "image",
-        "start": None, "end": None,
+        "start": None, "end": None, "missing": False, "width": 28, "height": 16,
+        "size": (indexed / "blue.png").stat().st_size, "taken": None, "duration": None, "camera_make": None,
+        "camera_model": None, "lens": None, "rating": None, "keywords": None, "title": None, "caption": None,
     }  # fmt: skip
 
 
@@ -257,17 +259,30 @@ def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
 def test_similar(run, indexed):
     Image.open(indexed / "red.png").resize((60, 40)).save(indexed / "large.png")
     run("index", indexed)
+    (indexed / "copy.png").write_bytes((indexed / "large.png").read_bytes())
+    (indexed / "gone.png").write_bytes((indexed / "large.png").read_bytes())
+    run("index", indexed)
+    (indexed / "gone.png").unlink()
     ran = run("similar", "--threshold", "0.999", "--html", "sheet.html")
-    assert (ran.status, ran.out.count("\n")) == (0, 3)
-    kept, spare, _ = ran.out.split("\n", 2)
-    assert kept.split() == ["1.0000", "60", "x", "40", str(indexed / "large.png")]
-    assert spare.split()[1:] == ["24", "x", "16", str(indexed / "red.png")]
-    assert "1 files beside the first of each" in ran.err
-    assert run("similar").out.count(str(indexed)) == 4, "orange is like yellow, somewhat"
+    assert (ran.status, ran.out.count("\n")) == (0, 6)
+    head, *lines = ran.out.splitlines()
+    assert head.split() == ["cosine", "match", "size", "file"]
+    assert lines[0].split() == ["1.0000", "first", "60", "x", "40", str(indexed / "large.png")]
+    assert lines[1].split()[1:] == ["exact", "60", "x", "40", str(indexed / "copy.png")]
+    assert lines[2].split()[1:] == ["near", "24", "x", "16", str(indexed / "red.png")]
+    assert lines[3].split()[1:] == ["exact", "60", "x", "40", str(indexed / "gone.png"), "(missing)"]
+    assert "1 groups, 2 files beside the first of each: 1 exact, 1 near" in ran.err
+    assert "1 file is missing" in ran.err
+    assert run("similar").out.count(str(indexed)) == 6, "orange is like yellow, somewhat"
     found = objects(run("similar", "--threshold", "0.999", "--json").out)
-    assert [(item["group"], item["rank"], Path(item["uri"]).stem) for item in found] == [(1, 1, "large"), (1, 2, "red")]
+    assert [(item["group"], item["rank"], Path(item["uri"]).stem) for item in found] [:3] == [
+        (1, 1, "large"), (1, 2, "copy"), (1, 3, "red"),
+    ]  # fmt: skip
+    assert [(item["match"], item["missing"]) for item in found][2:] == [("near", False), ("exact", True)]
     html = Path("sheet.html").read_text(encoding="utf-8")
-    assert html.count("<img") == 2
+    assert html.count("<img") == 4
+    assert html.count("exact, 60 × 40") == 2
+    assert html.count(">missing<") == 1
 
 
 def test_info_says_what_there_is(run, indexed, tmp_path):
@@ -323,8 +338,8 @@ def test_similar_films_are_files(run, filmed):
     again = colored(filmed.with_name("again.mkv"), [("springgreen", 2), ("dodgerblue", 1), ("deeppink", 3)])
     colored(filmed.with_name("part.mkv"), [("springgreen", 2)])
     run("index", filmed.parent)
-    groups = run("similar", "--threshold", "0.999").out.strip().split("\n\n")
-    assert [{Path(line.split()[4]).name for line in group.splitlines()} for group in groups] == [
+    groups = run("similar", "--threshold", "0.999").out.partition("\n")[2].strip().split("\n\n")
+    assert [{Path(line.split()[5]).name for line in group.splitlines()} for group in groups] == [
         {filmed.name, again.name}
     ]
 

@@ -60,7 +60,7 @@ def test_shares_labels_and_the_painted_picture(
         (["PICTURE", "cat", "dog", "--mode", "good"], 2, "--mode good: choose paper or transformers"),
         (["PICTURE", "cat", "dog", "--background", "2"], 2, "background is 2"),
         (["PICTURE", "cat", "dog", "--out", "PICTURE"], 2, "choose another name"),
-        (["nothing.jpg", "cat", "dog"], 2, "there is no such file"),
+        (["nothing.jpg", "cat", "dog"], 2, "no such file or folder"),
         (["BROKEN", "cat", "dog"], 1, "broken.jpg"),
     ],
 )

@@ -13,17 +13,18 @@ COMPUTE = ["--device", "--precision", "--batch-size"]
 # A change here is a change for everybody's scripts.
 SURFACE = {
     "index": [
-        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", *COMPUTE,
-        "--index",
+        "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--watch", *COMPUTE,
+        "--index", "--library",
     ],
     "search": [
-        "TEXT", "--image", "--not", "-k", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", *COMPUTE,
-        "--index",
+        "TEXT", "--image", "--not", "-k", "--min-score", "--where", "--since", "--until", "--folder", "--kind",
+        "--camera", "--near", "--rating", "--rescore", "--regions", "--json", "--with-place", "--html", "--model",
+        *COMPUTE,
+        "--index", "--library",
     ],
     "similar": [
         "--threshold", "--where", "--since", "--until", "--folder", "--kind", "--camera", "--near",
-        "--rating", "--json", "--html", "--index",
+        "--rating", "--json", "--html", "--index", "--library",
     ],
     "segment": [
         "IMAGE", "WORD...", "--background", "--mode", "--out", "--prompt", "--model", "--precision", "--device",
@@ -38,8 +39,9 @@ SURFACE = {
         "--fsdp", "--workers", "--seed", "--checkpoint-every", "--evaluate", "--evaluate-split",
     ],
     "eval": [],
-    "info": ["--json", "--index"],
-    "fsck": ["--repair", "--index"],
+    "info": ["--json", "--index", "--library"],
+    "library": [],
+    "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
     "demo": ["FOLDER"],
 }  # fmt: skip
@@ -79,6 +81,8 @@ EVALUATIONS = {
     "report": ["RESULT.json...", "--html"],
 }  # fmt: skip
 
+LIBRARIES = {"list": ["--json"], "show": ["NAME", "--json"], "delete": ["NAME", "--yes"]}
+
 
 def test_the_surface_is_frozen():
     group = typer.main.get_command(app)
@@ -88,6 +92,9 @@ def test_the_surface_is_frozen():
     inner = evaluations.make_context("eval", ["compare"])
     found = surface(evaluations, inner, evaluations.list_commands(inner))
     assert found == {name: [*options, "--debug"] for name, options in EVALUATIONS.items()}
+    libraries = group.get_command(context, "library")
+    found = surface(libraries, libraries.make_context("library", ["list"]), LIBRARIES)
+    assert found == {name: [*options, "--debug"] for name, options in LIBRARIES.items()}
     assert [option for p in group.params for option in p.opts] == [
         "--version",
         "--debug",
@@ -104,7 +111,9 @@ def surface(group, context, names):
     return found
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *(f"eval {name}" for name in EVALUATIONS)])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"eval {name}" for name in EVALUATIONS), *(f"library {name}" for name in LIBRARIES)]
+)
 def test_every_command_has_help_with_an_example(run, command):
     ran = run(*command.split(), "--help")
     assert ran.status == 0
@@ -223,7 +232,9 @@ def test_names_cannot_write_to_the_terminal(run):
     assert r"a\nb\x1b[31m\u202egpj.exe" in ran.err
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS)])
+@pytest.mark.parametrize(
+    "name", [*COMMANDS, *(f"eval.{name}" for name in EVALUATIONS), *(f"library.{name}" for name in LIBRARIES)]
+)
 def test_ctrl_c_is_one_line(run, monkeypatch, name):
     def command() -> None:
         raise KeyboardInterrupt

@@ -157,7 +157,7 @@ def test_sources_that_are_none(folder):
         captions([])
     with pytest.raises(UsageError, match="give shards"):
         captions(folder / "a.jpg")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         captions(folder / "no.csv")
     with pytest.raises(UsageError, match="shards have no splits"):
         captions(shard(folder / "a.tar", [1]), split="train")
@@ -294,7 +294,7 @@ def test_pictures_elsewhere(folder, tmp_path):
     (tmp_path / "lists").mkdir()
     path = write(tmp_path / "lists/t.csv", [("file", "caption"), *rows()])
     check(captions(path, image_root=folder), folder)
-    with pytest.raises(DataError, match=r"image_root=.*nowhere: no such folder"):
+    with pytest.raises(DataError, match=r"image_root=.*nowhere: no such file or folder"):
         captions(path, image_root=tmp_path / "nowhere")
     with pytest.raises(UsageError, match="give the folder"):
         captions(path, image_root=path)

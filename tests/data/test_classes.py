@@ -82,7 +82,7 @@ def test_words_that_yaml_reads_as_values_are_names(tmp_path):
 
 
 def test_no_file_and_no_text(tmp_path):
-    with pytest.raises(UsageError, match=r"none\.txt: No such file"):
+    with pytest.raises(UsageError, match=r"none\.txt: no such file"):
         read_classes(tmp_path / "none.txt")
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="begins as UTF-16 but is not in it"):
@@ -135,5 +135,5 @@ def test_classes_and_templates_beside_shards(tmp_path):
 
 @pytest.mark.parametrize("template", ["a photo", "a photo of a dog.", "none.txt"])
 def test_what_is_no_template_is_told_so(template):
-    with pytest.raises(UsageError, match=f"{template}: no file of templates, and no template"):
+    with pytest.raises(UsageError, match=f"{template}: no such file or folder, and no template"):
         read_templates([template])

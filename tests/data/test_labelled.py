@@ -136,7 +136,7 @@ def test_sources_that_are_none(folder, tmp_path):
     (tmp_path / "one/class").mkdir(parents=True)
     (tmp_path / "empty").mkdir()
     for source in (tmp_path / "one", tmp_path / "nowhere", tmp_path / "empty"):
-        with pytest.raises((DataError, UsageError), match=f"{source.name}: (give a folder|No such)"):
+        with pytest.raises((DataError, UsageError), match=f"{source.name}: (give a folder|no such)"):
             labelled(source)
     with pytest.raises(UsageError, match="has no splits"):
         labelled(folder, split="train")

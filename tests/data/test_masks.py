@@ -60,9 +60,9 @@ def test_the_data_decide_the_fingerprint(folder):
 
 
 def test_folders_without_masks(folder, tmp_path):
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         masked(folder / "none")
-    with pytest.raises(DataError, match="no such folder of images"):
+    with pytest.raises(DataError, match="none: no such file or folder; the images"):
         masked(folder, image_root=folder / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="--classes"):

@@ -184,7 +184,7 @@ def test_shards_that_lie(tmp_path):
         (tmp_path / f"{number}.tar").write_bytes(content)
         with pytest.raises(DataError, match=rf"{number}\.tar: .*({message})"):
             captions(tmp_path / f"{number}.tar")
-    with pytest.raises(DataError, match=r"no\.tar: No such file"):
+    with pytest.raises(DataError, match=r"no\.tar: no such file"):
         captions(tmp_path / "no.tar")
     with pytest.raises(DataError, match=r"no\*\.tar: no such file"):
         captions(tmp_path / "no*.tar")

@@ -222,7 +222,7 @@ def test_wrong_calls(encoder: sightline.Encoder, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "siglip"}')
     with pytest.raises(CheckpointError, match=r"model_type 'siglip' cannot be opened; only .*clip"):
         sightline.load(tmp_path)
-    with pytest.raises(CheckpointError, match="no such folder"):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
         sightline.load(tmp_path / "none")
 
 

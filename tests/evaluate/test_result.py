@@ -47,7 +47,7 @@ def test_a_file_with_other_fields_is_no_result(tmp_path, change):
 def test_a_result_goes_nowhere_else(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         result().save(tmp_path / "none" / "result.json")
-    with pytest.raises(UsageError, match=r"none\.json: No such file"):
+    with pytest.raises(UsageError, match=r"none\.json: no such file"):
         Result.open(tmp_path / "none.json")
 
 

@@ -445,3 +445,10 @@ def test_an_index_without_pictures_binds_no_model(photos, index, encoder):
     assert fsck.check(index) == []
     with pytest.raises(ModelMismatch, match="as it was then"):
         sync(index, [photos], broken)
+
+
+def test_the_place_of_a_model_that_was_moved_is_noted(photos, index, indexed, encoder):
+    moved = FakeEncoder(name=str(photos), fingerprint=encoder.fingerprint)
+    assert counts(sync(index, [photos], moved)).keys() == {"unchanged"}
+    assert Table.open(index).model == ModelRecord(str(photos), encoder.fingerprint, encoder.dim)
+    assert fsck.check(index) == []

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from sightline.errors import UsageError
 from sightline.search import similar as module
-from sightline.search.similar import near_duplicates
+from sightline.search.similar import HASH_BITS, near_duplicates
 from sightline.vectors import unit
 
 
@@ -24,10 +24,14 @@ def ids(groups):
 
 
 @pytest.mark.parametrize("tile", [(1, 1), (2, 3), (1024, 4096)])
-def test_groups_are_what_near_pairs_connect(make_table, tile):
+def test_all_of_a_group_are_near_to_its_first(make_table, tile):
     # 0, 10 and 20 degrees hang together through the middle; 90 and 95 are a pair; 200 is alone.
+    table = make_table(at(90, 10, 200, 0, 95, 20))
+    assert ids(near_duplicates(table, 0.98, tile=tile)) == [[1, 3, 5], [0, 4]]
+    chain = make_table(at(*range(0, 80, 10)))
+    assert ids(near_duplicates(chain, 0.98, tile=tile)) == [[0, 1], [2, 3], [4, 5], [6, 7]]
     table = make_table(at(90, 20, 200, 0, 95, 10))
-    assert ids(near_duplicates(table, 0.98, tile=tile)) == [[1, 5, 3], [0, 4]]
+    assert ids(near_duplicates(table, 0.98, tile=tile)) == [[0, 4], [1, 5]], "10 may be deleted: then 0 is alone"
     assert ids(near_duplicates(table, 0.99, tile=tile)) == [[0, 4]]
     assert near_duplicates(table, 1.0, tile=tile) == []
 
@@ -43,7 +47,8 @@ def test_the_first_is_the_one_to_keep(make_table):
     (group,) = near_duplicates(table, 0.95)
     assert [item.id for item in group] == [2, 1, 3, 0]
     assert [item.score for item in group] == pytest.approx([1, *np.cos(np.radians([2, 3, 4]))], abs=1e-3)
-    assert group[0] == module.Duplicate(id=2, uri="/pictures/00002.jpg", score=1.0, width=200, height=300, size=7)
+    first = {"match": "first", "score": 1.0, "size": 7, "missing": True}
+    assert group[0] == module.Duplicate(id=2, uri="/pictures/00002.jpg", **first, width=200, height=300)
 
 
 def test_equal_files_belong_together_whatever_their_vectors(make_table):
@@ -176,3 +181,33 @@ def test_other_names_of_a_file_are_no_duplicates(make_table, tmp_path, monkeypat
 
 def test_files_that_are_not_there_stay_in_their_groups(make_table):
     assert ids(near_duplicates(make_table(at(0, 0)))) == [[0, 1]]
+
+
+def test_the_hashes_are_the_second_witness(make_table):
+    """Two images that a model takes for the same are near only where light and dark lie alike."""
+    bits = {0: 0, 1: (1 << HASH_BITS) - 1, 2: (1 << (HASH_BITS + 1)) - 1, 3: -1, 4: None}
+    table = make_table(at(0, 0, 0, 0, 0), facts=lambda i: {"phash": bits[i]})
+    (group,) = near_duplicates(table)
+    assert {item.id for item in group} == {0, 1, 4}, "a row without a hash is judged by its cosine"
+    assert near_duplicates(make_table(at(0, 90), facts=lambda i: {"phash": 0})) == [], "hashes alone are no witness"
+    same = make_table(at(0, 0, 90), facts=lambda i: {"phash": -i, "hash": "same"})
+    assert [item.match for item in near_duplicates(same)[0]] == ["first", "exact", "exact"]
+
+
+def test_moments_are_compared_by_their_hashes_too(make_table):
+    facts = films(2, 2, 2)
+    hashes = [0, -1, 0, -1, -1, 0]
+    table = make_table(at(0, 0, 0, 0, 0, 90), facts=lambda i: {**facts(i), "phash": hashes[i]})
+    assert ids(near_duplicates(table)) == [[0, 2]]
+
+
+def test_what_is_still_there_is_kept(make_table, tmp_path):
+    """The largest is gone: who deletes what is beside the first must not lose the picture."""
+    (tmp_path / "00001.jpg").write_bytes(b"1")
+    (tmp_path / "00003.jpg").write_bytes(b"3")
+    facts = {0: {"width": 9000}, 1: {"width": 100}, 2: {"width": 8000}, 3: {"width": 50}}
+    table = make_table(at(0, 3, 1, 2), folder=tmp_path, facts=facts.__getitem__)
+    (group,) = near_duplicates(table)
+    assert [(item.id, item.match, item.missing) for item in group] == [
+        (1, "first", False), (3, "near", False), (2, "near", True), (0, "near", True),
+    ]  # fmt: skip

@@ -24,7 +24,7 @@ def commands() -> Iterator[tuple[str, Any]]:
         command = group.get_command(context, name)
         yield name, command
         if isinstance(command, Commands):
-            inner = command.make_context(name, ["compare"])
+            inner = command.make_context(name, [command.names[0]])
             for inner_name in command.list_commands(inner):
                 yield f"{name} {inner_name}", command.get_command(inner, inner_name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.checkpoint.names import PACKAGED, check_no_slip, hub_name, inner_folder, packaged
-from sightline.errors import CheckpointError, HubError
+from sightline.errors import CheckpointError, CheckpointMissing, HubError
 from sightline.files import read_checkpoint_json, unfinished
 
 if TYPE_CHECKING:
@@ -59,17 +59,22 @@ def resolve(
     if str(name) in packaged():
         return PACKAGED / str(name)
     if "\0" in str(name):
-        raise CheckpointError(f"{str(name)!r}: no such folder or file")
+        raise CheckpointMissing(f"{str(name)!r}: no such file or folder")
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (which leaves the home of nobody as it is)
     if os.path.exists(path):  # noqa: PTH110 (which takes any name)
         return inner_folder(path, revision)
     repository, named_revision = hub_name(str(name))
     if repository is None:
-        raise CheckpointError(f"{name}: no such folder or file")
+        raise CheckpointMissing(f"{name}: no such file or folder")
     if revision is not None and named_revision not in (None, revision):
         raise CheckpointError(f"{name}: names the revision {named_revision}, but revision={revision!r} is asked for")
     path_like = path if repository == str(name) else None
     return _fetch(repository, revision or named_revision, local_files_only, cache_dir, weights, path_like)
+
+
+def is_here(name: str) -> bool:
+    """Whether the name stands for a model in the package, or for a path at which there is something."""
+    return name in packaged() or ("\0" not in name and os.path.exists(os.path.expanduser(name)))  # noqa: PTH110, PTH111
 
 
 def weight_paths(folder: Path) -> list[Path]:
@@ -123,7 +128,7 @@ def _fetch(
     try:
         validate_repo_id(name)
     except errors.HFValidationError as error:
-        raise CheckpointError(f"{name}: no such folder, and no name that the Hub could have") from error
+        raise CheckpointMissing(f"{name}: no such file or folder, and no name that the Hub could have") from error
     if path_like is not None and not _cached(name, revision, cache_dir, weights):
         check_no_slip(name, path_like)
     # A commit never changes: a cached commit needs no network.

@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, CheckpointMissing
 
 PACKAGED = Path(__file__).parent.parent / "pretrained"
 
@@ -59,13 +59,13 @@ def check_no_slip(name: str, path: Path) -> None:
     """Raises `CheckpointError` for a name that is rather a slip of the pen than a repository on the Hub: almost that of
     a packaged model, or a path in a folder that is there ("run/best" before there is a best)."""
     if "/" not in name and (near := difflib.get_close_matches(name, packaged(), n=1, cutoff=0.75)):
-        raise CheckpointError(
+        raise CheckpointMissing(
             f"{name}: no such model; did you mean {near[0]}? For one of this name on the Hub: hf-hub:{name}"
         )
     if "/" in name and path.parent.is_dir():
         listed = sorted(p.name for p in path.parent.iterdir() if p.is_dir() and not p.name.startswith("."))
         inside = f"it holds {', '.join(listed[:5])}" if listed else "there are no folders in it"
-        raise CheckpointError(
-            f"{name}: no such folder in {path.parent.absolute()} ({inside}); for a model of this name on the Hub: "
-            f"hf-hub:{name}"
+        raise CheckpointMissing(
+            f"{name}: no such file or folder in {path.parent.absolute()} ({inside}); for a model of this name on "
+            f"the Hub: hf-hub:{name}"
         )

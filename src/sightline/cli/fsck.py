@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from sightline.cli.options import IndexOption, index_folder, option
+from sightline.cli.options import IndexOption, LibraryOption, index_folder, option
 from sightline.cli.output import one_line
 from sightline.errors import IndexDamaged
 
@@ -13,6 +13,7 @@ def command(
         option(None, "Keep what is whole and drop what is broken. Default: change nothing.", "--repair"),
     ] = False,
     index: IndexOption = None,
+    library: LibraryOption = None,
 ) -> None:
     """Check the index, reading all of it.
 
@@ -25,7 +26,7 @@ def command(
     """
     from sightline.index import fsck, lance_errors
 
-    folder = index_folder(index)
+    folder = index_folder(index, library)
     problems = fsck.repair(folder) if repair else fsck.check(folder)
     for problem in problems:
         print(one_line(f"{problem.where}: {problem.what}"))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sightline.cli import watching
 from sightline.cli.options import (
     BatchSizeOption,
     DeviceOption,
     IndexOption,
+    LibraryOption,
     PrecisionOption,
     argument,
     index_folder,
@@ -18,11 +20,12 @@ from sightline.cli.options import (
 )
 from sightline.cli.output import hub_hint, one_line, progress_bar
 from sightline.encoder.options import EncoderOptions
-from sightline.errors import IndexFault, Stopped
+from sightline.errors import IndexFault, Stopped, UsageError
 from sightline.files import check_writable, expand_home, write_text
 
 if TYPE_CHECKING:
     from sightline.index.batch import SyncReport
+    from sightline.index.watch import Watch
 
 LISTED = 5  # files named for each reason to skip
 _SKIPPED = "# skipped by sightline index: file, tab, reason"
@@ -81,10 +84,20 @@ def command(
             "--skipped",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        option(
+            None,
+            "Stay, and bring the index up to date whenever something changes below PATH, until Ctrl-C. Default: end "
+            "when the index is up to date.",
+            "--watch",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     batch_size: BatchSizeOption = None,
     index: IndexOption = None,
+    library: LibraryOption = None,
 ) -> None:
     """Index images and videos, or bring the index up to date.
 
@@ -97,13 +110,17 @@ def command(
     Examples:
       sightline index ~/Pictures
       sightline index ~/Pictures /mnt/archive --index ~/everything
-      sightline index holiday --model mini
+      sightline index ~/Pictures --watch
+      sightline index holiday --model mini --library holiday
     """
     from sightline.index import sync
     from sightline.index.exclude import clean_pattern
+    from sightline.index.folder import exists
 
-    folder, options = index_folder(index), EncoderOptions(device, precision, batch_size)
+    folder, options = index_folder(index, library), EncoderOptions(device, precision, batch_size)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
+    if watch and (forget or skipped):
+        raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
     if skipped is not None:
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
@@ -112,8 +129,15 @@ def command(
         for pattern in forgotten.patterns:
             typer.echo(f"left out from now on: {one_line(pattern)} (to take it back: --include {one_line(pattern)!r})")
         return
+    instead = "--model FOLDER" if exists(folder) else "--model FOLDER, or --model mini"
+    if watch:
+        from sightline.index.watch import Watch
+
+        how = {"regions": regions, "options": options}
+        _watch(Watch(folder, paths, model, exclude=exclude or (), include=include or (), **how), instead)
+        return
     try:
-        with hub_hint("--model FOLDER, or --model mini"), progress_bar() as progress:
+        with hub_hint(instead), progress_bar() as progress:
             report = sync.sync(
                 folder,
                 paths,
@@ -140,12 +164,26 @@ def command(
         )
 
 
+def _watch(watch: "Watch", instead: str) -> None:
+    """Prints all that the first look did, and a line for each later one that did something."""
+    with watching.stopping():
+        looks = watching.reports(watch, instead)
+        first = next(looks)
+        _print(first)
+        watching.say_watched(watch)
+        lines = watching.Lines(first)
+        for report in looks:
+            lines.say(report)
+
+
 def _print(report: "SyncReport") -> None:
     counts = {name: getattr(report, name) for name in ("added", "changed", "moved", "removed", "unchanged")}
     counts["skipped"] = len(report.skipped)
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     if report.removed_links or report.removed_excluded:
         typer.echo(f"of the removed {report.removed_links:,} are links, {report.removed_excluded:,} excluded now")
+    for disk in report.unmounted:
+        typer.echo(f"{one_line(disk)} is not mounted: what the index holds of it stays, until --forget takes it out")
     if report.links:
         typer.echo(f"links, of which the files are indexed by another name: {report.links:,}")
     if report.excluded:

@@ -1,15 +1,16 @@
 """`sightline info`: what an index holds, and which model built it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.cli.options import IndexOption, JsonOption, index_folder
+from sightline.cli.options import IndexOption, JsonOption, LibraryOption, index_folder
 from sightline.cli.output import one_line, write_json
 
 if TYPE_CHECKING:
     from sightline.index import Table
 
 
-def command(as_json: JsonOption = False, index: IndexOption = None) -> None:
+def command(as_json: JsonOption = False, index: IndexOption = None, library: LibraryOption = None) -> None:
     """Show what the index holds and which model built it.
 
     The table lists the columns that --where of `sightline search` may name, and in how many rows each has a value.
@@ -17,11 +18,15 @@ def command(as_json: JsonOption = False, index: IndexOption = None) -> None:
     \b
     Examples:
       sightline info
-      sightline info --json
+      sightline info --library holiday --json
     """
+    show_info(index_folder(index, library), as_json)
+
+
+def show_info(folder: Path, as_json: bool) -> None:
+    """Prints what the index in this folder holds."""
     from sightline.index import Table
 
-    folder = index_folder(index)
     table = Table.open(folder)
     facts, columns = _facts(table), _columns(table)
     if as_json:

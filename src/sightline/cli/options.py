@@ -8,7 +8,7 @@ import typer
 
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
-from sightline.files import expand_home, find_file
+from sightline.files import find_file
 
 
 def option(metavar: str | None, help: str, *names: str, panel: str | None = None) -> Any:
@@ -26,8 +26,14 @@ def argument(metavar: str, help: str) -> Any:
 
 IndexOption = Annotated[
     Path | None,
+    option("DIR", "Use the index in this folder. Default: $SIGHTLINE_INDEX, else the library `default`.", "--index"),
+]
+LibraryOption = Annotated[
+    str | None,
     option(
-        "DIR", "Use the index in this folder. Default: $SIGHTLINE_INDEX, else a folder in your user data.", "--index"
+        "NAME",
+        "Use the index of this name in your user data; `sightline library list` shows them. Default: as for --index.",
+        "--library",
     ),
 ]
 DeviceOption = Annotated[
@@ -65,11 +71,12 @@ HtmlOption = Annotated[
 ]
 
 
-def index_folder(path: Path | None) -> Path:
-    """The folder of the index that a command works on. Raises UsageError if a file has its name."""
-    from sightline.search import default_folder
+def index_folder(path: Path | None, library: str | None) -> Path:
+    """The folder of the index that a command works on, by --index and --library. Raises UsageError if both are given,
+    or if a file has its name."""
+    from sightline.search.index import index_folder
 
-    folder = default_folder() if path is None else expand_home(path)
+    folder = index_folder(path, library)
     if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder
@@ -81,5 +88,5 @@ def check_image(file: Path) -> Path:
     if os.path.isdir(file):  # noqa: PTH112 (pathlib raises for some names)
         raise UsageError(f"{file}: that is a folder, not an image")
     if not os.path.isfile(file):  # noqa: PTH113
-        raise UsageError(f"{file}: there is no such file")
+        raise UsageError(f"{file}: no such file or folder")
     return file

@@ -1,5 +1,6 @@
 """How commands show names, results and progress, and what they advise when a model cannot be downloaded."""
 
+import codecs
 import json
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.errors import HubError
+from sightline.files import json_text
 from sightline.format import clock
 from sightline.progress import Progress, ProgressCallback
 
@@ -39,9 +41,12 @@ def one_line(text: str) -> str:
 
 
 def write_json(objects: Iterable[Mapping[str, Any]]) -> None:
-    """One object per line, in ASCII: bytes of names that are not UTF-8 survive as lone surrogates."""
+    """One object per line, in UTF-8 (see `json_text`); where standard output has another encoding, in ASCII, with
+    escapes."""
+    encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
+    as_text = json_text if encoding == "utf-8" else json.dumps
     for item in objects:
-        sys.stdout.write(json.dumps(item, ensure_ascii=True) + "\n")
+        sys.stdout.write(as_text(item) + "\n")
 
 
 def terminal() -> "Console | None":
@@ -53,20 +58,24 @@ def terminal() -> "Console | None":
     return Console(highlight=False)
 
 
-def write_results(results: "Iterable[Result]", console: "Console | None") -> None:
-    """Ranked results, one per line: rank, score, path, times in a video. On a terminal the path links to the file."""
+def write_results(results: "Iterable[Result]", missing: Iterable[bool | None], console: "Console | None") -> None:
+    """Ranked results, one per line: rank, score, path, times in a video, and "(missing)" if the file is gone. On a
+    terminal the path links to the file."""
     if console is None:
-        for result in results:
-            print(f"{result.rank:>3}  {result.score:.4f}  {one_line(result.uri)}{place(result)}")
+        for result, is_gone in zip(results, missing, strict=True):
+            mark = " (missing)" if is_gone else ""
+            print(f"{result.rank:>3}  {result.score:.4f}  {one_line(result.uri)}{place(result)}{mark}")
         return
     from rich.text import Text
 
-    for result in results:
+    for result, is_gone in zip(results, missing, strict=True):
         path = Path(result.uri)
         line = Text.assemble((f"{result.rank:>3}", "dim"), "  ", (f"{result.score:.4f}", "bold cyan"), "  ")
         line.append(one_line(str(path.parent / "_")[:-1]), "dim")
         line.append(one_line(path.name), f"link {path.as_uri()}")
         line.append(place(result), "cyan")
+        if is_gone:
+            line.append(" (missing)", "red")
         console.print(line, soft_wrap=True)
 
 

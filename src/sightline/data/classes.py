@@ -164,7 +164,7 @@ def read_templates(sources: Sequence[str]) -> list[str]:
             templates.append(check_template(source))
             continue
         if not _path_of(source).is_file():
-            raise UsageError(f'{source}: no file of templates, and no template: that has one "{{}}", for the class')
+            raise UsageError(f'{source}: no such file or folder, and no template: that has one "{{}}", for the class')
         if _path_of(source).suffix.lower() == ".json":
             data = _json_list(source)
             texts = data if isinstance(data, list) else data.get("templates")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sightline.data.classes import Classes, read_classes
 from sightline.data.left_out import LeftOut
-from sightline.errors import DataError, ImageError, UsageError
+from sightline.errors import DataError, DataMissing, ImageError, UsageError
 from sightline.processing.suffixes import is_image
 
 UNLABELLED = 255
@@ -52,7 +52,7 @@ def masked(
     """
     root, left_out = Path(folder).expanduser(), LeftOut()
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; a folder of masks (.png) is wanted")
+        raise DataMissing(f"{root}: no such file or folder; a folder of masks (.png) is wanted")
     known = read_classes(_class_list(root) if classes is None else classes)
     images = (
         Path(image_root).expanduser()
@@ -63,7 +63,7 @@ def masked(
     )
     masks = _mask_files(root, images)
     if not images.is_dir():
-        raise DataError(f"{images}: no such folder of images")
+        raise DataMissing(f"{images}: no such file or folder; the images of the masks are looked for there")
     others = sorted(set(images.rglob("*")) - set(masks))
     by_stem: dict[str, list[Path]] = {}
     for path in filter(is_image, others):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from sightline.data.left_out import LeftOut
 from sightline.data.paths import PathOrPaths, is_shard, resolve_paths, source_name
 from sightline.data.tar import Member, members_by_name
-from sightline.errors import DataError, UsageError
+from sightline.errors import DataMissing, UsageError
 from sightline.files import find_file
 from sightline.processing.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
@@ -42,7 +42,7 @@ class MediaFiles:
         elif paths and all(map(is_shard, paths)):
             self._members = members_by_name(paths, left_out)
         elif any(not path.exists() for path in paths):
-            raise DataError(f"image_root={self._name}: no such folder")
+            raise DataMissing(f"image_root={self._name}: no such file or folder")
         else:
             raise UsageError(f"image_root={self._name}: give the folder or the shards (.tar) that the images are in")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sightline.data.left_out import LeftOut
-from sightline.errors import DataError, UsageError
+from sightline.errors import DataError, DataMissing, UsageError
 
 PathOrPaths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -45,18 +45,20 @@ def resolve_paths(source: PathOrPaths) -> list[Path]:
     for pattern in _expand_braces(text):
         names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
         if not names:
-            raise DataError(f"{pattern}: no such file" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}"))
+            raise DataMissing(
+                f"{pattern}: no such file or folder" + ("" if Path(pattern).is_absolute() else f" in {Path.cwd()}")
+            )
         paths.extend(map(Path, names))
     return list(dict.fromkeys(paths))
 
 
 def check_exist(paths: Sequence[Path]) -> None:
-    """Raises `DataError` for the first file or folder that is not there, `UsageError` if none is named."""
+    """Raises `DataMissing` for the first file or folder that is not there, `UsageError` if none is named."""
     if not paths:
         raise UsageError("no data are named: give a file or a folder")
     for path in paths:
         if not path.exists():
-            raise DataError(f"{path}: No such file or folder" + ("" if path.is_absolute() else f" in {Path.cwd()}"))
+            raise DataMissing(f"{path}: no such file or folder" + ("" if path.is_absolute() else f" in {Path.cwd()}"))
 
 
 def is_shard(path: Path) -> bool:

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 from sightline.data.left_out import LeftOut
-from sightline.errors import DataError
+from sightline.errors import DataError, DataMissing
 from sightline.files import wrong_content
 
 _MARKS = (
@@ -30,6 +30,8 @@ def read_text(path: Path, left_out: LeftOut) -> str:
     """
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataMissing(f"{path}: no such file or folder") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if content and (instead := wrong_content(path)) is not None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from sightline.distribution import VERSION
 from sightline.errors import UsageError
-from sightline.files import write_json, write_text
+from sightline.files import json_text, write_json, write_text
 
 Settings = Mapping[str, Any]
 """Choices that decide the figures beside model and data: a split, templates, a mode."""
@@ -105,7 +105,7 @@ def save_results(path: str | os.PathLike[str], results: Sequence[Result]) -> Non
         if len(results) == 1:
             write_json(Path(path), dataclasses.asdict(results[0]))
         else:
-            lines = (json.dumps(dataclasses.asdict(result), sort_keys=True, ensure_ascii=False) for result in results)
+            lines = (json_text(dataclasses.asdict(result), sort_keys=True) for result in results)
             write_text(Path(path), "".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise UsageError(f"{path}: cannot be written there ({error.strerror or error})") from error
@@ -121,6 +121,8 @@ def open_results(path: str | os.PathLike[str]) -> list[Result]:
             skipped = [Skipped(**item) for item in data.pop("skipped")]
             found.append(Result(**data, skipped=skipped))
             rest = rest[end:].lstrip()
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file or folder") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:

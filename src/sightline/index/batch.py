@@ -23,7 +23,8 @@ class SyncReport:
 
     Left aside were: `links`, other names of files that are in the index; `excluded`, by pattern the files and folders
     that it left out; `others`, by suffix the files that are no images and no videos. Of the removed, `removed_links`
-    are links of other files, and `removed_excluded` are left out by patterns now."""
+    are links of other files, and `removed_excluded` are left out by patterns now. `unmounted`: the folders of disks
+    that are not there, of which all rows stay."""
 
     added: int = 0
     unchanged: int = 0
@@ -37,6 +38,7 @@ class SyncReport:
     excluded: Mapping[str, int] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    unmounted: list[str] = field(default_factory=list)
 
 
 class PendingRows:

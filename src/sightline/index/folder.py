@@ -3,11 +3,10 @@
 import json
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import IndexDamaged, IndexFault, IndexMissing, UsageError
+from sightline.errors import IndexDamaged, IndexFault, UsageError
 from sightline.files import replacing
 from sightline.index import lance_errors, lock
 
@@ -18,6 +17,8 @@ POINTER = "current.json"
 for each snapshot."""
 SETTINGS = "settings.json"
 """The folders that are indexed (see `settings`)."""
+MODEL_PLACES = "model.json"
+"""Where the model was found since the index was built (see `model_places`)."""
 UPGRADE = "upgrade.json"
 """The table that is on its way to take the live one's place (see `upgrade`)."""
 IVF_FILE = "ivf.faiss"
@@ -26,7 +27,7 @@ OLD_IVF_FILE = "lists.faiss"
 """What it was called before format 3."""
 
 _TABLE = re.compile(r"items(?:-([1-9][0-9]{0,8}))?\.lance")
-_FILES = (POINTER, SETTINGS, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
+_FILES = (POINTER, SETTINGS, MODEL_PLACES, UPGRADE, IVF_FILE, OLD_IVF_FILE, lock.NAME)
 
 
 def live_table(folder: Path) -> Path:
@@ -120,13 +121,6 @@ def is_table(path: Path) -> bool:
     return bool(manifests(path) or _names(path / "data"))
 
 
-def missing(folder: Path) -> IndexMissing:
-    """The error for a folder without an index."""
-    return IndexMissing(
-        f"{folder} holds no index: make one with `sightline index PATH --index {shlex.quote(str(folder))}`"
-    )
-
-
 def manifests(table: Path) -> dict[int, Path]:
     """The file of each version of the table. Lance counts down in their names, so that the newest comes first."""
     versions = table / "_versions"
@@ -150,9 +144,14 @@ def claim(folder: Path) -> None:
     lance_path(folder / FIRST_TABLE)
     with lance_errors.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        others = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
+        others = foreign_names(folder)
     if others and not exists(folder):
-        raise UsageError(f"{folder} holds other things ({min(others)}): choose an empty folder for the index")
+        raise UsageError(f"{folder} holds other things ({others[0]}): choose an empty folder for the index")
+
+
+def foreign_names(folder: Path) -> list[str]:
+    """What lies in the folder and is no part of an index, in order."""
+    return sorted(name for name in _names(folder) if not _is_ours(name))
 
 
 def _is_ours(name: str) -> bool:

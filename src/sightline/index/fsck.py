@@ -21,9 +21,9 @@ from sightline.index.folder import (
     lance_path,
     live_table,
     manifests,
-    missing,
     switch,
 )
+from sightline.index.library import missing
 from sightline.index.settings import read_settings
 from sightline.index.table import Table
 

@@ -1,6 +1,6 @@
 """What lasts from run to run: the folders that are indexed, and patterns of what is to be left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from sightline.index.uri import to_text, to_uri
 @dataclass(frozen=True)
 class Settings:
     """`folders`: the folders and files that are indexed, none of them below another. `exclude`: patterns of what is
-    left out beside the default ones. `include`: default patterns that were taken back. See `exclude.Patterns`."""
+    left out beside the default ones. `include`: default patterns that were taken back. See `exclude.Patterns`.
+    `disks`: the folders below these at which disks were mounted."""
 
     folders: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    disks: tuple[str, ...] = ()
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -32,7 +34,16 @@ class Settings:
 
     def without_folders(self, roots: Sequence[str]) -> "Settings":
         """Without these folders and those below them."""
-        return replace(self, folders=tuple(p for p in self.folders if not any(walk.is_below(p, r) for r in roots)))
+        folders, disks = (
+            tuple(path for path in paths if not any(walk.is_below(path, root) for root in roots))
+            for paths in (self.folders, self.disks)
+        )
+        return replace(self, folders=folders, disks=disks)
+
+    def with_disks(self, roots: Sequence[str], disks: Iterable[str]) -> "Settings":
+        """With these disks as those below the roots."""
+        others = (disk for disk in self.disks if not any(walk.is_below(disk, root) for root in roots))
+        return replace(self, disks=tuple(sorted({*others, *disks})))
 
     def with_patterns(self, exclude: Sequence[str], include: Sequence[str]) -> "Settings":
         """With the patterns `exclude`, without the patterns `include`. Raises UsageError for one to take back that does
@@ -53,11 +64,11 @@ class Settings:
 def read_settings(folder: Path) -> Settings:
     """Of the index in `folder`. Raises IndexDamaged, and IndexFault if they may not be read."""
     note = read_note(folder / SETTINGS) or {}
-    values = [note.get(name, []) for name in ("folders", "exclude", "include")]
+    values = [note.get(name, []) for name in ("folders", "exclude", "include", "disks")]
     if not all(isinstance(value, list) and all(map(_is_text, value)) for value in values):
         raise damaged(folder / SETTINGS)
-    folders, exclude, include = values
-    return Settings(tuple(map(to_text, folders)), tuple(exclude), tuple(include))
+    folders, exclude, include, disks = values
+    return Settings(tuple(map(to_text, folders)), tuple(exclude), tuple(include), tuple(map(to_text, disks)))
 
 
 def write_settings(folder: Path, settings: Settings) -> None:
@@ -66,6 +77,8 @@ def write_settings(folder: Path, settings: Settings) -> None:
         note = {"folders": list(map(to_uri, settings.folders)), "exclude": list(settings.exclude)}
         if settings.include:
             note["include"] = list(settings.include)
+        if settings.disks:
+            note["disks"] = list(map(to_uri, settings.disks))
         write_note(folder / SETTINGS, note)
 
 

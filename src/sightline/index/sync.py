@@ -17,6 +17,8 @@ from sightline.index.exclude import Patterns, clean_pattern, pattern_of
 from sightline.index.folder import claim, exists
 from sightline.index.item import ImageItem, Item
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import note_place, opening
+from sightline.index.mounts import lost_disks, mounts, mounts_below
 from sightline.index.plan import Plan, below, compare, files_below, files_of
 from sightline.index.rows import Content, with_column, with_headers
 from sightline.index.schema import ModelRecord
@@ -43,6 +45,7 @@ def sync(
     regions: bool = False,
     exclude: Sequence[str] = (),
     include: Sequence[str] = (),
+    leave: Sequence[str] = (),
     options: EncoderOptions = DEFAULTS,
     limits: Limits = DEFAULT,
 ) -> SyncReport:
@@ -56,7 +59,9 @@ def sync(
     later runs then go on to.
 
     A file that goes by several names, by links, is one item. What patterns of names and paths leave out is not looked
-    at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`).
+    at: `exclude` adds some for this run and all later ones, `include` takes some back (see `exclude.Patterns`). What
+    lies at and below the absolute paths `leave` stays in the index as it is, and is not read, in this run; and so does
+    what was on a disk below `paths` that was mounted in an earlier run and is not now.
 
     Progress comes in the stages "scanning", "upgrading" (an index of an older format), "encoding" and "finishing".
 
@@ -80,8 +85,15 @@ def sync(
             table = _checked(table, record)
         files = {} if table is None else files_of(table)
         named = [path for path in below(files, roots) if not walk.is_listed(path)]  # roots of earlier runs
+        mounted = mounts_below(roots, mounts())
         listing = walk.list_files(roots, folder, Patterns(settings.patterns, settings.folders), named)
-        report = SyncReport(skipped=listing.skipped, excluded=listing.excluded, others=listing.others)
+        mounted &= mounts_below(roots, mounts())  # none that came or went during the walk
+        unmounted = lost_disks(mounts_below(roots, settings.disks) - {*roots}, mounted, files, listing.files)
+        settings = settings.with_disks(roots, {*mounted, *unmounted} - {*roots})
+        listing.leave([*leave, *unmounted])
+        report = SyncReport(
+            skipped=listing.skipped, excluded=listing.excluded, others=listing.others, unmounted=unmounted
+        )
         if table is None and listing.files:
             table = Table.create(folder, record, limits)
         if table is None:
@@ -91,6 +103,8 @@ def sync(
             cleanup.sweep(table)
         plan = compare(table, files, roots, listing, progress)  # first: a disk that is not mounted stops the run here
         write_settings(folder, settings)
+        if (table.model.name, table.model.revision) != (record.name, record.revision):
+            note_place(folder, record)
         table = upgrade(table, progress)
         report.unchanged, report.moved, report.removed = plan.unchanged, plan.moved, len(plan.remove)
         report.links, report.removed_links = len(listing.links), plan.removed_links
@@ -156,7 +170,10 @@ def _open_encoder(
     how = asdict(options)
     if model is not None:
         return load(model, **how)
-    return load(**how) if table is None else load(table.model.name, revision=table.model.revision, **how)
+    if table is None:
+        return load(**how)
+    with opening(table.folder):
+        return load(table.model.name, revision=table.model.revision, **how)
 
 
 def _checked(table: Table, record: ModelRecord) -> Table:

@@ -18,8 +18,10 @@ import pyarrow as pa
 from sightline.errors import IndexDamaged, IndexFault, IndexTooNew
 from sightline.index import lance_errors
 from sightline.index.columns import Column
-from sightline.index.folder import exists, is_table, lance_path, live_table, missing
+from sightline.index.folder import exists, is_table, lance_path, live_table
+from sightline.index.library import missing
 from sightline.index.limits import DEFAULT, Limits
+from sightline.index.model_places import find_model
 from sightline.index.schema import (
     LARGE_COLUMNS,
     VERSION,
@@ -55,7 +57,7 @@ class Table:
             self.version = version_of(metadata)
             if self.version > VERSION:
                 raise IndexTooNew(f"{self.folder} has format {self.version}, this Sightline knows {VERSION}: update it")
-            self.model = ModelRecord.from_metadata(metadata)
+            self.model = find_model(self.folder, ModelRecord.from_metadata(metadata))
             if "moments" not in dataset.schema.names:
                 self.version = 1  # whatever it says: a Sightline before format 3 was killed while it changed that
             self._stored = stored_names(self.version, self.model)

@@ -132,6 +132,14 @@ class Listing:
             del self.files[path]
             self.links[path] = name
 
+    def leave(self, paths: Sequence[str]) -> None:
+        """Leave what lies at and below these paths as it is in the index, whatever became of it."""
+        self.blocked += paths
+        folders = [path for path in paths if os.path.isdir(path)]
+        below = [path for path in self.files if any(is_below(path, folder) for folder in folders)] if folders else []
+        for path in (*paths, *below):
+            self.files.pop(path, None)
+
     def is_same_file(self, path: str, other: str) -> bool:
         """Whether a listed file is that of a path elsewhere: the same by all links, or a hard link of it."""
         if os.path.realpath(other) == self.real.get(path, path):

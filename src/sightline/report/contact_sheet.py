@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,7 +40,8 @@ class ScoredItem(Protocol):
 @dataclass(frozen=True)
 class Card:
     """An image: its file's absolute path, its score (None: it is no ranked result), itself as JPEG, PNG or WebP (empty:
-    cannot be shown), a remark. `start` and `end`: of a video's moment, in seconds."""
+    cannot be shown), a remark. `start` and `end`: of a video's moment, in seconds. `about`: when and with what it was
+    taken. `missing`: whether the file is gone."""
 
     path: str
     score: float | None
@@ -47,6 +49,8 @@ class Card:
     remark: str = ""
     start: float | None = None
     end: float | None = None
+    about: str = ""
+    missing: bool | None = False
 
     @property
     def file(self) -> Path:
@@ -93,21 +97,48 @@ class CardGroup:
     examples: Sequence[bytes] = ()
 
 
-def cards(table: Table, items: Sequence[ScoredItem]) -> list[Card]:
-    """Cards of a table's items, with the table's thumbnails or, if it has none, images read from the files."""
-    rows = table.rows([item.id for item in items], ["thumbnail", "width", "height", "size"])
+def cards(table: Table, items: Sequence[ScoredItem], missing: Sequence[bool | None] | None = None) -> list[Card]:
+    """Cards of a table's items, with the table's thumbnails or, if it has none, images read from the files. `missing`:
+    whether each file is gone, None where that is not known (see `search.presence`)."""
+    columns = ["thumbnail", "width", "height", "size", "taken", "camera_make", "camera_model"]
+    rows = table.rows([item.id for item in items], columns)
     times = [(getattr(item, "start", None), getattr(item, "end", None)) for item in items]  # a group has whole videos
     return [
         Card(
             path=item.uri,
             score=item.score,
-            image=_marked(row["thumbnail"] or small_image(Path(item.uri), start or 0.0, end), item, row),
-            remark=f"{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
+            image=_marked(_image(item, row, start, end, is_missing), item, row),
+            remark=f"{_match(item)}{row['width']} × {row['height']}, {row['size'] / 1024:,.0f} KB",
             start=start,
             end=end,
+            about=_about(row),
+            missing=is_missing,
         )
-        for item, (start, end), row in zip(items, times, rows, strict=True)
+        for item, (start, end), row, is_missing in zip(items, times, rows, missing or repeat(False), strict=False)
     ]
+
+
+def _match(item: Any) -> str:
+    """ "exact, " before what is said of a file in a group of near-duplicates; "" for a result."""
+    match = getattr(item, "match", "")
+    return f"{match}, " if match else ""
+
+
+def _about(row: dict[str, Any]) -> str:
+    """ "2019-06-30 18:05, Canon EOS 5D": as much of it as is known."""
+    taken = f"{row['taken']:%Y-%m-%d %H:%M}" if row["taken"] else ""
+    make, model = row["camera_make"] or "", row["camera_model"] or ""
+    camera = model if model.casefold().startswith(make.casefold()) else f"{make} {model}"
+    return ", ".join(filter(None, (taken, camera.strip() or make)))
+
+
+def _image(
+    item: ScoredItem, row: dict[str, Any], start: float | None, end: float | None, is_missing: bool | None
+) -> bytes:
+    """The thumbnail, else a small image of the file; empty where the file is gone, or its disk gives no answer."""
+    if row["thumbnail"]:
+        return bytes(row["thumbnail"])
+    return small_image(Path(item.uri), start or 0.0, end) if is_missing is False else b""
 
 
 def _marked(data: bytes, item: Any, row: dict[str, Any]) -> bytes:

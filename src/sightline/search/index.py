@@ -18,53 +18,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.encoder.options import DEFAULTS, EncoderOptions
-from sightline.errors import UsageError
+from sightline.errors import IndexFault, UsageError
 from sightline.files import expand_home
 from sightline.index.ivf import InvertedLists
+from sightline.index.library import DEFAULT, library_folder
+from sightline.index.model_places import note_place
 from sightline.index.scan import Scan
 from sightline.index.table import Table
 from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
-from sightline.search.query import Query, query_vectors
+from sightline.search.query import Query, check_dim, query_vectors
 from sightline.search.rescore import CANDIDATES, candidates, rescored
 from sightline.search.result import Ranked, Result, results
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder
+    from sightline.index.schema import ModelRecord
 
 SAMPLE = 4096
 """Rows, evenly spaced over the table, from which a query of several parts learns how their scores spread."""
 
 
 def default_folder() -> Path:
-    """The folder of the index by default: $SIGHTLINE_INDEX, else "index" in the user's data folder. Raises UsageError
+    """The folder of the index by default: $SIGHTLINE_INDEX, else the library "default". Raises UsageError
     where that is unknown: without a home folder."""
-    from platformdirs import user_data_path
-
     if given := os.environ.get("SIGHTLINE_INDEX"):
         return expand_home(given)
-    with suppress(RuntimeError):
-        folder = user_data_path("sightline", appauthor=False) / "index"
-        if folder.is_absolute():
-            return folder
+    with suppress(UsageError):
+        return library_folder(DEFAULT)
     raise UsageError("no home folder is known: set SIGHTLINE_INDEX, or name the folder of the index with --index")
+
+
+def index_folder(folder: str | os.PathLike[str] | None, library: str | None) -> Path:
+    """The folder of the index that is named by one of them, else `default_folder()`. Raises UsageError if both are."""
+    if folder is not None and library is not None:
+        raise UsageError(f"the folder {folder} or the library {library}: name one of them (--index or --library)")
+    if library is not None:
+        return library_folder(library)
+    return default_folder() if folder is None else expand_home(folder)
 
 
 def open_index(
     folder: str | os.PathLike[str] | None = None,
     model: Encoder | str | os.PathLike[str] | None = None,
     options: EncoderOptions = DEFAULTS,
+    *,
+    library: str | None = None,
 ) -> Index:
-    """Opens an index for searching: the folder, else `default_folder()`.
+    """Opens an index for searching: the folder, or the library of this name, else `default_folder()`.
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
-    the first query needs it. `options` say on which device, and how, a model is opened. Raises IndexMissing,
-    IndexTooNew or IndexDamaged, and ModelMismatch at once for a `model` that did not build the index.
+    the first query needs it. `options` say on which device, and how, a model is opened. A `model` by name that lies
+    elsewhere now is found there from now on, if the index can be written. Raises IndexMissing, IndexTooNew or
+    IndexDamaged, ModelMismatch at once for a `model` that did not build the index, and UsageError if both a folder and
+    a library are named.
     """
-    index = Index(Table.open(Path(folder) if folder is not None else default_folder()), model, options)
+    index = Index(Table.open(index_folder(folder, library)), model, options)
     if model is not None:
-        index.encoder.check(index.table)
+        place = index.encoder.check(index.table)
+        if place != index.table.model and isinstance(model, str | os.PathLike):
+            _remember(index.table, place)
     return index
+
+
+def _remember(table: Table, place: ModelRecord) -> None:
+    """Note where the model lies, unless another process is writing to the index, or its folder cannot be written."""
+    from sightline.index import cleanup, lock
+
+    with suppress(IndexFault), lock.writer(table.folder) as finished:
+        if not finished:
+            cleanup.sweep(table.newest())
+        note_place(table.folder, place)
 
 
 class _Snapshot(NamedTuple):
@@ -112,13 +136,15 @@ class Index:
         exact: bool = False,
         rescore: int | Literal["all"] | None = None,
         regions: bool = False,
+        min_score: float | None = None,
     ) -> list[Result]:
         """The k items nearest to the query, best first; equal scores in the order of indexing.
 
         `query` is words (a string), an image (a Path, bytes, a PIL image, an array), a video (its Path) or a Query of
-        several. An item is an image or a moment of a video. `where` is a condition on the table's columns ("width >
-        height and taken >= '2020'"; docs/filters.md states the grammar): the result is the k nearest of the items that
-        fulfil it, or all of them if they are fewer. Scores are cosines, computed in float32.
+        several, which may hold vectors of your own. An item is an image or a moment of a video. `where` is a condition
+        on the table's columns ("width > height and taken >= '2020'"; docs/filters.md states the grammar): the result is
+        the k nearest of the items that fulfil it, or all of them if they are fewer. Scores are cosines, computed in
+        float32.
 
         From four million items on, an approximate first pass serves searches for up to 100 without a condition. Of
         drawn vectors like CLIP's it missed one in a hundred of the ten nearest. `exact` looks at every item, as smaller
@@ -129,10 +155,13 @@ class Index:
         them; "all" scores every item again, 0 keeps to cosines.
 
         With `regions` an item's score is that of the region in it that comes nearest, which the result shows; the index
-        must have been built to keep them. Raises UsageError for an empty query, k below 1, a condition that does not
-        parse, `rescore` where nothing is kept to score again, or `regions` where none are kept.
+        must have been built to keep them. Of the k results those whose score is below `min_score` are left out. Raises
+        UsageError for an empty query, k below 1, a condition that does not parse, `rescore` where nothing is kept to
+        score again, or `regions` where none are kept.
         """
-        return self.search_many([query], k, where, exact=exact, rescore=rescore, regions=regions)[0]
+        return self.search_many([query], k, where, exact=exact, rescore=rescore, regions=regions, min_score=min_score)[
+            0
+        ]
 
     def search_many(
         self,
@@ -143,6 +172,7 @@ class Index:
         exact: bool = False,
         rescore: int | Literal["all"] | None = None,
         regions: bool = False,
+        min_score: float | None = None,
     ) -> list[list[Result]]:
         """The results of `search` for each of `queries`, from one version of the table, in much less time.
 
@@ -152,10 +182,14 @@ class Index:
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise UsageError(f"k is {k!r}: ask for at least 1 result")
+        if min_score is not None and (not isinstance(min_score, int | float | np.number) or np.isnan(min_score)):
+            raise UsageError(f"min_score is {min_score!r}: give a number")
         if isinstance(queries, str | bytes | os.PathLike | Query | Mapping) or not isinstance(queries, Iterable):
             raise UsageError(f"search_many takes a list of queries, not one {type(queries).__name__}")
         queries = [Query.of(query) for query in queries]
         table, scan, sample = self._current()
+        for query in queries:
+            check_dim(query, table.model.dim, table.folder)
         allow = None if where is None else table.ids_where(where)
         # These errors come before a model is opened.
         count = candidates(table, int(k), rescore)
@@ -183,7 +217,10 @@ class Index:
                 else Ranked(scores[row, :k], ids[row, :k])
                 for row, query in enumerate(queries)
             ]
-        return results(table, ranked)
+        found = results(table, ranked)
+        if min_score is None:
+            return found
+        return [[result for result in of_query if result.score >= min_score] for of_query in found]
 
     def _current(self) -> _Snapshot:
         """The newest version of the table."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from sightline.encoder.options import DEFAULTS, EncoderOptions
 from sightline.errors import ModelMismatch
+from sightline.index.model_places import opening
 
 if TYPE_CHECKING:
     from sightline.encoder import Encoder, TextEncoder
     from sightline.encoder.rescorer import Rescorer
+    from sightline.index.schema import ModelRecord
     from sightline.index.table import Table
 
 E = TypeVar("E", "Encoder", "TextEncoder")
@@ -32,6 +36,7 @@ class LazyEncoder:
         table. Options other than the defaults are for torch: numpy then encodes nothing."""
         self._options = options
         self._name, self._revision, self._given = table.model.name, table.model.revision, None
+        self._index = table.folder if model is None else None
         if isinstance(model, str | os.PathLike):
             self._name, self._revision = os.fspath(model), None
         else:
@@ -39,7 +44,7 @@ class LazyEncoder:
 
     def __getstate__(self) -> dict[str, object]:
         """For `pickle` and `copy`: without the models, which are opened again when they are needed."""
-        return {name: self.__dict__[name] for name in ("_options", "_name", "_revision", "_given")}
+        return {name: self.__dict__[name] for name in ("_options", "_name", "_revision", "_given", "_index")}
 
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
@@ -52,12 +57,11 @@ class LazyEncoder:
         """What encodes queries with images. Raises what `for_words` raises."""
         return _checked(self._encoder, table)
 
-    def check(self, table: Table) -> None:
-        """Raises ModelMismatch for a model that did not build the table; of a named model no weights are loaded."""
-        if self._given is None:
-            _checked(self._text_encoder, table)
-        else:
-            _checked(self._given, table)
+    def check(self, table: Table) -> ModelRecord:
+        """The table's record with the name under which the model was opened here. Raises ModelMismatch for a model that
+        did not build the table; of a named model no weights are loaded."""
+        encoder: Encoder | TextEncoder = _checked(self._given or self._text_encoder, table)  # type: ignore[type-var]
+        return replace(table.model, name=encoder.name, revision=encoder.revision)
 
     @cached_property
     def rescorer(self) -> Rescorer:
@@ -70,21 +74,33 @@ class LazyEncoder:
     def _encoder(self) -> Encoder:
         from sightline.encoder import load
 
-        return self._given or load(self._name, revision=self._revision, **asdict(self._options))
+        with self._opening():
+            return self._given or load(self._name, revision=self._revision, **asdict(self._options))
 
     @cached_property
     def _text_encoder(self) -> TextEncoder:
         from sightline.encoder import TextEncoder
 
-        return TextEncoder(self._name, revision=self._revision)
+        with self._opening():
+            return TextEncoder(self._name, revision=self._revision)
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Within, a model that only the index names may be missing."""
+        if self._index is None:
+            yield
+        else:
+            with opening(self._index):
+                yield
 
 
 def _checked(encoder: E, table: Table) -> E:
     if encoder.fingerprint != table.model.fingerprint:
+        built = table.model
         raise ModelMismatch(
-            f"{table.folder}: built by the model {table.model.name}, and the weights or the preprocessing of "
-            f"{encoder.name} as it is now are not the same; search with the model that built it, or index the files "
-            "into another folder with this model (sightline index --index DIR --model ...); if the model that built it "
-            "is gone, delete the index and make it again"
+            f"{table.folder}: built by the model {built.name} ({built.fingerprint[:12]}), and {encoder.name} "
+            f"({encoder.fingerprint[:12]}) is another one: other weights or preprocessing. Search with the model that "
+            "built it (--model FOLDER, where it lies now), or index the files into another folder with this one "
+            "(sightline index PATH --index DIR --model ...)"
         )
     return encoder

@@ -34,25 +34,33 @@ the B leaves the first ten while the A stay; at 1 the A begin to leave as well."
 
 @dataclass(frozen=True, init=False)
 class Query:
-    """Words and images to come near to, words to keep away from.
+    """Words, images and vectors to come near to, words to keep away from.
 
     `texts` and `avoid` are strings, `images` what the encoder reads (a path, bytes, a PIL image, an array), videos
-    among them by their paths. A single text or image needs no tuple. Several of one kind count as their average.
-    Raises UsageError for a query without texts and images, and for a blank text.
+    among them by their paths. `vectors` are made before by the model of the index, or worked out from such: an array
+    or tensor (dim,) or (n, dim), or a list of them; they are scaled to unit length. A single text, image or vector
+    needs no tuple. Several of one kind count as their average. Raises UsageError for a query without texts, images and
+    vectors, for a blank text, and for vectors that are no finite numbers, or zero.
     """
 
     texts: tuple[str, ...]
     images: tuple[Any, ...]
     avoid: tuple[str, ...]
+    vectors: tuple[NDArray[np.float32], ...]
 
     def __init__(
-        self, texts: str | Sequence[str] = (), images: Any | Sequence[Any] = (), avoid: str | Sequence[str] = ()
+        self,
+        texts: str | Sequence[str] = (),
+        images: Any | Sequence[Any] = (),
+        avoid: str | Sequence[str] = (),
+        vectors: Any = (),
     ) -> None:
         for name, value in (("texts", texts), ("images", images), ("avoid", avoid)):
             object.__setattr__(self, name, tuple(value) if isinstance(value, tuple | list) else (value,))
         if not all(isinstance(text, str) and text.strip() for text in self.texts + self.avoid):
             raise UsageError("a text of the query is empty: say in words what to look for")
-        if not self.texts and not self.images:
+        object.__setattr__(self, "vectors", _unit_rows(vectors))
+        if not self.texts and not self.images and not self.vectors:
             more = ", not only what to avoid" if self.avoid else ""
             raise UsageError(f"the query is empty: give words or an image to look for{more}")
 
@@ -66,12 +74,62 @@ class Query:
     @property
     def is_words(self) -> bool:
         """Whether it is words alone."""
-        return not self.images and not self.avoid
+        return not self.images and not self.avoid and not self.vectors
+
+    def __repr__(self) -> str:
+        """Without what fills pages: images by their names, vectors by their numbers."""
+        parts = {"texts": list(self.texts), "images": [_name(image) for image in self.images], "avoid": self.avoid}
+        shown = [f"{name}={list(value)}" for name, value in parts.items() if value]
+        if self.vectors:
+            shown.append(f"vectors=<{len(self.vectors)} of {len(self.vectors[0])} numbers>")
+        return f"Query({', '.join(shown)})"
 
     def __str__(self) -> str:
         wanted = [f"“{text}”" for text in self.texts]
-        wanted += [Path(image).name if isinstance(image, (str, Path)) else "an image" for image in self.images]
+        wanted += map(_name, self.images)
+        wanted += {0: [], 1: ["a vector"]}.get(len(self.vectors), [f"{len(self.vectors)} vectors"])
         return " + ".join(wanted) + "".join(f" − “{text}”" for text in self.avoid)
+
+
+def _name(image: Any) -> str:
+    return Path(image).name if isinstance(image, (str, Path)) else "an image"
+
+
+def _unit_rows(vectors: Any) -> tuple[NDArray[np.float32], ...]:
+    """Vectors (dim,) or (n, dim) as rows of unit length. Raises UsageError for what is none."""
+    if isinstance(vectors, list | tuple):
+        vectors = [_array(vector) for vector in vectors]
+    try:
+        rows = np.asarray(_array(vectors))
+        is_numbers = rows.dtype.kind in "fiu"
+        rows = np.atleast_2d(rows.astype(np.float64)) if is_numbers else rows
+    except (TypeError, ValueError):  # rows of several lengths, objects
+        is_numbers = False
+    if not is_numbers or rows.ndim != 2:
+        raise UsageError("the vectors of the query are no numbers in one row, (dim,), or in several, (n, dim)")
+    if not rows.size:
+        return ()
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    if not np.isfinite(largest).all():
+        raise UsageError("the vectors of the query hold numbers that are not finite")
+    if not largest.all():
+        raise UsageError("a vector of the query is zero, and points nowhere")
+    rows = rows / largest  # so that no square overflows
+    return tuple((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+
+
+def _array(vector: Any) -> Any:
+    """A torch tensor, on any device and in any precision, as an array; all else as it is."""
+    return vector.detach().cpu().double().numpy() if hasattr(vector, "detach") else vector
+
+
+def check_dim(query: Query, dim: int, folder: Path) -> None:
+    """Raises UsageError for vectors of another length than those of the index."""
+    if query.vectors and len(query.vectors[0]) != dim:
+        raise UsageError(
+            f"the vectors of the query have {len(query.vectors[0])} numbers, those of {folder} have {dim}: make them "
+            "with the model that built the index"
+        )
 
 
 def query_vectors(
@@ -116,6 +174,8 @@ def _combined(
         parts.append(_mean(texts[: len(query.texts)]))
     if images is not None:
         parts.append(_mean(images))
+    if query.vectors:
+        parts.append(_mean(np.stack(query.vectors)))
     if query.avoid:
         parts.append(-AVOID_WEIGHT * _mean(texts[len(query.texts) :]))
     if len(parts) > 1:

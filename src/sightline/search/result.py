@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sightline.index.table import Table
 from sightline.index.uri import to_path
+from sightline.search.presence import is_missing
 
 if TYPE_CHECKING:
     from sightline.search.regions import Region
@@ -30,6 +31,15 @@ class Result:
     id: int
     region: Region | None = None
     """Where in the image the score was reached, if regions were searched."""
+
+    def exists(self) -> bool:
+        """Whether the file is still there; True also where the system does not let us look."""
+        return not is_missing(self.uri)
+
+    def __repr__(self) -> str:
+        times = "" if self.start is None or self.end is None else f", start={self.start:.2f}, end={self.end:.2f}"
+        box = "" if self.region is None else f", box={self.region.box}"
+        return f"Result(rank={self.rank}, score={self.score:.4f}, uri={self.uri!r}{times}{box})"
 
 
 class Ranked(NamedTuple):

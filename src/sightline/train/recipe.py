@@ -227,7 +227,7 @@ def open_recipe(path: Path, **changes: Any) -> Recipe:
             "--data B.tar), or a pattern in quotes (--data '*.tar')"
         )
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such recipe")
+        raise UsageError(f"{path}: no such file or folder")
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -61,9 +61,9 @@ def test_shards_with_classes_and_their_names(run, tmp_path):
     ("args", "says"),
     [
         (["video", "mini", "DATA"], "`sightline eval zeroshot`"),
-        (["zeroshot", "mini", "DATA", "--template", "a photo"], "a photo: no file of templates, and no template"),
+        (["zeroshot", "mini", "DATA", "--template", "a photo"], "a photo: no such file or folder, and no template"),
         (["zeroshot", "mini", "DATA", "--classes", "none.txt"], "none.txt"),
-        (["zeroshot", "mini", "nowhere"], "nowhere: No such file or folder"),
+        (["zeroshot", "mini", "nowhere"], "nowhere: no such file or folder"),
         (["zeroshot", "mini", "EMPTY"], "give a folder with a folder for each class"),
         (["zeroshot", "mini", "SPLITS"], "train and val are splits, not classes"),
         (["zeroshot", "mini", "IDS"], "the data's classes are WordNet ids (n01440764, n01443537)"),

@@ -33,7 +33,7 @@ def test_figures_and_each_class(run, masks, tmp_path):
     ("args", "says"),
     [
         (["mini", "DATA"], "a clip model does not group pixels"),
-        (["mini-groupvit", "none"], "none: no such folder"),
+        (["mini-groupvit", "none"], "none: no such file or folder"),
         (["mini-groupvit", "DATA", "--mode", "other"], "other"),
         (["mini-groupvit", "DATA", "--prompt", "a photo"], "a photo"),
         (["mini-groupvit", "DATA", "--background", "2"], "background"),
