@@ -22,6 +22,11 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+SYSTEM_FOLDERS = (
+    "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
+    "System Volume Information", "lost+found",
+)  # fmt: skip
+"""Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave."""
 _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.data import labelled
+from sightline.data import captions, labelled
 from sightline.errors import DataError, UsageError
 from support.datasets import tar
 
@@ -143,3 +143,15 @@ def test_sources_that_are_none(folder, tmp_path):
     (folder / "t.csv").write_text("file,licence\na,b")
     with pytest.raises(DataError, match="no column of classes"):
         labelled(folder / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN"])
+def test_folders_of_the_system_are_no_images(tmp_path, name):
+    for path in ("cat/a.jpg", f"cat/{name}/a.jpg", "dog/b.jpg", f"{name}/c/d.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"1")
+        (tmp_path / path).with_suffix(".txt").write_text("text")
+    found = labelled(tmp_path)
+    assert ([sample.key for sample in found.samples], found.classes) == (["cat/a.jpg", "dog/b.jpg"], ("cat", "dog"))
+    assert found.left_out.counts["in folders of the system (@eaDir, $RECYCLE.BIN ...)"] == 4
+    assert [sample.key for sample in captions(tmp_path).samples] == ["cat/a.jpg", "dog/b.jpg"]

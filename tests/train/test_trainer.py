@@ -440,5 +440,5 @@ def test_recipe_files(tmp_path):
     file.write_text("x = 1\n")
     with pytest.raises(UsageError, match=r"it has no `recipe`; it must say `recipe = Recipe"):
         open_recipe(file)
-    with pytest.raises(UsageError, match="no such recipe"):
+    with pytest.raises(UsageError, match="no such file or folder"):
         open_recipe(tmp_path / "none.py")

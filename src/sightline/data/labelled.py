@@ -11,10 +11,12 @@ from sightline.data.left_out import LeftOut
 from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
 from sightline.data.paths import (
     NO_ROOT,
+    SYSTEM_FILES,
     TABLE_SUFFIXES,
     PathOrPaths,
     check_exist,
     files_in_folder,
+    is_own,
     is_shard,
     resolve_paths,
     source_name,
@@ -103,7 +105,9 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
             key = file.relative_to(root).as_posix()
             if not file.is_file() or "/." in key:  # hidden, or in a hidden folder
                 continue
-            if file.suffix.lower() in MEDIA_SUFFIXES:
+            if not is_own(key):
+                left_out.add(SYSTEM_FILES, key)
+            elif file.suffix.lower() in MEDIA_SUFFIXES:
                 files.append((key, file, folder.name))
             else:
                 left_out.add("that are no image or video by their suffix", key)
