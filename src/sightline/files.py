@@ -24,7 +24,7 @@ else:
 
 SYSTEM_FOLDERS = (
     "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
-    "System Volume Information", "lost+found",
+    "RECYCLER", "System Volume Information", "lost+found",
 )  # fmt: skip
 """Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave."""
 _SETTLED = 2_000_000_000

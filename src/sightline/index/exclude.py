@@ -86,7 +86,8 @@ def clean_pattern(text: str) -> str:
     pattern = os.path.expanduser(text) if text.startswith("~/") else text  # noqa: PTH111 (a pattern is no path)
     pattern = unicodedata.normalize("NFC", pattern).removeprefix("./")
     pattern = pattern.rstrip("/")
-    if not pattern or "\0" in pattern or "//" in pattern or {"", ".", ".."} & set(pattern.split("/")[1:]):
+    first, *others = pattern.split("/")
+    if not pattern or "\0" in pattern or first in (".", "..") or {"", ".", ".."} & set(others):
         raise UsageError(f"{text!r} is no pattern: write a name (@eaDir, *.png), or a path (2024/drafts, /mnt/private)")
     if any("\ud800" <= char <= "\udfff" for char in pattern):
         raise UsageError(f"{text!r} is no text in UTF-8: write ? for each byte that is none")
