@@ -7,14 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from sightline.errors import UsageError
+from sightline.files import SYSTEM_FOLDERS
 
-DEFAULTS = (
-    "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
-    "RECYCLER", "System Volume Information", "lost+found",
-)  # fmt: skip
-"""Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave: left out of
-every index, unless a pattern is taken back."""
-
+DEFAULTS = SYSTEM_FOLDERS
+"""Left out of every index, unless a pattern is taken back."""
 
 _SPECIAL = frozenset("*?\\")
 _ESCAPED = re.compile(r"^\\(?=.$)", re.DOTALL)
