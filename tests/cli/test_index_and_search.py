@@ -180,6 +180,21 @@ def test_all_skipped_files_are_written_when_asked_for(run, pictures, tmp_path):
     assert (ran.status, notes.read_text()) == (2, "mine")
 
 
+def test_the_list_of_skipped_files_may_lie_below_home(run, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("index", pictures, "--model", "colors", "--skipped", "~/skipped.txt").status == 0
+    assert (tmp_path / "skipped.txt").read_text().startswith("# skipped")
+
+
+def test_a_path_from_where_one_stands_is_no_pattern(run, pictures, monkeypatch):
+    monkeypatch.chdir(pictures.parent)
+    named = f"{pictures.name}/red.png"
+    ran = run("index", pictures, "--model", "colors", "--exclude", named)
+    assert f"--exclude {named}; it is kept (if {pictures}/red.png is meant, write that)" in ran.out
+    ran = run("index", pictures, "--exclude", pictures)
+    assert (ran.status, "choose one" in ran.err) == (2, True)
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_name_in_the_other_unicode_form_is_found(run, pictures, form):
     name, other = (unicodedata.normalize(each, "café.png") for each in (form, {"NFC": "NFD", "NFD": "NFC"}[form]))

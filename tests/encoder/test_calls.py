@@ -11,7 +11,7 @@ import sightline
 from sightline.encoder import TextEncoder
 from sightline.encoder.hardware import pick_device
 from sightline.encoder.rescorer import Rescorer
-from sightline.errors import ImageError, UsageError, VideoError
+from sightline.errors import ImageError, SightlineError, UsageError, VideoError
 from sightline.progress import Progress
 from support.images import draw, image
 
@@ -93,15 +93,6 @@ def test_progress_is_a_function(mini: sightline.Encoder, files: list[Path], wron
             call(given, progress=wrong)
 
 
-@pytest.mark.parametrize("name", [None, "", 5])
-def test_a_model_without_a_name(name: Any) -> None:
-    for opens in (sightline.load, TextEncoder, sightline.CLIPModel.from_pretrained):
-        with pytest.raises(
-            UsageError, match=f"the model is {name!r}: give the folder of a checkpoint, a name on the Hub"
-        ):
-            opens(name)
-
-
 @pytest.mark.parametrize("load", [sightline.load, TextEncoder])
 def test_texts_that_are_cut_or_spelled_are_said(load, caplog: pytest.LogCaptureFixture) -> None:
     encoder = load("mini")
@@ -177,3 +168,15 @@ def test_the_batch_size_is_that_of_the_batches(mini: sightline.Encoder, monkeypa
     assert sizes == [3, 3, 3]
     np.testing.assert_allclose(encoder.encode_images(FRAMES), mini.encode_images(FRAMES), atol=2e-6)
     np.testing.assert_allclose(encoder.encode_videos([FRAMES]), mini.encode_videos([FRAMES]), atol=2e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_vectors_that_are_no_numbers_are_an_error(precision: str) -> None:
+    encoder = sightline.load("mini", device="cpu", precision=precision)
+    for tower in (encoder._text, encoder._image):
+        parameter = next(tower.parameters())
+        parameter.data.fill_(float("nan"))
+    says = "are its weights broken" if precision == "float32" else "take --precision float32"
+    for work in (lambda: encoder.encode_text(["red"]), lambda: encoder.encode_images(FRAMES[:1], errors="skip")):
+        with pytest.raises(SightlineError, match=f"mini: computed in {precision}, it gives .* no numbers: {says}"):
+            work()

@@ -56,11 +56,8 @@ def resolve(
     `hub_name` understands it, and a path may be a folder of the Hub's cache or of sentence-transformers.
     `weights=False` leaves the weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
     """
-    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
-        raise UsageError(
-            f"the model is {name!r}: give the folder of a checkpoint, a name on the Hub, or that of a model in the "
-            f"package ({', '.join(packaged())})"
-        )
+    if not isinstance(name, str | os.PathLike) or name == "":
+        raise UsageError(f"a model is named by a name or a folder, not by {name!r:.60}")
     if str(name) in packaged():
         return PACKAGED / str(name)
     if "\0" in str(name):
@@ -91,6 +88,8 @@ def weight_paths(folder: Path) -> list[Path]:
         return [folder]
     for name in WEIGHT_FILES:
         path = folder / name
+        if path.is_symlink() and not path.exists():
+            raise CheckpointError(f"{path}: a link to nothing: fetch the checkpoint again, or copy the file there")
         if not path.is_file():
             continue
         if not name.endswith(".index.json"):

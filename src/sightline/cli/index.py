@@ -122,6 +122,7 @@ def command(
     if watch and (forget or skipped):
         raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
     if skipped is not None:
+        skipped = expand_home(skipped)
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
         forgotten = sync.forget(folder, paths)
@@ -153,7 +154,9 @@ def command(
     _print(report)
     unused = [pattern for pattern in exclude or () if not report.excluded.get(clean_pattern(pattern))]
     for pattern in unused:
-        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept")
+        meant = os.path.abspath(pattern)  # noqa: PTH100 (any name)
+        advice = f" (if {one_line(meant)} is meant, write that)" if "/" in pattern and os.path.lexists(meant) else ""
+        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept{advice}")
     if skipped is not None:
         lines = [f"{one_line(str(path))}\t{one_line(reason)}\n" for path, reason in report.skipped]
         write_text(skipped, f"{_SKIPPED}\n{''.join(lines)}")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from sightline.encoder.lists import as_list, is_missing, place
 from sightline.errors import UsageError, VideoError
+from sightline.processing.image.formats import is_animation
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.sources import (
     ImageSource,
@@ -21,6 +23,7 @@ from sightline.processing.image.sources import (
 )
 from sightline.processing.suffixes import is_image
 from sightline.processing.video import sampling
+from sightline.processing.video.animation import sample_animation
 
 ImageInput = ImageSource
 Segment = tuple[str | os.PathLike[str], float, float]
@@ -82,6 +85,8 @@ def _problem(video: Any, frames: int | None) -> str | None:
         return None
     if _is_segment(video):
         _, start, end = video
+        if not all(isinstance(time, int | float | np.number) for time in (start, end)):
+            return f"a part of a video is (path, start, end) with times in seconds, not ({video[0]}, {start}, {end})"
         if not 0 <= start < end < float("inf"):
             return f"a video from {start} to {end} seconds: the end must come after the start, from 0 on"
         return None
@@ -101,16 +106,20 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     `VideoError` for a video that cannot be read."""
     if isinstance(video, str) and is_address(video):
         raise VideoError(source_name(video), "an address, not a file: download it first")
-    if isinstance(video, str | os.PathLike) and is_image(video):
-        raise VideoError(source_name(video), "an image, not a video: use encode_images")
     if isinstance(video, bytearray | memoryview):
         video = bytes(video)
     elif hasattr(video, "read"):
         video = file_bytes(cast(BinaryIO, video))
     if isinstance(video, str | os.PathLike | bytes):
-        return sampling.sample_frames(video, count, short_side=short_side)
+        is_animated = _is_animation(video)
+        if not is_animated and not isinstance(video, bytes) and is_image(video):
+            raise VideoError(source_name(video), "an image, not a video: use encode_images")
+        sample = sample_animation if is_animated else sampling.sample_frames
+        return sample(video, count, short_side=short_side)
     if _is_segment(video):
         path, start, end = video
+        if _is_animation(path):
+            return sample_animation(path, count, start, end, short_side)
         length = sampling.duration(path)
         if start >= length:
             raise VideoError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
@@ -118,6 +127,10 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     frames = cast(Sequence[ImageSource], video)
     count = min(count, len(frames))
     return [open_image(frames[(2 * i + 1) * len(frames) // (2 * count)]) for i in range(count)]
+
+
+def _is_animation(source: str | os.PathLike[str] | bytes) -> bool:
+    return is_animation(source if isinstance(source, bytes) else Path(source))
 
 
 def _is_segment(video: VideoInput) -> TypeGuard[Segment]:

@@ -47,12 +47,15 @@ def command(
       sightline eval compare zero-shot.json fine-tuned.json
     """
     files = Files(json, html, csv, markdown, latex)
+    files.check_kept([a, b])
 
     from sightline.evaluate import Result, compare
+    from sightline.evaluate.result import whole
 
     results = [Result.open(a), Result.open(b)]
-    compared = compare(*results, draws=draws, seed=seed)
     told = _what_differs(*results)
+    with whole(*results):
+        compared = compare(*results, draws=draws, seed=seed)
     for name, result in zip(compared.details["models"], results, strict=True):
         more = "".join(
             f", {label(setting)} {result.settings[setting]}" for setting in told if setting in result.settings
