@@ -256,6 +256,23 @@ def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
     assert run("search", "red").status == 0
 
 
+def test_an_excluded_path_from_the_current_folder_is_named_whole(run, pictures, monkeypatch):
+    """As the shell completes it: it does not lie below the indexed folder under this name."""
+    (pictures / "out [1]").mkdir()
+    (pictures / "red.png").rename(pictures / "out [1]" / "red.png")
+    monkeypatch.chdir(pictures.parent)
+    paths = ("pictures/out [1]", "work", "pictures/nothing")
+    ran = run("index", "pictures", "--model", "colors", *(part for path in paths for part in ("--exclude", path)))
+    assert ran.out.splitlines()[1:] == [
+        "nothing there fulfils --exclude pictures/out [1]; it is kept (it is looked for below the indexed folders; for "
+        f"{pictures}/out [1] give --exclude '{pictures}/out [1]')",
+        "nothing there fulfils --exclude work; it is kept",
+        "nothing there fulfils --exclude pictures/nothing; it is kept",
+    ]
+    ran = run("index", "pictures", "--exclude", f"{pictures}/out [1]")
+    assert "1 excluded now" in ran.out
+
+
 def test_similar(run, indexed):
     Image.open(indexed / "red.png").resize((60, 40)).save(indexed / "large.png")
     run("index", indexed)
@@ -271,7 +288,7 @@ def test_similar(run, indexed):
     assert lines[1].split()[1:] == ["exact", "60", "x", "40", str(indexed / "copy.png")]
     assert lines[2].split()[1:] == ["near", "24", "x", "16", str(indexed / "red.png")]
     assert lines[3].split()[1:] == ["exact", "60", "x", "40", str(indexed / "gone.png"), "(missing)"]
-    assert "1 groups, 2 files beside the first of each: 1 exact, 1 near" in ran.err
+    assert "1 group, 2 files beside the first of each: 1 exact, 1 near" in ran.err
     assert "1 file is missing" in ran.err
     assert run("similar").out.count(str(indexed)) == 6, "orange is like yellow, somewhat"
     found = objects(run("similar", "--threshold", "0.999", "--json").out)
