@@ -25,7 +25,7 @@ from sightline.cli.eval.options import (
     TemplateOption,
 )
 from sightline.cli.options import BatchSizeOption, DeviceOption
-from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
+from sightline.cli.output import hub_hint, one_line, padded, progress_bar, terminal
 from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
 from sightline.progress import ProgressCallback
@@ -199,10 +199,9 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     lines = [[one_line(part) for part in line] for line in lines]
     console = terminal()
     if console is None:
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        for line in (heads, *lines):
-            first, *others = (f"{part:{'>' if i else '<'}{widths[i]}}" for i, part in enumerate(line))
-            typer.echo("  ".join([first, *others]).rstrip())
+        columns = [padded(column, right=i > 0) for i, column in enumerate(zip(heads, *lines, strict=True))]
+        for row in zip(*columns, strict=True):
+            typer.echo("  ".join(row).rstrip())
         return
     from rich.markup import escape
     from rich.table import Table

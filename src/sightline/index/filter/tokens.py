@@ -1,6 +1,7 @@
 """A condition cut into words, numbers, texts and signs, each with its place, and the error that shows a place."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -70,6 +71,9 @@ def tokens(condition: str) -> Iterator[Token]:
 def _stranger(sign: str) -> str:
     if sign in "\u2018\u2019\u201a\u201b\u2032\u00b4\u201c\u201d\u201e\u00ab\u00bb":
         return f"{sign} is no quotation mark of a filter: texts are in straight single quotes, 'like this'"
+    narrow = unicodedata.normalize("NFKC", sign)
+    if narrow != sign and narrow.isascii():
+        return f"{sign} is of full width: write {narrow}"
     return f"a filter knows no {sign!r}"
 
 
