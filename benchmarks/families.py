@@ -26,9 +26,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
-from sightline.encoder.encoder import ROWS, TEXT_BATCH
+from sightline.encoder.encoder import TEXT_BATCH
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
+from sightline.encoder.towers import ROWS
 from sightline.models import family_of
 from sightline.models.tower import Tower
 

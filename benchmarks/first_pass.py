@@ -56,11 +56,12 @@ def random(rows: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
 
 
 def fill(table: Table, chunks: Iterable[np.ndarray]) -> None:
-    """Rows that hold little but their ids and vectors."""
+    """Rows that hold little but their ids and vectors; of each thousand, the sizes are 0 to 999 bytes, scattered."""
     schema, first = item_schema(table.model), 0
     for chunk in chunks:
         columns = {
-            "id": pa.array(np.arange(first, first + len(chunk))),
+            "id": pa.array(ids := np.arange(first, first + len(chunk))),
+            "size": pa.array(ids * 389 % 1000),
             "vector": pa.FixedSizeListArray.from_arrays(
                 pa.array(chunk.astype(np.float16).reshape(-1)), table.model.dim
             ),

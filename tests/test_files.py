@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.files import find_file, replacing, write_text
+from sightline.files import find_file, read_json, replacing, write_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions as POSIX has them")
 
@@ -73,3 +73,9 @@ def test_a_relative_path_stays_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(CAFE[1]).touch()
     assert find_file(Path(CAFE[0])) == Path(CAFE[1])
+
+
+def test_a_mark_at_the_beginning_of_json_is_left_out(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(path) == {"a": 1}

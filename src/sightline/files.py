@@ -22,6 +22,11 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+SYSTEM_FOLDERS = (
+    "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
+    "RECYCLER", "System Volume Information", "lost+found",
+)  # fmt: skip
+"""Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave."""
 _SETTLED = 2_000_000_000
 """Nanoseconds. A folder that changed within them may change again without a new time of change (FAT counts in 2 s)."""
 
@@ -89,7 +94,7 @@ def unfinished(folder: Path, names: Iterable[str]) -> Path | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `JsonError` naming the file if it holds something else, `OSError`."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' Notepad marks the beginning
     except (ValueError, RecursionError) as error:  # bytes that are not text, text that is not JSON, endless numbers
         raise JsonError(f"{path}: {wrong_content(path) or f'not JSON ({error})'}") from error
     if not isinstance(data, dict):
@@ -110,22 +115,25 @@ def read_checkpoint_json(path: Path) -> dict[str, Any]:
 def check_writable(file: str | os.PathLike[str], what: str, starts: bytes) -> None:
     """Raises `UsageError` if `file` cannot be written, or if its content would be lost and is not of the kind wanted.
 
-    `what` names the kind in messages ("page"), `starts` is how its files begin, in any case. Call it before long work.
+    `what` names the kind in messages ("page"), `starts` is how its files begin, in any case, white space aside. Call it
+    before long work.
     """
-    path = Path(file)
+    path, begin = Path(file), b"".join(starts.lower().split())
     try:
         has_folder, is_folder = path.absolute().parent.is_dir(), path.is_dir()
         content = b""
         if not is_folder and path.exists():
             with path.open("rb") as old:
-                content = old.read(len(starts))
+                content = b"".join(old.read(len(starts) + 16).lower().split())
     except OSError as error:  # a name that is too long, a file that may not be read
         raise UsageError(f"{file}: the {what} cannot be written there ({error.strerror})") from error
     if not has_folder:
         raise UsageError(f"{file}: there is no folder to write this file into")
     if is_folder:
         raise UsageError(f"{file} is a folder: name a file for the {what}")
-    if content and content.lower() != starts.lower():
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UsageError(f"{file}: the {what} cannot be written there (no permission to write)")
+    if content and not content.startswith(begin):
         raise UsageError(f"{file} is no {what} of ours and would be lost: choose another name")
 
 
@@ -228,9 +236,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Text to a file in UTF-8, whole or not at all."""
+    """Text to a file in UTF-8, whole or not at all. Stray bytes of file names become escapes, those of JSON."""
     with replacing(path) as file:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def take_lock(handle: int) -> bool:

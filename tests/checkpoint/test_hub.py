@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.names import PACKAGED
 from sightline.errors import CheckpointError, HubError
 from support.hub import FakeHub
@@ -164,3 +164,9 @@ def test_a_file_that_fails_its_hash(hub: FakeHub, tmp_path: Path) -> None:
     assert hub.downloads.count("model.safetensors") == 2
     hub.spoiled = set()
     assert (resolve("owner/model", cache_dir=tmp_path) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
+def test_weights_that_are_a_link_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to(tmp_path / "blobs")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: a link to nothing"):
+        weight_paths(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 import sightline
 from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import PACKAGED, hub_name
-from sightline.errors import CheckpointError, HubError
+from sightline.errors import CheckpointError, HubError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,9 @@ def test_a_folder_that_a_run_has_not_made_is_not_looked_for_on_the_hub(
         resolve("walk/best")
     with pytest.raises(HubError):
         resolve("hf-hub:run/best")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"mini", ["mini"]])
+def test_what_is_no_name(name: object) -> None:
+    with pytest.raises(UsageError, match="a model is named by a name or a folder, not by"):
+        resolve(name)

@@ -180,6 +180,25 @@ def test_all_skipped_files_are_written_when_asked_for(run, pictures, tmp_path):
     assert (ran.status, notes.read_text()) == (2, "mine")
 
 
+def test_the_list_of_skipped_files_may_lie_below_home(run, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("index", pictures, "--model", "colors", "--skipped", "~/skipped.txt").status == 0
+    assert (tmp_path / "skipped.txt").read_text().startswith("# skipped")
+
+
+def test_a_path_from_where_one_stands_is_no_pattern(run, pictures, monkeypatch):
+    monkeypatch.chdir(pictures.parent)
+    named = f"{pictures.name}/red.png"
+    ran = run("index", pictures, "--model", "colors", "--exclude", named)
+    assert f"--exclude {named}; it is kept (if {pictures}/red.png is meant, write that)" in ran.out
+    (pictures / "a*b").mkdir()
+    ran = run("index", pictures, "--exclude", f"{pictures.name}/a*b")
+    assert rf"(if {pictures}/a\*b is meant, write that)" in ran.out
+    assert run("index", pictures, "--exclude", Path.cwd() / "work").out.endswith("/work; it is kept\n")
+    ran = run("index", pictures, "--exclude", pictures)
+    assert (ran.status, "choose one" in ran.err) == (2, True)
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_name_in_the_other_unicode_form_is_found(run, pictures, form):
     name, other = (unicodedata.normalize(each, "café.png") for each in (form, {"NFC": "NFD", "NFD": "NFC"}[form]))
@@ -254,23 +273,6 @@ def test_ctrl_c_keeps_what_was_done(run, indexed, monkeypatch):
     assert ran.status == 130
     assert "goes on from there" in ran.err
     assert run("search", "red").status == 0
-
-
-def test_an_excluded_path_from_the_current_folder_is_named_whole(run, pictures, monkeypatch):
-    """As the shell completes it: it does not lie below the indexed folder under this name."""
-    (pictures / "out [1]").mkdir()
-    (pictures / "red.png").rename(pictures / "out [1]" / "red.png")
-    monkeypatch.chdir(pictures.parent)
-    paths = ("pictures/out [1]", "work", "pictures/nothing")
-    ran = run("index", "pictures", "--model", "colors", *(part for path in paths for part in ("--exclude", path)))
-    assert ran.out.splitlines()[1:] == [
-        "nothing there fulfils --exclude pictures/out [1]; it is kept (it is looked for below the indexed folders; for "
-        f"{pictures}/out [1] give --exclude '{pictures}/out [1]')",
-        "nothing there fulfils --exclude work; it is kept",
-        "nothing there fulfils --exclude pictures/nothing; it is kept",
-    ]
-    ran = run("index", "pictures", "--exclude", f"{pictures}/out [1]")
-    assert "1 excluded now" in ran.out
 
 
 def test_similar(run, indexed):

@@ -430,3 +430,24 @@ def test_the_real_sets(shared):
     assert len(dev) == 1000
     assert len(captions(data / "photos")) == len(captions(data / "photos/karpathy.json")) == 283
     assert sum(len(sample.captions) for sample in train.samples) == 30_000
+
+
+def test_image_root_is_of_no_use_to_what_holds_its_images(tmp_path):
+    tar(tmp_path / "a.tar", [("a.jpg", b"1"), ("a.txt", b"x")])
+    (tmp_path / "b.jpg").write_bytes(b"2")
+    (tmp_path / "t.csv").write_text("file,caption\nb.jpg,y\n")
+    alone = captions(tmp_path / "a.tar", image_root=tmp_path)
+    both = captions([tmp_path / "a.tar", tmp_path / "t.csv"], image_root=tmp_path)
+    assert (len(alone), len(both)) == (1, 2)
+    for found in (alone, both):
+        assert str(found.left_out).endswith(f"is of no use to {tmp_path / 'a.tar'}, which holds its images")
+    with pytest.raises(UsageError, match="shards have no splits"):
+        captions(tmp_path / "a.tar", split="train")
+
+
+def test_captions_and_images_without_an_id_do_not_come_together(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    notes = {"images": [{"file_name": "a.jpg"}], "annotations": [{"caption": "of another"}]}
+    (tmp_path / "c.json").write_text(json.dumps(notes))
+    with pytest.raises(DataError, match=r"1 that are no record of the kind: .*; 1 with no caption: a\.jpg"):
+        captions(tmp_path / "c.json")

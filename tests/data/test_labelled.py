@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.data import labelled
+from sightline.data import captions, labelled
 from sightline.errors import DataError, UsageError
 from support.datasets import tar
 
@@ -111,7 +111,7 @@ def test_shards_with_classes(tmp_path):
         "with a class that is not in UTF-8": 1,
     }
     assert labelled(str(tmp_path / "{0..1}.tar")).samples == found.samples
-    with pytest.raises(UsageError, match="split and image_root are of tables"):
+    with pytest.raises(UsageError, match="this is no table, so it has no splits"):
         labelled(tmp_path, split="train")
     with pytest.raises(DataError, match="not one image with a class; left out: 1 without a file of a class"):
         labelled(tar(tmp_path / "2.tar", [("a.jpg", b"1")]))
@@ -138,8 +138,20 @@ def test_sources_that_are_none(folder, tmp_path):
     for source in (tmp_path / "one", tmp_path / "nowhere", tmp_path / "empty"):
         with pytest.raises((DataError, UsageError), match=f"{source.name}: (give a folder|no such)"):
             labelled(source)
-    with pytest.raises(UsageError, match="are of tables"):
+    with pytest.raises(UsageError, match="has no splits"):
         labelled(folder, split="train")
     (folder / "t.csv").write_text("file,licence\na,b")
     with pytest.raises(DataError, match="no column of classes"):
         labelled(folder / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN"])
+def test_folders_of_the_system_are_no_images(tmp_path, name):
+    for path in ("cat/a.jpg", f"cat/{name}/a.jpg", "dog/b.jpg", f"{name}/c/d.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"1")
+        (tmp_path / path).with_suffix(".txt").write_text("text")
+    found = labelled(tmp_path)
+    assert ([sample.key for sample in found.samples], found.classes) == (["cat/a.jpg", "dog/b.jpg"], ("cat", "dog"))
+    assert found.left_out.counts["in folders of the system (@eaDir, $RECYCLE.BIN ...)"] == 4
+    assert [sample.key for sample in captions(tmp_path).samples] == ["cat/a.jpg", "dog/b.jpg"]

@@ -253,3 +253,64 @@ def test_what_is_written_is_read_the_same_or_counted(tmp_path_factory, said, dia
     missing = {name for name, caption in rows if found.get(name) != (caption,)}
     assert not missing & found.keys()
     assert len(missing) <= len(left_out)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("['a dog' 'a cat']", ("a dog", "a cat")),  # NumPy's, as pandas writes a column of arrays
+        ("['a dog'\n 'a cat']", ("a dog", "a cat")),
+        ("[\"it's\" 'x']", ("it's", "x")),
+        ("['a', 'b',]", ("a", "b")),
+        ("('a dog', 'a cat')", ("a dog", "a cat")),
+        ('("Stop")', ('("Stop")',)),
+        ("['a' ... 'b']", ("['a' ... 'b']",)),
+        ("[a dog] runs", ("[a dog] runs",)),
+        ("(a dog, a cat)", ("(a dog, a cat)",)),
+    ],
+)
+def test_lists_as_other_tools_write_them(folder, cell, said):
+    out = io.StringIO()
+    csv.writer(out).writerows([["file", "caption"], ["0.jpg", cell]])
+    found, left_out = read(folder, out.getvalue())
+    assert (found, bool(left_out)) == ({"0.jpg": said}, False)
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("euc-kr", "개가 달린다"), ("euc-jp", "犬が走っている")])
+def test_other_encodings_whose_bytes_are_common_chinese_are_refused(folder, encoding, text):
+    with pytest.raises(DataError, match="not in UTF-8"):
+        read(folder, f"file,caption\n0.jpg,{text}\n".encode(encoding))
+
+
+def test_images_as_the_library_datasets_has_them(folder):
+    images = [{"bytes": b"1", "path": "0.jpg"}, {"bytes": None, "path": "1.jpg"}, {"bytes": None, "path": None}]
+    parquet.write_table(pa.table({"image": images, "text": ["a", "b", "c"]}), folder / "t.parquet")
+    found = captions(folder / "t.parquet")
+    assert [(sample.key, sample.captions) for sample in found.samples] == [("1.jpg", ("b",))]
+    assert found.left_out.counts == {
+        "whose image is inside the table: write the images to files, and name these": 1,
+        "that name no file": 1,
+    }
+
+
+def test_parquet_with_two_columns_of_a_name_in_a_folder_named_as_a_column(folder):
+    (folder / "caption=x").mkdir()
+    columns = [pa.array([value]) for value in ("0.jpg", "a", "b")]
+    parquet.write_table(pa.table(columns, names=["file", "caption", "caption"]), folder / "caption=x/t.parquet")
+    (sample,) = captions(folder / "caption=x/t.parquet", image_root=folder).samples
+    assert sample.captions == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([0.0, 1.0, float("nan")], ("0", "1")),
+        (["0.0", "10.0", ""], ("0", "10")),
+        ([True, False, None], ("False", "True")),
+        (["1.0", "v1.0", None], ("1.0", "v1.0")),
+    ],
+)
+def test_numbers_of_classes_that_pandas_made_fractions(folder, labels, classes):
+    parquet.write_table(pa.table({"file": ["0.jpg", "1.jpg", "2.jpg"], "label": labels}), folder / "t.parquet")
+    found = labelled(folder / "t.parquet")
+    assert (found.classes, found.left_out.counts) == (classes, {"without a file or a class": 1})

@@ -10,7 +10,7 @@ import sightline
 from sightline.encoder import TextEncoder
 from sightline.encoder.hardware import pick_device
 from sightline.encoder.rescorer import Rescorer
-from sightline.errors import ImageError, UsageError, VideoError
+from sightline.errors import ImageError, SightlineError, UsageError, VideoError
 from sightline.progress import Progress
 from support.images import draw, image
 
@@ -160,3 +160,15 @@ def test_the_batch_size_is_that_of_the_batches(mini: sightline.Encoder, monkeypa
     assert sizes == [3, 3, 3]
     np.testing.assert_allclose(encoder.encode_images(FRAMES), mini.encode_images(FRAMES), atol=2e-6)
     np.testing.assert_allclose(encoder.encode_videos([FRAMES]), mini.encode_videos([FRAMES]), atol=2e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_vectors_that_are_no_numbers_are_an_error(precision: str) -> None:
+    encoder = sightline.load("mini", device="cpu", precision=precision)
+    for tower in (encoder._text, encoder._image):
+        parameter = next(tower.parameters())
+        parameter.data.fill_(float("nan"))
+    says = "are its weights broken" if precision == "float32" else "take --precision float32"
+    for work in (lambda: encoder.encode_text(["red"]), lambda: encoder.encode_images(FRAMES[:1], errors="skip")):
+        with pytest.raises(SightlineError, match=f"mini: computed in {precision}, it gives .* no numbers: {says}"):
+            work()

@@ -203,3 +203,20 @@ def test_the_next_films_are_cut_while_the_model_works(pictures: sightline.Encode
     assert len(made) <= most
     stream.close()
     assert not [thread for thread in threads if thread.is_alive()]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_an_animated_image_is_a_video(pictures: sightline.Encoder, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    frames = [image(seed) for seed in range(8)]
+    options = {"lossless": True} if suffix == ".webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=200, **options)
+    expected = pictures.encode_videos([frames])
+    for source in (path, str(path), path.read_bytes(), (path, 0.0, 1.6)):
+        assert float((pictures.encode_videos([source]) * expected).sum()) > 0.98
+
+
+@pytest.mark.parametrize("times", [("0", "1"), (0, None), ("b.png", "c.png")])
+def test_times_are_numbers(pictures: sightline.Encoder, path: Path, times: tuple[object, object]) -> None:
+    with pytest.raises(UsageError, match="with times in seconds, not"):
+        pictures.encode_videos([(path, *times)])

@@ -15,7 +15,7 @@ from sightline.evaluate.text_tables import text_tables
 from sightline.format import distinct_names
 from support.results import made
 
-ODD = "a|b_c\\50% & $x^2$ {~} <#> \x1b[31m\nnext"
+ODD = "a|b_c\\50% & $x^2$ {~} <#> \x1b[31m\n|a--d"
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +44,17 @@ def test_markdown_escapes_and_is_rectangular(results):
         lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
         assert {len(line) for line in lines} == {len(of.head)}
         assert len(lines) == len(of.lines) + 2
-    assert r"a\|b\_c\\50%" in to_markdown(results)
+    assert r"a\|b\_c\\50% \& \$x^2\$ {\~} \<\#\>" in to_markdown(results)
     assert "\x1b" not in to_markdown(results)
 
 
 def test_latex_escapes_and_is_rectangular(results):
     text = to_latex(results)
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == text.count(r"\end{tabular}") == 3
+    assert r"{[}31m�\textbar{}a-{}-d" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
-            assert not re.search(r"(?<!\\)[%$#_]", line), line
+            assert not re.search(r"(?<!\\)[%$#_]|^[\[*]", line), line
         else:
             assert line.startswith(("%", "\\")), line
     assert r"50\% \& \$x\textasciicircum{}2\$ \{\textasciitilde{}\}" in text

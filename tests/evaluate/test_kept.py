@@ -1,6 +1,8 @@
 """Vectors kept between evaluations: the same bits, or none."""
 
 import dataclasses
+import os
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from sightline.data import captions
 from sightline.encoder import load
 from sightline.evaluate import retrieval
 from sightline.evaluate.encode import encode
-from sightline.evaluate.kept import KeptVectors
+from sightline.evaluate.kept import Entry, KeptVectors, key_of
 from support.datasets import tar
 from support.images import as_bytes, image
 
@@ -109,3 +111,37 @@ def test_where_nothing_can_be_written_nothing_is_kept(mini, shard, tmp_path):
     samples, kept = captions(shard).samples, KeptVectors(tmp_path / "vectors")
     same(encode(mini, samples, kept=kept), encode(mini, samples))
     assert (tmp_path / "vectors").read_text() == "a file"
+
+
+def test_other_code_and_decoders_are_in_the_key(mini, shard, monkeypatch):
+    samples, keys = captions(shard).samples[:1], set()
+    keys.add(key_of(mini, samples, True))
+    monkeypatch.setattr("sightline.evaluate.kept.code_hash", lambda: "changed")
+    keys.add(key_of(mini, samples, True))
+    monkeypatch.setattr("sightline.evaluate.kept.version", lambda name: f"{name} 9")
+    keys.add(key_of(mini, samples, True))
+    assert len(keys) == 3
+
+
+def test_an_entry_with_any_byte_changed_is_the_same_or_none(tmp_path):
+    kept = KeptVectors(tmp_path)
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    kept.keep("a", Entry(np.arange(3), rows, rows[:, None].astype(np.float16), {3: "broken"}))
+    whole = (tmp_path / "a.npz").read_bytes()
+    for at in range(len(whole)):
+        (tmp_path / "a.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        if (entry := kept.find("a")) is not None:
+            np.testing.assert_array_equal(entry.vectors, rows)
+            np.testing.assert_array_equal(entry.rescoring, rows[:, None])
+            assert (entry.readable.tolist(), entry.reasons) == ([0, 1, 2], {3: "broken"})
+
+
+def test_what_is_too_large_is_not_kept_and_what_a_kill_left_goes(tmp_path):
+    kept, rows = KeptVectors(tmp_path, limit=2000), np.zeros((3, 4), np.float32)
+    kept.keep("a", Entry(np.arange(3), rows, None, {}))
+    kept.keep("b", Entry(np.arange(3), np.zeros((3, 999), np.float32), None, {}))
+    for name, age in ((".c.npz.0123", 2 * 86_400), (".d.npz.0123", 0)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    kept.keep("a", Entry(np.arange(3), rows, None, {}))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npz", ".d.npz.0123"}

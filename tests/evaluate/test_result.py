@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from sightline.errors import UsageError
-from sightline.evaluate import Result, Skipped
-from support.results import result
+from sightline.evaluate import Result, Skipped, open_results, save_results
+from sightline.evaluate.exports import write_export
+from support.results import made, result
 
 
 def test_what_is_saved_is_what_is_opened(tmp_path, monkeypatch):
@@ -48,3 +49,12 @@ def test_a_result_goes_nowhere_else(tmp_path):
         result().save(tmp_path / "none" / "result.json")
     with pytest.raises(UsageError, match=r"none\.json: no such file"):
         Result.open(tmp_path / "none.json")
+
+
+def test_stray_bytes_of_names_survive(tmp_path):
+    odd = made("caf\udce9", "d\udc80", 0.5)
+    for results in ([odd], [odd, odd]):
+        save_results(tmp_path / "r.json", results)
+        assert [found.model for found in open_results(tmp_path / "r.json")] == ["caf\udce9"] * len(results)
+    for format in ("csv", "markdown", "latex"):
+        write_export(tmp_path / format, format, [odd])

@@ -65,7 +65,9 @@ def test_patterns(pattern, path, fulfilled):
     assert patterns.match_above(f"/photos/{path}") == (clean_pattern(pattern) if fulfilled else None)
 
 
-@pytest.mark.parametrize("pattern", ["", "/", "a//b", "a/../b", "a/./b", "a\0b", os.fsdecode(b"caf\xe9")])
+@pytest.mark.parametrize(
+    "pattern", ["", "/", ".", "..", "../a", "a//b", "a/../b", "a/./b", "a\0b", os.fsdecode(b"caf\xe9")]
+)
 def test_what_is_no_pattern(pattern):
     with pytest.raises(UsageError, match="is no"):
         clean_pattern(pattern)

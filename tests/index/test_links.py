@@ -138,3 +138,11 @@ def test_copies_are_no_links(two, index, encoder):
     assert Table.open(index).count() == 6
     assert contents(index)[best / "a.png"]["hash"] == contents(index)[photos / "1.png"]["hash"]
     assert counts(sync(index, [photos, best], FakeEncoder())) == {"unchanged": 6}
+
+
+def test_a_file_whose_name_became_a_link_to_itself_is_gone(two, index, encoder):
+    photos, _ = two
+    sync(index, [photos], encoder)
+    (photos / "1.png").unlink()
+    (photos / "1.png").symlink_to("1.png")
+    assert counts(sync(index, [photos], encoder)) == {"unchanged": 2, "removed": 1}

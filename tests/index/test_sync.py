@@ -23,6 +23,7 @@ from sightline.index import Limits, Table, fsck, item as item_module, lock, walk
 from sightline.index.batch import SyncReport
 from sightline.index.exclude import Patterns
 from sightline.index.folder import FIRST_TABLE, exists
+from sightline.index.plan import below
 from sightline.index.schema import ModelRecord
 from sightline.index.sync import forget, sync
 from support.encoders import Encoded, FakeEncoder
@@ -320,7 +321,7 @@ def test_a_path_that_is_not_there_and_a_folder_that_is_no_index(photos, tmp_path
     with pytest.raises(UsageError, match="empty folder"):
         sync(photos, [photos], encoder)
     (tmp_path / "file").touch()
-    with pytest.raises(IndexFault, match="could not be written"):
+    with pytest.raises(IndexFault, match=r"could not be written \(Not a directory\)"):
         sync(tmp_path / "file" / "index", [photos], encoder)
 
 
@@ -445,6 +446,15 @@ def test_an_index_without_pictures_binds_no_model(photos, index, encoder):
     assert fsck.check(index) == []
     with pytest.raises(ModelMismatch, match="as it was then"):
         sync(index, [photos], broken)
+
+
+def test_files_by_name_are_told_from_what_lies_below_folders():
+    files = dict.fromkeys(["/p/a", "/p/a.jpg", "/p/b/c", "/pq/a", "/q"])
+    assert list(below(files, ["/p/a", "/q"])) == ["/p/a", "/q"]
+    assert list(below(files, ["/p"])) == ["/p/a", "/p/a.jpg", "/p/b/c"]
+    assert list(below(files, ["/p/b", "/p/a"])) == ["/p/a", "/p/b/c"]
+    assert list(below(files, ["/"])) == list(files)
+    assert below(files, []) == {}
 
 
 def test_the_place_of_a_model_that_was_moved_is_noted(photos, index, indexed, encoder):

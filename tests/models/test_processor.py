@@ -319,3 +319,12 @@ def test_the_checkpoints_own_processor_on_photos(shared):
     inputs = {"text": ["a dog running on grass", "一只猫"], "images": images, "padding": True, "return_tensors": "pt"}
     agree(ours(**inputs), theirs(**inputs))
     assert ours.tokenizer.model_max_length == 77
+
+
+def test_open_files_and_bytes_are_images(ours, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(picture()).save(path)
+    expected = ours(images=path, return_tensors="np").pixel_values
+    with path.open("rb") as file:
+        for source in (file, path.read_bytes(), [path.read_bytes()]):
+            assert np.array_equal(ours(images=source, return_tensors="np").pixel_values, expected)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, strategies as st
 from transformers import CLIPTokenizer
 
 from sightline.errors import CheckpointError, UsageError
+from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer import Tokenizer
 from support.examples import examples
 from support.texts import strings
@@ -242,3 +244,20 @@ def test_a_template_with_a_token_that_is_missing_is_an_error(tmp_path):
 def test_no_limit_anywhere_is_an_error(vocabulary):
     with pytest.raises(CheckpointError, match="model_max_length"):
         Tokenizer.from_folder(vocabulary)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 100_000, "猫" * 100_000, "so long " * 20_000, " " * 90_000 + "a cat", "a\u0301" * 9_000]
+)
+def test_of_a_long_text_only_the_beginning_is_read(tokenizer, text):
+    started = time.process_time()
+    (ids,) = tokenizer.encode([text])
+    assert time.process_time() - started < 5  # minutes, if all of the first two were read
+    (expected,) = tokenizer.token_ids([text[:95_000] if text[0] == " " else text[:4_000]])
+    assert np.array_equal(ids, tokenizer.truncate(expected, tokenizer.max_length))
+
+
+def test_long_texts_are_counted_as_cut(tokenizer):
+    counts = TextCounts()
+    tokenizer.encode(["a cat", "a" * 5_000, " " * 9_000 + "a cat"], counts)
+    assert (counts.texts, counts.cut) == (3, 1)

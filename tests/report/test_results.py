@@ -19,7 +19,7 @@ from sightline.report.results import write_report
 from sightline.report.sections import SECTIONS
 from support.results import made
 
-HOSTILE = '"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
+HOSTILE = '_"><script>alert(1)</script>$x_1$ \x1b[31m & <b>日本'
 
 
 CLASSES = {name: {"samples": 4, "top-1": 0.25, "interval": [0.05, 0.7], "top-5": 1.0} for name in ("red", HOSTILE)}
@@ -174,6 +174,6 @@ def test_a_file_that_is_no_page_stays(results, tmp_path):
 @pytest.mark.parametrize("number", range(5))
 def test_a_result_that_lacks_something_is_named(results, tmp_path, number):
     for spoiled in (replace(results[number], details={}, samples={}), replace(results[number], details={"rows": 3})):
-        with pytest.raises(UsageError, match=f"the {spoiled.kind} of .* can't be shown"):
+        with pytest.raises(UsageError, match=f"missing or strange in the {spoiled.kind} of .*: evaluate again"):
             write_report(tmp_path / "report.html", [replace(spoiled, samples={})])
     assert list(tmp_path.iterdir()) == []

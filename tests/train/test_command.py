@@ -94,9 +94,9 @@ def test_the_log_says_what_eval_says_of_the_same_weights(folder, capsys):
     assert main([*given, "--json", str(result)]) == 0
     evaluated = json.loads(result.read_text())
     assert evaluated["figures"] == json.loads((out / "results.json").read_text())[best.name.removeprefix("step-")]
-    shown = [line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines()[1:]]
+    shown = [re.split(r" {2,}", line)[:2] for line in capsys.readouterr().out.splitlines()[1:]]
     (line,) = (line for line in told.splitlines() if line.startswith(f"step {step}: mean recall"))
-    assert line == f"step {step}: " + ", ".join(f"{name.strip()} {value.strip()}" for name, value in shown)
+    assert line == f"step {step}: " + ", ".join(f"{name} {value}" for name, value in shown)
     selection = read_selection(out / "best")
     assert (selection.data, selection.data_fingerprint) == (evaluated["data"], evaluated["data_fingerprint"])
     assert (selection.metric, selection.checkpoints) == ("mean_recall", 3)
@@ -305,7 +305,7 @@ def test_captions_that_the_model_cannot_read_whole_are_said(folder, capsys):
 
 
 def test_a_long_evaluation_says_how_far_it_is(folder, capsys, monkeypatch):
-    monkeypatch.setattr("sightline.cli.recall._INTERVAL", 0.0)
+    monkeypatch.setattr("sightline.cli.output.LINES_EVERY", 0.0)
     figures = Recall([str(folder / "captions.jsonl")], "test")(PACKAGED["clip"])
     assert set(figures) > {"mean_recall", "text_to_image_R@1"}
-    assert "evaluating: encoding 4 of 4" in capsys.readouterr().err.splitlines()
+    assert "evaluating: encoding: 2 of 4, " in capsys.readouterr().err

@@ -167,5 +167,5 @@ def test_other_data_of_the_same_name_are_refused(tmp_path):
         fingerprint = "def"
 
     Other.__qualname__ = Torn.__qualname__
-    with pytest.raises(sightline.SightlineError, match="fingerprint of the data: 'abc', now 'def'"):
+    with pytest.raises(sightline.SightlineError, match="fingerprint of the data: abc, now def"):
         train(recipe(data=Other, steps=2), tmp_path / "run")

@@ -53,6 +53,29 @@ def test_every_setting_comes_back_from_another_folder(place, monkeypatch):
     assert open_run(Path("../work/run"), known=[Recall], steps=5, epochs=None).steps == 5
 
 
+def test_sources_between_colons_come_back_from_another_folder(place, monkeypatch):
+    begun(Recipe(model="mini", data="b-0.tar::b-1.tar", steps=1))
+    monkeypatch.chdir(place)
+    assert open_run(Path("work/run")).data == f"{place}/work/b-0.tar::{place}/work/b-1.tar"
+
+
+def test_a_run_of_before_there_was_a_setting_goes_on(place):
+    begun(Recipe(model="mini", data="a.csv", evaluate=Recall(["val.csv"]), steps=1))
+    saved = json.loads(Path("run/run.json").read_text())
+    del saved["settings"]["device"], saved["settings"]["evaluate"]["device"]
+    Path("run/run.json").write_text(json.dumps(saved))
+    again = open_run(Path("run"), known=[Recall], device="cpu")
+    run = RunFile.open(Path("run"))
+    assert run.continued(RunFile.of(again, 9, "data", "val"), 3, Path("run")).changes == ()
+
+
+def test_changed_files_are_not_called_other_settings(place):
+    recipe = Recipe(model="mini", data="a.csv", steps=1)
+    begun(recipe)
+    with pytest.raises(UsageError, match=r"files that this run learns from have changed .*Put them back"):
+        RunFile.open(Path("run")).continued(RunFile.of(recipe, 9, "other", "val"), 3, Path("run"))
+
+
 def test_all_that_has_moved_is_named_with_its_option(place):
     recipe = Recipe(model="mini", data="a.csv", evaluate=Recall(["val.csv"]), image_root=".", steps=1)
     begun(recipe)
@@ -69,7 +92,7 @@ def test_all_that_has_moved_is_named_with_its_option(place):
     again = open_run(run, known=[Recall], evaluate=Recall([f"{place}/moved/val.csv"]), **moved)
     # Data and models are known by their fingerprints, wherever they lie.
     RunFile.open(run).continued(RunFile.of(again, 9, "data", "val"), 3, run)
-    with pytest.raises(UsageError, match=r"data: .*a\.csv, now .*; fingerprint of the data: 'data', now 'other'"):
+    with pytest.raises(UsageError, match=r"data: .*a\.csv, now .*; fingerprint of the data: data, now other"):
         RunFile.open(run).continued(RunFile.of(again, 9, "other", "val"), 3, run)
 
 

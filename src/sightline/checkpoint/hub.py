@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.checkpoint.names import PACKAGED, check_no_slip, hub_name, inner_folder, packaged
-from sightline.errors import CheckpointError, CheckpointMissing, HubError
+from sightline.errors import CheckpointError, CheckpointMissing, HubError, UsageError
 from sightline.files import read_checkpoint_json, unfinished
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def resolve(
     `hub_name` understands it, and a path may be a folder of the Hub's cache or of sentence-transformers.
     `weights=False` leaves the weights out. Raises `CheckpointError`, for Hub names `HubError` with its `reason`.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UsageError(f"a model is named by a name or a folder, not by {name!r:.60}")
     if str(name) in packaged():
         return PACKAGED / str(name)
     if "\0" in str(name):
@@ -86,6 +88,8 @@ def weight_paths(folder: Path) -> list[Path]:
         return [folder]
     for name in WEIGHT_FILES:
         path = folder / name
+        if path.is_symlink() and not path.exists():
+            raise CheckpointError(f"{path}: a link to nothing: fetch the checkpoint again, or copy the file there")
         if not path.is_file():
             continue
         if not name.endswith(".index.json"):

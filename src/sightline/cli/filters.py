@@ -4,6 +4,9 @@ Each option is a condition of the grammar in docs/filters.md; all of them must h
 """
 
 import os
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -84,6 +87,9 @@ _MISSING = {"taken": "date", "latitude": "place", "rating": "rating", "camera_mo
 _COUNTED = ("taken", "latitude")
 """How many items lack these is said also where others are left."""
 
+_LISTED = 8
+"""So many cameras are named where none is found."""
+
 
 class Filters:
     """The options as they were given, and the condition that each is: `conditions`, "--rating 3" -> "rating >= 3"."""
@@ -100,13 +106,14 @@ class Filters:
         rating: int | None,
     ) -> None:
         """Raises UsageError for a value that says nothing."""
+        self._folders = {path: _below(path) for path in folder or ()}
         self.conditions: dict[str, str] = {f"--where {text!r}": text for text in map(typed, where or ())}
         if since is not None:
             self.conditions[f"--since {since}"] = f"taken >= {_date('--since', since)}"
         if until is not None:
             self.conditions[f"--until {until}"] = f"taken <= {_date('--until', until)}"
         if folder:
-            self.conditions[" ".join(f"--folder {path}" for path in folder)] = " OR ".join(map(_below, folder))
+            self.conditions[" ".join(f"--folder {path}" for path in folder)] = " OR ".join(self._folders.values())
         if kind is not None:
             self.conditions[f"--kind {kind}"] = f"kind = '{kind}'"
         if camera is not None:
@@ -127,8 +134,11 @@ class Filters:
         return _all(self.conditions.values()) or None
 
     def notes(self, table: "Table") -> list[str]:
-        """How many items are left out only because it is not known when, or where, they were taken."""
-        notes = []
+        """How many items are left out only because it is not known when, or where, they were taken; which of several
+        folders hold nothing."""
+        notes = [
+            f"no item lies below {path}" for path, below in self._folders.items() if not len(table.ids_where(below))
+        ]
         for column in _COUNTED:
             others = [text for given, text in self.conditions.items() if _COLUMNS.get(given.split()[0]) != column]
             if len(others) < len(self.conditions):
@@ -153,7 +163,11 @@ class Filters:
 
         if given.startswith("--folder"):
             folders = ", ".join(read_settings(table.folder).folders) or "unknown"
-            return f"no item lies below {given.removeprefix('--folder ')} (indexed: {folders})"
+            return f"no item lies below {', '.join(map(str, self._folders))} (indexed: {folders})"
+        if given.startswith("--where"):
+            return f"no item fulfils {given}{_in_any_case(self.conditions[given], table)}"
+        if given.startswith("--camera") and (cameras := _cameras(table)):
+            return f"no item fulfils {given} (cameras: {', '.join(cameras)})"
         column = _COLUMNS.get(given.split()[0])
         if column is not None and not len(table.ids_where(f"{column} IS NOT NULL")):
             return f"no item fulfils {given}: none has a {_MISSING[column]}"
@@ -193,11 +207,35 @@ def _camera(words: str) -> str:
     )
 
 
+def _cameras(table: "Table") -> list[str]:
+    """The commonest cameras of the index, and how many more there are."""
+    names = table.columns(["camera_make", "camera_model"], "camera_make IS NOT NULL OR camera_model IS NOT NULL")
+    counts = Counter(_camera_name(**row) for row in names.to_pylist())
+    listed = [name for name, _ in counts.most_common(_LISTED)]
+    return [*listed, f"{len(counts) - _LISTED:,} more"] if len(counts) > _LISTED else listed
+
+
+def _camera_name(camera_make: str | None, camera_model: str | None) -> str:
+    """Most makers are named in the model too."""
+    make, model = camera_make or "", camera_model or ""
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+def _in_any_case(condition: str, table: "Table") -> str:
+    """How many items a condition that finds none would find if it did not tell capitals from small letters."""
+    changed = re.sub(r"(?<![<>=!])==?\s*(?=')|\bLIKE\b", " ILIKE ", condition, flags=re.IGNORECASE)
+    try:
+        count = len(table.ids_where(changed))
+    except UsageError:
+        return ""
+    return f"; {count:,} would with ILIKE, which takes capitals and small letters for the same" if count else ""
+
+
 def _near(place: str) -> str:
     from sightline.index.filter import Unsuitable, check_place
 
     try:
-        north, east, km = (float(part) for part in place.split(","))
+        north, east, km = (float(part) for part in unicodedata.normalize("NFKC", place).split(","))
         check_place(north, east, km)
     except ValueError:
         raise UsageError(

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -122,6 +121,7 @@ def command(
     if watch and (forget or skipped):
         raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
     if skipped is not None:
+        skipped = expand_home(skipped)
         check_writable(skipped, "list", _SKIPPED.encode())
     if forget:
         forgotten = sync.forget(folder, paths)
@@ -135,7 +135,7 @@ def command(
 
         how = {"regions": regions, "options": options}
         watched = Watch(folder, paths, model, exclude=exclude or (), include=include or (), **how)
-        _watch(watched, instead, exclude or (), paths)
+        _watch(watched, instead, exclude or ())
         return
     try:
         with hub_hint(instead), progress_bar() as progress:
@@ -152,7 +152,7 @@ def command(
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)
-    _name_unused(exclude or (), report, paths)
+    _name_unused(exclude or (), report)
     if skipped is not None:
         lines = [f"{one_line(str(path))}\t{one_line(reason)}\n" for path, reason in report.skipped]
         write_text(skipped, f"{_SKIPPED}\n{''.join(lines)}")
@@ -163,13 +163,13 @@ def command(
         )
 
 
-def _watch(watch: "Watch", instead: str, exclude: Sequence[str], paths: Sequence[Path]) -> None:
+def _watch(watch: "Watch", instead: str, exclude: Sequence[str]) -> None:
     """Prints all that the first look did, and a line for each later one that did something."""
     with watching.stopping():
         looks = watching.reports(watch, instead)
         first = next(looks)
         _print(first)
-        _name_unused(exclude, first, paths)
+        _name_unused(exclude, first)
         watching.say_watched(watch)
         lines = watching.Lines(first)
         for report in looks:
@@ -201,20 +201,19 @@ def _print(report: "SyncReport") -> None:
             typer.echo(f"  and {len(files) - LISTED:,} more (--skipped FILE writes all)")
 
 
-def _name_unused(patterns: Sequence[str], report: "SyncReport", paths: Sequence[Path]) -> None:
-    """Names the patterns that left nothing out. A path from the current folder, as the shell completes it, is none that
-    lies below an indexed folder: the one to write is said."""
+def _name_unused(patterns: Sequence[str], report: "SyncReport") -> None:
+    """Names the patterns that left nothing out. A path from the current folder, as the shell completes it, is looked
+    for below the indexed folders: the pattern that means it is said."""
     from sightline.index.exclude import clean_pattern, pattern_of
 
     for pattern in patterns:
         if report.excluded.get(clean_pattern(pattern)):
             continue
-        path = Path(os.path.abspath(pattern))  # noqa: PTH100 (any name)
-        hint = ""
-        if not os.path.isabs(pattern) and os.path.lexists(path) and any(map(path.is_relative_to, paths)):  # noqa: PTH117
-            whole = quote(pattern_of(str(path)))
-            hint = f" (it is looked for below the indexed folders; for {one_line(str(path))} give --exclude {whole})"
-        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept{hint}")
+        meant = os.path.abspath(pattern)  # noqa: PTH100 (any name)
+        advice = ""
+        if "/" in pattern and os.path.lexists(meant) and pattern_of(meant) != clean_pattern(pattern):
+            advice = f" (if {one_line(pattern_of(meant))} is meant, write that)"
+        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept{advice}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -101,7 +101,7 @@ def place(result: "Result") -> str:
 def progress_bar() -> Iterator[ProgressCallback]:
     """A callback that draws a bar on the terminal; if standard error is none, one that writes a line now and then."""
     if not sys.stderr.isatty():
-        yield _Lines().show
+        yield ProgressLines().show
         return
     from rich import progress as rich
     from rich.console import Console
@@ -123,12 +123,12 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield _Stages(bar).show
 
 
-class _Lines:
+class ProgressLines:
     """A line every `LINES_EVERY` seconds: the stage, how much of it is done, its rate and the time left. Work that is
-    shorter has none."""
+    shorter has none. `before` begins each line."""
 
-    def __init__(self) -> None:
-        self._last = time.monotonic()
+    def __init__(self, before: str = "") -> None:
+        self._before, self._last = before, time.monotonic()
         self._began, self._first = self._last, Progress("")
 
     def show(self, progress: Progress) -> None:
@@ -138,7 +138,7 @@ class _Lines:
         elif progress.done != progress.total and now - self._last >= LINES_EVERY:
             self._last = now
             rate = (progress.done - first.done) / max(now - self._began, 1e-9)
-            print(_line(progress, rate), file=sys.stderr, flush=True)
+            print(self._before + _line(progress, rate), file=sys.stderr, flush=True)
 
 
 def _line(progress: Progress, rate: float) -> str:

@@ -215,6 +215,15 @@ def command(
             panel=MEMORY,
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        option(
+            "DEVICE",
+            "Train and evaluate on this device: cpu, cuda, cuda:1, mps or xpu; auto takes a GPU if there is one. "
+            "Default: auto.",
+            panel=MEMORY,
+        ),
+    ] = None,
     ema_decay: Annotated[
         float | None,
         option(
@@ -290,6 +299,8 @@ def command(
     from sightline.train import train
 
     made, folder = _recipe(options)
+    if isinstance(made.evaluate, Recall):
+        made = dataclasses.replace(made, evaluate=dataclasses.replace(made.evaluate, device=made.device))
     on = f"sightline train --out {shlex.quote(str(folder))}"
     try:
         outcome = train(made, folder)

@@ -1,6 +1,5 @@
 """Opens a data set of captioned images or videos, whatever the layout of its files."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from sightline.data.left_out import LeftOut
 from sightline.data.media import MediaFiles
 from sightline.data.pairs import read_pairs
 from sightline.data.paths import (
+    NO_ROOT,
     TABLE_SUFFIXES,
     PathOrPaths,
     check_exist,
@@ -22,6 +22,7 @@ from sightline.data.paths import (
 from sightline.data.sample import Captions, Sample
 from sightline.data.shards import read_shards
 from sightline.data.tables import read_table, row_entries, select_splits
+from sightline.data.texts import words_of
 from sightline.errors import DataError, UsageError
 
 
@@ -49,7 +50,7 @@ def equal_captions(samples: Sequence[Sample]) -> str | None:
 
     Captions are equal if they are the same words: capitals, white space and the form of their Unicode aside.
     """
-    words = [dict.fromkeys(map(_words, sample.captions)) for sample in samples]
+    words = [dict.fromkeys(map(words_of, sample.captions)) for sample in samples]
     images = Counter(text for texts in words for text in texts)
     sharing = sum(any(images[text] > 1 for text in texts) for texts in words)
     if not sharing:
@@ -62,10 +63,6 @@ def equal_captions(samples: Sequence[Sample]) -> str | None:
     )
 
 
-def _words(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
 def _samples(
     source: PathOrPaths, splits: Sequence[str] | None, image_root: PathOrPaths | None, left_out: LeftOut
 ) -> list[Sample]:
@@ -76,11 +73,12 @@ def _samples(
     if folder is not None:
         paths = files_in_folder(folder, left_out)
     only_shards = bool(paths) and all(map(is_shard, paths))
-    if splits is not None or image_root is not None:
-        if only_shards:
-            raise UsageError(f"{name}: shards have no splits and hold their images; name the shards that are meant")
-        if not paths:
-            raise UsageError(f"{name}: a folder of images with texts has no splits; name the folder that is meant")
+    holds_images = only_shards or not paths
+    if splits is not None and holds_images:
+        what, meant = ("shards have", "shards") if only_shards else ("a folder of images with texts has", "folder")
+        raise UsageError(f"{name}: {what} no splits; name the {meant} that {'are' if only_shards else 'is'} meant")
+    if image_root is not None and holds_images:
+        left_out.remark(NO_ROOT.format(name))
     if only_shards:
         samples = read_shards(paths, left_out)
     elif folder is not None and not paths:
@@ -89,7 +87,7 @@ def _samples(
         samples = [
             replace(sample, key=f"{number}/{sample.key}")
             for number, path in enumerate(paths, 1)
-            for sample in _samples(path, splits, None if is_shard(path) else image_root, left_out)
+            for sample in _samples(path, splits, image_root, left_out)
         ]
     elif paths[0].suffix.lower() in TABLE_SUFFIXES | {".json"}:
         samples = _annotated(paths[0], splits, image_root, left_out)

@@ -92,7 +92,10 @@ def _captions_by_id(notes: Iterable[Any], id_key: str, left_out: LeftOut) -> dic
     """The captions of each image or video, of objects {`id_key`: ..., "caption": ...}."""
     captions: dict[str, list[Any]] = {}
     for note in _objects(notes, left_out):
-        captions.setdefault(str(note.get(id_key)), []).append(note.get("caption"))
+        if note.get(id_key) is None:
+            left_out.add(_NO_RECORD, str(note)[:60])
+        else:
+            captions.setdefault(str(note[id_key]), []).append(note.get("caption"))
     return captions
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from sightline.data import tables
@@ -9,10 +10,13 @@ from sightline.data.classes import classes_beside
 from sightline.data.left_out import LeftOut
 from sightline.data.media import MEDIA_SUFFIXES, MediaFiles
 from sightline.data.paths import (
+    NO_ROOT,
+    SYSTEM_FILES,
     TABLE_SUFFIXES,
     PathOrPaths,
     check_exist,
     files_in_folder,
+    is_own,
     is_shard,
     resolve_paths,
     source_name,
@@ -28,6 +32,7 @@ Files = list[tuple[str, Path | Member, str]]
 
 _SPLIT = re.compile(r"(train|training|trainval|val|valid|validation|test|testing|dev|eval)[-_ ]?\d{0,4}")
 """Names that folders of splits have: "train", "val2017"."""
+_NUMBER = re.compile(r"\d+(\.0+)?")
 
 
 def labelled(
@@ -53,8 +58,10 @@ def labelled(
     if root is not None and len(folders) < 2:
         paths = files_in_folder(root, left_out)
     is_table = len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES
-    if not is_table and (split is not None or image_root is not None):
-        raise UsageError(f"{name}: split and image_root are of tables, and this is none")
+    if not is_table and split is not None:
+        raise UsageError(f"{name}: this is no table, so it has no splits; name the folder or the shards that are meant")
+    if not is_table and image_root is not None:
+        left_out.remark(NO_ROOT.format(name))
     if root is not None and len(folders) > 1:
         files = _in_class_folders(root, folders, left_out)
     elif is_table:
@@ -98,7 +105,9 @@ def _in_class_folders(root: Path, folders: list[Path], left_out: LeftOut) -> Fil
             key = file.relative_to(root).as_posix()
             if not file.is_file() or "/." in key:  # hidden, or in a hidden folder
                 continue
-            if file.suffix.lower() in MEDIA_SUFFIXES:
+            if not is_own(key):
+                left_out.add(SYSTEM_FILES, key)
+            elif file.suffix.lower() in MEDIA_SUFFIXES:
                 files.append((key, file, folder.name))
             else:
                 left_out.add("that are no image or video by their suffix", key)
@@ -136,9 +145,11 @@ def _classes_in_table(path: Path, split: str | None, left_out: LeftOut) -> dict[
     classes: dict[str, set[str]] = {}
     for number, row in rows:
         name, label = row.get(file_column), row.get(class_column)
-        text = "" if label is None or isinstance(label, dict | list) else str(label).strip()
+        text = "" if label is None or label != label or isinstance(label, dict | list) else str(label).strip()
         if isinstance(name, str) and name.strip() and text:
             classes.setdefault(str(PurePosixPath(name.strip())), set()).add(text)
         else:
             left_out.add("without a file or a class", f"row {number:,}")
+    if all(map(_NUMBER.fullmatch, chain.from_iterable(classes.values()))):  # pandas' 1.0 is class 1
+        return {name: {label.partition(".")[0] for label in of_file} for name, of_file in classes.items()}
     return classes

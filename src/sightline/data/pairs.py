@@ -5,6 +5,7 @@ from pathlib import Path
 from sightline.data.left_out import LeftOut
 from sightline.data.media import MEDIA_SUFFIXES
 from sightline.data.note import MOST_BYTES, NOTE_SUFFIXES, UnreadableNote, captions_in
+from sightline.data.paths import SYSTEM_FILES, is_own
 from sightline.data.sample import Sample
 from sightline.errors import DataError
 
@@ -15,7 +16,11 @@ def read_pairs(root: Path, left_out: LeftOut) -> list[Sample]:
     by_stem: dict[Path, dict[str, Path]] = {}
     for path in sorted(root.rglob("*")):
         is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix.lower() in MEDIA_SUFFIXES.union(NOTE_SUFFIXES) and not is_hidden and path.is_file():
+        if path.suffix.lower() not in MEDIA_SUFFIXES.union(NOTE_SUFFIXES) or is_hidden or not path.is_file():
+            continue
+        if not is_own(key := path.relative_to(root).as_posix()):
+            left_out.add(SYSTEM_FILES, key)
+        else:
             by_stem.setdefault(path.with_suffix(""), {})[path.suffix] = path
     samples = []
     for files in by_stem.values():

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sightline.data.left_out import LeftOut
 from sightline.errors import DataError, DataMissing, UsageError
+from sightline.files import SYSTEM_FOLDERS
 
 PathOrPaths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -17,6 +18,9 @@ TABLE_SUFFIXES = frozenset([".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parqu
 _TABLES_IN_FOLDERS = TABLE_SUFFIXES - {".txt", ".parquet"}
 """Looked for in a folder: a text there may be anything, and img2dataset writes a Parquet file beside each shard."""
 _COMPRESSED_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+SYSTEM_FILES = "in folders of the system (@eaDir, $RECYCLE.BIN ...)"
+NO_ROOT = "image_root (--image-root) is of no use to {}, which holds its images"
 
 _MOST_FILES = 1_000_000
 """The largest range in braces."""
@@ -80,6 +84,11 @@ def files_in_folder(folder: Path, left_out: LeftOut) -> list[Path]:
         if path.name.lower().endswith(_COMPRESSED_SUFFIXES):
             left_out.add("shards that are compressed: unpack them to plain tars", path.name)
     return tables or shards
+
+
+def is_own(key: str) -> bool:
+    """Whether a file lies in none of the folders that storage systems make for thumbnails and what was deleted."""
+    return not set(SYSTEM_FOLDERS) & set(key.split("/"))
 
 
 def visible_in(folder: Path) -> list[Path]:

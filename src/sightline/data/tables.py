@@ -1,8 +1,10 @@
 """Tables of images and videos: CSV, TSV, JSON lines and Parquet, with their columns recognized by name."""
 
 import ast
+import io
 import json
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +17,7 @@ from sightline.data.left_out import LeftOut
 from sightline.data.sample import Entry
 from sightline.data.texts import read_text
 from sightline.errors import DataError
+from sightline.files import wrong_content
 from sightline.processing.suffixes import is_image, is_video
 
 T = TypeVar("T")
@@ -141,10 +144,12 @@ def _read_parquet(path: Path) -> Table:
     from pyarrow import ArrowException, parquet
 
     try:
-        table = parquet.read_table(path)
+        table = parquet.ParquetFile(path).read()
     except (ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: no Parquet file that can be read ({error})") from error
-    return Table(path, table.column_names, table.to_pylist(), range(1, table.num_rows + 1))
+        reason = wrong_content(path) or f"no Parquet file that can be read ({' '.join(str(error).split())})"
+        raise DataError(f"{path}: {reason}") from error
+    columns = _column_names(path, table.column_names)
+    return Table(path, columns, table.rename_columns(columns).to_pylist(), range(1, table.num_rows + 1))
 
 
 def row_entries(table: Table, left_out: LeftOut) -> Iterator[Entry]:
@@ -154,6 +159,13 @@ def row_entries(table: Table, left_out: LeftOut) -> Iterator[Entry]:
     split = split_column(table)
     for number, row in zip(table.numbers, table.rows, strict=True):
         name = row.get(file)
+        if isinstance(name, dict):  # an image as the library `datasets` has it
+            if name.get("bytes") is not None:
+                left_out.add(
+                    "whose image is inside the table: write the images to files, and name these", f"row {number:,}"
+                )
+                continue
+            name = name.get("path")
         if isinstance(name, str) and name.strip():
             captions = _captions(map(row.get, caption_columns))
             yield Entry.of(name.strip(), captions, row.get(split) if split else None, left_out)
@@ -205,16 +217,30 @@ def _plain(column: str) -> str:
 
 
 def _captions(cells: Iterable[Any]) -> Iterator[Any]:
-    """The captions in the cells of a row: strings, lists, and lists written as JSON or as Python writes them."""
+    """The captions in the cells of a row: strings, lists, and lists written as JSON, Python or NumPy writes them."""
     for cell in cells:
-        texts = _listed(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
+        texts = _listed(cell) if isinstance(cell, str) and cell.lstrip().startswith(("[", "(")) else cell
         yield from texts if isinstance(texts, list) else [texts]
 
 
 def _listed(cell: str) -> Any:
     """The list that a cell spells, or the cell itself if it spells none with a text in it."""
-    for read in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+    for read in (json.loads, _strings, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
             value = read(cell)
             return value if isinstance(value, list) and any(isinstance(text, str) for text in value) else cell
     return cell
+
+
+def _strings(cell: str) -> list[str]:
+    """The strings of a Python list or tuple of nothing else. NumPy, whose arrays pandas writes, sets no commas between
+    them, which Python would take for parts of one string. Raises `ValueError`, and what `tokenize` raises."""
+    if cell.lstrip().startswith("(") and "," not in cell:
+        raise ValueError("a text in brackets, no tuple")
+    strings = []
+    for token in tokenize.generate_tokens(io.StringIO(cell.strip()).readline):
+        if token.type == tokenize.STRING:
+            strings.append(ast.literal_eval(token.string))
+        elif token.string.strip() not in ("[", "]", "(", ")", ",", ""):
+            raise ValueError(f"{token.string!r} is no string")
+    return strings

@@ -1,6 +1,7 @@
 """Text files in the encodings that people's programs write: UTF-8, UTF-16 and UTF-32 with their mark, GB18030."""
 
 import codecs
+import unicodedata
 from pathlib import Path
 
 from sightline.data.left_out import LeftOut
@@ -17,6 +18,8 @@ _MARKS = (
 _MARK = "\ufeff"
 _COMMON = 0.8
 """The part of the characters that are not ASCII's which must be common Chinese, for a text to count as GB18030."""
+_LAST_HANGUL = 0xC8
+"""The first byte of EUC-KR's last Korean characters. In GB18030 those of half of the Chinese ones are above it."""
 
 
 def read_text(path: Path, left_out: LeftOut) -> str:
@@ -43,6 +46,12 @@ def read_text(path: Path, left_out: LeftOut) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def words_of(text: str) -> str:
+    """What equal texts have in common: the words, capitals, white space and the form of the Unicode (NFC, NFD) aside,
+    which the tokenizers of these models do not see either."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
 def decode(content: bytes) -> str:
     """The text in UTF-8, or in the encoding that its mark (BOM) says, without such marks before it. Raises
     `ValueError`, with the line."""
@@ -62,7 +71,10 @@ def decode(content: bytes) -> str:
 
 
 def _gb18030(content: bytes) -> str | None:
-    """The text in GB18030, or None where it is not that: bytes of other encodings often make rare characters there."""
+    """The text in GB18030, or None where it is not that: bytes of other encodings often make rare characters there.
+
+    Those of Japanese (EUC-JP) make its kana, those of Korean (EUC-KR) none of Chinese's later half.
+    """
     if b"\0" in content or any(content.startswith(mark) for mark, _ in _MARKS):
         return None
     try:
@@ -71,6 +83,9 @@ def _gb18030(content: bytes) -> str | None:
         return None
     foreign = [character for character in text if character > "\x7f"]
     common = sum(_is_common(character) for character in foreign)
+    may_be_korean = all(character.encode("gb18030")[0] <= _LAST_HANGUL for character in foreign)
+    if any("\u3040" <= character <= "\u30ff" for character in foreign) or may_be_korean:
+        return None
     return text if common >= _COMMON * len(foreign) else None
 
 

@@ -1,52 +1,35 @@
 """A checkpoint as a function from files and strings to unit vectors."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from functools import cached_property, partial
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast, overload
+from functools import partial
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.encoder.hardware import pick_device, pick_dtype
-from sightline.encoder.inputs import (
-    FRAMES,
-    ImageInput,
-    Missing,
-    VideoInput,
-    check_images,
-    check_videos,
-    video_frames,
-)
+from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
+from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
 from sightline.encoder.lists import place
-from sightline.encoder.memory import BatchLimit, TooLarge, is_out_of_memory, way_out
+from sightline.encoder.memory import TooLarge
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import EncoderSource, Vectors
-from sightline.encoder.workers import Workers
-from sightline.errors import ImageError, SightlineError, UsageError
-from sightline.logger import LOGGER
-from sightline.models.preprocessing import oddities
-from sightline.models.tower import Segments, Tower
+from sightline.encoder.readable import Errors, Readable, check_errors, collect
+from sightline.encoder.source import Vectors
+from sightline.errors import ImageError, UsageError
+from sightline.models.tower import Segments
 from sightline.processing.image.reading import open_image
-from sightline.processing.image.sources import is_image_source, source_name
 from sightline.processing.video.moments import Moment, moments
 from sightline.processing.video.reader import VideoSource
 from sightline.progress import Progress, ProgressCallback, no_progress
 
 T = TypeVar("T")
 F = TypeVar("F")
-Extras = NDArray[np.float16]
-Read = Callable[[T], tuple[Image.Image | Sequence[Image.Image], F]]
-Errors = Literal["raise", "skip"]
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-ROWS = 800
-"""Tokens in a batch of images, for one core: enough for its matrix units, few enough for its cache, and few enough that
-a large model's first batch comes soon."""
 TEXT_BATCH = 64
 
 
@@ -70,30 +53,7 @@ def load(
     return Encoder(name_or_folder, device, precision, batch_size, **source)
 
 
-class Encoded(NamedTuple, Generic[T, F]):
-    """An item of a stream with the facts that `read` returned of it and its unit vector (dim,), or the error of reading
-    it. `extras`, float16 (rows, dim), are the rows that are kept beside the vector, if the stream was to yield them."""
-
-    item: T
-    facts: F | None
-    vector: Vectors | ImageError
-    extras: Extras | None
-
-
-class Readable(NamedTuple):
-    """What `encode_images` and `encode_videos` return with `errors="skip"`.
-
-    `vectors` float32 (m, dim) of the m items that could be read; `rows` int64 (m,), ascending: their places in the list
-    that was given (`paths[rows[0]]` is that of `vectors[0]`; with pandas, `table.iloc[rows]`). `skipped`: place in the
-    list -> the error of reading it.
-    """
-
-    vectors: Vectors
-    rows: NDArray[np.int64]
-    skipped: dict[int, ImageError]
-
-
-class Encoder(EncoderSource):
+class Encoder(ImageBatches):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other.
 
     `precision` is the name of the type that the model computes in: "float32", "bfloat16" or "float16". Where memory
@@ -102,55 +62,13 @@ class Encoder(EncoderSource):
     `SightlineError` names it.
     """
 
-    def __init__(
-        self,
-        name_or_folder: str | os.PathLike[str],
-        device: str | torch.device,
-        precision: Precision,
-        batch_size: int | None = None,
-        **source: Any,
-    ) -> None:
-        is_count = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool) and batch_size > 0
-        if batch_size is not None and not is_count:
-            raise UsageError(f"batch_size is {batch_size!r}: give a whole number of at least 1")
-        super().__init__(name_or_folder, **source)
-        for oddity in oddities(self.profile):
-            LOGGER.warning(f"{self.name}: {oddity}")
-        self.device = pick_device(device)
-        self._dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
-        self._batch_size = batch_size
-        self._workers = Workers(self.device)
-        self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
-
     def __repr__(self) -> str:
         return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self.precision}")'
-
-    @cached_property
-    def _text(self) -> Tower:
-        return self._open(self.family.text, "texts")
-
-    @cached_property
-    def _image(self) -> Tower:
-        return self._open(self.family.image, "images")
-
-    def _open(self, kind: type[Tower], noun: str) -> Tower:
-        """A tower on the device."""
-        try:
-            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise SightlineError(
-                f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.device)}"
-            ) from error
-        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
-        return tower
 
     def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and
         the logger is told how many were. `texts`: a list, an array, a column of a table, a generator."""
-        return _unit(self.embed_text(texts, progress=progress))
+        return unit_rows(self.embed_text(texts, progress=progress))
 
     def embed_text(
         self, texts: Iterable[str], *, project: bool = True, progress: ProgressCallback = no_progress
@@ -184,7 +102,7 @@ class Encoder(EncoderSource):
             vectors[rows] = embedded
             done += len(rows)
             progress(Progress("reading texts", done, len(tokens)))
-        return vectors
+        return self.check_finite(vectors, self.precision)
 
     @overload
     def encode_images(
@@ -250,11 +168,11 @@ class Encoder(EncoderSource):
     ) -> Vectors | Readable:
         """n videos -> float32 (n, dim), rows of unit length. `errors` and `progress` as in `encode_images`.
 
-        A video is a path, bytes or an open file, (path, start, end) in seconds, or its frames: an array or tensor
-        (T, H, W, 3) or (T, 3, H, W), or a list of images. Of a file `frames` are sampled, one of each equal part. An
-        image model sees a video as the normalized mean of its frames' unit vectors; a video model takes as many frames
-        as its checkpoint says, and `UsageError` says how many if a list of another length is given. Raises `VideoError`
-        naming the first video that cannot be read.
+        A video is a path, bytes or an open file (also of an animated image), (path, start, end) in seconds, or its
+        frames: an array or tensor (T, H, W, 3) or (T, 3, H, W), or a list of images. Of a file `frames` are sampled,
+        one of each equal part. An image model sees a video as the normalized mean of its frames' unit vectors; a
+        video model takes as many frames as its checkpoint says, and `UsageError` says how many if a list of another
+        length is given. Raises `VideoError` naming the first video that cannot be read.
         """
         checked = check_videos(videos, None if self._image.frames == 1 else self._image.frames)
         return self._rows(checked, self.sample_frames, self._inputs, errors, progress)
@@ -301,106 +219,23 @@ class Encoder(EncoderSource):
         with closing(ahead(groups, self._workers.count)) as ready:
             yield from self._stream(ready, read, self.batch, forward)
 
-    @property
-    def frames(self) -> int:
-        """Frames by which a video, or a moment of it, is seen."""
-        return FRAMES if self._image.frames == 1 else self._image.frames
-
-    @property
-    def _inputs(self) -> int:
-        """Inputs that a video gives to the tower: 1 for a video model, one a frame for an image model."""
-        return self.frames // self._image.frames
-
     def _rows(
         self, items: list[T], read: Callable[[T], Any], weight: int, errors: Errors, progress: ProgressCallback
     ) -> Vectors | Readable:
         """The items' vectors; `weight` is how many inputs each gives to the tower."""
-        if errors not in ("raise", "skip"):
-            raise UsageError(f'errors is {errors!r}: choose "raise" or "skip"')
+        check_errors(errors)
 
         def read_item(item: T) -> tuple[Any, None]:
             if isinstance(item, Missing):
                 raise ImageError("None", "there is nothing in its place")
             return read(item), None
 
-        vectors, rows, skipped = np.empty((len(items), self.dim), np.float32), list[int](), dict[int, ImageError]()
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
         with closing(self._stream(groups, read_item, batch, self._image.embed)) as stream:
-            for row, encoded in enumerate(stream):
-                error = encoded.vector
-                if not isinstance(error, ImageError):
-                    vectors[len(rows)] = error
-                    rows.append(row)
-                elif errors == "raise":
-                    number = f"{place(row, len(items))}, " if len(items) > 1 else ""
-                    raise type(error)(f"{number}{error.source}", error.reason) from error
-                else:
-                    skipped[row] = error
-                progress(Progress("encoding", row + 1, len(items), skipped=len(skipped)))
-        if errors == "raise":
-            return vectors
-        return Readable(vectors[: len(rows)], np.array(rows, np.int64), skipped)
-
-    def _stream(
-        self, groups: Iterable[list[T]], read: Read[T, F], batch: int, forward: Callable[..., Any]
-    ) -> Generator[Encoded[T, F]]:
-        with closing(self._workers.map(lambda group: self._encode(group, read, batch, forward), groups)) as done:
-            for _, encoded in done:
-                yield from encoded
-
-    def _prepare(self, item: T, read: Read[T, F]) -> tuple[F | None, NDArray[np.uint8] | ImageError]:
-        """An item's facts and its inputs to the tower, (inputs, frames of each, height, width, 3), or the error of
-        reading it."""
-        try:
-            content, facts = read(item)
-            images = [content] if isinstance(content, Image.Image) else content
-            pixels = np.stack([self.profile.resize_and_crop(image) for image in images])
-        except ImageError as error:
-            return None, error
-        except OSError as error:
-            return None, ImageError(str(item), error.strerror or str(error))
-        except MemoryError:
-            return None, ImageError(str(item), "not enough memory to read it")
-        frames = self._image.frames
-        if len(pixels) == 1:  # an image is a still video
-            pixels = np.repeat(pixels, frames, axis=0)
-        return facts, pixels.reshape(-1, frames, *pixels.shape[1:])
-
-    def _encode(self, group: list[T], read: Read[T, F], batch: int, forward: Callable[..., Any]) -> list[Encoded[T, F]]:
-        """A group of items through the tower; `forward` returns vectors, or vectors and extras."""
-        prepared = [(item, *self._prepare(item, read)) for item in group]
-        readable = [pixels for _, _, pixels in prepared if not isinstance(pixels, ImageError)]
-        inputs = np.concatenate(readable) if readable else np.empty(0, np.uint8)
-        try:
-            parts = self._image_limit.split(inputs, batch, partial(self._forward, forward))
-        except TooLarge as error:
-            ends = np.cumsum([0 if isinstance(pixels, ImageError) else len(pixels) for _, _, pixels in prepared])
-            item = prepared[int(np.searchsorted(ends, error.position, "right"))][0]
-            raise self._no_memory(_name(item)) from error
-        outputs = [np.concatenate(output) for output in zip(*parts, strict=True)]
-        vectors = _unit(outputs[0]) if readable else np.empty(0, np.float32)
-        encoded, start = [], 0
-        for item, facts, pixels in prepared:
-            if isinstance(pixels, ImageError):
-                encoded.append(Encoded(item, facts, pixels, None))
-                continue
-            stop = start + len(pixels)
-            middle = start + len(pixels) // 2  # of a video that an image model sees, the middle frame
-            rows = outputs[1][middle].astype(np.float16) if len(outputs) > 1 else None
-            encoded.append(Encoded(item, facts, _mean(vectors[start:stop]), rows))
-            start = stop
+            encoded = collect(stream, len(items), self.dim, errors, progress)
+        self.check_finite(encoded.vectors if isinstance(encoded, Readable) else encoded, self.precision)
         return encoded
-
-    def _forward(self, forward: Callable[..., Any], inputs: NDArray[np.uint8], batch: int) -> list[Vectors]:
-        """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: torch's sums depend
-        on a batch's shape (decision 0001)."""
-        filled = np.zeros((batch, *inputs.shape[1:]), np.uint8)
-        filled[: len(inputs)] = inputs
-        values = self.profile.normalize(filled.reshape(-1, *inputs.shape[2:]))
-        if len(values) > batch:
-            values = values.reshape(batch, -1, *values.shape[1:])
-        return [output[: len(inputs)] for output in self._workers.run(forward, self._dtype, values)]
 
     def segments(self, pixels: NDArray[np.float32]) -> Segments:
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
@@ -417,37 +252,3 @@ class Encoder(EncoderSource):
             raise self._no_memory(f"an image of {pixels.shape[3]} x {pixels.shape[2]} pixels") from error
         images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
         return Segments(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
-
-    def _no_memory(self, name: str) -> SightlineError:
-        return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")
-
-    @property
-    def batch(self) -> int:
-        """Inputs in a batch, images or whole videos: the `batch_size` of `load`, else 16 for a ViT-B/32 on a processor
-        and four times that on a GPU. Where that exceeds a video's inputs it is a multiple of them, so that videos fill
-        it."""
-        if self._batch_size is not None:
-            return self._batch_size
-        rows = ROWS if self.device.type == "cpu" else 4 * ROWS
-        most = max(1, rows // self._image.rows)
-        return most if most < self._inputs else most - most % self._inputs
-
-
-def _name(item: object) -> str:
-    """What messages call an item of a stream."""
-    path = getattr(item, "path", None) or getattr(item, "media", None)
-    return str(path) if path is not None else source_name(item) if is_image_source(item) else str(item)[:80]
-
-
-def _unit(rows: Vectors) -> Vectors:
-    """Each row scaled to length 1, as torch sums it: indexes hold these bits."""
-    unit: Vectors = torch.nn.functional.normalize(torch.from_numpy(rows), dim=-1).numpy()
-    return unit
-
-
-def _mean(vectors: Vectors) -> Vectors:
-    """The normalized mean (dim,) of unit vectors (n, dim)."""
-    if len(vectors) == 1:
-        return np.asarray(vectors[0])
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from sightline.encoder.lists import as_list, is_missing, place
 from sightline.errors import UsageError, VideoError
+from sightline.processing.image.formats import is_animation
 from sightline.processing.image.reading import open_image
 from sightline.processing.image.sources import (
     ImageSource,
@@ -19,8 +21,9 @@ from sightline.processing.image.sources import (
     is_pixels,
     source_name,
 )
-from sightline.processing.suffixes import is_image
+from sightline.processing.suffixes import can_be_animated, is_image
 from sightline.processing.video import sampling
+from sightline.processing.video.animation import sample_animation
 
 ImageInput = ImageSource
 Segment = tuple[str | os.PathLike[str], float, float]
@@ -79,11 +82,14 @@ def _problem(video: Any, frames: int | None) -> str | None:
     if isinstance(video, Image.Image) or (is_pixels(video) and _dimensions(video) != 4):
         return "an image is not a video: give frames (T, H, W, 3), a list of images, or use encode_images"
     if isinstance(video, str | os.PathLike):
-        return f"{os.fspath(video)} is an image, not a video: use encode_images" if is_image(video) else None
+        is_still = is_image(video) and not (can_be_animated(video) and _is_animation(video))
+        return f"{os.fspath(video)} is an image, not a video: use encode_images" if is_still else None
     if isinstance(video, bytes | bytearray | memoryview) or hasattr(video, "read"):
         return None
     if _is_segment(video):
         _, start, end = video
+        if not all(isinstance(time, int | float | np.number) for time in (start, end)):
+            return f"a part of a video is (path, start, end) with times in seconds, not ({video[0]}, {start}, {end})"
         if not 0 <= start < end < float("inf"):
             return f"a video from {start} to {end} seconds: the end must come after the start, from 0 on"
         return None
@@ -108,9 +114,12 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     elif hasattr(video, "read"):
         video = file_bytes(cast(BinaryIO, video))
     if isinstance(video, str | os.PathLike | bytes):
-        return sampling.sample_frames(video, count, short_side=short_side)
+        sample = sample_animation if _is_animation(video) else sampling.sample_frames
+        return sample(video, count, short_side=short_side)
     if _is_segment(video):
         path, start, end = video
+        if _is_animation(path):
+            return sample_animation(path, count, start, end, short_side)
         length = sampling.duration(path)
         if start >= length:
             raise VideoError(str(path), f"it ends at {length:.2f} seconds, before {start:g}")
@@ -118,6 +127,10 @@ def video_frames(video: VideoInput, count: int, short_side: int) -> list[Image.I
     frames = cast(Sequence[ImageSource], video)
     count = min(count, len(frames))
     return [open_image(frames[(2 * i + 1) * len(frames) // (2 * count)]) for i in range(count)]
+
+
+def _is_animation(source: str | os.PathLike[str] | bytes) -> bool:
+    return is_animation(source if isinstance(source, bytes) else Path(source))
 
 
 def _is_segment(video: VideoInput) -> TypeGuard[Segment]:

@@ -12,7 +12,7 @@ from sightline.checkpoint.fingerprint import fingerprint
 from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.names import hub_name
 from sightline.encoder.lists import check_texts
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, SightlineError
 from sightline.logger import LOGGER
 from sightline.models import family_of
 from sightline.models.preprocessing import check_preprocessing
@@ -44,7 +44,8 @@ class EncoderSource:
         self.profile = PixelProfile.from_folder(self.folder)
         check_preprocessing(self.profile, self.config, self.folder)
         self.dim: int = self.config.projection_dim
-        self.spelling_said = False  # to the logger, once
+        self.is_quiet = False  # then the logger is told of no texts
+        self._spelling_said = False  # to the logger, once
         if has_tokenizer(self.folder):
             _ = self.tokenizer  # another model's is refused now, before a collection is indexed in vain
 
@@ -93,13 +94,23 @@ class EncoderSource:
             raise CheckpointError(
                 f"{self.folder}: its tokenizer knows more than the model's {size} tokens: is it another model's?"
             )
-        for warning in counts.cut_warning():
-            LOGGER.warning(warning)
-        if not self.spelling_said:
+        if not self.is_quiet:
+            for warning in counts.cut_warning():
+                LOGGER.warning(warning)
+        if not (self.is_quiet or self._spelling_said):
             for warning in counts.spelled_warning(self.name):
-                self.spelling_said = True
+                self._spelling_said = True
                 LOGGER.warning(warning)
         return rows
+
+    def check_finite(self, vectors: Vectors, precision: str) -> Vectors:
+        """The vectors. Raises `SightlineError` where some are no numbers."""
+        if not np.isfinite(vectors).all():
+            other = "are its weights broken?" if precision == "float32" else "take --precision float32 (precision=)"
+            raise SightlineError(
+                f"{self.name}: computed in {precision}, it gives vectors with values that are no numbers: {other}"
+            )
+        return vectors
 
 
 def _changed(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

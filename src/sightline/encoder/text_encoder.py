@@ -43,4 +43,4 @@ class TextEncoder(EncoderSource):
         vectors = np.empty((len(rows), self.dim), np.float32)
         for row, ids in enumerate(rows):
             vectors[row] = self._tower.embed(ids)
-        return vectors
+        return self.check_finite(vectors, "float32")

@@ -59,7 +59,7 @@ def verify(
     pixels, vectors and logits are checked against the checkpoint itself. Raises what `load` raises.
     """
     encoder = load(name_or_folder, device="cpu", precision="float32")
-    encoder.spelling_said = True  # the texts are in several scripts on purpose
+    encoder.is_quiet = True  # the texts are in several scripts, and long, on purpose
     golden = _golden(str(name_or_folder), encoder)
     yield _weights(encoder)
     yield _tokens(encoder, golden)
@@ -221,7 +221,7 @@ def _rescored(encoder: Encoder, pixels: torch.Tensor, texts: list[str]) -> Vecto
 def _precision(encoder: Encoder, image: Image.Image, images: Vectors, options: EncoderOptions) -> Check:
     """Whether the device and the precision that are asked for, or that "auto" chooses here, stay near float32."""
     auto = load(encoder.path, **asdict(options))
-    auto.spelling_said = True
+    auto.is_quiet = True
     cosines = [float((auto.encode_images([image]) * images).sum())]
     cosines += (auto.encode_text(TEXTS[:2]) * encoder.encode_text(TEXTS[:2])).sum(axis=1).tolist()
     result = f"{auto.precision} on {auto.device}: cosine to float32 on the processor at least {min(cosines):.5f}"

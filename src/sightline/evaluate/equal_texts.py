@@ -3,12 +3,12 @@
 Shapes: T texts, D different ones among them.
 """
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightline.data.texts import words_of
 from sightline.encoder.encoder import Encoder
 from sightline.encoder.source import Vectors
 from sightline.evaluate.encode import encode_texts
@@ -18,15 +18,10 @@ from sightline.progress import ProgressCallback, no_progress
 def equal_texts(texts: Sequence[str]) -> NDArray[np.int64]:
     """Which of the different texts each one is, (T,), numbered as they first appear.
 
-    Texts are equal if they are the same words: capitals, white space and the form of their Unicode (NFC, NFD) aside,
-    which tokenizers of these models do not see either. So what is equal depends on the data, never on the model.
+    Texts are equal if they are the same words (`words_of`). So what is equal depends on the data, never on the model.
     """
     numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(_words(text), len(numbers)) for text in texts], np.int64)
-
-
-def _words(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return np.array([numbers.setdefault(words_of(text), len(numbers)) for text in texts], np.int64)
 
 
 def encode_different(

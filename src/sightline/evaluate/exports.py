@@ -19,8 +19,9 @@ STARTS = {"csv": b"evaluation,", "markdown": b"**", "latex": b"% sightline"}
 
 _LATEX = {
     **{character: f"\\{character}" for character in "{}$&#_%"},
+    **{character: f"{{{character}}}" for character in "[*"},  # after a row's end these are commands
     "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
-    ">": r"\textgreater{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}",
 }  # fmt: skip
 
 
@@ -131,8 +132,8 @@ def _printable(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\|*_`<\[\]])", r"\\\1", _printable(text))
+    return re.sub(r"([\\|*_`<>\[\]&~$#])", r"\\\1", _printable(text))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _printable(text))
+    return "".join(_LATEX.get(character, character) for character in _printable(text)).replace("--", "-{}-")

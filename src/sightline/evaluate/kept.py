@@ -1,19 +1,22 @@
 """Vectors kept between evaluations: images that a model has encoded once are not encoded again.
 
 An entry is a file of the vectors of a data set's images and videos. Its name is a hash of all that decides their bits:
-the model's fingerprint, precision, device and batch, the versions of this program and of what decodes and computes, and
-the bytes of each image's or video's file.
+the model's fingerprint, precision, device and batch, the code of this program and the versions of what decodes and
+computes, and the bytes of each image's or video's file.
 """
 
 import hashlib
 import json
 import os
+import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,15 @@ from sightline.encoder.source import Vectors
 from sightline.errors import SightlineError
 from sightline.files import replacing
 
+_ROOMS = "encoder", "models", "nn", "processing"
+"""Of this program, those whose code decides the vectors."""
+_LIBRARIES = "torch", "numpy", "pillow", "av", "pillow-heif", "pillow-jxl-plugin", "rawpy"
+_DAY = 86_400
+_DAMAGED = (
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+"""What reading a file raises that is damaged anywhere."""
 LIMIT = 2 << 30
 """Bytes of all entries; beyond that those that were not used for the longest time go."""
 
@@ -63,10 +75,10 @@ class KeptVectors:
         file = self.folder / f"{key}.npz"
         try:
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-                rescoring = arrays.get("rescoring")
+                rescoring = arrays["rescoring"] if arrays["rescoring"].size else None
                 reasons = {int(at): str(why) for at, why in json.loads(arrays["reasons"].tobytes()).items()}
                 entry = Entry(arrays["readable"], arrays["vectors"], rescoring, reasons)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+        except _DAMAGED:
             return None
         if not len(entry.readable) == len(entry.vectors) > 0:
             return None
@@ -80,10 +92,11 @@ class KeptVectors:
         arrays: dict[str, Any] = {
             "readable": entry.readable,
             "vectors": entry.vectors,
+            "rescoring": np.empty(0, np.float16) if entry.rescoring is None else entry.rescoring,
             "reasons": np.frombuffer(json.dumps(entry.reasons).encode(), np.uint8),
         }
-        if entry.rescoring is not None:
-            arrays["rescoring"] = entry.rescoring
+        if sum(array.nbytes for array in arrays.values()) > self.limit:
+            return
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(self.folder / f"{key}.npz") as temporary, temporary.open("wb") as file:
@@ -91,7 +104,11 @@ class KeptVectors:
             self._prune()
 
     def _prune(self) -> None:
-        """Deletes the entries that were used least recently, until the others are within the limit."""
+        """Deletes the entries that were used least recently, until the others are within the limit; and what a process
+        that was killed has left half-written."""
+        for left in self.folder.glob(".*.npz.*"):
+            if left.stat().st_mtime < time.time() - _DAY:
+                left.unlink(missing_ok=True)
         files = [(file.stat(), file) for file in self.folder.glob("*.npz")]
         total = sum(stat.st_size for stat, _ in files)
         for stat, file in sorted(files, key=lambda each: each[0].st_mtime_ns):
@@ -104,13 +121,31 @@ class KeptVectors:
 def key_of(encoder: Encoder, samples: Sequence[Item], project: bool) -> str:
     """The name of the entry of these samples."""
     run = [
-        encoder.fingerprint, encoder.precision, str(encoder.device), encoder.batch, project, VERSION,
-        *map(version, ("torch", "numpy", "pillow", "av")),
+        encoder.fingerprint, encoder.precision, str(encoder.device), encoder.batch, project, VERSION, code_hash(),
+        *map(_version, _LIBRARIES),
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(run).encode(), digest_size=16)
     for sample in samples:
         digest.update(_content_hash(sample) + bytes([sample.is_video]))
     return digest.hexdigest()
+
+
+@cache
+def code_hash() -> str:
+    """A hash of the code that decides the vectors: a change of it need not come with a new version."""
+    digest = hashlib.blake2b(digest_size=16)
+    for room in _ROOMS:
+        for file in sorted((Path(__file__).parents[1] / room).rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    """Of a library; None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _content_hash(sample: Item) -> bytes:

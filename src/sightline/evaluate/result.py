@@ -6,7 +6,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -84,6 +85,18 @@ class Result:
         if len(results) > 1:
             raise UsageError(f"{path}: holds {len(results)} results where one is wanted")
         return cls(**vars(results[0]))
+
+
+@contextmanager
+def whole(*results: Result) -> Iterator[None]:
+    """Raises `UsageError` where something that a result's file should hold is missing or strange."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        names = " or ".join(f"{result.kind} of {result.model} on {result.data}" for result in results)
+        raise UsageError(
+            f"something is missing or strange in the {names} ({type(error).__name__}: {error}): evaluate again"
+        ) from error
 
 
 def save_results(path: str | os.PathLike[str], results: Sequence[Result]) -> None:

@@ -7,14 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from sightline.errors import UsageError
+from sightline.files import SYSTEM_FOLDERS
 
-DEFAULTS = (
-    "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", "~snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
-    "System Volume Information", "lost+found",
-)  # fmt: skip
-"""Thumbnails, recycle bins and snapshots of storage systems and of Windows, and what file checks leave: left out of
-every index, unless a pattern is taken back."""
-
+DEFAULTS = SYSTEM_FOLDERS
+"""Left out of every index, unless a pattern is taken back."""
 
 _SPECIAL = frozenset("*?\\")
 _ESCAPED = re.compile(r"^\\(?=.$)", re.DOTALL)
@@ -90,7 +86,8 @@ def clean_pattern(text: str) -> str:
     pattern = os.path.expanduser(text) if text.startswith("~/") else text  # noqa: PTH111 (a pattern is no path)
     pattern = unicodedata.normalize("NFC", pattern).removeprefix("./")
     pattern = pattern.rstrip("/")
-    if not pattern or "\0" in pattern or "//" in pattern or {"", ".", ".."} & set(pattern.split("/")[1:]):
+    first, *others = pattern.split("/")
+    if not pattern or "\0" in pattern or first in (".", "..") or {"", ".", ".."} & set(others):
         raise UsageError(f"{text!r} is no pattern: write a name (@eaDir, *.png), or a path (2024/drafts, /mnt/private)")
     if any("\ud800" <= char <= "\udfff" for char in pattern):
         raise UsageError(f"{text!r} is no text in UTF-8: write ? for each byte that is none")

@@ -22,7 +22,11 @@ def is_failure(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The error's first line, without places in Lance's sources."""
+    """What the system says of the failure; else the error's first line, without places in Lance's sources."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if system := re.search(r"([^:]+) \(os error \d+\)", str(error)):
+        return system[1].strip()
     return re.sub(r",? \S+\.rs:\d+:\d+", "", (str(error).splitlines() or [type(error).__name__])[0])
 
 

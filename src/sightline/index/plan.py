@@ -75,8 +75,10 @@ def _nfc(path: str) -> str:
 
 
 def below(files: dict[str, IndexedFile], roots: Sequence[str]) -> dict[str, IndexedFile]:
-    """Those of the files that are at and below `roots`."""
-    return {path: file for path, file in files.items() if any(walk.is_below(path, root) for root in roots)}
+    """Those of the files that are at and below `roots`; these may be many files by name."""
+    exact = set(roots)
+    inside = tuple(root.rstrip(os.sep) + os.sep for root in exact - files.keys())  # nothing is below a file
+    return {path: file for path, file in files.items() if path in exact or path.startswith(inside)}
 
 
 def compare(

@@ -72,7 +72,7 @@ def sync(
     folder, roots = Path(folder).absolute(), walk.roots_of(paths)
     changes = tuple(map(clean_pattern, exclude)), tuple(map(clean_pattern, include))
     table = Table.open(folder, limits) if exists(folder) else None
-    _check_roots(roots, table, _settings(folder, roots, *changes))
+    _check_roots(roots, table, _settings(folder, roots, *changes), changes[0])
     encoder = _open_encoder(model, table, options)
     record = ModelRecord.of(encoder, regions)
     is_new = not folder.exists()
@@ -151,10 +151,13 @@ def _settings(folder: Path, roots: Sequence[str], exclude: Sequence[str], includ
     return read_settings(folder).with_patterns(exclude, include).with_folders(roots)
 
 
-def _check_roots(roots: Sequence[str], table: Table | None, settings: Settings) -> None:
+def _check_roots(roots: Sequence[str], table: Table | None, settings: Settings, exclude: Sequence[str]) -> None:
+    """`exclude`: the patterns that come with this run."""
     patterns = Patterns(settings.patterns, settings.folders)
     for root in roots:
         if pattern := patterns.match_above(root):
+            if pattern in exclude:
+                raise UsageError(f"{root} is to be indexed, and left out by --exclude {pattern!r}: choose one")
             raise UsageError(f"{root} is left out by the pattern {pattern}: take that back with --include {pattern!r}")
         if not os.path.lexists(root) and not (table and files_below(table, [root])):
             raise UsageError(f"{root}: no such file or folder")

@@ -3,6 +3,7 @@
 # ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH122, PTH206
 # Plain strings: a Path for each of a million names costs more than the walk itself.
 
+import errno
 import os
 import stat
 from collections import Counter, deque
@@ -50,7 +51,10 @@ class Listing:
             if os.path.islink(path):
                 self.skipped.append((Path(path), "it is a link to nothing"))
         except OSError as error:
-            self._block(path, error)
+            if error.errno == errno.ELOOP:
+                self.skipped.append((Path(path), "it is a loop of links"))
+            else:
+                self._block(path, error)
         else:
             if not stat.S_ISREG(stated.st_mode):
                 self.skipped.append((Path(path), "it is not a file"))

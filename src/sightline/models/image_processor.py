@@ -1,6 +1,5 @@
 """Images to a model's inputs, called as `transformers` calls its image processors."""
 
-import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from sightline.models.features import BatchFeature, tensors
 from sightline.processing.image.color import array_to_rgb, array_to_uint8
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
+from sightline.processing.image.sources import is_image_source, is_pixels, pixel_array
 
 
 class ImageProcessor:
@@ -39,10 +39,10 @@ class ImageProcessor:
     def __call__(self, images: Any, *, return_tensors: str | None = None, **changes: Any) -> BatchFeature:
         """Pictures to `pixel_values`: a list of float32 (3, height, width), or one (n, 3, height, width).
 
-        `images`: a PIL picture, an array or a tensor (channels first or last, 0..255 or 0.0..1.0), a path or an
-        address, or a list of these. EXIF orientation is not looked at in pictures that are already open (`load_image`
-        does that). `changes` replace settings for this call: `do_rescale=False` for arrays in 0.0..1.0, say, which
-        the reference divides by 255 all the same. Raises ImageError, UsageError.
+        `images`: a PIL picture, an array or a tensor (channels first or last, 0..255 or 0.0..1.0), a path, an
+        address, a file's bytes, an open file, or a list of these. EXIF orientation is not looked at in pictures that
+        are already open (`load_image` does that). `changes` replace settings for this call: `do_rescale=False` for
+        arrays in 0.0..1.0, say, which the reference divides by 255 all the same. Raises ImageError, UsageError.
         """
         settings = self.profile.to_dict()
         if unknown := changes.keys() - settings:
@@ -65,18 +65,17 @@ class ImageProcessor:
 
 def _flat(images: Any) -> Iterator[Any]:
     """One picture, a list of them or a batch in an array, as single pictures: PIL or arrays."""
-    if hasattr(images, "detach"):  # a tensor: torch itself need not be imported
-        images = images.detach().cpu()
-        images = (images.float() if images.is_floating_point() else images).numpy()
+    if is_pixels(images):
+        images = pixel_array(images)
     if isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4):
         for image in images:
             yield from _flat(image)
-    elif isinstance(images, (str, os.PathLike)):
-        yield load_image(images)
     elif isinstance(images, (Image.Image, np.ndarray)):
         yield images
+    elif is_image_source(images):
+        yield load_image(images)
     else:
-        raise UsageError(f"images are PIL images, arrays, tensors or paths, not {type(images).__name__}")
+        raise UsageError(f"images are PIL images, arrays, tensors, paths or open files, not {type(images).__name__}")
 
 
 def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:

@@ -66,9 +66,10 @@ class TextProcessor:
         cuts = truncation in (True, "longest_first", "only_first") or (
             truncation is None and not pads and max_length is not None
         )
-        rows = self.tokenizer.token_ids(texts)
         if cuts:
-            rows = [self.tokenizer.truncate(row, limit) for row in rows]
+            rows = [self.tokenizer.truncate(row, limit) for row in self.tokenizer.beginnings(texts, limit)[1]]
+        else:
+            rows = self.tokenizer.token_ids(texts)
         width = (limit if padding == "max_length" else max(map(len, rows), default=0)) if pads else 0
         if return_tensors:
             if len({max(len(row), width) for row in rows}) > 1:

@@ -28,6 +28,8 @@ Ids = NDArray[np.int64]
 
 _MAX_LIMIT = 1_000_000
 """A file that names no limit says 10^30."""
+_SHARE = 16
+"""Characters of a text that are read for each id that it may have: more than most texts take."""
 _UNREADABLE_TEXT = "the tokenizer cannot read a text; fetch its files again"
 
 
@@ -127,10 +129,25 @@ class Tokenizer:
     def encode(self, texts: Sequence[str], counts: TextCounts | None = None) -> list[Ids]:
         """Each string's int64 ids, at most `max_length` of them. The strings that were cut, and those that are mostly
         spelled, are added to `counts`. Raises UsageError for anything but strings."""
-        rows = self.token_ids(texts)
+        texts, rows = self.beginnings(texts, self.max_length)
         if counts is not None:
             self._count(texts, rows, counts)
         return [self.truncate(ids, self.max_length) for ids in rows]
+
+    def beginnings(self, texts: Sequence[str], length: int) -> tuple[list[str], list[Ids]]:
+        """What is needed of strings that are cut at `length` ids, and its ids: the whole of short strings, of long ones
+        a beginning of more than twice `length` ids. The library takes a time that grows with the square of a text's
+        length where it has no spaces. Raises UsageError for anything but strings."""
+        size = _SHARE * length
+        beginnings = [text[:size] if isinstance(text, str) else text for text in texts]
+        rows = self.token_ids(beginnings)
+        for place, text in enumerate(texts):
+            taken = size
+            while taken < len(text) and len(rows[place]) <= 2 * length:
+                taken *= 2
+                beginnings[place] = text[:taken]
+                (rows[place],) = self.token_ids([text[:taken]])
+        return beginnings, rows
 
     def _count(self, texts: Sequence[str], rows: Sequence[Ids], counts: TextCounts) -> None:
         cut = sum(len(ids) > self.max_length for ids in rows)

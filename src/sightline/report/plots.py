@@ -206,7 +206,8 @@ def groups(title: str, names: Sequence[str], series: Mapping[str, Sequence[tuple
             )
         ticks = [_plain(name).replace(" to ", " to\n").replace(" R@", "\nR@") for name in names]
         axes.set_xticks(range(len(names)), ticks, size=7.5)
-        axes.set_ylim(top=axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
+        axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1])
+        axes.set_ylim(0, axes.get_ylim()[1] * (1.05 + 0.1 * len(series)))  # room for the legend
         axes.grid(axis="x", visible=False)
         _percent(axes.yaxis)
         axes.legend()
@@ -249,6 +250,7 @@ def bars(title: str, x: str, names: Sequence[str], values: ArrayLike, limit: int
         axes.barh(rows, of[order], 0.7, color=SERIES[0], alpha=0.75)
         axes.set_yticks(rows, [_plain(names[i][:32]) for i in order])
         axes.invert_yaxis()
+        axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         _percent(axes.xaxis)
     return drawn.svg
@@ -286,5 +288,7 @@ def _log_x(axes: Any) -> None:
 
 
 def _plain(text: str) -> str:
-    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+    """The text with dollars escaped, which would begin mathematics, and control characters replaced by spaces.
+    A space of no width stands before an underscore, with which legends leave a name out."""
+    plain = "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+    return f"\u200b{plain}" if plain.startswith("_") else plain

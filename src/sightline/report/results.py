@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sightline.errors import UsageError
 from sightline.evaluate.notes import notes
-from sightline.evaluate.result import Result
+from sightline.evaluate.result import Result, whole
 from sightline.format import label
 from sightline.report import plots
 from sightline.report.page import render, write_page
@@ -49,16 +48,11 @@ def write_report(file: str | os.PathLike[str], results: Sequence[Result]) -> Non
 
 def _parts(result: Result) -> Sequence["Markup"]:
     section = SECTIONS.get(result.kind)
-    try:
+    with whole(result):
         parts = section(result) if section else [figures_table(result.figures, result.intervals)]
         compares = result.kind in ("compare", "table")
         said = notes(result) + ([f"{BRACKETS} {DIFFERENCES}"] if compares else [BRACKETS] if result.intervals else [])
         return [*parts, *(render("note.html.j2", text=note) for note in said)]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"the {result.kind} of {result.model} on {result.data} can't be shown, something in its file is missing or "
-            f"strange ({type(error).__name__}: {error}): evaluate again"
-        ) from error
 
 
 def _facts(result: Result) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _temperature(result: Result) -> Parts:
     return [
         table(["", "its own", "of least loss"], lines),
         plots.grid(
-            curve("Contrastive loss", "nats", "loss", limits=(0.9 * least, 2 * at_own_scale)),
+            curve("Contrastive loss", "nats", "loss", limits=(0.9 * least, 2 * at_own_scale or None)),
             curve("Expected calibration error", "", "error", percent=True),
             curve("Mean confidence", "", "confidence", percent=True),
             curve("Mean entropy", "nats", "entropy"),
@@ -197,7 +197,7 @@ def _confusions(result: Result) -> Parts:
 
 def _calibration(details: Mapping[str, Any], of: str = "") -> "Markup":
     bins, histogram = details["reliability"], details["histogram"]
-    counts = {name: histogram[name] for name in ("right", "wrong") if any(histogram[name])}
+    counts = {name: histogram[name] for name in ("right", "wrong")}
     title = f"Confidence of right and of wrong answers{of}"
     columns = (bins[name] for name in ("edges", "confidence", "accuracy", "counts"))
     return plots.grid(

@@ -54,7 +54,11 @@ class Log(AbstractContextManager["Log"]):
         except ImportError:
             self._screen.say(f"no events for TensorBoard, which is not installed: {install('train')}")
             return None
-        return SummaryWriter(str(folder), purge_step=self.resumed_at + 1)
+        try:
+            return SummaryWriter(str(folder), purge_step=self.resumed_at + 1)
+        except UnicodeEncodeError:
+            self._screen.say("no events for TensorBoard, which cannot write into a folder whose name is not in UTF-8")
+            return None
 
     def step(self, step: int, figures: Mapping[str, float]) -> None:
         """Adds the figures of step `step`, numbered from 1. Counts are ints."""

@@ -37,20 +37,20 @@ class Parallel:
     rank = 0
     world_size = 1
 
-    def __init__(self) -> None:
-        self.device = pick_device("auto")
+    def __init__(self, device: str = "auto") -> None:
+        self.device = pick_device(device)
 
     @staticmethod
-    def start(fsdp: bool = False) -> "Parallel":
+    def start(fsdp: bool = False, device: str = "auto") -> "Parallel":
         """A single process or, if `torchrun` started this process, one of several; with `fsdp` they divide the weights.
 
-        Raises `UsageError` for `fsdp` in a single process.
+        Raises `UsageError` for `fsdp` in a single process, and for a device that is not there.
         """
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            return FSDPProcesses() if fsdp else DDPProcesses()
+            return FSDPProcesses(device) if fsdp else DDPProcesses(device)
         if fsdp:
             raise UsageError("fsdp divides weights among processes; start several: torchrun --nproc-per-node=8")
-        return Parallel()
+        return Parallel(device)
 
     @property
     def is_main(self) -> bool:
@@ -113,9 +113,11 @@ class Parallel:
 class DDPProcesses(Parallel):
     """One of the processes that `torchrun` started; each has the whole model (torch's DDP)."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "auto") -> None:
         self.rank, self.world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        self.device = pick_device("auto")
+        if ":" in device:
+            raise UsageError(f"device {device!r}: each of several processes takes a GPU of its own; say the kind alone")
+        super().__init__(device)
         if self.device.type == "cuda":
             self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(self.device)

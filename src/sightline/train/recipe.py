@@ -112,6 +112,8 @@ class Recipe:
 
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Precision of matrix products; "auto" is bfloat16 where the hardware has it. Weights are always float32."""
+    device: str = "auto"
+    """Where to train: "cpu", "cuda", "cuda:1"; "auto" is a GPU if there is one."""
     ema_decay: float | None = None
     """Save and evaluate the exponential moving average of the weights with this decay, such as 0.999; None: the weights
     themselves."""

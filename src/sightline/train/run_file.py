@@ -25,7 +25,7 @@ from sightline.train.recipe import FUNCTION, Recipe, describe, open_recipe
 
 NAME = "run.json"
 
-ADJUSTABLE = ("micro_batch_size", "grad_checkpointing", "precision", "compile", "checkpoint_every")
+ADJUSTABLE = ("micro_batch_size", "grad_checkpointing", "precision", "compile", "checkpoint_every", "device")
 """Settings that a run may go on with changed: they decide memory, time and rounding, not what is learned."""
 _LENGTH = ("steps", "epochs")
 _UNSEEN = ("workers",)  # changes nothing at all
@@ -98,11 +98,18 @@ class RunFile:
             for name in differ
             if name not in free
         ]
-        wrong += [
-            f"fingerprint of the {_NAMES[name]}: {value!r}, now {now.fingerprints.get(name)!r}"
+        changed = [
+            f"fingerprint of the {_NAMES[name]}: {value[:12]}, now {now.fingerprints.get(name, 'none')[:12]}"
             for name, value in sorted(self.fingerprints.items())
             if name not in same
         ]
+        if changed and not wrong:
+            raise UsageError(
+                f"{folder}: files that this run learns from have changed since it began ({'; '.join(changed)}). Put "
+                f"them back as they were; or train in another folder, where --model {folder}/last begins with the "
+                "weights of this run"
+            )
+        wrong += changed
         if wrong:
             raise UsageError(
                 f"{folder} holds a run with other settings ({'; '.join(wrong)}). To go on with those of the run: "
@@ -113,7 +120,7 @@ class RunFile:
             raise UsageError(
                 f"{folder}: the run has done {step:,} steps, more than {now.total_steps:,}: ask for a longer one"
             )
-        change = {name: now.settings[name] for name in differ if name in ADJUSTABLE}
+        change = {name: now.settings[name] for name in differ if name in ADJUSTABLE and name in self.settings}
         if now.total_steps != self.total_steps:
             change["total_steps"] = now.total_steps
         changes = (*self.changes, {"after_step": step, **change}) if change else self.changes
@@ -176,7 +183,7 @@ def _is_function(value: Any) -> bool:
 
 def _check_places(run: RunFile, settings: Mapping[str, Any], folder: Path) -> None:
     moved = [
-        f"{name} {describe(settings[name])} (--{name.replace('_', '-')})"
+        f"{name} {_place(settings[name])} (--{name.replace('_', '-')})"
         for name in ("model", "text_model", "data", "image_root", "evaluate")
         if settings.get(name) is not None and _is_gone(name, settings[name])
     ]
@@ -187,6 +194,12 @@ def _check_places(run: RunFile, settings: Mapping[str, Any], folder: Path) -> No
             f"{folder}: not there any more: {'; '.join(moved)}. Where one has been moved, give its new place by the "
             "option in brackets"
         )
+
+
+def _place(value: Any) -> str:
+    """Where data or a model lie, of an evaluation too, for people."""
+    value = value.get("source", value) if isinstance(value, dict) else value
+    return ", ".join(map(str, value)) if isinstance(value, list) else describe(value)
 
 
 def _is_gone(name: str, place: Any) -> bool:
@@ -205,7 +218,7 @@ def _restored(name: str, value: Any, known: Sequence[type]) -> Any:
     if _is_function(value):
         values = {key: item for key, item in value.items() if key != FUNCTION}
         for kind in known:
-            if kind.__qualname__ == value[FUNCTION] and values.keys() == kind.__annotations__.keys():
+            if kind.__qualname__ == value[FUNCTION] and values.keys() <= kind.__annotations__.keys():
                 return kind(**values)
         return value
     if name == "lora" and value is not None:
@@ -233,4 +246,6 @@ def _absolute_source(source: Any) -> Any:
     """A data set's name, or a list of names, with wildcards and braces as they are; other values as they are."""
     if isinstance(source, list):
         return [_absolute_source(one) for one in source]
+    if isinstance(source, str) and "::" in source and not os.path.lexists(source):
+        return "::".join(map(_absolute_source, filter(None, source.split("::"))))
     return os.path.abspath(os.path.expanduser(source)) if isinstance(source, str) else source  # noqa: PTH100, PTH111

@@ -58,7 +58,7 @@ def train(recipe: Recipe, folder: str | os.PathLike[str]) -> Outcome:
     SIGTERM and Ctrl-C end the step, save and stop; a second one stops at once. Raises `UsageError`,
     `CheckpointError`, and `SightlineError` where training itself fails (no memory, a loss that is not finite).
     """
-    with Parallel.start(recipe.fsdp) as parallel:
+    with Parallel.start(recipe.fsdp, recipe.device) as parallel:
         return Trainer(recipe, Path(folder), parallel).run()
 
 

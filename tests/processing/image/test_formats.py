@@ -1,8 +1,10 @@
 """RAW, JPEG XL and JPEG 2000: read where their packages are there, named with what to install where they are not."""
 
 import io
+import logging
 import re
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -210,3 +212,36 @@ def test_changed_bytes_are_an_image_or_an_image_error(suffix, data):
     for _ in range(data.draw(st.integers(1, 8))):
         changed[data.draw(st.integers(0, min(len(changed), 400) - 1))] = data.draw(st.integers(0, 255))
     assert outcome(bytes(changed))
+
+
+def test_a_nan_that_signals_is_no_warning():
+    bits = np.full((4, 4), 0x3F000000, np.uint32)
+    bits[0, 0] = 0x7F800001
+    assert open_image(Image.fromarray(bits.view(np.float32))).getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_pillows_log_stays_silent():
+    with pytest.raises(ImageError):
+        open_image(b"no image")
+    assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("PIL").handlers)
+
+
+def test_a_view_of_bytes_with_gaps_is_read():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
+    spread = bytes(byte for value in buffer.getvalue() for byte in (value, 0))
+    assert open_image(memoryview(spread)[::2]).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_an_empty_name():
+    with pytest.raises(ImageError, match="an empty name: no file has it"):
+        open_image("")
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
+def test_a_png_is_not_given_up_for_a_large_profile_or_text(kind):
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
+    png, content = buffer.getvalue(), kind + b"x\0\0" + zlib.compress(bytes(3 << 20))
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    assert open_image(png[:33] + chunk + png[33:]).getpixel((0, 0)) == (255, 0, 0)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightline.errors import VideoError
 from sightline.processing.image.formats import is_animation
 from sightline.processing.image.reading import open_image
 from sightline.processing.video import animation
-from sightline.processing.video.animation import animation_moments
+from sightline.processing.video.animation import animation_moments, sample_animation
 from support.images import image
 
 KINDS = {"GIF": ".gif", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif"}
@@ -100,3 +101,36 @@ def test_frames_are_reduced(tmp_path):
     for moment in animation_moments(path, 1, 64):
         assert moment.frames[0].size == (192, 96)
         assert moment.frames[0].info["full_size"] == (400, 200)
+
+
+def test_beyond_the_limits_is_said(tmp_path, monkeypatch, caplog):
+    path = animated(tmp_path / "a.gif", [1, 2] * 5, 500)
+    monkeypatch.setattr(animation, "MAX_FRAMES", 9)
+    assert not list(animation_moments(path, 1))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: 10 frames are too many (at most 9): it is taken as an image, the first of them"
+    )
+    with pytest.raises(VideoError, match=r"a\.gif: 10 frames are too many"):
+        sample_animation(path, 1)
+
+
+@pytest.mark.parametrize("suffix", KINDS.values())
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_frames_are_sampled_by_time(tmp_path, suffix, as_bytes):
+    path = animated(tmp_path / f"a{suffix}", [1, 2, 3, 4], [100, 100, 100, 900])
+    source = path.read_bytes() if as_bytes else path
+    # Middles of three parts: of 1.2 seconds at 0.2, 0.6 and 1.0; from 0.1 on at 0.28, 0.65 and 1.02.
+    for options, seeds in (({}, [3, 4, 4]), ({"end": 0.3}, [1, 2, 3]), ({"start": 0.1, "end": 9.0}, [3, 4, 4])):
+        frames = sample_animation(source, 3, **options)
+        for frame, seed in zip(frames, seeds, strict=True):
+            assert frame.size == (48, 32)
+            assert np.abs(np.asarray(frame, float) - np.asarray(image(seed))).mean() < 20
+    with pytest.raises(VideoError, match=r"ends at 1\.20 seconds"):
+        sample_animation(source, 3, start=2.0)
+
+
+def test_a_still_image_has_no_frames_to_sample(tmp_path):
+    image(1).save(tmp_path / "a.gif")
+    with pytest.raises(VideoError, match=r"a\.gif: an image \(GIF\) that does not move"):
+        sample_animation(tmp_path / "a.gif", 2)

@@ -43,11 +43,14 @@ def command(
       sightline eval compare zero-shot.json fine-tuned.json
     """
     files = Files(json, html, csv, markdown, latex)
+    files.check_kept([a, b])
 
     from sightline.evaluate import Result, compare
+    from sightline.evaluate.result import whole
 
     results = [Result.open(a), Result.open(b)]
-    compared = compare(*results, draws=draws, seed=seed)
+    with whole(*results):
+        compared = compare(*results, draws=draws, seed=seed)
     for name, result in zip(compared.details["models"], results, strict=True):
         typer.echo(one_line(f"{name}: {result.model}, {result.precision}, {result.date}"))
     typer.echo(one_line(f"on {compared.details['samples']:,} samples of {compared.data}"))

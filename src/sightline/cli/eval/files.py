@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sightline.cli.output import one_line
+from sightline.errors import UsageError
 from sightline.files import check_writable
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ class Files:
     latex: Path | None
 
     def __post_init__(self) -> None:
+        files = [file for file in (self.json, self.html, self.csv, self.markdown, self.latex) if file is not None]
+        if twice := {str(file) for file in files if files.count(file) > 1}:
+            raise UsageError(f"{twice.pop()} would be written twice: name a file for each option")
         if self.json is not None:
-            check_writable(self.json, "result", b"{")
+            check_writable(self.json, "result", b'{"command"')
         if self.html is not None:
             from sightline.report.page import check_page
             from sightline.report.plots import check_installed
@@ -41,6 +45,12 @@ class Files:
 
             for format, file in exports.items():
                 check_export(file, format)
+
+    def check_kept(self, results: Sequence[Path]) -> None:
+        """Raises `UsageError` if the file of one of the results, which are to be read, would be written over."""
+        for file in results:
+            if self.json is not None and self.json.exists() and file.exists() and self.json.samefile(file):
+                raise UsageError(f"{file} is read here and would be lost: choose another name for --json")
 
     def _exports(self) -> dict[str, Path]:
         files = {"csv": self.csv, "markdown": self.markdown, "latex": self.latex}

@@ -46,13 +46,15 @@ def command(
       sightline eval table zero-scenes.json zero-coco.json tuned-scenes.json tuned-coco.json --html table.html
     """
     files = Files(json, html, csv, markdown, latex)
+    files.check_kept(results)
 
     from sightline.evaluate import open_results, table
+    from sightline.evaluate.result import whole
     from sightline.evaluate.text_tables import text_tables
 
-    tabled = table(
-        [result for path in results for result in open_results(path)], draws=draws, seed=seed, with_published=published
-    )
+    opened = [result for path in results for result in open_results(path)]
+    with whole(*opened):
+        tabled = table(opened, draws=draws, seed=seed, with_published=published)
     for of, task_table in zip_longest(text_tables(tabled), tabled.details["tables"]):
         typer.echo(one_line(of.title))
         models = task_table["models"] if task_table else []

@@ -1,6 +1,7 @@
 """Dates as people write them: each text is a period, a year, a month, a day, a minute, a second or a part of one."""
 
 import re
+import unicodedata
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -9,11 +10,13 @@ from sightline.index.filter.tokens import Unsuitable
 
 FORMS = "'2019', '2019-06', '2019-06-30', '2019-06-30 18:00' or '2019-06-30 18:00:00'"
 _DATE = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d\d?)(?:-(?P<day>\d\d?)(?:[ T](?P<hour>\d\d?):(?P<minute>\d\d)"
-    r"(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6}))?)?)?)?)?"
+    r"(?P<year>\d{4})(?:(?P<sign>[-/.:])(?P<month>\d\d?)(?:(?P=sign)(?P<day>\d\d?)"
+    r"(?:[ T](?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6}))?)?)?)?)?"
     r"(?: ?(?P<zone>Z|(?P<east>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?))?",
     re.ASCII,
 )
+_CHINESE = re.compile(r"(\d{4})年(?:(\d\d?)月(?:(\d\d?)日)?)?", re.ASCII)
+_DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 
 
 class Period(NamedTuple):
@@ -25,9 +28,9 @@ class Period(NamedTuple):
 
 def period(text: str) -> Period:
     """The time that a text names: '2019-06' is all of June. Raises Unsuitable, with the reason, for other texts."""
-    match = _DATE.fullmatch(text)
+    match = _DATE.fullmatch(_with_signs(text))
     if match is None or (match["zone"] and match["hour"] is None):
-        raise Unsuitable(f"{text!r} is not a date; write {FORMS}")
+        raise Unsuitable(f"{text!r} is not a date; the year comes first: write {FORMS}")
     names = ("year", "month", "day", "hour", "minute", "second")
     given = [int(match[name]) for name in names if match[name] is not None]
     fraction = match["fraction"]
@@ -43,6 +46,13 @@ def period(text: str) -> Period:
     except (ValueError, OverflowError):  # the 31st of June, or an hour before the year 1
         raise Unsuitable(f"there is no such date as {text!r}") from None
     return Period(first, last)
+
+
+def _with_signs(text: str) -> str:
+    """2019年6月30日 and 20190630 as 2019-6-30 and 2019-06-30; wide signs and digits as narrow ones."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    match = _CHINESE.match(text) or _DIGITS.match(text)
+    return text if match is None else "-".join(filter(None, match.groups())) + text[match.end() :]
 
 
 def _last(first: datetime, given: int, fraction: str | None) -> datetime:

@@ -7,7 +7,7 @@ part      := NOT part | "(" condition ")" | TRUE | FALSE | NEAR "(" number "," n
            | column [NOT] IN "(" value ("," value)* ")" | column [NOT] LIKE|ILIKE text [ESCAPE text]
            | column IS [NOT] NULL | column [NOT] BELOW text | column
 operand   := column | value
-value     := ["+"|"-"] number [unit] | text | TIMESTAMP text | DATE text | TRUE | FALSE
+value     := ["+"|"-"] number [unit | "/" number] | text | TIMESTAMP text | DATE text | TRUE | FALSE
 sign      := "=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">="
 """
 
@@ -214,10 +214,23 @@ class _Parser:
             value, unit = _seconds(token.value), "clock"
         else:
             value, unit = Decimal(token.value), self._unit(token)
+            if not unit and self._token.is_sign("/") and self._peek().kind == "number":
+                value, unit = self._fraction(value), "/"
         if self._token.is_sign("-") and self._peek().kind == "number":
             self._fail("a date is in single quotes, such as '2019-01-31'; there is no arithmetic", start)
         self._refuse_arithmetic()
         return tree.Number(-value if is_negative else value, unit, start)
+
+    def _fraction(self, value: Decimal) -> Decimal:
+        """An exposure time as cameras show it: 1/100, 1/100 s."""
+        self._advance()
+        divisor = self._token
+        if not Decimal(divisor.value):
+            self._fail("nothing is divided by 0")
+        self._advance()
+        if self._unit(divisor).upper() not in ("", "S", "SEC"):
+            self._fail("a fraction is one of a second", divisor.start)
+        return value / Decimal(divisor.value)
 
     def _unit(self, number: Token) -> str:
         token = self._token
@@ -240,7 +253,7 @@ class _Parser:
         return text.value
 
     def _refuse_arithmetic(self) -> None:
-        if self._token.is_sign("+", "-", "*", "/", "%", "|"):
+        if self._token.is_sign("+", "-", "*", "/", "%"):
             self._fail("there is no arithmetic: a column is compared with a value or another column")
         if self._token.is_sign("."):
             self._fail("columns are named without the table's name")

@@ -1,8 +1,10 @@
 """What a column is compared with, as a value of the column's type. Each raises Unsuitable, with the reason, for values
 of another type."""
 
+import os
 import unicodedata
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -11,6 +13,7 @@ import pyarrow as pa
 from sightline.index.columns import Column
 from sightline.index.filter import tree
 from sightline.index.filter.dates import FORMS, Period, period
+from sightline.index.filter.grammar import quoted
 from sightline.index.filter.tokens import Unsuitable
 from sightline.index.uri import to_uri
 
@@ -19,7 +22,7 @@ _BYTES: dict[str, int] = {
 }  # fmt: skip
 _SECONDS: dict[str, int | Decimal] = {"MS": Decimal("0.001"), "S": 1, "SEC": 1, "MIN": 60, "H": 3600, "CLOCK": 1}
 _UNITS: dict[str, Mapping[str, int | Decimal]] = {
-    "size": _BYTES, "start": _SECONDS, "end": _SECONDS, "duration": _SECONDS, "exposure": _SECONDS,
+    "size": _BYTES, "start": _SECONDS, "end": _SECONDS, "duration": _SECONDS, "exposure": {**_SECONDS, "/": 1},
 }  # fmt: skip
 _WANTED = {
     "number": "compare it with a number, without quotes",
@@ -44,6 +47,8 @@ def number(column: Column, value: tree.Operand) -> Decimal:
     if not value.unit:
         return value.value
     units = _UNITS.get(column.name)
+    if value.unit == "/" and column.name != "exposure":
+        raise Unsuitable("there is no arithmetic; only exposure is written as a fraction, 1/100")
     if units is None:
         raise Unsuitable(f"{column.name} has no units ({column.meaning}): write the number alone")
     if value.unit.upper() not in units:
@@ -67,7 +72,11 @@ def text(column: Column, value: tree.Operand) -> str:
         raise Unsuitable(
             f"kind is 'image' or 'moment', not {value.value!r}; a video is held as its moments: kind = 'moment'"
         )
-    return to_uri(value.value) if column.name == "uri" else utf_8(value.value)
+    if column.name != "uri":
+        return utf_8(value.value)
+    if not os.path.isabs(value.value) and "://" not in value.value:  # noqa: PTH117 (pathlib raises for some names)
+        raise Unsuitable(f"uri is {column.meaning}; a part of it is found so: uri LIKE {quoted(f'%{value.value}%')}")
+    return to_uri(value.value)
 
 
 def utf_8(value: str) -> str:
@@ -95,7 +104,7 @@ def date(column: Column, value: tree.Operand) -> Period:
         found = Period(*(time.replace(tzinfo=None) for time in found))
     if not value.keyword:
         return found
-    if len(value.value) < len("2019-1-1") or (value.keyword == "DATE" and ":" in value.value):
+    if found.last - found.first >= timedelta(days=1) or (value.keyword == "DATE" and ":" in value.value):
         example = "date '2019-06-30'" if value.keyword == "DATE" else "timestamp '2019-06-30 18:00:00'"
         raise Unsuitable(f"{value.keyword.lower()} {value.value!r} is not a point in time: write {example}")
     return Period(found.first, found.first)

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from sightline.index.columns import MEANINGS, Column
 from sightline.index.filter import comparisons, tree
-from sightline.index.filter.grammar import parse
+from sightline.index.filter.grammar import parse, quoted
 from sightline.index.filter.tokens import Unsuitable, fail
 
 _LIMIT = 10_000
@@ -116,10 +116,12 @@ class _Writer:
             return self._columns[known]
         if known in MEANINGS:
             fail(self._condition, name.start, f"this index has no column {known} yet{self._more}")
-        near = _OTHER_NAMES.get(known) or next(iter(get_close_matches(known, self._columns, 1)), None)
+        is_text = is_value or not name.is_bare
+        close = get_close_matches(known, self._columns, 1, 0.8 if is_text else 0.6)
+        near = _OTHER_NAMES.get(known) or next(iter(close), None)
         advice = f"did you mean {near}?" if near in self._columns else "`sightline info` lists the columns"
-        if is_value or not name.is_bare:
-            advice = f"texts are in single quotes, '{name.text}'; {advice}"
+        if is_text:
+            advice = f"texts are in single quotes, {quoted(name.text)}; {advice}"
         fail(self._condition, name.start, f"there is no column {name.text!r}: {advice}")
 
 

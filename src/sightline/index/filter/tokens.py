@@ -28,8 +28,13 @@ _UNKNOWN = {
     ";": "a filter is one condition, without a semicolon",
     "--": "a filter has no comments",
     "/*": "a filter has no comments",
+    "&": "write AND between two conditions",
+    "|": "write OR between two conditions",
+    "!": "write NOT before a condition, or !=",
+    "~": "write LIKE, with % for any text: camera_model LIKE '%EOS%'",
 }
-_SIGNS = frozenset(("==", "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", ",", "+", "-", "*", "/", "%", "|", "."))
+_PLAIN = {"≥": ">=", "≤": "<=", "≠": "!="}
+_SIGNS = frozenset(("==", "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", ",", "+", "-", "*", "/", "%", "."))
 
 
 class Unsuitable(Exception):
@@ -71,9 +76,9 @@ def tokens(condition: str) -> Iterator[Token]:
 def _stranger(sign: str) -> str:
     if sign in "\u2018\u2019\u201a\u201b\u2032\u00b4\u201c\u201d\u201e\u00ab\u00bb":
         return f"{sign} is no quotation mark of a filter: texts are in straight single quotes, 'like this'"
-    narrow = unicodedata.normalize("NFKC", sign)
-    if narrow != sign and narrow.isascii():
-        return f"{sign} is of full width: write {narrow}"
+    plain = _PLAIN.get(sign) or unicodedata.normalize("NFKC", sign)  # signs and digits of full width
+    if plain != sign and plain.isascii():
+        return f"a filter knows no {sign!r}: write {plain}"
     return f"a filter knows no {sign!r}"
 
 

@@ -18,7 +18,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Number:
-    """`unit`: what is written behind it ("MB", "s"); "clock" for minutes and seconds, 1:30."""
+    """`unit`: what is written behind it ("MB", "s"); "clock" for minutes and seconds, 1:30; "/" for 1/100."""
 
     value: Decimal
     unit: str

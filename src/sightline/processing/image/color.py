@@ -127,7 +127,9 @@ def _float_scaler(values: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]
         low, high = 0.0, 1.0
 
     def convert(strip: NDArray[Any]) -> NDArray[Any]:
-        bounded = np.nan_to_num(strip.astype(np.float64), nan=low, posinf=high, neginf=low).clip(low, high)
+        with np.errstate(invalid="ignore"):  # numpy warns of some NaNs
+            values = strip.astype(np.float64)
+        bounded = np.nan_to_num(values, nan=low, posinf=high, neginf=low).clip(low, high)
         stretched: NDArray[Any] = ((bounded - low) * (255 / (high - low))).round()
         return stretched
 

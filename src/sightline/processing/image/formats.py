@@ -1,6 +1,8 @@
 """The formats of pictures that can be read, a picture's format by its contents, and why it can't be read."""
 
 import ctypes
+import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -62,6 +64,9 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
         try:
             return factory(file, "")
         except Exception as error:
+            if format_name == "PNG" and "too large" in str(error):  # Pillow gives a picture up for that
+                with suppress(Exception):
+                    return factory(_without_compressed_chunks(file), "")
             failure = failure or (error, format_name)
     if not _HAS_HEIF and _is_heif(head):
         raise ImageError(name, f"HEIC needs the package pillow-heif: {install('heif')}")
@@ -70,6 +75,19 @@ def recognize(file: BinaryIO, head: bytes, name: str) -> ImageFile:
     file.seek(0)
     reason = wrong_content(file.read(512)) or f"not an image (by its contents none of {', '.join(_FORMATS)})"
     raise ImageError(name, reason)
+
+
+def _without_compressed_chunks(file: BinaryIO) -> BinaryIO:
+    """A PNG less its profile and its texts, which may be far larger than they look."""
+    file.seek(0)
+    kept = io.BytesIO()
+    kept.write(file.read(8))
+    while len(head := file.read(8)) == 8:
+        body = file.read(int.from_bytes(head[:4]) + 4)
+        if head[4:] not in (b"iCCP", b"zTXt", b"iTXt"):
+            kept.write(head + body)
+    kept.seek(0)
+    return kept
 
 
 def _open_jxl(file: BinaryIO, name: str) -> ImageFile:
@@ -101,10 +119,10 @@ def image_format(head: bytes) -> str | None:
     return next((format_name for format_name, accepts in known if accepts is not None and accepts(head) is True), None)
 
 
-def is_animation(path: Path) -> bool:
+def is_animation(source: Path | bytes) -> bool:
     """Whether the file looks like an animated image by its first bytes. Never raises: what cannot be read is none."""
     try:
-        with open_file(path) as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
             head = file.read(_ANIMATION_HEAD)
     except Exception:  # reading the image will say what is wrong
         return False
@@ -162,9 +180,13 @@ _METADATA_WARNINGS = (None, UserWarning, re.compile(r"PIL\."), 0)
 """As an entry of `warnings.filters`."""
 
 
+_NO_LOG = logging.NullHandler()
+
+
 def _silence_pillow() -> None:
     """Pillow warns of odd metadata, which no caller can act on. Its warning of decompression bombs stays. Added once
     and left: taking it away again would disturb other threads that change the filters meanwhile."""
+    logging.getLogger("PIL").addHandler(_NO_LOG)  # else Python writes its errors to standard error
     if not any(entry[1:] == _METADATA_WARNINGS for entry in warnings.filters):
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 

@@ -136,8 +136,10 @@ def _decoded(
     `read_codes` says of its colors. `source` is a path, a file's bytes or an open file."""
     if hasattr(source, "read"):
         source = file_bytes(source)
+    if source == "":
+        raise ImageError(name, "no file has it")
     is_data = isinstance(source, bytes | bytearray | memoryview)
-    with io.BytesIO(source) if is_data else open_source(Path(source), name) as file:
+    with io.BytesIO(bytes(source)) if is_data else open_source(Path(source), name) as file:
         head = file.read(16)
         if not head:
             raise ImageError(name, "empty file")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sightline.processing.video.changes import CutDetector, RestDetector, is_visible
 from sightline.processing.video.frames import ReducedFrame, Thumbnail
-from sightline.processing.video.reader import VideoReader, VideoSource
+from sightline.processing.video.reader import VideoReader, VideoSource, failures_as_video_errors
 from sightline.processing.video.scan import MAX_BATCH, scan_frames
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def moments(
     if count < 1:
         raise ValueError(f"{count} frames a moment: at least one")
     frames = scan_frames(source, short_side, _with_thumbnail, max_batch=max_batch)
-    with VideoReader(source, short_side) as reader:
+    with failures_as_video_errors(source), VideoReader(source, short_side) as reader:
         for span in find_spans(frames, reader.time_base, KEPT * count):
             nearest = span.nearest(count)
             pictures = {i: reader.to_image(span.frames[i][1]) for i in set(nearest)}

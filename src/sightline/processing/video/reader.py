@@ -14,10 +14,11 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from PIL import Image
 
-from sightline.errors import ImageError, VideoError
+from sightline.errors import ImageError, SightlineError, VideoError
 from sightline.files import wrong_content
 from sightline.processing.image.formats import image_format
 from sightline.processing.image.sources import open_source, source_name
+from sightline.processing.video.decoding import UnreliableMarksError
 from sightline.processing.video.frames import FrameConverter, ReducedFrame, Thumbnail
 
 VideoSource: TypeAlias = str | os.PathLike[str] | bytes
@@ -66,7 +67,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
     def __init__(
         self, source: VideoSource, short_side: int | None = None, *, threads: str = "AUTO", count: int = 0
     ) -> None:
-        self.name = f"a video of {len(source)} bytes" if isinstance(source, bytes) else source_name(source)
+        self.name = video_name(source)
         try:
             self._file = io.BytesIO(source) if isinstance(source, bytes) else open_source(Path(source), self.name)
         except ImageError as error:
@@ -261,17 +262,47 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         self.close()
 
 
+@contextmanager
+def failures_as_video_errors(source: VideoSource) -> Iterator[None]:
+    """Turns what decoders raise besides errors of ours, the system's and memory's into a VideoError."""
+    try:
+        yield
+    except (SightlineError, UnreliableMarksError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise VideoError(video_name(source), "broken, or of an unusual kind") from error
+
+
+def video_name(source: VideoSource) -> str:
+    """What messages call the source."""
+    return f"a video of {len(source)} bytes" if isinstance(source, bytes) else source_name(source)
+
+
 def open_container(file: BinaryIO, **options: str) -> InputContainer:
     """The container in `file`, of a known format only, with FFmpeg's `options`. No other file is ever opened. Raises
     av.FFmpegError, OSError, ValueError or RuntimeError."""
     container: InputContainer = av.open(
-        file,
+        _Seekable(file),
         options={"format_whitelist": _FORMATS, "max_pixels": str(MAX_FRAME_PIXELS)} | options,
         metadata_errors="replace",
         buffer_size=1 << 17,
         io_open=_refuse,
     )
     return container
+
+
+class _Seekable:
+    """An open file that answers -1 for a place that it cannot have: broken videos ask for such, and PyAV would write
+    the error to standard error."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell, self._seek = file.read, file.tell, file.seek
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 def _refuse(*_: Any) -> Any:

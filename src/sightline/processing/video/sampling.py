@@ -13,7 +13,7 @@ from PIL import Image
 
 from sightline.processing.video.decoding import UnreliableMarksError, decoder_count
 from sightline.processing.video.keyframes import KeyframeDecoder
-from sightline.processing.video.reader import VideoReader, VideoSource
+from sightline.processing.video.reader import VideoReader, VideoSource, failures_as_video_errors
 
 
 def frames_at(source: VideoSource, times: Sequence[float], short_side: int | None = None) -> list[Image.Image]:
@@ -29,6 +29,11 @@ def frames_at(source: VideoSource, times: Sequence[float], short_side: int | Non
     """
     if not all(map(math.isfinite, times)):
         raise ValueError("times must be finite numbers of seconds")
+    with failures_as_video_errors(source):
+        return _frames_at(source, times, short_side)
+
+
+def _frames_at(source: VideoSource, times: Sequence[float], short_side: int | None) -> list[Image.Image]:
     with VideoReader(source) as reader:
         ticks = [reader.tick(time) for time in times]
         groups = _groups(reader, sorted(set(ticks)))
