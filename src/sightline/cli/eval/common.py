@@ -24,7 +24,7 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
-from sightline.cli.options import BatchSizeOption, DeviceOption
+from sightline.cli.options import BatchSizeOption, DeviceOption, typed
 from sightline.cli.output import hub_hint, one_line, padded, progress_bar, terminal
 from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
@@ -108,7 +108,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         from sightline.data.classes import read_classes, read_templates
 
         known = None if classes is None else read_classes(classes)
-        templates = read_templates(template or ())
+        templates = read_templates([typed(text) if "{" in text else text for text in template or ()])
         if not each and len(source) > 1 and not all(one.endswith(".tar") for one in source):
             raise UsageError(f"{len(source)} data sets of classes: --each evaluates on each by itself")
         sources = [[one] for one in source] if each else [source]
