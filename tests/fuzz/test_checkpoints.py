@@ -126,7 +126,7 @@ def test_json(folder, text):
     opens(folder, lambda: read_checkpoint_json(folder / "config.json"))
 
 
-@pytest.mark.parametrize("text", ["1" * 5000, '{"a": ' + "1" * 5000 + "}", '{"a":' * 5000, "[" * 200_000, "\ufeff{}"])
+@pytest.mark.parametrize("text", ["1" * 5000, '{"a": ' + "1" * 5000 + "}", '{"a":' * 5000, "[" * 200_000])
 def test_json_that_is_too_much_for_its_reader(folder, text):
     only(folder, config_json=text.encode())
     assert not opens(folder, lambda: read_checkpoint_json(folder / "config.json"))

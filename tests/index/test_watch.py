@@ -187,7 +187,8 @@ def test_a_file_that_is_still_written_waits(watch, photos, index, encoder, tmp_p
     assert "slow.png" not in encoder.seen
     done.set()
     writer.join()
-    assert next_look(watch) == [{"added": 1, "unchanged": 9}]
+    looks = (next_look(watch) for _ in range(5))  # on a slow machine its last change is still too fresh for one more
+    assert [{"added": 1, "unchanged": 9}] in looks
     assert is_up_to_date(index, photos, tmp_path, encoder)
 
 
