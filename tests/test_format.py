@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightline.format import between, clock, in_order, shown
+from sightline.format import between, clock, counted, in_order, shown
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,7 @@ def test_intervals_and_times():
     assert between("mean_rank", (1.0, 2.55), "+") == "+1.0 to +2.5"
     assert between("top-1", (0.5, 0.75)) == "50.00% to 75.00%"
     assert [clock(seconds) for seconds in (7.9, 723, 3600)] == ["0:07", "12:03", "1:00:00"]
+
+
+def test_counted():
+    assert [counted(number, "file") for number in (0, 1, 2000)] == ["0 files", "1 file", "2,000 files"]

@@ -11,6 +11,11 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 file", "2,000 files"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def shown(name: str, value: float, sign: str = "") -> str:
     """A figure as text: shares in percent, ranks and numbers as they are. `sign` "+" writes the sign of all numbers."""
     if name.endswith("rank"):

@@ -191,6 +191,10 @@ def test_a_path_from_where_one_stands_is_no_pattern(run, pictures, monkeypatch):
     named = f"{pictures.name}/red.png"
     ran = run("index", pictures, "--model", "colors", "--exclude", named)
     assert f"--exclude {named}; it is kept (if {pictures}/red.png is meant, write that)" in ran.out
+    (pictures / "a*b").mkdir()
+    ran = run("index", pictures, "--exclude", f"{pictures.name}/a*b")
+    assert rf"(if {pictures}/a\*b is meant, write that)" in ran.out
+    assert run("index", pictures, "--exclude", Path.cwd() / "work").out.endswith("/work; it is kept\n")
     ran = run("index", pictures, "--exclude", pictures)
     assert (ran.status, "choose one" in ran.err) == (2, True)
 
@@ -286,7 +290,7 @@ def test_similar(run, indexed):
     assert lines[1].split()[1:] == ["exact", "60", "x", "40", str(indexed / "copy.png")]
     assert lines[2].split()[1:] == ["near", "24", "x", "16", str(indexed / "red.png")]
     assert lines[3].split()[1:] == ["exact", "60", "x", "40", str(indexed / "gone.png"), "(missing)"]
-    assert "1 groups, 2 files beside the first of each: 1 exact, 1 near" in ran.err
+    assert "1 group, 2 files beside the first of each: 1 exact, 1 near" in ran.err
     assert "1 file is missing" in ran.err
     assert run("similar").out.count(str(indexed)) == 6, "orange is like yellow, somewhat"
     found = objects(run("similar", "--threshold", "0.999", "--json").out)

@@ -31,11 +31,24 @@ run()
 @pytest.fixture
 def watching(pictures, tmp_path):
     """The process, off a terminal, once it watches."""
-    command = [sys.executable, "-c", PROGRAM, "index", pictures, "--model", "colors", "--watch", "--index"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "index",
+        pictures,
+        "--model",
+        "colors",
+        "--watch",
+        "--exclude",
+        "no/such",
+        "--index",
+    ]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*command, tmp_path / "index"], text=True, env=env, **pipes) as process:
         assert process.stdout.readline().startswith("7 added")
+        assert process.stdout.readline() == "nothing there fulfils --exclude no/such; it is kept\n"
         assert process.stdout.readline() == f"watching {pictures}; Ctrl-C ends it\n"
         yield process
         process.kill()

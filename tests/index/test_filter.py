@@ -137,6 +137,7 @@ WRONG = [
     ("1 < width < 5", "'< 5'", "BETWEEN"),
     ("width => 5", "'> 5'", "signs are"),
     ("width =! 5", "'! 5'", "write NOT before a condition, or !="),
+    ("width > ５", "'５'", "write 5"),
     ("width between 5", "at its end", "BETWEEN takes two values"),
     ("width in 5", "'5'", "list in parentheses"),
     ("width in ()", "')'", "value is missing"),

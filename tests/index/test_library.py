@@ -30,7 +30,21 @@ def holiday(photos, encoder):
 
 
 @pytest.mark.parametrize(
-    "name", ["holiday", "2024", "Ferien am Meer", "相册", "été", "a.b", "x-1_2", "R&D (old)", "Опыт", "a" * 100]
+    "name",
+    [
+        "holiday",
+        "2024",
+        "Ferien am Meer",
+        "相册",
+        "été",
+        "a.b",
+        "x-1_2",
+        "R&D (old)",
+        "Опыт",
+        "相册（新）",
+        "Zoë’s",
+        "a" * 100,
+    ],
 )
 def test_names(name, data):
     assert library_folder(name) == data / "libraries" / name

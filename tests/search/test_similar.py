@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from datetime import datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_the_first_is_the_one_to_keep(make_table):
     assert [item.score for item in group] == pytest.approx([1, *np.cos(np.radians([2, 3, 4]))], abs=1e-3)
     first = {"match": "first", "score": 1.0, "size": 7, "missing": True}
     assert group[0] == module.Duplicate(id=2, uri="/pictures/00002.jpg", **first, width=200, height=300)
+
+
+def test_of_as_many_pixels_the_one_with_a_date_is_kept(make_table):
+    """Such as a camera's original rather than an export of it, which has more bytes and lost the date."""
+    sizes = [(300, 9, None), (300, 5, datetime(2019, 7, 1)), (200, 5, datetime(2019, 7, 1)), (301, 1, None)]
+    facts = [{"width": width, "height": 200, "size": size, "taken": taken} for width, size, taken in sizes]
+    (group,) = near_duplicates(make_table(at(0, 1, 2), facts=facts.__getitem__))
+    assert group[0].id == 1
+    (group,) = near_duplicates(make_table(at(0, 1, 2, 3), facts=facts.__getitem__))
+    assert group[0].id == 3, "more pixels are more"
 
 
 def test_equal_files_belong_together_whatever_their_vectors(make_table):

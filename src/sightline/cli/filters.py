@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sightline.cli.options import option
+from sightline.cli.options import option, typed
 from sightline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Filters:
     ) -> None:
         """Raises UsageError for a value that says nothing."""
         self._folders = {path: _below(path) for path in folder or ()}
-        self.conditions: dict[str, str] = {f"--where {text!r}": text for text in where or ()}
+        self.conditions: dict[str, str] = {f"--where {text!r}": text for text in map(typed, where or ())}
         if since is not None:
             self.conditions[f"--since {since}"] = f"taken >= {_date('--since', since)}"
         if until is not None:
@@ -117,6 +117,7 @@ class Filters:
         if kind is not None:
             self.conditions[f"--kind {kind}"] = f"kind = '{kind}'"
         if camera is not None:
+            camera = typed(camera)
             self.conditions[f"--camera {camera}"] = _camera(camera)
         if near is not None:
             self.conditions[f"--near {near}"] = _near(near)

@@ -1,7 +1,7 @@
 """`sightline index`: brings an index up to date with folders of images and videos."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,7 +114,6 @@ def command(
       sightline index holiday --model mini --library holiday
     """
     from sightline.index import sync
-    from sightline.index.exclude import clean_pattern
     from sightline.index.folder import exists
 
     folder, options = index_folder(index, library), EncoderOptions(device, precision, batch_size)
@@ -135,7 +134,8 @@ def command(
         from sightline.index.watch import Watch
 
         how = {"regions": regions, "options": options}
-        _watch(Watch(folder, paths, model, exclude=exclude or (), include=include or (), **how), instead)
+        watched = Watch(folder, paths, model, exclude=exclude or (), include=include or (), **how)
+        _watch(watched, instead, exclude or ())
         return
     try:
         with hub_hint(instead), progress_bar() as progress:
@@ -152,11 +152,7 @@ def command(
     except KeyboardInterrupt:
         raise Stopped("stopped; what was done is kept, and the same command goes on from there") from None
     _print(report)
-    unused = [pattern for pattern in exclude or () if not report.excluded.get(clean_pattern(pattern))]
-    for pattern in unused:
-        meant = os.path.abspath(pattern)  # noqa: PTH100 (any name)
-        advice = f" (if {one_line(meant)} is meant, write that)" if "/" in pattern and os.path.lexists(meant) else ""
-        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept{advice}")
+    _name_unused(exclude or (), report)
     if skipped is not None:
         lines = [f"{one_line(str(path))}\t{one_line(reason)}\n" for path, reason in report.skipped]
         write_text(skipped, f"{_SKIPPED}\n{''.join(lines)}")
@@ -167,12 +163,13 @@ def command(
         )
 
 
-def _watch(watch: "Watch", instead: str) -> None:
+def _watch(watch: "Watch", instead: str, exclude: Sequence[str]) -> None:
     """Prints all that the first look did, and a line for each later one that did something."""
     with watching.stopping():
         looks = watching.reports(watch, instead)
         first = next(looks)
         _print(first)
+        _name_unused(exclude, first)
         watching.say_watched(watch)
         lines = watching.Lines(first)
         for report in looks:
@@ -202,6 +199,21 @@ def _print(report: "SyncReport") -> None:
             typer.echo(f"  {one_line(str(file))}")
         if len(files) > LISTED:
             typer.echo(f"  and {len(files) - LISTED:,} more (--skipped FILE writes all)")
+
+
+def _name_unused(patterns: Sequence[str], report: "SyncReport") -> None:
+    """Names the patterns that left nothing out. A path from the current folder, as the shell completes it, is looked
+    for below the indexed folders: the pattern that means it is said."""
+    from sightline.index.exclude import clean_pattern, pattern_of
+
+    for pattern in patterns:
+        if report.excluded.get(clean_pattern(pattern)):
+            continue
+        meant = os.path.abspath(pattern)  # noqa: PTH100 (any name)
+        advice = ""
+        if "/" in pattern and os.path.lexists(meant) and pattern_of(meant) != clean_pattern(pattern):
+            advice = f" (if {one_line(pattern_of(meant))} is meant, write that)"
+        typer.echo(f"nothing there fulfils --exclude {one_line(pattern)}; it is kept{advice}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

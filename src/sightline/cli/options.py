@@ -1,11 +1,13 @@
 """Options that several commands have, and how options are written."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from sightline.cli.output import one_line
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
 from sightline.files import find_file
@@ -71,12 +73,30 @@ HtmlOption = Annotated[
 ]
 
 
+def typed(words: str) -> str:
+    """Words of the command line as they were typed. They are UTF-8, else in the locale's encoding, such as GBK: the
+    program itself runs in UTF-8 under every locale. Raises UsageError for words that are neither.
+
+    Two or three characters of GBK can be UTF-8 too, by chance, and are taken for that. Names of files stay bytes.
+    """
+    if words.isascii():
+        return words
+    import locale
+
+    written, encodings = os.fsencode(words), dict.fromkeys(("UTF-8", locale.getencoding()))
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError, LookupError):
+            return written.decode(encoding)
+    known = " or ".join(encodings)
+    raise UsageError(f"{one_line(words)}: no text in {known}; name the encoding by the locale, or write UTF-8")
+
+
 def index_folder(path: Path | None, library: str | None) -> Path:
     """The folder of the index that a command works on, by --index and --library. Raises UsageError if both are given,
     or if a file has its name."""
     from sightline.search.index import index_folder
 
-    folder = index_folder(path, library)
+    folder = index_folder(path, library and typed(library))
     if os.path.exists(folder) and not folder.is_dir():  # noqa: PTH110 (pathlib raises for some names)
         raise UsageError(f"{folder} is a file: --index names the folder of an index")
     return folder

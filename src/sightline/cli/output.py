@@ -4,7 +4,7 @@ import codecs
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -38,6 +38,16 @@ def hub_hint(instead: str) -> Iterator[None]:
 def one_line(text: str) -> str:
     """`text` as a terminal may show it: control characters and invalid bytes of file names become escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def padded(column: Sequence[str], *, right: bool = False) -> list[str]:
+    """Texts of one column, filled with blanks to the width of the widest, as a terminal shows them: a Chinese character
+    is two wide. `right`: the texts stand on the right."""
+    from rich.cells import cell_len
+
+    width = max(map(cell_len, column))
+    blanks = [" " * (width - cell_len(text)) for text in column]
+    return [blank + text if right else text + blank for text, blank in zip(column, blanks, strict=True)]
 
 
 def write_json(objects: Iterable[Mapping[str, Any]]) -> None:

@@ -29,6 +29,7 @@ from sightline.cli.options import (
     check_image,
     index_folder,
     option,
+    typed,
 )
 from sightline.cli.output import one_line, terminal, write_json, write_results
 from sightline.encoder.options import EncoderOptions
@@ -146,7 +147,8 @@ def command(
         from sightline.report.page import check_page
 
         check_page(html)
-    query = Query(texts=() if text is None else (text,), images=tuple(image), avoid=tuple(avoid or ()))
+    texts = () if text is None else (typed(text),)
+    query = Query(texts=texts, images=tuple(image), avoid=tuple(map(typed, avoid or ())))
     filters = Filters(where, since, until, folder, kind, camera, near, rating)
     opened = open_index(index_folder(index, library), model, EncoderOptions(device, precision, batch_size))
     condition = filters.where(opened.table)

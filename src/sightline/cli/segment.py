@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import BatchSizeOption, DeviceOption, JsonOption, argument, check_image, option
+from sightline.cli.options import BatchSizeOption, DeviceOption, JsonOption, argument, check_image, option, typed
 from sightline.cli.output import hub_hint, one_line, write_json
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
@@ -90,6 +90,7 @@ def command(
 
     with hub_hint("--model FOLDER, or --model mini-groupvit"):
         segmenter = Segmenter(model, device=device, precision=precision, batch_size=batch_size)
+    words, prompt = list(map(typed, words)), typed(prompt)
     segmentation = segmenter(image, words, mode=mode, background=background, prompt=prompt)
     rest = max(0.0, 1 - float(segmentation.shares.sum()))
     lines = sorted(zip(segmentation.shares.tolist(), segmentation.classes, strict=True), key=lambda line: -line[0])

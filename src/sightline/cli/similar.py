@@ -19,6 +19,7 @@ from sightline.cli.filters import (
 )
 from sightline.cli.options import HtmlOption, IndexOption, JsonOption, LibraryOption, index_folder, option
 from sightline.cli.output import one_line, progress_bar, write_json
+from sightline.format import counted
 
 if TYPE_CHECKING:
     from sightline.search import Duplicate
@@ -48,8 +49,9 @@ def command(
 ) -> None:
     """Find images, and videos, that are the same or almost.
 
-    The first file of each group is the best to keep: the most pixels, then the most bytes, then the first indexed. The
-    others are exact copies of the first, byte for byte, or near to it: scaled, compressed or cropped a little.
+    The first file of each group is the best to keep: the most pixels, then one that says when it was
+    taken, then the most bytes, then the first indexed. The others are exact copies of the first, byte for byte, or
+    near to it: scaled, compressed or cropped a little.
 
     \b
     Examples:
@@ -90,7 +92,7 @@ def command(
                 size, mark = f"{item.width} x {item.height}", " (missing)" if item.missing else ""
                 print(f"{item.score:.4f}  {item.match:<5}  {size:>13}  {one_line(item.uri)}{mark}")
             print()
-        typer.echo(f"{len(groups)} groups, {_counts(groups)}", err=True)
+        typer.echo(f"{counted(len(groups), 'group')}, {_counts(groups)}", err=True)
     for note in notes(missing):
         typer.echo(one_line(note), err=True)
     if condition is not None:
@@ -103,4 +105,4 @@ def _counts(groups: "Sequence[Sequence[Duplicate]]") -> str:
     """What lies beside the first of each group and is not missing."""
     beside = [item.match for group in groups for item in group[1:] if not item.missing]
     exact = beside.count("exact")
-    return f"{len(beside)} files beside the first of each: {exact} exact, {len(beside) - exact} near"
+    return f"{counted(len(beside), 'file')} beside the first of each: {exact} exact, {len(beside) - exact} near"

@@ -15,7 +15,7 @@ from sightline.index.folder import exists, foreign_names
 DEFAULT = "default"
 """The name of the library that is used where no other index is named."""
 _FOLDER = "libraries"
-_NAME = re.compile(r"[^\W_]([\w .,()&'+-]*[\w)])?")
+_NAME = re.compile(r"[^\W_]([\w .,()&'’+·、，（）《》【】-]*[\w)）》】])?")
 """Letters of any script, digits, and signs that every file system takes."""
 _LONGEST = 100
 """Bytes of a name."""
@@ -30,7 +30,7 @@ def library_folder(name: str) -> Path:
     if not _NAME.fullmatch(name) or len(name.encode("utf-8", "replace")) > _LONGEST:
         raise UsageError(
             f"{name!r} is no name of a library: it begins with a letter or digit; blanks and . , - _ + & ' ( ) may be "
-            "in it; a folder is named with --index"
+            "in it, and ’ · 、 ， （ ） 《 》 【 】; a folder is named with --index"
         )
     data = _data_folder()
     if data is None:

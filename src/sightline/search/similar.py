@@ -67,12 +67,12 @@ def near_duplicates(
     """Groups of at least two files, the largest group first, then in the order of indexing.
 
     Two images are near when their cosine is at least `threshold` (in (0, 1]) and their perceptual hashes differ in at
-    most HASH_BITS bits (rows of older formats may have no hash: then by the cosine alone), two videos when every moment
-    of each has such a moment in the other. The first of a group is the file to keep: one that is still there, of these
-    that of most pixels, then of most bytes, then of the oldest row. All others are near to the first, or the same byte
-    for byte; exact copies come before near ones, each by their cosine, and what is missing comes last. Every pair is
-    compared (time grows with the square of the table), in bounded memory: `tile` rows and columns of vectors, `hashes`
-    rows of hashes at a time.
+    most HASH_BITS bits (rows of older formats may have no hash: then by the cosine alone), two videos when every
+    moment of each has such a moment in the other. The first of a group is the file to keep: one that is still
+    there, of these that of most pixels, then one that says when it was taken, then that of most bytes, then of the
+    oldest row. All others are near to the first, or the same byte for byte; exact copies come before near ones,
+    each by their cosine, and what is missing comes last. Every pair is compared (time grows with the square of the
+    table), in bounded memory: `tile` rows and columns of vectors, `hashes` rows of hashes at a time.
     Where several names lead to one file, by links or mounts, only one of them is in a group: to delete another name
     would gain no space, or lose the file.
     `where`: only files of which a row fulfils this condition (docs/filters.md); a video then counts with all its rows.
@@ -239,7 +239,7 @@ def _names(path: str) -> set[tuple[Any, ...]]:
 def _facts(table: Table, files: _Files, parts: Sequence[Ids]) -> dict[int, dict[str, Any]]:
     """Of the files in these parts, by their positions: what the table says, "uri" as a path, and "missing"."""
     positions = np.concatenate([np.empty(0, np.int64), *parts])
-    rows = table.rows(files.ids[positions], ["id", "uri", "width", "height", "size", "hash"])
+    rows = table.rows(files.ids[positions], ["id", "uri", "width", "height", "size", "taken", "hash"])
     for row in rows:
         row["uri"] = str(to_path(row["uri"]))
     for row, missing in zip(rows, missing_files([row["uri"] for row in rows]), strict=True):
@@ -265,9 +265,10 @@ def _groups(files: _Files, part: Ids, facts: Mapping[int, dict[str, Any]]) -> It
 
 
 def _preference(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The file to keep has the lowest: one that is there rather than one of which that is unknown, or that is gone."""
-    missing = row["missing"]
-    return missing is not False, missing is True, -row["width"] * row["height"], -row["size"], row["id"]
+    """The file to keep has the lowest: one that is there rather than one of which that is unknown, or that is gone. Of
+    as many pixels an export without the original's date may have more bytes."""
+    missing, pixels = row["missing"], row["width"] * row["height"]
+    return missing is not False, missing is True, -pixels, row["taken"] is None, -row["size"], row["id"]
 
 
 def _group(

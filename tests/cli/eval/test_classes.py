@@ -1,5 +1,6 @@
 """`sightline eval zeroshot` and `video`."""
 
+import os
 import shutil
 
 import pytest
@@ -19,15 +20,17 @@ def folders(tmp_path):
     return tmp_path / "data"
 
 
-def test_figures_and_each_class(run, folders, tmp_path):
+def test_figures_and_each_class(run, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("locale.getencoding", lambda: "gbk")
+    as_typed = os.fsdecode("一张{}".encode("gbk"))
     (tmp_path / "classes.csv").write_text("id,name\n0,blue star\n1,red circle\n2,moon\n")
     ran = run(
         "eval", "zeroshot", "mini", folders, "--classes", tmp_path / "classes.csv", "--template", "a {}",
-        "--template", "one {}", "--json", tmp_path / "result.json",
+        "--template", as_typed, "--json", tmp_path / "result.json",
     )  # fmt: skip
     assert ran.status == 0, ran.err
     result = Result.open(tmp_path / "result.json")
-    assert result.settings["templates"] == ["a {}", "one {}"]
+    assert result.settings["templates"] == ["a {}", "一张{}"]
     first = ran.out.splitlines()
     assert first[1].split()[:2] == ["top-1", f"{100 * result.figures['top-1']:.2f}%"]
     assert {line.split("  ")[0] for line in first[-2:]} == {"blue star", "red circle"}

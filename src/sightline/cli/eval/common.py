@@ -24,8 +24,8 @@ from sightline.cli.eval.options import (
     SplitOption,
     TemplateOption,
 )
-from sightline.cli.options import BatchSizeOption, DeviceOption
-from sightline.cli.output import hub_hint, one_line, progress_bar, terminal
+from sightline.cli.options import BatchSizeOption, DeviceOption, typed
+from sightline.cli.output import hub_hint, one_line, padded, progress_bar, terminal
 from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
 from sightline.progress import ProgressCallback
@@ -108,7 +108,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         from sightline.data.classes import read_classes, read_templates
 
         known = None if classes is None else read_classes(classes)
-        templates = read_templates(template or ())
+        templates = read_templates([typed(text) if "{" in text else text for text in template or ()])
         if not each and len(source) > 1 and not all(one.endswith(".tar") for one in source):
             raise UsageError(f"{len(source)} data sets of classes: --each evaluates on each by itself")
         sources = [[one] for one in source] if each else [source]
@@ -199,10 +199,9 @@ def write_table(heads: Sequence[str], lines: Sequence[Sequence[str]], title: str
     lines = [[one_line(part) for part in line] for line in lines]
     console = terminal()
     if console is None:
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        for line in (heads, *lines):
-            first, *others = (f"{part:{'>' if i else '<'}{widths[i]}}" for i, part in enumerate(line))
-            typer.echo("  ".join([first, *others]).rstrip())
+        columns = [padded(column, right=i > 0) for i, column in enumerate(zip(heads, *lines, strict=True))]
+        for row in zip(*columns, strict=True):
+            typer.echo("  ".join(row).rstrip())
         return
     from rich.markup import escape
     from rich.table import Table

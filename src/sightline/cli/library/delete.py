@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.cli.options import argument, option
+from sightline.cli.options import argument, option, typed
 from sightline.cli.output import one_line
 from sightline.errors import UsageError
 
@@ -25,6 +25,7 @@ def command(
     """
     from sightline.index.library import delete_library, libraries, library_folder, missing
 
+    name = typed(name)
     folder = library_folder(name)
     if folder not in libraries().values():
         raise missing(folder)

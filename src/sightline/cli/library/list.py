@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from sightline.cli.options import JsonOption
-from sightline.cli.output import one_line, write_json
+from sightline.cli.output import one_line, padded, write_json
 
 
 def command(as_json: JsonOption = False) -> None:
@@ -29,13 +29,13 @@ def command(as_json: JsonOption = False) -> None:
     if not lines:
         typer.echo("there are no libraries; `sightline index PATH --library NAME` makes one")
         return
-    width = max(len("library"), *(len(line["library"]) for line in lines))
-    print(f"{'library':<{width}} {'items':>10} {'MB':>10}  {'last change':<16}  model; folders")
-    for line in lines:
+    names = padded(["library", *(one_line(line["library"]) for line in lines)])
+    print(f"{names[0]} {'items':>10} {'MB':>10}  {'last change':<16}  model; folders")
+    for name, line in zip(names[1:], lines, strict=True):
         about = line["damage"] or f"{line['model']}; {', '.join(line['folders']) or 'folders unknown'}"
         items = "?" if line["items"] is None else f"{line['items']:,}"
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(line["changed"]))
-        print(one_line(f"{line['library']:<{width}} {items:>10} {line['bytes'] / 1e6:>10,.1f}  {changed}  {about}"))
+        print(one_line(f"{name} {items:>10} {line['bytes'] / 1e6:>10,.1f}  {changed}  {about}"))
 
 
 def _facts(name: str, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from sightline.cli.info import show_info
-from sightline.cli.options import JsonOption, argument
+from sightline.cli.options import JsonOption, argument, typed
 
 
 def command(
@@ -19,4 +19,4 @@ def command(
     """
     from sightline.index.library import library_folder
 
-    show_info(library_folder(name), as_json)
+    show_info(library_folder(typed(name)), as_json)

@@ -1,6 +1,7 @@
 """A condition cut into words, numbers, texts and signs, each with its place, and the error that shows a place."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -32,7 +33,7 @@ _UNKNOWN = {
     "!": "write NOT before a condition, or !=",
     "~": "write LIKE, with % for any text: camera_model LIKE '%EOS%'",
 }
-_PLAIN = {"≥": ">=", "≤": "<=", "≠": "!=", "＞": ">", "＜": "<", "＝": "=", "，": ",", "（": "(", "）": ")", "：": ":"}
+_PLAIN = {"≥": ">=", "≤": "<=", "≠": "!="}
 _SIGNS = frozenset(("==", "!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", ",", "+", "-", "*", "/", "%", "."))
 
 
@@ -75,7 +76,8 @@ def tokens(condition: str) -> Iterator[Token]:
 def _stranger(sign: str) -> str:
     if sign in "\u2018\u2019\u201a\u201b\u2032\u00b4\u201c\u201d\u201e\u00ab\u00bb":
         return f"{sign} is no quotation mark of a filter: texts are in straight single quotes, 'like this'"
-    if plain := _PLAIN.get(sign):
+    plain = _PLAIN.get(sign) or unicodedata.normalize("NFKC", sign)  # signs and digits of full width
+    if plain != sign and plain.isascii():
         return f"a filter knows no {sign!r}: write {plain}"
     return f"a filter knows no {sign!r}"
 
