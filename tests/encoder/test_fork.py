@@ -1,9 +1,12 @@
-"""A process that has computed forks: the child answers as its parent did."""
+"""A process that has computed forks: the child answers as its parent did, or says why it cannot."""
 
 import subprocess
 import sys
 
 import pytest
+
+from sightline.index.sync import sync
+from support.images import draw
 
 pytestmark = [
     pytest.mark.system,
@@ -18,6 +21,7 @@ import numpy as np, torch
 from PIL import Image
 import sightline
 from sightline.encoder import TextEncoder
+from sightline.errors import IndexFault
 from sightline.index.sync import sync
 
 folder = Path(sys.argv[1])
@@ -38,21 +42,36 @@ works = {
     "many images": lambda: encoder.encode_images(pictures),
     "a stream": lambda: [e.vector for e in encoder.stream(pictures, lambda picture: (picture, None))],
     "numpy": lambda: words.encode_text(["a dog"]),
-    "words": lambda: [r.id for r in index.search("a dog")],
-    "an image": lambda: [r.id for r in index.search(pictures[0])],
-    "a condition": lambda: [r.id for r in index.search("a dog", where="width > 10")],
-    "many queries": lambda: [r.id for rs in index.search_many([f"a {i}" for i in range(9)]) for r in rs],
     "a model": lambda: model.get_text_features(ids).pooler_output.detach().numpy(),
-    "a new index": lambda: [r.id for r in sightline.open_index(folder / "index").search("a dog")],
-    "no change": lambda: sync(folder / "index", [folder / "photos"], encoder).unchanged,
+}
+searches = {
+    "words": lambda: index.search("a dog"),
+    "an image": lambda: index.search(pictures[0]),
+    "a condition": lambda: index.search("a dog", where="width > 10"),
+    "many queries": lambda: index.search_many([f"a {i}" for i in range(9)]),
+    "a new index": lambda: sightline.open_index(folder / "index").search("a dog"),
+    "a length": lambda: len(index),
+    "a run": lambda: sync(folder / "index", [folder / "photos"], encoder).unchanged,
 }
 expected = {name: work() for name, work in works.items()}
+for search in searches.values():
+    search()
 children = {}
-for name, work in works.items():
+
+
+def answers(name):
+    if name in works:
+        return np.allclose(np.array(works[name]()), np.array(expected[name]), atol=2e-2)
+    try:
+        searches[name]()
+    except IndexFault as error:
+        return "forked" in str(error) and "spawn" in str(error)
+
+
+for name in [*works, *searches]:
     child = os.fork()
     if not child:
-        same = np.allclose(np.array(work()), np.array(expected[name]), atol=2e-2)
-        os._exit(0 if same else 1)
+        os._exit(0 if answers(name) else 1)
     children[child] = name
 end = time.monotonic() + 60
 while children and time.monotonic() < end:
@@ -73,4 +92,29 @@ def test_children_answer(tmp_path) -> None:
     lines = ran.stdout.splitlines()
     assert (ran.returncode, ran.stderr) == (0, "")
     assert [line for line in lines if not line.endswith("answers")] == ["2 threads in the parent"]
-    assert len(lines) == 14
+    assert len(lines) == 15
+
+
+CHILDREN = """
+import os, sys
+import sightline
+
+children = []
+encoder = sightline.load("mini")
+vector = encoder.encode_text(["a dog"])
+for _ in range(4):
+    children.append(os.fork())
+    if not children[-1]:
+        found = sightline.open_index(sys.argv[1], encoder).search("a dog")
+        os._exit(0 if len(found) == 4 else 1)
+print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+def test_children_open_an_index_that_their_parent_has_not_used(tmp_path) -> None:
+    for number in range(4):
+        draw(tmp_path / "photos" / f"{number}.png", number)
+    index = tmp_path / "index"
+    sync(index, [tmp_path / "photos"], "mini")
+    ran = subprocess.run([sys.executable, "-c", CHILDREN, index], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[0, 0, 0, 0]\n", "")

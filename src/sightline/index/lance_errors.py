@@ -14,6 +14,8 @@ FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
 """What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
 
 _stderr = threading.Lock()
+_used_by: int | None = None
+"""The process that has used Lance first. Lance's threads are not in a process that is forked from it."""
 
 
 def is_failure(error: BaseException) -> bool:
@@ -35,9 +37,21 @@ def repair(folder: Path) -> str:
     return f"`sightline fsck --repair --index {shlex.quote(str(folder))}` keeps what is whole"
 
 
+def _check_process(folder: Path) -> None:
+    """Raises IndexFault in a process that was forked from one that had used Lance: calls would hang or crash there."""
+    global _used_by
+    _used_by = _used_by or os.getpid()
+    if _used_by != os.getpid():
+        raise IndexFault(
+            f"{folder} cannot be used in this process: it was forked from one that had used an index, whose threads "
+            "stayed behind. Start workers with multiprocessing.get_context('spawn'), or open indexes in the workers alone"
+        )
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """What fails in here is damage, unless the system does not let us read."""
+    _check_process(folder)
     try:
         yield
     except BaseException as error:
@@ -51,6 +65,7 @@ def reading(folder: Path) -> Iterator[None]:
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """What fails in here left the table as it was."""
+    _check_process(folder)
     try:
         yield
     except BaseException as error:

@@ -32,7 +32,7 @@ from sightline.index.schema import (
     version_of,
 )
 
-# Lance warns of every fork, as its threads are not in the child. It starts others there: children read and write.
+# Lance warns of every fork, whatever the child does. A child that would use Lance is told by `lance_errors`.
 warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
 
 Ids = npt.NDArray[np.int64]
