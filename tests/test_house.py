@@ -132,5 +132,5 @@ def test_circles_are_found() -> None:
 def test_the_map_names_files_that_exist() -> None:
     page = (ROOT / "docs/finding-your-way.md").read_text(encoding="utf-8")
     files = re.findall(r"^\| .* \| `([\w/]+\.py)`", page, re.MULTILINE)
-    assert len(files) == 25
+    assert len(files) == page.count("\n| ") - 1, "a row without a file first"
     assert [file for file in files if not (ROOT / "src/sightline" / file).is_file()] == []

@@ -24,6 +24,7 @@ SETTINGS = {
     "another crop": ({"crop_size": {"height": 32, "width": 32}}, "gives images of 32 x 32 pixels, but the model"),
     "no square": ({"crop_size": {"height": 64, "width": 48}}, "gives images of 48 x 64 pixels"),
     "another size": ({"do_center_crop": False, "size": {"height": 48, "width": 48}}, "set size to "),
+    "the file that decides": ({"do_rescale": False}, "in its processor_config.json (in preprocessor_config.json if"),
     "no rescaling": ({"do_rescale": False}, "look at do_rescale"),
     "rescaled by 1": ({"rescale_factor": 1.0}, "where models take about -2 to 2"),
     "nothing left": ({"rescale_factor": 1e-9}, "look at do_rescale, rescale_factor"),

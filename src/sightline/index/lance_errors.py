@@ -44,7 +44,7 @@ def _check_process(folder: Path) -> None:
     if _used_by != os.getpid():
         raise IndexFault(
             f"{folder} cannot be used in this process: it was forked from one that had used an index, whose threads "
-            "stayed behind. Start workers with multiprocessing.get_context('spawn'), or open indexes in the workers alone"
+            "stayed behind. Start workers with multiprocessing.get_context('spawn'), or open indexes only in them"
         )
 
 

@@ -12,6 +12,9 @@ _FARTHEST = 100.0
 _NARROWEST = 0.01
 """The least difference of black and white."""
 
+_FILE = "processor_config.json (in preprocessor_config.json if it has no other)"
+"""The file that decides, as `PixelProfile.from_folder` looks for it."""
+
 _SMALLEST_PART = 0.25
 """The part of a picture's area that a center crop may leave; real checkpoints leave 0.77 or more of a square."""
 
@@ -25,13 +28,13 @@ def oddities(profile: PixelProfile) -> Iterator[str]:
     if rows < height or columns < width:
         yield (
             f"its preprocessing makes images {columns} x {rows} pixels and puts black borders around them, up to "
-            f"{width} x {height}: is size in its preprocessor_config.json too small?"
+            f"{width} x {height}: is size in its {_FILE} too small?"
         )
     elif height * width < _SMALLEST_PART * rows * columns:
         part = height * width / (rows * columns)
         yield (
             f"its preprocessing makes images {columns} x {rows} pixels and keeps {width} x {height} of them: the model "
-            f"sees {part:.0%} of a picture; is size in its preprocessor_config.json too large?"
+            f"sees {part:.0%} of a picture; is size in its {_FILE} too large?"
         )
 
 
@@ -44,17 +47,17 @@ def check_preprocessing(profile: PixelProfile, config: PairConfig, where: str | 
         raise CheckpointError(
             f"{where}: its preprocessing leaves images their shapes (do_center_crop is false), but the model takes "
             f"{'one shape' if side is None else f'{side} x {side} pixels'}: set do_center_crop to true and crop_size "
-            f"to {crop} in its preprocessor_config.json"
+            f"to {crop} in its {_FILE}"
         )
     if side is not None and size != (side, side):
         raise CheckpointError(
             f"{where}: its preprocessing gives images of {size[1]} x {size[0]} pixels, but the model takes {side} x "
             f"{side} (image_size in config.json): set {'crop_size' if profile.do_center_crop else 'size'} to {side} in "
-            "its preprocessor_config.json, or copy that of the checkpoint that the model was trained from"
+            f"its {_FILE}, or copy that of the checkpoint that the model was trained from"
         )
     low, high = profile.value_range
     if profile.do_normalize and (high - low < _NARROWEST or max(-low, high) > _FARTHEST):
         raise CheckpointError(
             f"{where}: its preprocessing gives values from {low:.3g} to {high:.3g}, where models take about -2 to 2: "
-            "look at do_rescale, rescale_factor, image_mean and image_std in its preprocessor_config.json"
+            f"look at do_rescale, rescale_factor, image_mean and image_std in its {_FILE}"
         )
