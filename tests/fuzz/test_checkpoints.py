@@ -25,7 +25,7 @@ from sightline import (
 )
 from sightline.checkpoint.hub import resolve, weight_paths
 from sightline.checkpoint.weights import Weights
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_checkpoint_json
 from sightline.models.numpy_text import NumpyTextTower
 from sightline.processing.image.profile import PixelProfile
@@ -362,5 +362,5 @@ def test_preprocessor_configs(folder, config, nested):
 @example("~\0")
 @example("")
 def test_names_of_nothing(name):
-    with suppress(CheckpointError):
+    with suppress(CheckpointError, UsageError):
         resolve(name, local_files_only=True)
