@@ -1,6 +1,5 @@
 """What people write for a checkpoint: a Hub name in the forms of other tools, a folder around the one that is meant."""
 
-import difflib
 import re
 from pathlib import Path
 
@@ -58,6 +57,8 @@ def inner_folder(path: Path, revision: str | None) -> Path:
 def check_no_slip(name: str, path: Path) -> None:
     """Raises `CheckpointError` for a name that is rather a slip of the pen than a repository on the Hub: almost that of
     a packaged model, or a path in a folder that is there ("run/best" before there is a best)."""
+    import difflib  # here: a search does without it
+
     if "/" not in name and (near := difflib.get_close_matches(name, packaged(), n=1, cutoff=0.75)):
         raise CheckpointMissing(
             f"{name}: no such model; did you mean {near[0]}? For one of this name on the Hub: hf-hub:{name}"

@@ -3,7 +3,6 @@
 import re
 import secrets
 import shlex
-import shutil
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
@@ -68,6 +67,8 @@ def delete_library(name: str) -> None:
     Raises IndexMissing if there is none, IndexLocked while it is written, UsageError if other things lie in its folder,
     and IndexFault if it cannot be deleted.
     """
+    import shutil  # here: a search does without it
+
     folder = library_folder(name)
     if not exists(folder):
         raise missing(folder)

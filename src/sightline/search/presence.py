@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -9,6 +10,8 @@ PATIENCE = 2.0
 """Seconds without any answer after which a disk is taken for one that gives none, such as a share of a computer that
 is switched off."""
 _THREADS = 8
+_SOON = 0.05
+"""Seconds in which a local disk answers: one thread is enough for it, and starting more takes longer than looking."""
 
 
 def is_missing(path: str) -> bool:
@@ -33,25 +36,22 @@ def missing_files(paths: Sequence[str], patience: float = PATIENCE) -> list[bool
     answers: SimpleQueue[tuple[str, bool]] = SimpleQueue()
     for path in once:
         todo.put(path)
-    for _ in range(min(_THREADS, len(once))):
-        Thread(target=_look, args=(todo, answers), daemon=True).start()
     missing: dict[str, bool] = {}
-    try:
-        while len(missing) < len(once):
-            path, answer = answers.get(timeout=patience)
-            missing[path] = answer
-    except Empty:
-        pass
+    for threads, seconds in (1, _SOON), (_THREADS - 1, patience):
+        for _ in range(min(threads, todo.qsize())):
+            Thread(target=_look, args=(todo, answers), daemon=True).start()
+        with suppress(Empty):
+            while len(missing) < len(once):
+                path, answer = answers.get(timeout=seconds)
+                missing[path] = answer
     return [missing.get(path) for path in paths]
 
 
 def _look(todo: "SimpleQueue[str]", answers: "SimpleQueue[tuple[str, bool]]") -> None:
-    try:
+    with suppress(Empty):
         while True:
             path = todo.get_nowait()
             answers.put((path, is_missing(path)))
-    except Empty:
-        pass
 
 
 def notes(missing: Sequence[bool | None]) -> list[str]:
