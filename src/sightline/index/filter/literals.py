@@ -104,7 +104,8 @@ def date(column: Column, value: tree.Operand) -> Period:
         found = Period(*(time.replace(tzinfo=None) for time in found))
     if not value.keyword:
         return found
-    if found.last - found.first >= timedelta(days=1) or (value.keyword == "DATE" and ":" in value.value):
+    is_point = found.last - found.first < timedelta(days=1) and value.value == value.value.strip()
+    if not is_point or (value.keyword == "DATE" and ":" in value.value):
         example = "date '2019-06-30'" if value.keyword == "DATE" else "timestamp '2019-06-30 18:00:00'"
         raise Unsuitable(f"{value.keyword.lower()} {value.value!r} is not a point in time: write {example}")
     return Period(found.first, found.first)
