@@ -4,18 +4,18 @@
 
 The conditions are drawn from the grammar, over 300 drawn rows with nulls; DuckDB gets literals beside float32 columns
 as float32. As many again are spoiled (a piece put in, taken out or doubled, the end cut off): each must be an error, or
-mean to DuckDB, which reads the whole text, what it means to us. Figures go to filters.json in the working folder; the
-exit status is 1 if there is a difference.
+mean to DuckDB, which reads the whole text, what it means to us. The exit status is 1 if there is a difference.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from measure import report
 
 from support.conditions import Oracle, disagreements, drawn_table, misread
 
@@ -41,9 +41,7 @@ def main() -> int:
         "of these other rows than DuckDB": len(parts),
         "seconds": round(time.monotonic() - began, 1),
     }
-    Path("filters.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    for name, value in figures.items():
-        print(f"{name}: {value:,}")
+    report(__file__, figures)
     return 1 if wrong or parts else 0
 
 
