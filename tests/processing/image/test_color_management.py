@@ -105,6 +105,15 @@ def test_profiles_that_change_nothing(profile):
     assert error(open_image(file)) == 0
 
 
+def test_a_broken_profile_is_told_once(caplog):
+    broken = PROPHOTO[:200] + b"told once"
+    for _ in range(2):
+        assert error(open_image(encoded(colorful(), "TIFF", icc_profile=broken))) == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "a color profile of 209 bytes is broken: colors of images with it are taken as stored"
+    ]
+
+
 def test_a_profile_of_rgb_in_a_gray_file_changes_nothing():
     gray = colorful().convert("L")
     assert error(open_image(encoded(gray, icc_profile=PROPHOTO)), gray.convert("RGB")) == 0

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms
 
+from sightline.logger import LOGGER
 from sightline.processing.image.color_space import HLG, PQ, ColorSpace, space_of_codes
 
 _MAX_PROFILE = 1 << 22
@@ -45,13 +46,15 @@ def transform_of(profile: bytes, mode: str) -> Transform | ColorSpace | None:
     """How pictures of this mode come from the profile to sRGB.
 
     None where the pixels are to be taken as they are stored: the profile is sRGB's, or broken, or of another kind of
-    pictures (a gray profile in an RGB file). A profile of HDR names H.273's codes (ICC.1:2022, tag "cicp").
+    pictures (a gray profile in an RGB file). The logger is told of a profile that is broken or too long, once for each
+    profile. A profile of HDR names H.273's codes (ICC.1:2022, tag "cicp").
     """
     try:
         codes = _codes(profile)
         if codes and codes[1] in (PQ, HLG):
             return space_of_codes(*codes)
         if len(profile) > _MAX_PROFILE:
+            _tell(profile, f"is longer than {_MAX_PROFILE:,} bytes")
             return None
         read = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         result = _MODES.get(read.profile.xcolor_space, {}).get(mode)
@@ -60,7 +63,12 @@ def transform_of(profile: bytes, mode: str) -> Transform | ColorSpace | None:
         transform = Transform(read, mode, result)
         return None if mode in ("RGB", "RGBA") and _is_srgb(transform, mode) else transform
     except Exception:  # Pillow's and LittleCMS' errors of broken profiles are of all kinds
+        _tell(profile, "is broken")
         return None
+
+
+def _tell(profile: bytes, why: str) -> None:
+    LOGGER.warning(f"a color profile of {len(profile):,} bytes {why}: colors of images with it are taken as stored")
 
 
 @cache
