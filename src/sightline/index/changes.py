@@ -45,8 +45,7 @@ class Changes:
     """
 
     def __init__(self, roots: Sequence[str], avoid: Path, patterns: Patterns) -> None:
-        """Raises UsageError if watchfiles is not installed."""
-        check_installed()
+        """Call `check_installed` before."""
         self._roots, self._avoid, self._patterns = roots, os.path.realpath(avoid), patterns
         mounted, is_forced = mounts(), _is_forced()
         self.polled = [root for root in roots if is_forced or is_remote(root, mounted)]
