@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve, weight_paths
@@ -16,13 +15,14 @@ from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import write_json
 from sightline.models.config import Config
+from sightline.models.reference import Reference
 from sightline.nn.attention import Attention
 from sightline.nn.transformer import Transformer
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
-class PretrainedModel(nn.Module):
+class PretrainedModel(Reference):
     """A model with a config and, for each layout of files that it opens, a table of tensors.
 
     Tables name the tensors of the family's whole model. A class for a part of the model lists in `parts` the prefixes

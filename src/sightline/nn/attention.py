@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sightline.errors import SightlineError
+from sightline.nn.aliases import Aliased
 
 
-class Attention(nn.Module):
+class Attention(Aliased):
     """The base of both kinds. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
     def __init__(self, heads: int, dropout: float) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
+from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer
@@ -60,7 +61,7 @@ class PostNormBlock(Block):
         return F.dropout(x, self.dropout, self.training)
 
 
-class BertTransformer(nn.Module):
+class BertTransformer(Aliased):
     """Transformer over tokens that all see one another; the state at the first one stands for the text."""
 
     config: BertTransformerConfig

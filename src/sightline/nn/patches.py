@@ -5,10 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.errors import UsageError
+from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 
 
-class PatchEmbedding(nn.Module):
+class PatchEmbedding(Aliased):
     """Non-overlapping patches through one linear map, kept in the shape of the convolution that it equals."""
 
     def __init__(self, channels: int, patch: int, width: int, bias: bool = False) -> None:

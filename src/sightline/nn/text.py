@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
+from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
@@ -30,7 +31,7 @@ class TextTransformerConfig(BlockConfig, Protocol):
     def eos_token_id(self) -> int: ...
 
 
-class TextTransformer(nn.Module):
+class TextTransformer(Aliased):
     """Causal transformer over tokens; the state at the end token is the pooled state."""
 
     config: TextTransformerConfig

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from sightline.errors import CheckpointError
+from sightline.nn.aliases import Aliased
 from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
 
@@ -71,7 +72,7 @@ def activation(name: str) -> Activation:
         raise CheckpointError(f"unknown activation {name!r}; known are {', '.join(ACTIVATIONS)}") from None
 
 
-class Mlp(nn.Module):
+class Mlp(Aliased):
     """Two linear layers with an activation between them. `out`: the width of the output; None: that of the input."""
 
     def __init__(self, width: int, hidden: int, hidden_act: str, out: int | None = None) -> None:
@@ -156,7 +157,7 @@ class BlockConfig(Protocol):
     def attention_dropout(self) -> float: ...
 
 
-class Block(nn.Module):
+class Block(Aliased):
     """Attention, then MLP, each on the normalized input and added to it: `attend`, then `feed`."""
 
     def __init__(self, config: "BlockConfig") -> None:
@@ -189,7 +190,7 @@ class Block(nn.Module):
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
 
-class Transformer(nn.Module):
+class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
 
     def __init__(self, blocks: list[Block]) -> None:

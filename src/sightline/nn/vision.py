@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
@@ -32,7 +33,7 @@ class VisionTransformerConfig(BlockConfig, Protocol):
     def initializer_factor(self) -> float: ...
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Aliased):
     """Transformer over patches; the class token's state, normalized, is the pooled state."""
 
     config: VisionTransformerConfig

@@ -17,12 +17,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.tower import Tower
+from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import activation
 
 
-class ConvNorm(nn.Module):
+class ConvNorm(Aliased):
     """A convolution without bias and a batch norm. `pads`: rows and columns of zeros before and after."""
 
     def __init__(
@@ -53,7 +54,7 @@ class ConvNorm(nn.Module):
             self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), None
 
 
-class SqueezeExcite(nn.Module):
+class SqueezeExcite(Aliased):
     """Each channel multiplied by a factor that the means of all channels decide (Hu et al., 2018)."""
 
     def __init__(self, channels: int, hidden: int, hidden_act: str) -> None:
@@ -70,7 +71,7 @@ class SqueezeExcite(nn.Module):
         return x * weights.sigmoid()
 
 
-class AlignVisionBlock(nn.Module):
+class AlignVisionBlock(Aliased):
     """Expansion, depthwise convolution, squeeze and excitation, projection; a skip around all, if the shapes agree.
 
     `dropout` is the fraction of the numbers added to the skip that training leaves out; None: there is no skip.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTVisionConfig
+from sightline.nn.aliases import Aliased
 from sightline.nn.attention import CrossAttention
 from sightline.nn.initial import normal
 from sightline.nn.transformer import Block, Mlp, Transformer
@@ -20,7 +21,7 @@ class GroupViTMixerMLP(Mlp):
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
-class GroupViTCrossAttentionLayer(nn.Module):
+class GroupViTCrossAttentionLayer(Aliased):
     """The groups look at the tokens before they take them."""
 
     def __init__(self, config: GroupViTVisionConfig) -> None:
@@ -37,7 +38,7 @@ class GroupViTCrossAttentionLayer(nn.Module):
         return self.norm_post(groups + self.mlp(self.norm2(groups)))  # type: ignore[no-any-return]
 
 
-class GroupViTAssignAttention(nn.Module):
+class GroupViTAssignAttention(Aliased):
     """Each token goes to one group: the one that it is most like or, in training, with Gumbel noise added to that.
 
     The choice is hard, its gradient the softmax's ("straight through"; Jang et al., 2017). Equations 2 to 6.
@@ -79,7 +80,7 @@ def _straight_through(soft: Tensor) -> Tensor:
     return hard - soft.detach() + soft if soft.requires_grad else hard
 
 
-class GroupViTTokenAssign(nn.Module):
+class GroupViTTokenAssign(Aliased):
     """A grouping: `tokens` group tokens become `groups` groups, and these take in what they are assigned."""
 
     def __init__(self, config: GroupViTVisionConfig, tokens: int, groups: int) -> None:
@@ -104,7 +105,7 @@ class GroupViTTokenAssign(nn.Module):
         return new + self.mlp_channels(self.norm_new_x(new))  # type: ignore[no-any-return]
 
 
-class GroupProjector(nn.Module):
+class GroupProjector(Aliased):
     """The map from the group tokens of a stage to those of the next."""
 
     def __init__(self, config: GroupViTVisionConfig, before: int, tokens: int) -> None:
@@ -117,7 +118,7 @@ class GroupProjector(nn.Module):
         return self.mixer(self.norm(group_tokens))  # type: ignore[no-any-return]
 
 
-class GroupViTStage(nn.Module):
+class GroupViTStage(Aliased):
     """Blocks over tokens and group tokens together, then the grouping, if the stage has group tokens."""
 
     def __init__(self, config: GroupViTVisionConfig, stage: int) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.layouts import TABLES
+from sightline.nn.aliases import Aliased
 from sightline.nn.attention import CrossAttention
 from sightline.nn.transformer import activation
 
@@ -19,7 +20,7 @@ _NUMBERS = 1 << 23
 """Numbers in memory at a time while videos are scored: 32 MB in float32."""
 
 
-class XCLIPPromptLayer(nn.Module):
+class XCLIPPromptLayer(Aliased):
     """Texts look at a video's patches, then an MLP; each on the normalized text and added to it."""
 
     def __init__(self, config: XCLIPConfig) -> None:
@@ -61,7 +62,7 @@ class XCLIPPromptLayer(nn.Module):
         return text + self.fc2(hidden)  # type: ignore[no-any-return]
 
 
-class XCLIPPromptGenerator(nn.Module):
+class XCLIPPromptGenerator(Aliased):
     """The prompt that is added to each text for each video."""
 
     def __init__(self, config: XCLIPConfig) -> None:

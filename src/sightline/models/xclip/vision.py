@@ -13,6 +13,7 @@ from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import Tower
 from sightline.models.xclip.config import XCLIPConfig, XCLIPVisionConfig
 from sightline.models.xclip.layouts import TABLES, VISION_TABLES
+from sightline.nn.aliases import Aliased
 from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput
@@ -99,7 +100,7 @@ def check_frames(frames: int, of_video: int) -> None:
         )
 
 
-class XCLIPMultiframeIntegrationTransformer(nn.Module):
+class XCLIPMultiframeIntegrationTransformer(Aliased):
     """From frames to a video: a transformer over time, and the mean. Section 3.2, the last paragraph."""
 
     def __init__(self, config: XCLIPVisionConfig) -> None:
