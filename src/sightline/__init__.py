@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.tokenizers import (
+        AutoTokenizer as AutoTokenizer,
+        BatchEncoding as BatchEncoding,
+        BertTokenizer as BertTokenizer,
+        BertTokenizerFast as BertTokenizerFast,
+        CLIPTokenizer as CLIPTokenizer,
+        CLIPTokenizerFast as CLIPTokenizerFast,
+        PreTrainedTokenizerFast as PreTrainedTokenizerFast,
+        RobertaTokenizer as RobertaTokenizer,
+        RobertaTokenizerFast as RobertaTokenizerFast,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -69,6 +80,8 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
+    "compat.tokenizers": "AutoTokenizer BatchEncoding BertTokenizer BertTokenizerFast CLIPTokenizer CLIPTokenizerFast"
+    " PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",

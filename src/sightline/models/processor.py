@@ -1,19 +1,20 @@
 """Text and images to a model's inputs, called as `transformers` calls its processors."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import UsageError
-from sightline.files import read_checkpoint_json, write_json
+from sightline.files import write_json
 from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
-from sightline.models.text_processor import Text, TextProcessor, without_fixed
+from sightline.models.text_length import text_length
+from sightline.models.text_options import DEFAULTS, checked
+from sightline.models.text_processor import Text, TextProcessor
+from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
 from sightline.processing.image.profile import PixelProfile
-from sightline.processing.tokenizer import Tokenizer
 
 
 class Processor:
@@ -67,7 +68,7 @@ class Processor:
     @classmethod
     def texts(cls, folder: Path) -> TextProcessor:
         """The checkpoint's tokenizer. Raises CheckpointError."""
-        return TextProcessor(Tokenizer.from_folder(folder, _positions(folder) or cls.max_positions))
+        return open_tokenizer(folder, text_length(folder) or cls.max_positions)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Writes what `from_pretrained` and `transformers` read: the settings and the tokenizer, no weights."""
@@ -77,7 +78,7 @@ class Processor:
         nested = {"image_processor": settings, "processor_class": type(self).__name__}
         write_json(folder / "processor_config.json", nested)
         write_json(folder / "preprocessor_config.json", settings)  # for release 4 and for other tools
-        self.tokenizer.tokenizer.save(folder)
+        self.tokenizer.save_pretrained(folder)
 
     def __call__(
         self,
@@ -98,7 +99,8 @@ class Processor:
         """
         if images is None and text is None:
             raise UsageError(f"{type(self).__name__} needs text, images or both")
-        changes = without_fixed(changes, self.image_processor.to_dict())
+        checked(changes, {**DEFAULTS, **self.image_processor.to_dict()})
+        texts = {name: changes.pop(name) for name in DEFAULTS if name in changes}
         inputs = BatchFeature()
         if text is not None:
             inputs |= self.tokenizer(
@@ -107,24 +109,16 @@ class Processor:
                 truncation=truncation,
                 max_length=self.max_length if max_length is None else max_length,
                 return_tensors=return_tensors,
+                **texts,
             )
         if images is not None:
             inputs |= self.image_processor(images, return_tensors=return_tensors, **changes)
         return inputs
 
-    def decode(self, ids: Any, skip_special_tokens: bool = False) -> str:
+    def decode(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """The text of a sequence of ids."""
         return self.tokenizer.decode(ids, skip_special_tokens)
 
     def batch_decode(self, ids: Any, skip_special_tokens: bool = False) -> list[str]:
         """The texts of several sequences of ids."""
         return self.tokenizer.batch_decode(ids, skip_special_tokens)
-
-
-def _positions(folder: Path) -> int | None:
-    """The text tower's length as the model's config, of any age, has it."""
-    path = folder / "config.json"
-    config = read_checkpoint_json(path) if path.is_file() else {}
-    towers = (config.get("text_config_dict"), config.get("text_config"))
-    lengths = (tower.get("max_position_embeddings") for tower in towers if isinstance(tower, Mapping))
-    return next((length for length in lengths if isinstance(length, int)), None)
