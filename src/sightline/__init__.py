@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.auto_processor import (
+        AutoImageProcessor as AutoImageProcessor,
+        AutoProcessor as AutoProcessor,
+    )
+    from sightline.compat.image_processors import (
+        CLIPImageProcessorFast as CLIPImageProcessorFast,
+        CLIPImageProcessorPil as CLIPImageProcessorPil,
+        EfficientNetImageProcessorFast as EfficientNetImageProcessorFast,
+        EfficientNetImageProcessorPil as EfficientNetImageProcessorPil,
+        VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
+        VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -43,6 +55,7 @@ if TYPE_CHECKING:
     )
     from sightline.models.dual.model import VisionTextDualEncoderModel as VisionTextDualEncoderModel
     from sightline.models.dual.processor import VisionTextDualEncoderProcessor as VisionTextDualEncoderProcessor
+    from sightline.models.features import BatchFeature as BatchFeature
     from sightline.models.groupvit.config import (
         GroupViTConfig as GroupViTConfig,
         GroupViTTextConfig as GroupViTTextConfig,
@@ -51,6 +64,11 @@ if TYPE_CHECKING:
     from sightline.models.groupvit.model import GroupViTModel as GroupViTModel
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
+    from sightline.models.image_processors import (
+        CLIPImageProcessor as CLIPImageProcessor,
+        EfficientNetImageProcessor as EfficientNetImageProcessor,
+    )
+    from sightline.models.video_processor import VideoMAEImageProcessor as VideoMAEImageProcessor
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
         XCLIPTextConfig as XCLIPTextConfig,
@@ -69,6 +87,11 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
+    "compat.auto_processor": "AutoImageProcessor AutoProcessor",
+    "compat.image_processors": (
+        "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
+        "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
@@ -85,10 +108,13 @@ _NAMES = {
     "models.dual.config": "BertConfig RobertaConfig VisionTextDualEncoderConfig",
     "models.dual.model": "VisionTextDualEncoderModel",
     "models.dual.processor": "VisionTextDualEncoderProcessor",
+    "models.features": "BatchFeature",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel",
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
+    "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.video_processor": "VideoMAEImageProcessor",
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel",
     "models.xclip.processor": "XCLIPProcessor",
