@@ -44,12 +44,12 @@ class ImageProcessor:
     """Frames of an input; None where the checkpoint's files don't say it."""
 
     def __init__(self, **settings: Any) -> None:
-        """`settings` as in a checkpoint's file; what is left out, or None, is the class's. Raises UsageError."""
+        """`settings` as in a checkpoint's file; what is left out is the class's, and so is a value that is None; a
+        switch that is None is off. Raises UsageError."""
         self._settings: dict[str, Any] = {}
         self._options = ImageOptions()
         self._profile = self._assign({})
-        given = {name: value for name, value in settings.items() if name not in _LABELS and value is not None}
-        self._change(given)
+        self._change({name: value for name, value in settings.items() if name not in _LABELS})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
@@ -58,7 +58,8 @@ class ImageProcessor:
         With `return_unused_kwargs` unknown overrides come back, (processor, {name: value}), else they raise UsageError.
         """
         base = cls()
-        found = cls(**{name: value for name, value in data.items() if name in base.setting_names})
+        given = {name: value for name, value in data.items() if name in base.setting_names and value is not None}
+        found = cls(**given)
         unused = {name: value for name, value in overrides.items() if name not in base.setting_names}
         if not return_unused_kwargs:
             check_names(unused, base.setting_names, "setting")
@@ -121,6 +122,8 @@ class ImageProcessor:
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_") or (name not in self.setting_names and hasattr(type(self), name)):
             super().__setattr__(name, value)
+        elif name == "default_to_square":
+            raise UsageError("default_to_square says what a plain number as size means: assign size as a dictionary")
         else:
             self._change({name: value})
 
@@ -194,8 +197,6 @@ class ImageProcessor:
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Settings replaced for good. Raises UsageError, and leaves all as it was."""
-        if "default_to_square" in changes and "size" not in changes:
-            raise UsageError("default_to_square says what a plain number as size means: give it together with size")
         profile, options = self._changed(changes)
         self._options = options
         self._profile = self._assign(profile.to_dict())
