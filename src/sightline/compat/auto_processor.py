@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from sightline.checkpoint.hub import resolve
+from sightline.compat.tokenizers import AutoTokenizer
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_checkpoint_json
 from sightline.models.families import FAMILIES
@@ -19,7 +20,7 @@ _IMAGE_FILES = ("processor_config.json", "preprocessor_config.json")
 class AutoImageProcessor:
     """Opens a checkpoint's image processor as the class that its files name."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise _no_instances(self)
 
     @classmethod
@@ -33,7 +34,7 @@ class AutoProcessor:
     """Opens a checkpoint's processor as the class that its files name, else as its model's; where there are files for
     one part only, that part: the image processor or the tokenizer."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise _no_instances(self)
 
     @classmethod
@@ -46,8 +47,6 @@ class AutoProcessor:
         if has_images and not has_texts:
             return AutoImageProcessor.from_pretrained(name, **options)
         if has_texts and not has_images:
-            from sightline.compat.auto_tokenizer import AutoTokenizer
-
             return AutoTokenizer.from_pretrained(name, **options)
         files = {file: read_checkpoint_json(folder / file) for file in _FILES if (folder / file).is_file()}
         classes = {family.processor.__name__: family.processor for family in FAMILIES.values()}

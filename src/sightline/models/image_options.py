@@ -58,7 +58,7 @@ class ImageOptions:
             raise ValueError("no RGB picture: leave do_convert_rgb on")
         return picture
 
-    def padded(self, values: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def padded(self, values: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Values (3, height, width), filled up with 0 if `do_pad` says so. Raises UsageError."""
         if not self.do_pad:
             return list(values)
@@ -72,11 +72,11 @@ class ImageOptions:
             height, width = size["height"], size["width"]
         return [np.pad(v, ((0, 0), (0, height - v.shape[1]), (0, width - v.shape[2]))) for v in values]
 
-    def laid_out(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def laid_out(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values (3, height, width) as `data_format` wants them."""
         return np.moveaxis(values, 0, -1) if self.data_format == "channels_last" else values
 
-    def feature(self, values: list[NDArray[np.float32]], unequal: str) -> BatchFeature:
+    def feature(self, values: list[NDArray[Any]], unequal: str) -> BatchFeature:
         """`pixel_values` as a list, or as one array or tensor if `return_tensors` says so. Raises UsageError, with
         `unequal` as the name of values that make none."""
         if not self.return_tensors:

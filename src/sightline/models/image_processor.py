@@ -180,12 +180,15 @@ class ImageProcessor:
         """The call by the reference's name."""
         return self(images, **changes)
 
-    def _values(self, images: Any, profile: PixelProfile, options: ImageOptions) -> list[NDArray[np.float32]]:
-        """Each picture's values, (3, height, width). Raises ImageError, UsageError."""
-        values = []
+    def _values(self, images: Any, profile: PixelProfile, options: ImageOptions) -> list[NDArray[Any]]:
+        """Each picture's values, (3, height, width): float32, or as they are where nothing changes them. Raises
+        ImageError, UsageError."""
+        values: list[NDArray[Any]] = []
+        changes = profile.do_rescale or profile.do_normalize or profile.include_top
         for number, picture in enumerate(_flat(images)):
             try:
-                values.append(profile.normalize(_pixels(options.read(picture), profile)[None])[0])
+                pixels = _pixels(options.read(picture), profile)
+                values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0))
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"image {number}", str(error)) from error
         return values

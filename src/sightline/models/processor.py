@@ -112,11 +112,11 @@ class Processor:
         `text_kwargs` and `images_kwargs` are dictionaries of arguments for one of them. The tokenizer's arguments
         default to the class's `text_kwargs`. Raises ImageError, UsageError (for an argument that neither has, too).
         """
+        for_text, for_images = sorted_arguments(options, self.text_kwargs, self.image_processor.setting_names)
         if images is None and text is None:
             raise UsageError(f"{type(self).__name__} needs text, images or both")
         if isinstance(images, str) and text is not None and not isinstance(text, str | list | tuple):
             raise UsageError("images come first, then text: name them, text=..., images=...")
-        for_text, for_images = sorted_arguments(options, self.text_kwargs, self.image_processor.setting_names)
         inputs = BatchFeature()
         if text is not None:
             inputs |= self.tokenizer(text, **for_text)
