@@ -36,6 +36,11 @@ class PretrainedModel(Reference):
     prefix: ClassVar[str] = ""
     config: Config
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config":
+            value.validate()
+        super().__setattr__(name, value)
+
     def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
         """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
         out = super().__call__(*args, **kwargs)
@@ -130,7 +135,7 @@ class PretrainedModel(Reference):
         state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
         write_weights(folder / "model.safetensors", write(self.layout, state))
         about = {"architectures": [self.architecture], "dtype": str(self.dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_dict() | about)
+        write_json(folder / "config.json", self.config.to_diff_dict() | about)
 
     def set_attn_implementation(self, name: str) -> None:
         """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2"."""
