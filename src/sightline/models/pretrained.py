@@ -40,6 +40,11 @@ class PretrainedModel(Saved, Reference):
     prefix: ClassVar[str] = ""
     config: Config
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config":
+            value.validate()
+        super().__setattr__(name, value)
+
     def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
         """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
         out = super().__call__(*args, **kwargs)
@@ -112,7 +117,7 @@ class PretrainedModel(Saved, Reference):
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
         model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
-        object.__setattr__(model.config, "_name_or_path", "" if name is None else str(name))
+        model.config._name_or_path = "" if name is None else str(name)
         model.set_attn_implementation(attn_implementation or "sdpa")
         if device is not None:
             model.to(device)
@@ -198,7 +203,7 @@ class PretrainedModel(Saved, Reference):
     @property
     def name_or_path(self) -> str:
         """What the model was opened from; empty for a new one."""
-        return str(getattr(self.config, "_name_or_path", ""))
+        return self.config._name_or_path
 
     def set_attn_implementation(self, attn_implementation: str | Mapping[str, str]) -> None:
         """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2".
@@ -222,7 +227,7 @@ class PretrainedModel(Saved, Reference):
         inner = {module for tower in towers.values() for module in tower.modules()}
         for part, name in attn_implementation.items():
             model = towers.get(part, self)
-            object.__setattr__(model.config, "_attn_implementation", name)
+            model.config._attn_implementation = name
             for module in model.modules():
                 if isinstance(module, Attention) and (part or module not in inner):
                     module.implementation = name

@@ -64,7 +64,7 @@ class Saved(StateDicts, Published):
             folder, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
         )
         about = {"architectures": [self.architecture], "dtype": str(dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_dict() | about)
+        write_json(folder / "config.json", self.config.to_diff_dict() | about)
         _delete_hidden(folder, written, variant)
         if push_to_hub:
             options = {key: value for key, value in publishing.items() if key not in _WITHOUT_EFFECT}
