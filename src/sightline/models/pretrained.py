@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 
@@ -17,7 +17,6 @@ from sightline.files import write_json
 from sightline.models.config import Config
 from sightline.models.reference import Reference
 from sightline.nn.attention import Attention
-from sightline.nn.transformer import Transformer
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
@@ -35,11 +34,6 @@ class PretrainedModel(Reference):
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
     config: Config
-
-    def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
-        """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
-        out = super().__call__(*args, **kwargs)
-        return out.to_tuple() if return_dict is False else out
 
     @classmethod
     def from_pretrained(
@@ -139,33 +133,6 @@ class PretrainedModel(Reference):
         for module in self.modules():
             if isinstance(module, Attention):
                 module.implementation = name
-
-    def gradient_checkpointing_enable(self) -> None:
-        """In training, keep each block's input alone and compute the rest again: less memory, more time."""
-        self._checkpoint_gradients(True)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Undoes `gradient_checkpointing_enable`."""
-        self._checkpoint_gradients(False)
-
-    def _checkpoint_gradients(self, on: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, Transformer):
-                module.gradient_checkpointing = on
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' dtype."""
-        return next(self.parameters()).dtype
-
-    def num_parameters(self) -> int:
-        """The number of parameters."""
-        return sum(p.numel() for p in self.parameters())
 
 
 def _refuse(path: Path, what: str, targets: set[str]) -> None:
