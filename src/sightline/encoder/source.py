@@ -53,7 +53,7 @@ class EncoderSource:
     def fingerprint(self) -> str:
         """A hash of weights, config and preprocessing, by which an index recognizes its model."""
         # Settings at their defaults are left out: a setting that a later version adds then changes no fingerprint.
-        settings = _changed(self.config.to_dict(), type(self.config)().to_dict())
+        settings = _changed(self.config.settings(), type(self.config)().settings())
         return fingerprint(weight_paths(self.path), settings, self.profile.to_dict())
 
     @property

@@ -35,6 +35,11 @@ class PretrainedModel(Reference):
     prefix: ClassVar[str] = ""
     config: Config
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config":
+            value.validate()
+        super().__setattr__(name, value)
+
     @classmethod
     def from_pretrained(
         cls,
@@ -124,12 +129,13 @@ class PretrainedModel(Reference):
         state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
         write_weights(folder / "model.safetensors", write(self.layout, state))
         about = {"architectures": [self.architecture], "dtype": str(self.dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_dict() | about)
+        write_json(folder / "config.json", self.config.to_diff_dict() | about)
 
     def set_attn_implementation(self, name: str) -> None:
         """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2"."""
         if name not in ATTENTION:
             raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+        self.config._attn_implementation = name
         for module in self.modules():
             if isinstance(module, Attention):
                 module.implementation = name

@@ -62,7 +62,7 @@ class Reference(Aliased):
         config asks for it."""
         asked = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         for name, value in asked.items():
-            if value is None and getattr(self.config, name, False):
+            if value is None and getattr(self.config, name):
                 asked[name] = True
         return asked | {"return_dict": True}
 
@@ -104,8 +104,8 @@ class Reference(Aliased):
         rows = table.num_embeddings if new_num_tokens is None else new_num_tokens
         if pad_to_multiple_of is not None:
             rows += -rows % pad_to_multiple_of
-        config = getattr(self.config, "text_config", self.config)
-        resize(table, rows, None if mean_resizing else getattr(config, "initializer_range", 0.02))
+        config = self.config.get_text_config()
+        resize(table, rows, None if mean_resizing else config.initializer_range)
         config.vocab_size = rows
         return table
 
