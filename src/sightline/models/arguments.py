@@ -57,15 +57,19 @@ def changed(config: C, settings: Mapping[str, Any], function: Callable[..., Any]
     """
     if not settings:
         return config
-    data = config.to_dict()
+    found = {}
     for name, value in settings.items():
-        if name not in data and not hasattr(config, name):
-            known = sorted({*inspect.signature(function).parameters, *data} - {"settings"})
-            near = difflib.get_close_matches(name, known, n=3)
+        if not hasattr(type(config), name) and name not in config:
+            known = {*inspect.signature(function).parameters, *config} - {"settings"}
+            near = difflib.get_close_matches(name, sorted(known), n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "nor has the config a setting of this name"
             raise UnknownArgument(f"{name}: {function.__name__} has no such argument; {hint}")
-        data[name] = {**data[name], **value} if isinstance(value, Mapping) and name in data else value
-    return type(config).from_dict(data)
+        now = getattr(config, name)
+        found[name] = now.to_dict() | dict(value) if isinstance(now, Config) and isinstance(value, Mapping) else value
+    config = copy.deepcopy(config)
+    config.update(found)
+    config.validate()
+    return config
 
 
 def given_config(config: Any, kind: type[C], where: Mapping[str, Any]) -> C:

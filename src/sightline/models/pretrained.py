@@ -21,7 +21,6 @@ from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
 from sightline.models.saving import Saved
 from sightline.nn.attention import Attention
-from sightline.nn.transformer import Transformer
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
@@ -44,11 +43,6 @@ class PretrainedModel(Saved, Reference):
         if name == "config":
             value.validate()
         super().__setattr__(name, value)
-
-    def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
-        """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
-        out = super().__call__(*args, **kwargs)
-        return out.to_tuple() if return_dict is False else out
 
     @overload
     @classmethod
@@ -224,37 +218,9 @@ class PretrainedModel(Saved, Reference):
                 raise UsageError(f"attn_implementation: {type(self).__name__} has no {part!r}; it has {parts}")
             if name not in ATTENTION:
                 raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+        self.config._attn_implementation = attn_implementation
         inner = {module for tower in towers.values() for module in tower.modules()}
         for part, name in attn_implementation.items():
-            model = towers.get(part, self)
-            model.config._attn_implementation = name
-            for module in model.modules():
+            for module in towers.get(part, self).modules():
                 if isinstance(module, Attention) and (part or module not in inner):
                     module.implementation = name
-
-    def gradient_checkpointing_enable(self) -> None:
-        """In training, keep each block's input alone and compute the rest again: less memory, more time."""
-        self._checkpoint_gradients(True)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Undoes `gradient_checkpointing_enable`."""
-        self._checkpoint_gradients(False)
-
-    def _checkpoint_gradients(self, on: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, Transformer):
-                module.gradient_checkpointing = on
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' dtype."""
-        return next(self.parameters()).dtype
-
-    def num_parameters(self) -> int:
-        """The number of parameters."""
-        return sum(p.numel() for p in self.parameters())
