@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.auto_processor import (
+        AutoImageProcessor as AutoImageProcessor,
+        AutoProcessor as AutoProcessor,
+    )
+    from sightline.compat.image_processors import (
+        CLIPImageProcessorFast as CLIPImageProcessorFast,
+        CLIPImageProcessorPil as CLIPImageProcessorPil,
+        EfficientNetImageProcessorFast as EfficientNetImageProcessorFast,
+        EfficientNetImageProcessorPil as EfficientNetImageProcessorPil,
+        VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
+        VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
+    )
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
-        BatchEncoding as BatchEncoding,
-        BertTokenizer as BertTokenizer,
         BertTokenizerFast as BertTokenizerFast,
-        CLIPTokenizer as CLIPTokenizer,
         CLIPTokenizerFast as CLIPTokenizerFast,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
-        RobertaTokenizer as RobertaTokenizer,
         RobertaTokenizerFast as RobertaTokenizerFast,
     )
     from sightline.encoder import Encoder as Encoder, load as load
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
+    from sightline.models.batch_encoding import BatchEncoding as BatchEncoding
     from sightline.models.clip.config import (
         CLIPConfig as CLIPConfig,
         CLIPTextConfig as CLIPTextConfig,
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
     )
     from sightline.models.dual.model import VisionTextDualEncoderModel as VisionTextDualEncoderModel
     from sightline.models.dual.processor import VisionTextDualEncoderProcessor as VisionTextDualEncoderProcessor
+    from sightline.models.features import BatchFeature as BatchFeature
     from sightline.models.groupvit.config import (
         GroupViTConfig as GroupViTConfig,
         GroupViTTextConfig as GroupViTTextConfig,
@@ -62,6 +72,16 @@ if TYPE_CHECKING:
     from sightline.models.groupvit.model import GroupViTModel as GroupViTModel
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
+    from sightline.models.image_processors import (
+        CLIPImageProcessor as CLIPImageProcessor,
+        EfficientNetImageProcessor as EfficientNetImageProcessor,
+    )
+    from sightline.models.tokenizer_kinds import (
+        BertTokenizer as BertTokenizer,
+        CLIPTokenizer as CLIPTokenizer,
+        RobertaTokenizer as RobertaTokenizer,
+    )
+    from sightline.models.video_processor import VideoMAEImageProcessor as VideoMAEImageProcessor
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
         XCLIPTextConfig as XCLIPTextConfig,
@@ -80,8 +100,14 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
-    "compat.tokenizers": "AutoTokenizer BatchEncoding BertTokenizer BertTokenizerFast CLIPTokenizer CLIPTokenizerFast"
-    " PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast",
+    "compat.auto_processor": "AutoImageProcessor AutoProcessor",
+    "compat.image_processors": (
+        "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
+        "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
+    ),
+    "compat.tokenizers": (
+        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
@@ -89,6 +115,7 @@ _NAMES = {
     "models.align.processor": "AlignProcessor",
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
+    "models.batch_encoding": "BatchEncoding",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
     "models.clip.processor": "CLIPProcessor",
@@ -98,10 +125,14 @@ _NAMES = {
     "models.dual.config": "BertConfig RobertaConfig VisionTextDualEncoderConfig",
     "models.dual.model": "VisionTextDualEncoderModel",
     "models.dual.processor": "VisionTextDualEncoderProcessor",
+    "models.features": "BatchFeature",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel",
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
+    "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
+    "models.video_processor": "VideoMAEImageProcessor",
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel",
     "models.xclip.processor": "XCLIPProcessor",

@@ -74,7 +74,7 @@ def test_defaults_are_the_reference_s() -> None:
         (GroupViTVisionConfig(), transformers.GroupViTVisionConfig()),
         (GroupViTConfig(), transformers.GroupViTConfig()),
     ):
-        for key, value in ours.to_dict().items():
+        for key, value in ours.settings().items():
             if not key.endswith("_config"):
                 assert getattr(reference, key) == value, key
 

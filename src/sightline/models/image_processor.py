@@ -1,66 +1,256 @@
 """Images to a model's inputs, called as `transformers` calls its image processors."""
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.Image import Resampling
 
-from sightline.errors import ImageError, UsageError
-from sightline.models.features import BatchFeature, tensors
+from sightline.checkpoint.hub import resolve
+from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.files import json_text, read_checkpoint_json, write_text
+from sightline.models.features import BatchFeature
+from sightline.models.image_options import OPTIONS, ImageOptions
+from sightline.models.places import take_place
+from sightline.models.sizes import SizeDict
+from sightline.models.suggestions import check_names
 from sightline.processing.image.color import array_to_rgb, array_to_uint8
+from sightline.processing.image.preprocessor_config import InvalidSettingError, find_settings
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
 from sightline.processing.image.sources import is_image_source, is_pixels, pixel_array
 
+_LABELS = {"image_processor_type", "feature_extractor_type", "processor_class"}
+"""Keys of a checkpoint's file that say which class reads it."""
+_FILE = "preprocessor_config.json"
+
 
 class ImageProcessor:
-    """A pixel profile as a function. The profile's settings are its attributes, named as in the checkpoint's file."""
+    """A pixel profile as a function. Its settings are attributes, named as in the checkpoint's file; what is assigned
+    holds from then on. The base of the classes in `image_processors`."""
 
+    kind: ClassVar[str] = "CLIP"
+    """The name of the class in files, without "ImageProcessor"."""
     takes_videos: ClassVar[bool] = False
     """Whether an input is a video, a list of frames, or a single image."""
+    default_to_square: ClassVar[bool] = False
+    """Whether a plain number as `size` is both sides, or the shortest edge."""
+    model_input_names: ClassVar[list[str]] = ["pixel_values"]
     num_frames: int | None = 1
     """Frames of an input; None where the checkpoint's files don't say it."""
 
-    def __init__(self, profile: PixelProfile) -> None:
-        self.profile = profile
+    def __init__(self, **settings: Any) -> None:
+        """`settings` as in a checkpoint's file; what is left out is the class's, and so is a value that is None; a
+        switch that is None is off. Raises UsageError."""
+        self._settings: dict[str, Any] = {}
+        self._options = ImageOptions()
+        self._profile = self._assign({})
+        self._change({name: value for name, value in settings.items() if name not in _LABELS})
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
+        """From the contents of a checkpoint's file, whose unknown keys are not looked at, and `overrides` of them.
+
+        With `return_unused_kwargs` unknown overrides come back, (processor, {name: value}), else they raise UsageError.
+        """
+        base = cls()
+        given = {name: value for name, value in data.items() if name in base.setting_names and value is not None}
+        found = cls(**given)
+        unused = {name: value for name, value in overrides.items() if name not in base.setting_names}
+        if not return_unused_kwargs:
+            check_names(unused, base.setting_names, "setting")
+        found._change({name: value for name, value in overrides.items() if name in base.setting_names})
+        return (found, unused) if return_unused_kwargs else found
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Any:
+        """From a folder, its file of preprocessing, a packaged model or a Hub name.
+
+        `options`: where to look (as `Processor.from_pretrained`), settings that replace the file's, and
+        `return_unused_kwargs` as in `from_dict`. Raises CheckpointError, UsageError.
+        """
+        place, overrides = take_place(options)
+        found = cls._from_file(*_file_settings(name_or_folder, place))
+        return cls.from_dict(found.to_dict(), **overrides)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """From the file of preprocessing in a checkpoint's folder. Raises CheckpointError."""
+        return cls._from_file(*find_settings(folder))
+
+    @classmethod
+    def _from_file(cls, path: Path, data: Mapping[str, Any]) -> Self:
+        try:
+            found: Self = cls.from_dict(data)
+        except UsageError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        return found
+
+    @classmethod
+    def get_image_processor_dict(
+        cls, name_or_folder: str | os.PathLike[str], **options: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the checkpoint's file says, and those of `options` that don't say where to look."""
+        place, rest = take_place(options)
+        return dict(_file_settings(name_or_folder, place)[1]), rest
+
+    @classmethod
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
+        """From a checkpoint's file. Raises CheckpointError."""
+        found: Self = cls.from_pretrained(json_file)
+        return found
+
+    @property
+    def profile(self) -> PixelProfile:
+        """What happens to pixels, as the settings say now."""
+        if (self.size, self.crop_size) != self._sizes:  # a side of a size has been set
+            self._profile = self._assign({})
+        return self._profile
 
     def __getattr__(self, name: str) -> Any:
-        settings = self.to_dict() if name != "profile" else {}  # "profile" is missing while being unpickled
-        if name not in settings:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return settings[name]
+        if not name.startswith("_"):  # those are missing while being unpickled
+            if name in self._settings:
+                return self._settings[name]
+            if name in OPTIONS:
+                return getattr(self._options, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or (name not in self.setting_names and hasattr(type(self), name)):
+            super().__setattr__(name, value)
+        elif name == "default_to_square":
+            raise UsageError("default_to_square says what a plain number as size means: assign size as a dictionary")
+        else:
+            self._change({name: value})
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a checkpoint's file holds them."""
-        return self.profile.to_dict()
+        profile = self.profile.to_dict()
+        means = {name: tuple(profile[name]) for name in ("image_mean", "image_std")}
+        return profile | means | self._options.to_dict()
 
-    def __call__(self, images: Any, *, return_tensors: str | None = None, **changes: Any) -> BatchFeature:
+    def to_json_string(self) -> str:
+        """The settings as the text of a checkpoint's file."""
+        return json_text(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def to_json_file(self, json_file_path: str | os.PathLike[str]) -> None:
+        """Writes the settings as a checkpoint's file."""
+        write_text(Path(json_file_path), self.to_json_string())
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> list[str]:
+        """Writes `preprocessor_config.json`, which `from_pretrained` and `transformers` read; gives its path."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.to_json_file(folder / _FILE)
+        return [str(folder / _FILE)]
+
+    def fetch_images(self, image_url_or_urls: Any) -> Any:
+        """Paths and addresses, in lists too, as pictures; pictures and arrays as they are. Raises ImageError."""
+        if isinstance(image_url_or_urls, list | tuple):
+            return [self.fetch_images(image) for image in image_url_or_urls]
+        is_open = isinstance(image_url_or_urls, Image.Image) or is_pixels(image_url_or_urls)
+        return image_url_or_urls if is_open else load_image(image_url_or_urls)
+
+    def __call__(self, images: Any, **changes: Any) -> BatchFeature:
         """Pictures to `pixel_values`: a list of float32 (3, height, width), or one (n, 3, height, width).
 
         `images`: a PIL picture, an array or a tensor (channels first or last, 0..255 or 0.0..1.0), a path, an
         address, a file's bytes, an open file, or a list of these. EXIF orientation is not looked at in pictures that
-        are already open (`load_image` does that). `changes` replace settings for this call: `do_rescale=False` for
-        arrays in 0.0..1.0, say, which the reference divides by 255 all the same. Raises ImageError, UsageError.
+        are already open (`load_image` does that). `changes` replace settings for this call: `return_tensors="pt"`, or
+        `do_rescale=False` for arrays in 0.0..1.0, say, which the reference divides by 255 all the same. Raises
+        ImageError, UsageError.
         """
-        settings = self.profile.to_dict()
-        if unknown := changes.keys() - settings:
-            raise UsageError(f"{', '.join(sorted(unknown))}: no such setting; there is {', '.join(settings)}")
-        profile = PixelProfile.from_dict(settings | changes) if changes else self.profile
-        values = []
+        profile, options = self._changed(changes)
+        values = options.padded(self._values(images, profile, options))
+        return options.feature([options.laid_out(value) for value in values], "images of different sizes")
+
+    def preprocess(self, images: Any, **changes: Any) -> BatchFeature:
+        """The call by the reference's name."""
+        return self(images, **changes)
+
+    def _values(self, images: Any, profile: PixelProfile, options: ImageOptions) -> list[NDArray[Any]]:
+        """Each picture's values, (3, height, width): float32, or as they are where nothing changes them. Raises
+        ImageError, UsageError."""
+        values: list[NDArray[Any]] = []
+        changes = profile.do_rescale or profile.do_normalize or profile.include_top
         for number, picture in enumerate(_flat(images)):
             try:
-                values.append(profile.normalize(_pixels(picture, profile)[None])[0])
+                pixels = _pixels(options.read(picture), profile)
+                values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0))
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"image {number}", str(error)) from error
-        if not return_tensors:
-            return BatchFeature(pixel_values=values)
-        if len({value.shape for value in values}) != 1:
-            raise UsageError("images of different sizes (or none) make no tensor; leave do_center_crop on")
-        return tensors({"pixel_values": np.stack(values)}, return_tensors)
+        return values
 
-    preprocess = __call__
+    @property
+    def setting_names(self) -> list[str]:
+        """What can be assigned, and given to a call."""
+        return [*self._settings, *(name for name in OPTIONS if name not in self._settings), "default_to_square"]
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        """Settings replaced for good. Raises UsageError, and leaves all as it was."""
+        profile, options = self._changed(changes)
+        self._options = options
+        self._profile = self._assign(profile.to_dict())
+
+    def _assign(self, settings: Mapping[str, Any]) -> PixelProfile:
+        """Makes `settings`, or those there are, what the attributes read, and gives their profile."""
+        label = {"image_processor_type": f"{self.kind}ImageProcessor"}
+        profile = _profile(label | dict(settings or self._settings))
+        read = profile.to_dict()
+        del read["image_processor_type"], read["do_convert_rgb"]
+        sizes = {name: SizeDict(read[name]) for name in ("size", "crop_size")}
+        means = {name: tuple(read[name]) for name in ("image_mean", "image_std")}
+        self._settings = read | sizes | means | {"resample": Resampling(read["resample"])}
+        self._sizes = (SizeDict(self.size), SizeDict(self.crop_size))
+        return profile
+
+    def _changed(self, changes: Mapping[str, Any]) -> tuple[PixelProfile, ImageOptions]:
+        """The profile and the options with some of their values replaced. Raises UsageError."""
+        profile = self.profile
+        if not changes:
+            return profile, self._options
+        check_names(changes, self.setting_names, "setting")
+        options = {name: value for name, value in changes.items() if name in OPTIONS and value is not None}
+        settings = {name: value for name, value in changes.items() if name in self._settings}
+        for name, value in list(settings.items()):
+            if value is None and isinstance(self._settings[name], bool):
+                settings[name] = False
+            elif value is None:
+                del settings[name]
+        size = settings.get("size")
+        if changes.get("default_to_square") is not None and isinstance(size, int):
+            settings["size"] = [size, size] if changes["default_to_square"] else {"shortest_edge": size}
+        if settings:
+            profile = _profile(profile.to_dict() | settings)
+        return profile, self._options.changed(options) if options else self._options
+
+
+def _profile(settings: Mapping[str, Any]) -> PixelProfile:
+    try:
+        return PixelProfile.from_dict(settings)
+    except InvalidSettingError as error:
+        raise UsageError(str(error)) from None
+
+
+def _file_settings(name: str | os.PathLike[str], place: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
+    """The file of preprocessing that a name stands for, and what it says. Raises CheckpointError."""
+    path = resolve(name, weights=False, **place)
+    if path.is_file() and path.suffix == ".json":
+        data = read_checkpoint_json(path)
+        return path, data.get("image_processor") or data
+    return find_settings(path if path.is_dir() else path.parent)
 
 
 def _flat(images: Any) -> Iterator[Any]:

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased
+from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer
 
 
@@ -89,51 +90,67 @@ class BertTransformer(Aliased):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """`input_ids` (B, L) int64 -> all states (B, L, W) and the pooled one (B, W): the first, through the pooler.
 
         `attention_mask` (B, L): 0 for padding; without it padding is read like words. `token_type_ids` (B, L), by
-        default 0. Raises `UsageError` for more tokens than the model has positions.
+        default 0. `inputs_embeds` (B, L, W) are taken in place of the tokens' embeddings. What is None among the last
+        three is as the config says. Raises `UsageError` for more tokens than the model has positions.
         """
-        x = self._tokens(input_ids, token_type_ids, position_ids)
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, _mask(attention_mask), False, states, weights)
-        return TowerOutput(x, self._pooled(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+        config, inputs = self.config, _one_of(input_ids, inputs_embeds)
+        x = self._tokens(inputs, token_type_ids, position_ids)
+        states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
+        weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
+        x = self.transformer(x, padding_mask(attention_mask, x[..., 0]), False, states, weights)
+        pooled = self._pooled(x[:, 0])
+        out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
+        return answer(out, return_dict, config)
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
         x = self._tokens(input_ids, None, None)
-        return self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=_mask(attention_mask))
+        mask = padding_mask(attention_mask, input_ids)
+        return self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=mask)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""
         return self._pooled(self.first(input_ids, attention_mask))
 
-    def positions(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        """The position embeddings that are added to the tokens, by default from 0 on: (L, W) or (B, L, W)."""
+    def positions(self, inputs: Tensor, position_ids: Tensor | None) -> Tensor:
+        """The position embeddings that are added to the tokens, by default from 0 on: (L, W) or (B, L, W).
+
+        `inputs`: the tokens' ids (B, L) or their embeddings (B, L, W).
+        """
         table = self.position_embedding
-        return table[: input_ids.shape[-1]] if position_ids is None else table[position_ids]
+        return table[: inputs.shape[1]] if position_ids is None else table[position_ids]
 
     def _pooled(self, first: Tensor) -> Tensor:
         return self.pooler(first).tanh()  # type: ignore[no-any-return]
 
-    def _tokens(self, input_ids: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None) -> Tensor:
-        length = input_ids.shape[-1]
+    def _tokens(self, inputs: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None) -> Tensor:
+        length = inputs.shape[1]
         if length > self.config.max_tokens:
             raise UsageError(
                 f"{length} tokens, but the model has {self.config.max_tokens} positions; cut the text (truncation=True)"
             )
         types = self.type_embedding[0] if token_type_ids is None else self.type_embedding[token_type_ids]
-        x = self.norm(self.token_embedding(input_ids) + types + self.positions(input_ids, position_ids))
+        embeddings = inputs if inputs.is_floating_point() else self.token_embedding(inputs)
+        x = self.norm(embeddings + types + self.positions(inputs, position_ids))
         return F.dropout(x, self.config.hidden_dropout_prob, self.training)
 
 
-def _mask(attention_mask: Tensor | None) -> Tensor | None:
-    return None if attention_mask is None else attention_mask[:, None, None].bool()
+def _one_of(input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
+    """What stands for the tokens: their ids (B, L) or their embeddings (B, L, W)."""
+    if (inputs := input_ids if inputs_embeds is None else inputs_embeds) is None:
+        raise UsageError("no input_ids and no inputs_embeds: the model needs one of them")
+    if input_ids is not None and inputs_embeds is not None:
+        raise UsageError("input_ids and inputs_embeds are two ways to say the same; give one of them")
+    return inputs

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased
+from sightline.nn.calls import answer, asked, given, padding_mask
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
 
@@ -50,26 +51,29 @@ class TextTransformer(Aliased):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """`input_ids` (B, L) int64 -> all states (B, L, W), normalized, and the pooled one (B, W).
 
         `attention_mask` (B, L): 0 for padding. Padding on the right changes nothing before it, as attention is
         causal: leaving the mask out gives the same `pooler_output`. Raises `UsageError` for more tokens than the
-        model has positions.
+        model has positions. What is None among the last three is as the config says.
         """
+        config, input_ids = self.config, given(input_ids, "input_ids")
+        mask = padding_mask(attention_mask, input_ids)
         input_ids = input_ids.view(-1, input_ids.shape[-1])
         x = self._tokens(input_ids, position_ids)
-        mask = None if attention_mask is None else attention_mask.view(-1, 1, 1, x.shape[1]).bool()
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
+        states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
+        weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
         x = self.final_norm(self.transformer(x, mask, True, states, weights))
         pooled = x[torch.arange(x.shape[0], device=x.device), self._end(input_ids)]
-        return TowerOutput(x, pooled, optional_tuple(states), optional_tuple(weights))
+        out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
+        return answer(out, return_dict, config)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W).

@@ -197,6 +197,7 @@ class Transformer(Aliased):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.gradient_checkpointing = False
+        self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
     def forward(
         self,
@@ -231,7 +232,7 @@ class Transformer(Aliased):
 
     def _kept(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.gradient_checkpointing and self.training:
-            return checkpoint(block, *args, use_reentrant=False)  # type: ignore[no-any-return]
+            return checkpoint(block, *args, **self.checkpoint_options)  # type: ignore[no-any-return]
         return block(*args)
 
 

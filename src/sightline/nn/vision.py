@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from sightline.nn.aliases import Aliased
+from sightline.nn.calls import answer, asked, given
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
 from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
 
@@ -60,21 +61,26 @@ class VisionTransformer(Aliased):
 
     def forward(
         self,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalized, and the pooled one (B, W).
 
         H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (a
-        rest at the edges is cut off). Raises `UsageError` otherwise.
+        rest at the edges is cut off). Raises `UsageError` otherwise. What is None among the last three is as the config
+        says.
         """
-        x = self._tokens(pixel_values, interpolate_pos_encoding)
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
+        config = self.config
+        x = self._tokens(given(pixel_values, "pixel_values"), interpolate_pos_encoding)
+        states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
+        weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
         x = self.transformer(x, None, False, states, weights)
-        return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+        pooled = self.post_norm(x[:, 0])
+        out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
+        return answer(out, return_dict, config)
 
     def pool(self, pixel_values: Tensor) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W)."""

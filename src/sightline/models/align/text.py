@@ -17,6 +17,7 @@ from sightline.nn.bert import BertTransformer
 class AlignTextModel(BertTransformer, PretrainedModel):
     """The tower alone. The embedding does not use BERT's `pooler_output`."""
 
+    base_model_prefix: ClassVar[str] = "align"
     config_class = AlignTextConfig
     tables = TEXT_TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)

@@ -18,8 +18,9 @@ from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.tower import Tower
 from sightline.nn.aliases import Aliased
+from sightline.nn.calls import answer, asked, given
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.outputs import BaseModelOutputWithPoolingAndNoAttention, optional_tuple
 from sightline.nn.transformer import activation
 
 
@@ -111,6 +112,10 @@ class AlignVisionBlock(Aliased):
 class AlignVisionModel(Tower):
     """Convolutions; the embedding is the mean (or maximum) of the last features over all places."""
 
+    base_model_prefix: ClassVar[str] = "align"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "stem.conv"
+    supports_gradient_checkpointing: ClassVar[bool] = False
     config_class = AlignVisionConfig
     tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
@@ -139,22 +144,27 @@ class AlignVisionModel(Tower):
         return model.requires_grad_(False).to(dtype)
 
     def forward(
-        self, pixel_values: Tensor, output_hidden_states: bool = False, output_attentions: bool = False
-    ) -> TowerOutput:
+        self,
+        pixel_values: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
         """`pixel_values` (B, C, H, W) of any size -> the last features (B, P, H', W') and the pooled ones (B, P).
 
-        There are no attentions: asking for them changes nothing.
+        There are no attentions: asking for them changes nothing. What is None is as the config says.
         """
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        x = self.act(self.stem(pixel_values.to(self.dtype)))
+        config = self.config
+        states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
+        x = self.act(self.stem(given(pixel_values, "pixel_values").to(self.dtype)))
         for block in self.blocks:
             if states is not None:
                 states.append(x)
             x = block(x)
         if states is not None:
             states.append(x)
-        pooled = x.mean((2, 3)) if self.config.pooling_type == "mean" else x.amax((2, 3))
-        return TowerOutput(x, pooled, optional_tuple(states))
+        pooled = x.mean((2, 3)) if config.pooling_type == "mean" else x.amax((2, 3))
+        return answer(BaseModelOutputWithPoolingAndNoAttention(x, pooled, optional_tuple(states)), return_dict, config)
 
     @property
     def rows(self) -> int:

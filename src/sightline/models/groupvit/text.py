@@ -17,6 +17,7 @@ from sightline.nn.text import TextTransformer
 class GroupViTTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "groupvit"
     config_class = GroupViTTextConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)

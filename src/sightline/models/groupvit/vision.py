@@ -15,8 +15,9 @@ from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import Segments, Tower
+from sightline.nn.calls import answer, asked, given
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
 from sightline.nn.transformer import init_blocks
 
@@ -24,6 +25,9 @@ from sightline.nn.transformer import init_blocks
 class GroupViTVisionModel(PretrainedModel):
     """Stages over patches; the mean of the last one's groups stands for the picture."""
 
+    base_model_prefix: ClassVar[str] = "groupvit"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "patch_embedding"
     config_class = GroupViTVisionConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
@@ -47,28 +51,31 @@ class GroupViTVisionModel(PretrainedModel):
 
     def forward(
         self,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+    ) -> BaseModelOutputWithPooling:
         """`pixel_values` (B, C, H, W) -> the last stage's groups (B, G, W), normalized, and their mean (B, W).
 
         `hidden_states` are the stages' inputs and the last one's output, not normalized; `attentions` the soft
         assignments (B, groups, tokens) of those stages that group. H and W are the config's `image_size`; with
         `interpolate_pos_encoding` any size of at least one patch (a rest at the edges is cut off).
-        Raises `UsageError` otherwise.
+        Raises `UsageError` otherwise. What is None is as the config says.
         """
-        x = self.dropout(self._tokens(pixel_values, interpolate_pos_encoding))
-        states: list[Tensor] | None = [x] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
+        config = self.config
+        x = self.dropout(self._tokens(given(pixel_values, "pixel_values"), interpolate_pos_encoding))
+        states: list[Tensor] | None = [x] if asked(output_hidden_states, config, "output_hidden_states") else None
+        weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
         group_tokens = None
         for stage in self.stages:
             x, group_tokens = stage(x, group_tokens, weights)
             if states is not None:
                 states.append(x)
         x = self.post_norm(x)
-        return TowerOutput(x, x.mean(dim=1), optional_tuple(states), optional_tuple(weights))
+        out = BaseModelOutputWithPooling(x, x.mean(dim=1), optional_tuple(states), optional_tuple(weights))
+        return answer(out, return_dict, config)
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         config = self.config
@@ -84,6 +91,8 @@ class GroupViTImageTower(Tower):
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "logit_scale")
     head: ClassVar[str | None] = "visual_projection"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "vision_model.patch_embedding"
     config: GroupViTConfig
 
     def __init__(self, config: GroupViTConfig) -> None:
@@ -105,11 +114,13 @@ class GroupViTImageTower(Tower):
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """The mean of the last stage's groups."""
-        return self.vision_model(inputs).pooler_output  # type: ignore[no-any-return]
+        return self.vision_model(inputs, return_dict=True).pooler_output  # type: ignore[no-any-return]
 
     def segments(self, inputs: Tensor) -> Segments:
         """`pixel_values` (B, C, H, W) of any size -> the pictures' groups. Raises `UsageError` if no stage groups."""
-        out: TowerOutput = self.vision_model(inputs, interpolate_pos_encoding=True, output_attentions=True)
+        out: BaseModelOutputWithPooling = self.vision_model(
+            inputs, output_attentions=True, return_dict=True, interpolate_pos_encoding=True
+        )
         patch = self.config.vision_config.patch_size
         shares = soft_groups(out.attentions or (), inputs.shape[-2] // patch, inputs.shape[-1] // patch)
         images = F.normalize(self.visual_projection(out.pooler_output).float(), dim=-1)

@@ -18,6 +18,7 @@ from sightline.nn.text import TextTransformer
 class XCLIPTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "x_clip"
     config_class = XCLIPTextConfig
     tables = TEXT_TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)

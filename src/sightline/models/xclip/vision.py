@@ -16,7 +16,7 @@ from sightline.models.xclip.layouts import TABLES, VISION_TABLES
 from sightline.nn.aliases import Aliased
 from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput
+from sightline.nn.outputs import BaseModelOutputWithPooling
 from sightline.nn.transformer import Block, Transformer, init_blocks
 from sightline.nn.vision import VisionTransformer
 
@@ -65,6 +65,9 @@ def _drop_path(x: Tensor, rate: float) -> Tensor:
 class XCLIPVisionModel(VisionTransformer, PretrainedModel):
     """The tower over frames alone. Its outputs are of single frames, B * T of them."""
 
+    base_model_prefix: ClassVar[str] = "x_clip"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "patch_embedding"
     config_class = XCLIPVisionConfig
     tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
@@ -110,15 +113,17 @@ class XCLIPMultiframeIntegrationTransformer(Aliased):
         normal(self.position_embedding, config.initializer_factor)
         init_blocks(self.transformer.blocks, config.initializer_factor)
 
-    def forward(self, x: Tensor) -> TowerOutput:
+    def forward(self, x: Tensor) -> BaseModelOutputWithPooling:
         """Frames' features (B, T, P) -> their new states (B, T, P) and the video's (B, P)."""
         x = x + self.transformer(x + self.position_embedding)
-        return TowerOutput(x, x.mean(dim=1))
+        return BaseModelOutputWithPooling(x, x.mean(dim=1))
 
 
 class XCLIPVideoTower(Tower):
     """From videos to the space that they share with texts, and to the summaries that texts are prompted with."""
 
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "vision_model.patch_embedding"
     config_class = XCLIPConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")
@@ -158,10 +163,10 @@ class XCLIPVideoTower(Tower):
         Both are what `XCLIPRescorer` needs of a video.
         """
         self._check(pixel_values)
-        frames = self.vision_model(pixel_values)
+        frames = self.vision_model(pixel_values, return_dict=True)
         return self.integrate(frames.pooler_output).pooler_output, self.summarise(frames.last_hidden_state)
 
-    def integrate(self, pooled: Tensor) -> TowerOutput:
+    def integrate(self, pooled: Tensor) -> BaseModelOutputWithPooling:
         """Pooled frames (B * T, W) -> projected frames and videos: (B, T, P), (B, P)."""
         return self.mit(self.visual_projection(self._by_video(pooled)))  # type: ignore[no-any-return]
 
