@@ -15,8 +15,9 @@ from sightline.models.image_processor import ImageProcessor
 from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
 from sightline.models.suggestions import check_names
+from sightline.models.text_calls import Text
 from sightline.models.text_length import text_length
-from sightline.models.text_processor import Text, TextProcessor
+from sightline.models.text_processor import TextProcessor
 from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
 
