@@ -12,6 +12,7 @@ from PIL import Image
 
 import sightline
 from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.models import publishing
 from support.processors import agree, picture
 
 CLASSES = ("CLIP", "EfficientNet", "VideoMAE")
@@ -149,7 +150,7 @@ def test_a_side_that_is_set_counts():
     with pytest.raises(UsageError, match="no side 'hight'; there is height, width, shortest_edge"):
         ours.size["hight"] = 3
     ours.size["height"] = 20
-    with pytest.raises(UsageError, match="size is .*expected"):
+    with pytest.raises(UsageError, match=r"size is .*expected"):
         ours(picture())
 
 
@@ -316,3 +317,18 @@ def test_two_are_equal_by_their_settings():
     assert ours() != ours(size=20)
     assert ours() != sightline.VideoMAEImageProcessor()
     assert ours() != 3
+
+
+def test_a_folder_is_sent_to_the_hub_when_asked(tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr(publishing, "upload", lambda folder, name, message, **options: sent.append((name, message)))
+    ours = sightline.CLIPImageProcessor()
+    ours.save_pretrained(tmp_path / "a", push_to_hub=True)
+    ours.save_pretrained(tmp_path / "b", push_to_hub=True, repo_id="me/mine", commit_message="New")
+    ours.push_to_hub("me/mine")
+    upload = "Upload CLIPImageProcessor"
+    assert sent == [("a", upload), ("me/mine", "New"), ("me/mine", upload)]
+    with pytest.raises(UsageError, match="repo: no such argument; did you mean repo_id"):
+        ours.save_pretrained(tmp_path, repo="me/mine")
+    with pytest.raises(UsageError, match="is a file: name a folder"):
+        ours.save_pretrained(tmp_path / "a" / "preprocessor_config.json")

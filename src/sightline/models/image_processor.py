@@ -16,6 +16,7 @@ from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.features import BatchFeature
 from sightline.models.image_options import OPTIONS, ImageOptions
 from sightline.models.places import take_place
+from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.sizes import SizeDict
 from sightline.models.suggestions import check_names
 from sightline.processing.image.color import array_to_rgb, array_to_uint8
@@ -29,7 +30,7 @@ _LABELS = {"image_processor_type", "feature_extractor_type", "processor_class"}
 _FILE = "preprocessor_config.json"
 
 
-class ImageProcessor:
+class ImageProcessor(Published):
     """A pixel profile as a function. Its settings are attributes, named as in the checkpoint's file; what is assigned
     holds from then on. The base of the classes in `image_processors`."""
 
@@ -149,11 +150,17 @@ class ImageProcessor:
         """Writes the settings as a checkpoint's file."""
         write_text(Path(json_file_path), self.to_json_string())
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> list[str]:
-        """Writes `preprocessor_config.json`, which `from_pretrained` and `transformers` read; gives its path."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **options: Any
+    ) -> list[str]:
+        """Writes `preprocessor_config.json`, which `from_pretrained` and `transformers` read; gives its path.
+
+        `push_to_hub` sends the folder to `repo_id`, by default the folder's name; `options` are those of the method
+        `push_to_hub`. Raises HubError, UsageError.
+        """
+        folder = new_folder(save_directory)
         self.to_json_file(folder / _FILE)
+        send_saved(type(self).__name__, folder, push_to_hub, options)
         return [str(folder / _FILE)]
 
     def fetch_images(self, image_url_or_urls: Any) -> Any:

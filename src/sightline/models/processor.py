@@ -14,6 +14,7 @@ from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
 from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
+from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
 from sightline.models.text_processor import Text, TextProcessor
 from sightline.models.vocabulary import check_folder
@@ -22,7 +23,7 @@ from sightline.processing.tokenizer import Tokenizer
 _FILE = "processor_config.json"
 
 
-class Processor:
+class Processor(Published):
     """A checkpoint's text and image processing together. The base of every family's processor."""
 
     max_positions: ClassVar[int]
@@ -90,14 +91,17 @@ class Processor:
         parts = f"- image_processor: {self.image_processor!r}\n- tokenizer: {self.tokenizer!r}"
         return f"{type(self).__name__}:\n{parts}\n\n{self.to_json_string()}"
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> list[str]:
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **options: Any
+    ) -> list[str]:
         """Writes what `from_pretrained` and `transformers` read: the settings and the tokenizer, no weights. Gives the
-        path of the processor's own file."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
+        path of the processor's own file. `push_to_hub`, `options` as an image processor's. Raises HubError, UsageError.
+        """
+        folder = new_folder(save_directory)
         self.to_json_file(folder / _FILE)
         self.image_processor.save_pretrained(folder)  # for release 4 and for other tools
         self.tokenizer.tokenizer.save(folder)
+        send_saved(type(self).__name__, folder, push_to_hub, options)
         return [str(folder / _FILE)]
 
     @property
