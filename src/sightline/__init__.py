@@ -21,6 +21,17 @@ if TYPE_CHECKING:
         VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
+    from sightline.compat.tokenizers import (
+        AutoTokenizer as AutoTokenizer,
+        BatchEncoding as BatchEncoding,
+        BertTokenizer as BertTokenizer,
+        BertTokenizerFast as BertTokenizerFast,
+        CLIPTokenizer as CLIPTokenizer,
+        CLIPTokenizerFast as CLIPTokenizerFast,
+        PreTrainedTokenizerFast as PreTrainedTokenizerFast,
+        RobertaTokenizer as RobertaTokenizer,
+        RobertaTokenizerFast as RobertaTokenizerFast,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -92,6 +103,8 @@ _NAMES = {
         "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
         "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
+    "compat.tokenizers": "AutoTokenizer BatchEncoding BertTokenizer BertTokenizerFast CLIPTokenizer CLIPTokenizerFast"
+    " PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",

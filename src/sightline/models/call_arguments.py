@@ -5,29 +5,10 @@ from typing import Any
 
 from sightline.errors import UsageError
 from sightline.models.suggestions import check_names
+from sightline.models.text_options import DEFAULTS
 
-TEXT_ARGUMENTS = (
-    "padding",
-    "truncation",
-    "max_length",
-    "return_tensors",
-    "text_pair",
-    "text_target",
-    "text_pair_target",
-    "add_special_tokens",
-    "stride",
-    "is_split_into_words",
-    "pad_to_multiple_of",
-    "padding_side",
-    "return_token_type_ids",
-    "return_attention_mask",
-    "return_overflowing_tokens",
-    "return_special_tokens_mask",
-    "return_offsets_mapping",
-    "return_length",
-    "verbose",
-)
-"""The arguments of the reference's tokenizers that its processors hand on."""
+TEXT_ARGUMENTS = ("text_pair", "text_target", "text_pair_target", *DEFAULTS)
+"""What a tokenizer is called with, beside the texts; of some of it, it says what to write instead."""
 _ABSENT = ("videos", "audio", "videos_kwargs", "audio_kwargs")
 """Arguments for inputs that a processor of texts and images has none of: taken while they are empty."""
 

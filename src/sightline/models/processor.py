@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import UsageError
-from sightline.files import json_text, read_checkpoint_json, write_json
+from sightline.files import json_text, write_json
 from sightline.models.call_arguments import sorted_arguments
 from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
@@ -16,9 +16,10 @@ from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
 from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
-from sightline.models.text_processor import Text, TextProcessor
+from sightline.models.text_length import text_length
+from sightline.models.text_processor import SETTINGS, Text, TextProcessor
+from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
-from sightline.processing.tokenizer import Tokenizer
 
 _FILE = "processor_config.json"
 
@@ -59,8 +60,7 @@ class Processor(Published):
         texts = cls.texts(folder)
         check_folder(folder, texts.tokenizer)
         images = cls.images(folder)
-        attributes = [name for name in dir(texts) if not name.startswith("_")]
-        check_names(overrides, [*images.setting_names, *attributes], "setting")
+        check_names(overrides, [*images.setting_names, *SETTINGS], "setting")
         for name, value in overrides.items():
             setattr(images if name in images.setting_names else texts, name, value)
         return cls(images, texts)
@@ -73,7 +73,7 @@ class Processor(Published):
     @classmethod
     def texts(cls, folder: Path) -> TextProcessor:
         """The checkpoint's tokenizer. Raises CheckpointError."""
-        return TextProcessor(Tokenizer.from_folder(folder, _positions(folder) or cls.max_positions))
+        return open_tokenizer(folder, text_length(folder) or cls.max_positions)
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `processor_config.json`: all settings but the tokenizer's, which has files of its own."""
@@ -100,7 +100,7 @@ class Processor(Published):
         folder = new_folder(save_directory)
         self.to_json_file(folder / _FILE)
         self.image_processor.save_pretrained(folder)  # for release 4 and for other tools
-        self.tokenizer.tokenizer.save(folder)
+        self.tokenizer.save_pretrained(folder)
         send_saved(type(self).__name__, folder, push_to_hub, options)
         return [str(folder / _FILE)]
 
@@ -139,12 +139,3 @@ class Processor(Published):
     def apply_chat_template(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises UsageError: these models hold no conversations."""
         raise UsageError(f"{type(self).__name__} has no chat template: give texts as text=...")
-
-
-def _positions(folder: Path) -> int | None:
-    """The text tower's length as the model's config, of any age, has it."""
-    path = folder / "config.json"
-    config = read_checkpoint_json(path) if path.is_file() else {}
-    towers = (config.get("text_config_dict"), config.get("text_config"))
-    lengths = (tower.get("max_position_embeddings") for tower in towers if isinstance(tower, Mapping))
-    return next((length for length in lengths if isinstance(length, int)), None)

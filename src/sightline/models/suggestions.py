@@ -7,8 +7,8 @@ from sightline.errors import UnknownArgument
 
 
 def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises UnknownArgument for names that are not known, with the near ones, or all where none is near. `what`: what a
-    name stands for, such as "argument"."""
+    """Raises UnknownArgument for names that are not known, with the near ones, or all where none is near. `what`: what
+    a name stands for, such as "argument"."""
     known = list(known)
     for name in given:
         if name not in known:
