@@ -93,6 +93,12 @@ def complete_pairs(pipeline: Tokenizer) -> None:
         _set_template(pipeline, *ends)
 
 
+def complete_decoder(pipeline: Any) -> None:
+    """A byte-pair pipeline whose file doesn't say how tokens become a text makes one of their bytes."""
+    if isinstance(pipeline.model, models.BPE) and pipeline.decoder is None:
+        pipeline.decoder = decoders.ByteLevel()
+
+
 def _set_template(pipeline: Any, start: str, end: str) -> None:
     pipeline.post_processor = processors.TemplateProcessing(
         single=[start, "$A", end],
