@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     )
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
-        BatchEncoding as BatchEncoding,
-        BertTokenizer as BertTokenizer,
         BertTokenizerFast as BertTokenizerFast,
-        CLIPTokenizer as CLIPTokenizer,
         CLIPTokenizerFast as CLIPTokenizerFast,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
-        RobertaTokenizer as RobertaTokenizer,
         RobertaTokenizerFast as RobertaTokenizerFast,
     )
     from sightline.encoder import Encoder as Encoder, load as load
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
+    from sightline.models.batch_encoding import BatchEncoding as BatchEncoding
     from sightline.models.clip.config import (
         CLIPConfig as CLIPConfig,
         CLIPTextConfig as CLIPTextConfig,
@@ -79,6 +76,11 @@ if TYPE_CHECKING:
         CLIPImageProcessor as CLIPImageProcessor,
         EfficientNetImageProcessor as EfficientNetImageProcessor,
     )
+    from sightline.models.tokenizer_kinds import (
+        BertTokenizer as BertTokenizer,
+        CLIPTokenizer as CLIPTokenizer,
+        RobertaTokenizer as RobertaTokenizer,
+    )
     from sightline.models.video_processor import VideoMAEImageProcessor as VideoMAEImageProcessor
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
@@ -103,8 +105,9 @@ _NAMES = {
         "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
         "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
-    "compat.tokenizers": "AutoTokenizer BatchEncoding BertTokenizer BertTokenizerFast CLIPTokenizer CLIPTokenizerFast"
-    " PreTrainedTokenizerFast RobertaTokenizer RobertaTokenizerFast",
+    "compat.tokenizers": (
+        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
@@ -112,6 +115,7 @@ _NAMES = {
     "models.align.processor": "AlignProcessor",
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
+    "models.batch_encoding": "BatchEncoding",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
     "models.clip.processor": "CLIPProcessor",
@@ -127,6 +131,7 @@ _NAMES = {
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel",

@@ -302,6 +302,25 @@ def test_lists_in_lists_and_single_frames():
         agree(ours(given, return_tensors="pt"), theirs(given, return_tensors="pt"))
 
 
+@pytest.mark.parametrize("kind", CLASSES)
+def test_single_steps(kind):
+    ours, theirs = both(kind)
+    array = picture().transpose(2, 0, 1)
+    steps = [
+        ("resize", {"size": theirs.size}),
+        ("resize", {"size": theirs.crop_size, "resample": 3}),
+        ("center_crop", {"size": type(theirs.size)(height=30, width=70)}),
+        ("rescale", {"scale": 0.5}),
+        ("normalize", {"mean": [0.1, 0.2, 0.3], "std": 0.5}),
+    ]
+    for name, options in steps:
+        expected = getattr(theirs, name)(array, **options)
+        size = {"size": dict(options["size"])} if "size" in options else {}
+        found = getattr(ours, name)(array, **(options | size))
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_paths_are_fetched(tmp_path):
     path = str(tmp_path / "a.png")
     Image.fromarray(picture()).save(path)

@@ -4,13 +4,8 @@ import os
 from typing import Any
 
 from sightline.errors import UsageError
-from sightline.models.batch_encoding import BatchEncoding as BatchEncoding
 from sightline.models.text_processor import TextProcessor
-from sightline.models.tokenizer_kinds import (
-    BertTokenizer as BertTokenizer,
-    CLIPTokenizer as CLIPTokenizer,
-    RobertaTokenizer as RobertaTokenizer,
-)
+from sightline.models.tokenizer_kinds import BertTokenizer, CLIPTokenizer, RobertaTokenizer
 
 # The reference, too, has one class under both names.
 CLIPTokenizerFast = CLIPTokenizer

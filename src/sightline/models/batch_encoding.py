@@ -7,7 +7,7 @@ import numpy as np
 import tokenizers
 
 from sightline.errors import UsageError
-from sightline.models.features import BatchFeature
+from sightline.models.features import BatchFeature, tensor_kind
 
 
 class CharSpan(NamedTuple):
@@ -129,14 +129,6 @@ class BatchEncoding(BatchFeature):
 
     def _place(self, first: int, second: int | None) -> tuple[tokenizers.Encoding, int]:
         return (self._row(0), first) if second is None else (self._row(first), second)
-
-
-def tensor_kind(tensor_type: Any) -> str | None:
-    """ "pt", "np" or None, of a string or a member of an enumeration. Raises UsageError."""
-    kind = getattr(tensor_type, "value", tensor_type)
-    if kind not in (None, "pt", "np"):
-        raise UsageError(f'return_tensors={kind!r} is not known; there is "pt" and "np"')
-    return None if kind is None else str(kind)
 
 
 def _tensor(name: str, value: Any, kind: str | None) -> Any:

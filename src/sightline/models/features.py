@@ -58,7 +58,7 @@ class BatchFeature(dict[str, Any]):
     def convert_to_tensors(self, tensor_type: Any = None) -> Self:
         """Makes of lists of numbers and arrays what `tensor_type` names: "pt" tensors, "np" arrays, None nothing. Texts
         stay as they are. Raises UsageError for rows of different lengths."""
-        kind = _kind(tensor_type)
+        kind = tensor_kind(tensor_type)
         for key, value in self.items() if kind else ():
             try:
                 self[key] = _as_array(value) if kind == "np" else _as_tensor(value)
@@ -71,14 +71,14 @@ class BatchFeature(dict[str, Any]):
 
 def tensors(arrays: Mapping[str, NDArray[Any]], kind: str) -> BatchFeature:
     """Arrays as they are ("np") or as torch tensors on the same memory ("pt"). Raises UsageError for other kinds."""
-    if _kind(kind) == "np":
+    if tensor_kind(kind) == "np":
         return BatchFeature(arrays)
     import torch
 
     return BatchFeature({key: torch.from_numpy(array) for key, array in arrays.items()})
 
 
-def _kind(tensor_type: Any) -> str | None:
+def tensor_kind(tensor_type: Any) -> str | None:
     """The name of a kind of tensors, which may be a member of an enumeration. Raises UsageError."""
     kind = getattr(tensor_type, "value", tensor_type)
     if kind not in (None, "pt", "np"):

@@ -1,7 +1,7 @@
 """Images to a model's inputs, called as `transformers` calls its image processors."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,15 +15,15 @@ from sightline.errors import CheckpointError, ImageError, UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.features import BatchFeature
 from sightline.models.image_options import OPTIONS, ImageOptions
+from sightline.models.pictures import pixels_of, single_pictures
 from sightline.models.places import take_place
 from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.sizes import SizeDict
 from sightline.models.suggestions import check_names
-from sightline.processing.image.color import array_to_rgb, array_to_uint8
 from sightline.processing.image.preprocessor_config import InvalidSettingError, find_settings
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
-from sightline.processing.image.sources import is_image_source, is_pixels, pixel_array
+from sightline.processing.image.sources import is_pixels
 
 _LABELS = {"image_processor_type", "feature_extractor_type", "processor_class"}
 """Keys of a checkpoint's file that say which class reads it."""
@@ -187,14 +187,35 @@ class ImageProcessor(Published):
         """The call by the reference's name."""
         return self(images, **changes)
 
+    def resize(self, image: Any, size: Any, resample: int = Resampling.BILINEAR) -> NDArray[Any]:
+        """A picture or an array as an array of another size, (3, height, width), of the same values and dtype."""
+        return self._step(image, do_resize=True, size=size, resample=resample)
+
+    def center_crop(self, image: Any, size: Any) -> NDArray[Any]:
+        """The middle of a picture or an array, (3, height, width); black where `size` reaches beyond it."""
+        return self._step(image, do_center_crop=True, crop_size=size)
+
+    def rescale(self, image: Any, scale: float) -> NDArray[Any]:
+        """A picture's or an array's values times `scale`, float32 (3, height, width)."""
+        return self._step(image, do_rescale=True, rescale_factor=scale)
+
+    def normalize(self, image: Any, mean: Any, std: Any) -> NDArray[Any]:
+        """A picture's or an array's values less `mean`, divided by `std`, float32 (3, height, width)."""
+        return self._step(image, do_normalize=True, image_mean=mean, image_std=std)
+
+    def _step(self, image: Any, **changes: Any) -> NDArray[Any]:
+        """One step of a call, without the others."""
+        switches = {name: False for name, value in self._settings.items() if isinstance(value, bool)}
+        return self._values([image], *self._changed(switches | changes))[0]
+
     def _values(self, images: Any, profile: PixelProfile, options: ImageOptions) -> list[NDArray[Any]]:
         """Each picture's values, (3, height, width): float32, or as they are where nothing changes them. Raises
         ImageError, UsageError."""
         values: list[NDArray[Any]] = []
         changes = profile.do_rescale or profile.do_normalize or profile.include_top
-        for number, picture in enumerate(_flat(images)):
+        for number, picture in enumerate(single_pictures(images)):
             try:
-                pixels = _pixels(options.read(picture), profile)
+                pixels = pixels_of(options.read(picture), profile)
                 values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0))
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"image {number}", str(error)) from error
@@ -258,30 +279,3 @@ def _file_settings(name: str | os.PathLike[str], place: Mapping[str, Any]) -> tu
         data = read_checkpoint_json(path)
         return path, data.get("image_processor") or data
     return find_settings(path if path.is_dir() else path.parent)
-
-
-def _flat(images: Any) -> Iterator[Any]:
-    """One picture, a list of them or a batch in an array, as single pictures: PIL or arrays."""
-    if is_pixels(images):
-        images = pixel_array(images)
-    if isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4):
-        for image in images:
-            yield from _flat(image)
-    elif isinstance(images, (Image.Image, np.ndarray)):
-        yield images
-    elif is_image_source(images):
-        yield load_image(images)
-    else:
-        raise UsageError(f"images are PIL images, arrays, tensors, paths or open files, not {type(images).__name__}")
-
-
-def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:
-    """Resized and cropped, (height, width, 3). Fractions come back as fractions, of whole 255ths once resized."""
-    if isinstance(picture, Image.Image):
-        return profile.resize_and_crop(picture)
-    rgb = array_to_rgb(picture)
-    if not profile.do_resize:
-        return profile.center_crop(rgb)
-    levels, fractions = array_to_uint8(rgb)
-    pixels = profile.resize_and_crop(Image.fromarray(levels))
-    return (pixels * (1 / 255)).astype(np.float32) if fractions else pixels

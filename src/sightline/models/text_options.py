@@ -1,11 +1,11 @@
 """The options of a tokenizer's call, with their defaults, and what they say of the lengths of rows."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from sightline.errors import UsageError
+from sightline.models.suggestions import check_names
 
 NO_LIMIT = int(1e30)
 """`model_max_length` of a tokenizer that knows no limit, as files have it."""
@@ -62,15 +62,12 @@ _PADDING = {"do_not_pad": None, "longest": "longest", "max_length": "max_length"
 _TRUNCATION = ("longest_first", "only_first", "only_second")
 
 
-def checked(options: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a call, given or by default. Raises UsageError for unknown names, with those that come near."""
-    known = DEFAULTS if known is None else known
-    if unknown := sorted(options.keys() - known.keys()):
-        if advice := next((_ELSEWHERE[name] for name in unknown if name in _ELSEWHERE), None):
-            raise UsageError(f"{unknown[0]}: {advice}")
-        near = [match for name in unknown for match in difflib.get_close_matches(name, known, 3)]
-        raise UsageError(f"{', '.join(unknown)}: no such argument; there is {', '.join(near or known)}")
-    return {**known, **options}
+    for name in options.keys() & _ELSEWHERE.keys():
+        raise UsageError(f"{name}: {_ELSEWHERE[name]}")
+    check_names(options, DEFAULTS, "argument")
+    return {**DEFAULTS, **options}
 
 
 @dataclass(frozen=True)

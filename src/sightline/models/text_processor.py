@@ -10,7 +10,11 @@ import tokenizers
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError, UsageError
-from sightline.models.batch_encoding import BatchEncoding, tensor_kind
+from sightline.models.batch_encoding import BatchEncoding
+from sightline.models.features import tensor_kind
+from sightline.models.places import take_place
+from sightline.models.publishing import Published
+from sightline.models.suggestions import check_names
 from sightline.models.text_length import text_length
 from sightline.models.text_options import NO_LIMIT, Lengths, TextOptions, checked
 from sightline.models.text_padding import filled, gathered
@@ -22,9 +26,7 @@ from sightline.processing.tokenizer_files import KEPT_SETTINGS
 
 Text: TypeAlias = str | list[Any] | tuple[Any, ...]
 
-_WHERE = ("revision", "local_files_only", "cache_dir", "token", "subfolder", "force_download")
 SETTINGS = (*TOKEN_NAMES, *KEPT_SETTINGS, "model_max_length")
-_NO_EFFECT = ("use_fast", "trust_remote_code", "config", "legacy", "tokenizer_type", "clean_text")
 _GONE = {
     "encode_plus": "call the tokenizer: tokenizer(text, ...)",
     "batch_encode_plus": "call the tokenizer: tokenizer(texts, ...)",
@@ -53,7 +55,7 @@ class _Side:
         tokenizer.__dict__[self._name] = _side(self._name, side)
 
 
-class TextProcessor(TokenNames):
+class TextProcessor(TokenNames, Published):
     """A tokenizer as a function. Its attributes may be assigned: later calls and saving follow.
 
     `model_max_length`: tokens that the model takes; `model_input_names`: what a call gives; `padding_side`,
@@ -100,11 +102,9 @@ class TextProcessor(TokenNames):
         `options`: `revision`, `token`, `cache_dir` and the like as `resolve` takes them, and settings as in
         `tokenizer_config.json`, which go before those of the files. Raises CheckpointError, UsageError.
         """
-        known = dict.fromkeys((*_WHERE, *_NO_EFFECT, *SETTINGS))
-        given = {name: value for name, value in options.items() if value is not None}
-        checked(given, known)
-        where = {name: given[name] for name in _WHERE if name in given}
-        settings = {name: given[name] for name in SETTINGS if name in given}
+        where, settings = take_place(options)
+        settings.pop("config", None)  # of a model, by which the reference chooses a class; the files say it here
+        settings = given_settings(settings)
         path = resolve(name_or_folder, weights=False, **where)
         opened = cls.from_folder(path if path.is_dir() else path.parent, **settings)
         opened.name_or_path = str(name_or_folder)
@@ -126,11 +126,23 @@ class TextProcessor(TokenNames):
         opened.name_or_path = str(folder)
         return opened
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, str]:
-        """Writes what `from_pretrained` and `transformers` read, and gives the files' names."""
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], *, push_to_hub: bool = False, **publishing: Any
+    ) -> tuple[str, str]:
+        """Writes what `from_pretrained` and `transformers` read, and gives the files' names.
+
+        `push_to_hub` sends them to `repo_id`, by default the folder's name; `publishing` are the arguments of the
+        method `push_to_hub`. Raises HubError, UsageError.
+        """
         folder = Path(save_directory)
+        if folder.is_file():
+            raise UsageError(f"{folder} is a file: name a folder")
+        if not push_to_hub:
+            check_names(publishing, ("push_to_hub",), "argument")
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer.save(folder)
+        if push_to_hub:
+            self.push_to_hub(**({"repo_id": folder.absolute().name} | publishing))
         return str(folder / "tokenizer_config.json"), str(folder / "tokenizer.json")
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
@@ -404,15 +416,20 @@ def _names(tokenizer: Tokenizer) -> dict[str, Any]:
     return {"pad_token": fill} | usual | {n: tokenizer.settings[n] for n in TOKEN_NAMES if tokenizer.settings.get(n)}
 
 
+def given_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that are not None. Raises UsageError for unknown names."""
+    check_names(settings, SETTINGS, "setting")
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _made(pipeline: tokenizers.Tokenizer | None, file: Any, settings: Mapping[str, Any]) -> Tokenizer:
-    checked(settings, dict.fromkeys((*SETTINGS, *_NO_EFFECT, "name_or_path")))
+    kept = given_settings(settings)
     if pipeline is None:
         if file is None:
             raise UsageError("give tokenizer_object= or tokenizer_file=, or open a folder with from_pretrained")
         with library_errors(f"{file}: can't be read as a tokenizer"):
             pipeline = tokenizers.Tokenizer.from_file(str(file))
     limit = settings.get("model_max_length") or (pipeline.truncation or {}).get("max_length") or NO_LIMIT
-    kept = {name: value for name, value in settings.items() if value is not None}
     return Tokenizer(copied(pipeline), kept, int(limit))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sightline.errors import UsageError
 from sightline.files import read_checkpoint_json
-from sightline.models.text_options import NO_LIMIT, checked
-from sightline.models.text_processor import SETTINGS, TextProcessor
+from sightline.models.text_options import NO_LIMIT
+from sightline.models.text_processor import TextProcessor, given_settings
 from sightline.processing.pipelines import byte_pairs, word_pieces
 from sightline.processing.tokenizer import Tokenizer, library_errors
 from sightline.processing.tokenizer_files import read_merges, read_words
@@ -44,7 +44,7 @@ class _BytePairs(TextProcessor):
         if words is None or pairs is None or tokenizer_file or tokenizer_object:
             super().__init__(tokenizer_file=tokenizer_file, tokenizer_object=tokenizer_object, **settings)
             return
-        settings = _given(settings)
+        settings = given_settings(settings)
         place = "the vocabulary" if isinstance(words, Mapping) else words
         with library_errors(f"{place}: can't be read as a tokenizer's"):
             known = dict(words) if isinstance(words, Mapping) else read_checkpoint_json(Path(words))
@@ -81,17 +81,12 @@ class BertTokenizer(TextProcessor):
         if words is None or tokenizer_file or tokenizer_object:
             super().__init__(tokenizer_file=tokenizer_file, tokenizer_object=tokenizer_object, **settings)
             return
-        settings = _given(settings)
+        settings = given_settings(settings)
         place = "the vocabulary" if isinstance(words, Mapping) else words
         with library_errors(f"{place}: can't be read as a tokenizer's"):
             known = dict(words) if isinstance(words, Mapping) else read_words(Path(words))
             pipeline = word_pieces(known, settings, place)
         super().__init__(_tokenizer("BertTokenizer", pipeline, settings))
-
-
-def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
-    checked(settings, dict.fromkeys(SETTINGS))
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _tokenizer(kind: str, pipeline: Any, settings: Mapping[str, Any]) -> Tokenizer:
