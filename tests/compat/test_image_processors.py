@@ -154,6 +154,22 @@ def test_a_side_that_is_set_counts():
         ours(picture())
 
 
+def test_a_negative_factor_is_a_call_s_affair(tmp_path):
+    ours, theirs = both("CLIP", rescale_factor=-1.0)
+    same(ours, theirs, "CLIP")
+    ours.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"rescale_factor is -1\.0, expected a number above 0"):
+        sightline.CLIPImageProcessor.from_pretrained(tmp_path)
+
+
+def test_a_script_s_own_attribute_is_none_of_ours():
+    ours = sightline.CLIPImageProcessor()
+    before = ours.to_dict()
+    ours.is_mine = True
+    assert ours.is_mine is pickle.loads(pickle.dumps(ours)).is_mine is True
+    assert ours.to_dict() == before
+
+
 def test_default_to_square_says_what_a_number_means():
     ours, theirs = both("CLIP", do_center_crop=False)
     for square in (True, False, None):
@@ -182,7 +198,6 @@ def test_default_to_square_says_what_a_number_means():
         ("return_tensors", "tf", "return_tensors is 'tf', expected \"pt\""),
         ("pad_size", {"height": 3}, "pad_size is"),
         ("sise", 3, "sise: no such setting; did you mean size"),
-        ("segmentation_maps", picture(), "segmentation_maps: no such setting"),
     ],
 )
 def test_a_wrong_value_is_refused_and_the_old_one_stays(name, value, says):
@@ -199,6 +214,12 @@ def test_a_wrong_value_is_refused_and_the_old_one_stays(name, value, says):
     assert processor.to_dict() == before
     with pytest.raises(AttributeError, match="size_divisor"):
         _ = processor.size_divisor
+
+
+def test_what_there_is_none_of_is_refused_in_calls():
+    for name in ("segmentation_maps", "masks", "text"):
+        with pytest.raises(UsageError, match=f"{name}: no such setting"):
+            sightline.CLIPImageProcessor()(picture(), **{name: picture()})
 
 
 def test_none_when_made_is_off_or_the_class_s():

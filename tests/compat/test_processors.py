@@ -143,6 +143,10 @@ def test_parts_are_given_and_replaced(both):
         processor.image_processor.do_normalize = False
         processor.image_processor.crop_size = {"height": 20, "width": 21}
     same(both, images=..., return_tensors="pt")
+    folder = PACKAGED / PACKAGES[type(ours).__name__]
+    opened = [type(one).from_pretrained(folder, image_processor=one.image_processor) for one in both]
+    same(opened, images=..., text=TEXTS, padding=True, return_tensors="pt")
+    assert ours.get_attributes() == theirs.get_attributes()
     with pytest.raises(UsageError, match=r"image_processor is of sightline.*; give one that sightline opened"):
         type(ours)(ours.tokenizer, ours.image_processor)
     with pytest.raises(UsageError, match="tokenizer is of transformers"):

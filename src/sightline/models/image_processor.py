@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -86,8 +88,9 @@ class ImageProcessor(Published):
     @classmethod
     def _from_file(cls, path: Path, data: Mapping[str, Any]) -> Self:
         try:
+            PixelProfile.from_dict({**data, "image_processor_type": f"{cls.kind}ImageProcessor", "do_pad": False})
             found: Self = cls.from_dict(data)
-        except UsageError as error:
+        except (InvalidSettingError, UsageError) as error:
             raise CheckpointError(f"{path}: {error}") from None
         return found
 
@@ -123,6 +126,8 @@ class ImageProcessor(Published):
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_") or (name not in self.setting_names and hasattr(type(self), name)):
             super().__setattr__(name, value)
+        elif name not in self.setting_names and not get_close_matches(name, self.setting_names, 1):
+            super().__setattr__(name, value)  # a script's own, and no slip
         elif name == "default_to_square":
             raise UsageError("default_to_square says what a plain number as size means: assign size as a dictionary")
         else:
@@ -266,10 +271,14 @@ class ImageProcessor(Published):
 
 
 def _profile(settings: Mapping[str, Any]) -> PixelProfile:
+    """The profile of these settings. A negative `rescale_factor`, which no file may have, is a call's affair."""
+    factor: Any = settings.get("rescale_factor")
+    is_negative = isinstance(factor, int | float) and factor < 0
     try:
-        return PixelProfile.from_dict(settings)
+        profile = PixelProfile.from_dict({**settings, "rescale_factor": -factor} if is_negative else settings)
     except InvalidSettingError as error:
         raise UsageError(str(error)) from None
+    return replace(profile, rescale_factor=float(factor)) if is_negative else profile
 
 
 def _file_settings(name: str | os.PathLike[str], place: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:

@@ -47,19 +47,26 @@ class Processor(Published):
         self.tokenizer = tokenizer
 
     @classmethod
+    def get_attributes(cls) -> list[str]:
+        """The names of the parts, in the order in which the class takes them."""
+        return ["image_processor", "tokenizer"]
+
+    @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Self:
         """Opens a folder, a packaged model or a Hub name; weights are not fetched.
 
         `options`: where to look (`revision`, `local_files_only`, `cache_dir`, as `checkpoint.hub.resolve`), settings of
-        the image processor and attributes of the tokenizer that replace the files'; `use_fast`, `backend` and
-        `trust_remote_code` have no effect. Raises CheckpointError, UsageError.
+        the image processor and of the tokenizer that replace the files'; `image_processor` or `tokenizer` itself, in
+        place of the checkpoint's; `use_fast`, `backend` and `trust_remote_code` have no effect. Raises CheckpointError,
+        UsageError.
         """
         place, overrides = take_place(options)
+        parts = {name: overrides.pop(name) for name in cls.get_attributes() if overrides.get(name) is not None}
         path = resolve(name_or_folder, weights=False, **place)
         folder = path if path.is_dir() else path.parent
-        texts = cls.texts(folder)
+        texts = parts["tokenizer"] if "tokenizer" in parts else cls.texts(folder)
         check_folder(folder, texts.tokenizer)
-        images = cls.images(folder)
+        images = parts["image_processor"] if "image_processor" in parts else cls.images(folder)
         check_names(overrides, [*images.setting_names, *SETTINGS], "setting")
         for name, value in overrides.items():
             setattr(images if name in images.setting_names else texts, name, value)
