@@ -12,6 +12,7 @@ from PIL import Image
 
 import sightline
 from sightline.errors import CheckpointError, ImageError, UsageError
+from sightline.models import publishing
 from support.processors import agree, picture
 
 CLASSES = ("CLIP", "EfficientNet", "VideoMAE")
@@ -149,8 +150,24 @@ def test_a_side_that_is_set_counts():
     with pytest.raises(UsageError, match="no side 'hight'; there is height, width, shortest_edge"):
         ours.size["hight"] = 3
     ours.size["height"] = 20
-    with pytest.raises(UsageError, match="size is .*expected"):
+    with pytest.raises(UsageError, match=r"size is .*expected"):
         ours(picture())
+
+
+def test_a_negative_factor_is_a_call_s_affair(tmp_path):
+    ours, theirs = both("CLIP", rescale_factor=-1.0)
+    same(ours, theirs, "CLIP")
+    ours.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"rescale_factor is -1\.0, expected a number above 0"):
+        sightline.CLIPImageProcessor.from_pretrained(tmp_path)
+
+
+def test_a_script_s_own_attribute_is_none_of_ours():
+    ours = sightline.CLIPImageProcessor()
+    before = ours.to_dict()
+    ours.is_mine = True
+    assert ours.is_mine is pickle.loads(pickle.dumps(ours)).is_mine is True
+    assert ours.to_dict() == before
 
 
 def test_default_to_square_says_what_a_number_means():
@@ -181,7 +198,6 @@ def test_default_to_square_says_what_a_number_means():
         ("return_tensors", "tf", "return_tensors is 'tf', expected \"pt\""),
         ("pad_size", {"height": 3}, "pad_size is"),
         ("sise", 3, "sise: no such setting; did you mean size"),
-        ("segmentation_maps", picture(), "segmentation_maps: no such setting"),
     ],
 )
 def test_a_wrong_value_is_refused_and_the_old_one_stays(name, value, says):
@@ -198,6 +214,12 @@ def test_a_wrong_value_is_refused_and_the_old_one_stays(name, value, says):
     assert processor.to_dict() == before
     with pytest.raises(AttributeError, match="size_divisor"):
         _ = processor.size_divisor
+
+
+def test_what_there_is_none_of_is_refused_in_calls():
+    for name in ("segmentation_maps", "masks", "text"):
+        with pytest.raises(UsageError, match=f"{name}: no such setting"):
+            sightline.CLIPImageProcessor()(picture(), **{name: picture()})
 
 
 def test_none_when_made_is_off_or_the_class_s():
@@ -301,6 +323,25 @@ def test_lists_in_lists_and_single_frames():
         agree(ours(given, return_tensors="pt"), theirs(given, return_tensors="pt"))
 
 
+@pytest.mark.parametrize("kind", CLASSES)
+def test_single_steps(kind):
+    ours, theirs = both(kind)
+    array = picture().transpose(2, 0, 1)
+    steps = [
+        ("resize", {"size": theirs.size}),
+        ("resize", {"size": theirs.crop_size, "resample": 3}),
+        ("center_crop", {"size": type(theirs.size)(height=30, width=70)}),
+        ("rescale", {"scale": 0.5}),
+        ("normalize", {"mean": [0.1, 0.2, 0.3], "std": 0.5}),
+    ]
+    for name, options in steps:
+        expected = getattr(theirs, name)(array, **options)
+        size = {"size": dict(options["size"])} if "size" in options else {}
+        found = getattr(ours, name)(array, **(options | size))
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_paths_are_fetched(tmp_path):
     path = str(tmp_path / "a.png")
     Image.fromarray(picture()).save(path)
@@ -316,3 +357,18 @@ def test_two_are_equal_by_their_settings():
     assert ours() != ours(size=20)
     assert ours() != sightline.VideoMAEImageProcessor()
     assert ours() != 3
+
+
+def test_a_folder_is_sent_to_the_hub_when_asked(tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr(publishing, "upload", lambda folder, name, message, **options: sent.append((name, message)))
+    ours = sightline.CLIPImageProcessor()
+    ours.save_pretrained(tmp_path / "a", push_to_hub=True)
+    ours.save_pretrained(tmp_path / "b", push_to_hub=True, repo_id="me/mine", commit_message="New")
+    ours.push_to_hub("me/mine")
+    upload = "Upload CLIPImageProcessor"
+    assert sent == [("a", upload), ("me/mine", "New"), ("me/mine", upload)]
+    with pytest.raises(UsageError, match="repo: no such argument; did you mean repo_id"):
+        ours.save_pretrained(tmp_path, repo="me/mine")
+    with pytest.raises(UsageError, match="is a file: name a folder"):
+        ours.save_pretrained(tmp_path / "a" / "preprocessor_config.json")

@@ -7,8 +7,8 @@ from sightline.errors import UsageError
 from sightline.models.suggestions import check_names
 from sightline.models.text_options import DEFAULTS
 
-TEXT_ARGUMENTS = (*DEFAULTS, "text_pair", "text_target", "text_pair_target")
-"""The arguments of the reference's tokenizers that its processors hand on."""
+TEXT_ARGUMENTS = ("text_pair", "text_target", "text_pair_target", *DEFAULTS)
+"""What a tokenizer is called with, beside the texts; of some of it, it says what to write instead."""
 _ABSENT = ("videos", "audio", "videos_kwargs", "audio_kwargs")
 """Arguments for inputs that a processor of texts and images has none of: taken while they are empty."""
 

@@ -1,160 +1,30 @@
 """Images to a model's inputs, called as `transformers` calls its image processors."""
 
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from sightline.checkpoint.hub import resolve
-from sightline.errors import CheckpointError, ImageError, UsageError
-from sightline.files import json_text, read_checkpoint_json, write_text
+from sightline.errors import ImageError
 from sightline.models.features import BatchFeature
-from sightline.models.image_options import OPTIONS, ImageOptions
-from sightline.models.places import take_place
-from sightline.models.sizes import SizeDict
-from sightline.models.suggestions import check_names
-from sightline.processing.image.color import array_to_rgb, array_to_uint8
-from sightline.processing.image.preprocessor_config import InvalidSettingError, find_settings
+from sightline.models.image_options import ImageOptions
+from sightline.models.image_settings import ImageSettings
+from sightline.models.pictures import pixels_of, single_pictures
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
-from sightline.processing.image.sources import is_image_source, is_pixels, pixel_array
-
-_LABELS = {"image_processor_type", "feature_extractor_type", "processor_class"}
-"""Keys of a checkpoint's file that say which class reads it."""
-_FILE = "preprocessor_config.json"
+from sightline.processing.image.sources import is_pixels
 
 
-class ImageProcessor:
-    """A pixel profile as a function. Its settings are attributes, named as in the checkpoint's file; what is assigned
-    holds from then on. The base of the classes in `image_processors`."""
+class ImageProcessor(ImageSettings):
+    """A pixel profile as a function. The base of the classes in `image_processors`."""
 
-    kind: ClassVar[str] = "CLIP"
-    """The name of the class in files, without "ImageProcessor"."""
     takes_videos: ClassVar[bool] = False
     """Whether an input is a video, a list of frames, or a single image."""
-    default_to_square: ClassVar[bool] = False
-    """Whether a plain number as `size` is both sides, or the shortest edge."""
     model_input_names: ClassVar[list[str]] = ["pixel_values"]
     num_frames: int | None = 1
     """Frames of an input; None where the checkpoint's files don't say it."""
-
-    def __init__(self, **settings: Any) -> None:
-        """`settings` as in a checkpoint's file; what is left out is the class's, and so is a value that is None; a
-        switch that is None is off. Raises UsageError."""
-        self._settings: dict[str, Any] = {}
-        self._options = ImageOptions()
-        self._profile = self._assign({})
-        self._change({name: value for name, value in settings.items() if name not in _LABELS})
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
-        """From the contents of a checkpoint's file, whose unknown keys are not looked at, and `overrides` of them.
-
-        With `return_unused_kwargs` unknown overrides come back, (processor, {name: value}), else they raise UsageError.
-        """
-        base = cls()
-        given = {name: value for name, value in data.items() if name in base.setting_names and value is not None}
-        found = cls(**given)
-        unused = {name: value for name, value in overrides.items() if name not in base.setting_names}
-        if not return_unused_kwargs:
-            check_names(unused, base.setting_names, "setting")
-        found._change({name: value for name, value in overrides.items() if name in base.setting_names})
-        return (found, unused) if return_unused_kwargs else found
-
-    @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Any:
-        """From a folder, its file of preprocessing, a packaged model or a Hub name.
-
-        `options`: where to look (as `Processor.from_pretrained`), settings that replace the file's, and
-        `return_unused_kwargs` as in `from_dict`. Raises CheckpointError, UsageError.
-        """
-        place, overrides = take_place(options)
-        found = cls._from_file(*_file_settings(name_or_folder, place))
-        return cls.from_dict(found.to_dict(), **overrides)
-
-    @classmethod
-    def from_folder(cls, folder: Path) -> Self:
-        """From the file of preprocessing in a checkpoint's folder. Raises CheckpointError."""
-        return cls._from_file(*find_settings(folder))
-
-    @classmethod
-    def _from_file(cls, path: Path, data: Mapping[str, Any]) -> Self:
-        try:
-            found: Self = cls.from_dict(data)
-        except UsageError as error:
-            raise CheckpointError(f"{path}: {error}") from None
-        return found
-
-    @classmethod
-    def get_image_processor_dict(
-        cls, name_or_folder: str | os.PathLike[str], **options: Any
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the checkpoint's file says, and those of `options` that don't say where to look."""
-        place, rest = take_place(options)
-        return dict(_file_settings(name_or_folder, place)[1]), rest
-
-    @classmethod
-    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
-        """From a checkpoint's file. Raises CheckpointError."""
-        found: Self = cls.from_pretrained(json_file)
-        return found
-
-    @property
-    def profile(self) -> PixelProfile:
-        """What happens to pixels, as the settings say now."""
-        if (self.size, self.crop_size) != self._sizes:  # a side of a size has been set
-            self._profile = self._assign({})
-        return self._profile
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_"):  # those are missing while being unpickled
-            if name in self._settings:
-                return self._settings[name]
-            if name in OPTIONS:
-                return getattr(self._options, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_") or (name not in self.setting_names and hasattr(type(self), name)):
-            super().__setattr__(name, value)
-        elif name == "default_to_square":
-            raise UsageError("default_to_square says what a plain number as size means: assign size as a dictionary")
-        else:
-            self._change({name: value})
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.to_dict() == other.to_dict()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} {self.to_json_string()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as a checkpoint's file holds them."""
-        profile = self.profile.to_dict()
-        means = {name: tuple(profile[name]) for name in ("image_mean", "image_std")}
-        return profile | means | self._options.to_dict()
-
-    def to_json_string(self) -> str:
-        """The settings as the text of a checkpoint's file."""
-        return json_text(self.to_dict(), indent=2, sort_keys=True) + "\n"
-
-    def to_json_file(self, json_file_path: str | os.PathLike[str]) -> None:
-        """Writes the settings as a checkpoint's file."""
-        write_text(Path(json_file_path), self.to_json_string())
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> list[str]:
-        """Writes `preprocessor_config.json`, which `from_pretrained` and `transformers` read; gives its path."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.to_json_file(folder / _FILE)
-        return [str(folder / _FILE)]
 
     def fetch_images(self, image_url_or_urls: Any) -> Any:
         """Paths and addresses, in lists too, as pictures; pictures and arrays as they are. Raises ImageError."""
@@ -180,101 +50,36 @@ class ImageProcessor:
         """The call by the reference's name."""
         return self(images, **changes)
 
+    def resize(self, image: Any, size: Any, resample: int = Resampling.BILINEAR) -> NDArray[Any]:
+        """A picture or an array as an array of another size, (3, height, width), of the same values and dtype."""
+        return self._step(image, do_resize=True, size=size, resample=resample)
+
+    def center_crop(self, image: Any, size: Any) -> NDArray[Any]:
+        """The middle of a picture or an array, (3, height, width); black where `size` reaches beyond it."""
+        return self._step(image, do_center_crop=True, crop_size=size)
+
+    def rescale(self, image: Any, scale: float) -> NDArray[Any]:
+        """A picture's or an array's values times `scale`, float32 (3, height, width)."""
+        return self._step(image, do_rescale=True, rescale_factor=scale)
+
+    def normalize(self, image: Any, mean: Any, std: Any) -> NDArray[Any]:
+        """A picture's or an array's values less `mean`, divided by `std`, float32 (3, height, width)."""
+        return self._step(image, do_normalize=True, image_mean=mean, image_std=std)
+
+    def _step(self, image: Any, **changes: Any) -> NDArray[Any]:
+        """One step of a call, without the others."""
+        switches = {name: False for name, value in self._settings.items() if isinstance(value, bool)}
+        return self._values([image], *self._changed(switches | changes))[0]
+
     def _values(self, images: Any, profile: PixelProfile, options: ImageOptions) -> list[NDArray[Any]]:
         """Each picture's values, (3, height, width): float32, or as they are where nothing changes them. Raises
         ImageError, UsageError."""
         values: list[NDArray[Any]] = []
         changes = profile.do_rescale or profile.do_normalize or profile.include_top
-        for number, picture in enumerate(_flat(images)):
+        for number, picture in enumerate(single_pictures(images)):
             try:
-                pixels = _pixels(options.read(picture), profile)
-                values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0))
+                pixels = pixels_of(options.read(picture), profile)
+                values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0).copy())
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"image {number}", str(error)) from error
         return values
-
-    @property
-    def setting_names(self) -> list[str]:
-        """What can be assigned, and given to a call."""
-        return [*self._settings, *(name for name in OPTIONS if name not in self._settings), "default_to_square"]
-
-    def _change(self, changes: Mapping[str, Any]) -> None:
-        """Settings replaced for good. Raises UsageError, and leaves all as it was."""
-        profile, options = self._changed(changes)
-        self._options = options
-        self._profile = self._assign(profile.to_dict())
-
-    def _assign(self, settings: Mapping[str, Any]) -> PixelProfile:
-        """Makes `settings`, or those there are, what the attributes read, and gives their profile."""
-        label = {"image_processor_type": f"{self.kind}ImageProcessor"}
-        profile = _profile(label | dict(settings or self._settings))
-        read = profile.to_dict()
-        del read["image_processor_type"], read["do_convert_rgb"]
-        sizes = {name: SizeDict(read[name]) for name in ("size", "crop_size")}
-        means = {name: tuple(read[name]) for name in ("image_mean", "image_std")}
-        self._settings = read | sizes | means | {"resample": Resampling(read["resample"])}
-        self._sizes = (SizeDict(self.size), SizeDict(self.crop_size))
-        return profile
-
-    def _changed(self, changes: Mapping[str, Any]) -> tuple[PixelProfile, ImageOptions]:
-        """The profile and the options with some of their values replaced. Raises UsageError."""
-        profile = self.profile
-        if not changes:
-            return profile, self._options
-        check_names(changes, self.setting_names, "setting")
-        options = {name: value for name, value in changes.items() if name in OPTIONS and value is not None}
-        settings = {name: value for name, value in changes.items() if name in self._settings}
-        for name, value in list(settings.items()):
-            if value is None and isinstance(self._settings[name], bool):
-                settings[name] = False
-            elif value is None:
-                del settings[name]
-        size = settings.get("size")
-        if changes.get("default_to_square") is not None and isinstance(size, int):
-            settings["size"] = [size, size] if changes["default_to_square"] else {"shortest_edge": size}
-        if settings:
-            profile = _profile(profile.to_dict() | settings)
-        return profile, self._options.changed(options) if options else self._options
-
-
-def _profile(settings: Mapping[str, Any]) -> PixelProfile:
-    try:
-        return PixelProfile.from_dict(settings)
-    except InvalidSettingError as error:
-        raise UsageError(str(error)) from None
-
-
-def _file_settings(name: str | os.PathLike[str], place: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
-    """The file of preprocessing that a name stands for, and what it says. Raises CheckpointError."""
-    path = resolve(name, weights=False, **place)
-    if path.is_file() and path.suffix == ".json":
-        data = read_checkpoint_json(path)
-        return path, data.get("image_processor") or data
-    return find_settings(path if path.is_dir() else path.parent)
-
-
-def _flat(images: Any) -> Iterator[Any]:
-    """One picture, a list of them or a batch in an array, as single pictures: PIL or arrays."""
-    if is_pixels(images):
-        images = pixel_array(images)
-    if isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4):
-        for image in images:
-            yield from _flat(image)
-    elif isinstance(images, (Image.Image, np.ndarray)):
-        yield images
-    elif is_image_source(images):
-        yield load_image(images)
-    else:
-        raise UsageError(f"images are PIL images, arrays, tensors, paths or open files, not {type(images).__name__}")
-
-
-def _pixels(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:
-    """Resized and cropped, (height, width, 3). Fractions come back as fractions, of whole 255ths once resized."""
-    if isinstance(picture, Image.Image):
-        return profile.resize_and_crop(picture)
-    rgb = array_to_rgb(picture)
-    if not profile.do_resize:
-        return profile.center_crop(rgb)
-    levels, fractions = array_to_uint8(rgb)
-    pixels = profile.resize_and_crop(Image.fromarray(levels))
-    return (pixels * (1 / 255)).astype(np.float32) if fractions else pixels

@@ -14,17 +14,18 @@ from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
 from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
+from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
 from sightline.models.text_calls import Text
 from sightline.models.text_length import text_length
-from sightline.models.text_processor import TextProcessor
+from sightline.models.text_processor import SETTINGS, TextProcessor
 from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
 
 _FILE = "processor_config.json"
 
 
-class Processor:
+class Processor(Published):
     """A checkpoint's text and image processing together. The base of every family's processor."""
 
     max_positions: ClassVar[int]
@@ -47,21 +48,27 @@ class Processor:
         self.tokenizer = tokenizer
 
     @classmethod
+    def get_attributes(cls) -> list[str]:
+        """The names of the parts, in the order in which the class takes them."""
+        return ["image_processor", "tokenizer"]
+
+    @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Self:
         """Opens a folder, a packaged model or a Hub name; weights are not fetched.
 
         `options`: where to look (`revision`, `local_files_only`, `cache_dir`, as `checkpoint.hub.resolve`), settings of
-        the image processor and attributes of the tokenizer that replace the files'; `use_fast`, `backend` and
-        `trust_remote_code` have no effect. Raises CheckpointError, UsageError.
+        the image processor and of the tokenizer that replace the files'; `image_processor` or `tokenizer` itself, in
+        place of the checkpoint's; `use_fast`, `backend` and `trust_remote_code` have no effect. Raises CheckpointError,
+        UsageError.
         """
         place, overrides = take_place(options)
+        parts = {name: overrides.pop(name) for name in cls.get_attributes() if overrides.get(name) is not None}
         path = resolve(name_or_folder, weights=False, **place)
         folder = path if path.is_dir() else path.parent
-        texts = cls.texts(folder)
+        texts = parts["tokenizer"] if "tokenizer" in parts else cls.texts(folder)
         check_folder(folder, texts.tokenizer)
-        images = cls.images(folder)
-        attributes = [name for name in dir(texts) if not name.startswith("_")]
-        check_names(overrides, [*images.setting_names, *attributes], "setting")
+        images = parts["image_processor"] if "image_processor" in parts else cls.images(folder)
+        check_names(overrides, [*images.setting_names, *SETTINGS], "setting")
         for name, value in overrides.items():
             setattr(images if name in images.setting_names else texts, name, value)
         return cls(images, texts)
@@ -92,14 +99,17 @@ class Processor:
         parts = f"- image_processor: {self.image_processor!r}\n- tokenizer: {self.tokenizer!r}"
         return f"{type(self).__name__}:\n{parts}\n\n{self.to_json_string()}"
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> list[str]:
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **options: Any
+    ) -> list[str]:
         """Writes what `from_pretrained` and `transformers` read: the settings and the tokenizer, no weights. Gives the
-        path of the processor's own file."""
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
+        path of the processor's own file. `push_to_hub`, `options` as an image processor's. Raises HubError, UsageError.
+        """
+        folder = new_folder(save_directory)
         self.to_json_file(folder / _FILE)
         self.image_processor.save_pretrained(folder)  # for release 4 and for other tools
         self.tokenizer.save_pretrained(folder)
+        send_saved(type(self).__name__, folder, push_to_hub, options)
         return [str(folder / _FILE)]
 
     @property

@@ -1,11 +1,23 @@
 """What is saved in a folder, sent to the Hugging Face Hub."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import HubError
+from sightline.errors import HubError, UsageError
+from sightline.models.suggestions import check_names
+
+_OPTIONS = (
+    "repo_id",
+    "commit_message",
+    "commit_description",
+    "private",
+    "token",
+    "revision",
+    "create_pr",
+    "tags",
+)
 
 
 class Published:
@@ -78,3 +90,22 @@ def upload(
         hint = "; log in with `hf auth login`, or pass token=" if status in (401, 403, None) else ""
         reason = str(error).splitlines()[0]
         raise HubError(f"{repo_id}: could not be sent to the Hub ({reason}){hint}", "unknown") from error
+
+
+def new_folder(name: str | os.PathLike[str]) -> Path:
+    """The folder of this name, made if it is not there. Raises `UsageError` for a file's name."""
+    folder = Path(name)
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def send_saved(what: str, folder: Path, push_to_hub: bool, options: Mapping[str, Any]) -> None:
+    """The end of a `save_pretrained(folder, push_to_hub, **options)`: sends the folder, by its name if no `repo_id` is
+    given. `what`: the name of the class that is saved. Raises `HubError`, `UsageError` for unknown options."""
+    check_names(options, _OPTIONS, "argument")
+    if push_to_hub:
+        given = dict(options)
+        name = given.pop("repo_id", None) or folder.absolute().name
+        upload(folder, name, given.pop("commit_message", None) or f"Upload {what}", **given)

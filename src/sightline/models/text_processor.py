@@ -17,7 +17,7 @@ from sightline.models.text_decoding import TextDecoding
 from sightline.models.text_length import text_length
 from sightline.models.text_options import NO_LIMIT
 from sightline.processing.pipelines import GENERAL, add_missing, copied
-from sightline.processing.special_tokens import TOKEN_NAMES, extra_tokens, special_tokens, token_text
+from sightline.processing.special_tokens import END, TOKEN_NAMES, extra_tokens, special_tokens, token_text
 from sightline.processing.tokenizer import Tokenizer, library_errors
 from sightline.processing.tokenizer_files import KEPT_SETTINGS
 
@@ -59,7 +59,8 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         if tokenizer is None:
             tokenizer = _made(type(self).__name__, tokenizer_object, tokenizer_file, settings)
         known = tokenizer.settings
-        super().__init__(tokenizer.copy(), _names(tokenizer), list(extra_tokens(known).values()))
+        pipeline = tokenizer.copy()
+        super().__init__(pipeline, _names(tokenizer, pipeline), list(extra_tokens(known).values()))
         self._tokenizer, self._kept = tokenizer, known
         self.name_or_path = ""
         self.model_max_length = tokenizer.max_length
@@ -97,7 +98,7 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         kind = TextProcessor if named in GENERAL else kinds.get(tokenizer.kind, TextProcessor)
         if not issubclass(kind, cls) and tokenizer.kind != cls.__name__:
             raise CheckpointError(f"{folder}: holds a {tokenizer.kind}, no {cls.__name__}; AutoTokenizer opens any")
-        of = kind if issubclass(kind, cls) else cls
+        of: Any = kind if issubclass(kind, cls) else cls
         opened: Self = of.__new__(of)
         TextProcessor.__init__(opened, tokenizer)
         opened.name_or_path = str(folder)
@@ -153,7 +154,8 @@ class TextProcessor(TextCalls, TextDecoding, Published):
             "split_special_tokens": self.split_special_tokens,
             "extra_special_tokens": self.extra_special_tokens,
         }
-        types = ["token_type_ids"] * (self._tokenizer.kind == "BertTokenizer")
+        is_bert = self._tokenizer.kind == "BertTokenizer" and self._kept["tokenizer_class"] not in GENERAL
+        types = ["token_type_ids"] * is_bert
         usual = [["input_ids", *types, "attention_mask"], "right", "right", False, False, []]
         for (name, value), default in zip(now.items(), usual, strict=True):
             if value != default or name in settings:
@@ -202,12 +204,13 @@ def _kinds(base: type[TextProcessor]) -> list[type[TextProcessor]]:
     return [kind for below in base.__subclasses__() for kind in (below, *_kinds(below))]
 
 
-def _names(tokenizer: Tokenizer) -> dict[str, str]:
+def _names(tokenizer: Tokenizer, pipeline: tokenizers.Tokenizer) -> dict[str, str]:
     """The special tokens by name. What the files don't name is by the kind: CLIP's are the start and the end."""
     start, end, fill = (tokenizer.token(number) for number in (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id))
     settings, tokens = tokenizer.settings, {"pad_token": fill}
     if tokenizer.kind == "CLIPTokenizer" and settings["tokenizer_class"] not in GENERAL:
-        tokens |= {"bos_token": start, "eos_token": end, "unk_token": end}
+        other = end if pipeline.token_to_id(END) is None else END
+        tokens = {"bos_token": start, "eos_token": end, "unk_token": other, "pad_token": other}
     return tokens | {name: text for name in TOKEN_NAMES if (text := token_text(settings.get(name)))}
 
 

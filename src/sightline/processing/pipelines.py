@@ -86,7 +86,8 @@ def _with_ends(pipeline: Any, tokens: Mapping[str, AddedToken], start: str, end:
 def word_pieces(vocabulary: dict[str, int], settings: Mapping[str, Any], source: Any) -> Tokenizer:
     """BERT's WordPiece (Devlin et al., 2019, section 3). `source` names the vocabulary in errors."""
     tokens = special_tokens(BERT_TOKENS | dict(settings))
-    if missing := {token.content for token in tokens.values()} - vocabulary.keys() - {"[MASK]"}:
+    usual = {token.content for name, token in tokens.items() if token.content == BERT_TOKENS.get(name)}
+    if missing := usual - vocabulary.keys() - {"[MASK]"}:
         raise CheckpointError(f"{source}: has no {' and no '.join(sorted(missing))}")
     pipeline: Any = Tokenizer(models.WordPiece(vocabulary, unk_token=tokens["unk_token"].content))
     pipeline.normalizer = normalizers.BertNormalizer(
@@ -103,12 +104,15 @@ def word_pieces(vocabulary: dict[str, int], settings: Mapping[str, Any], source:
 
 
 def set_ends(pipeline: Any, settings: Mapping[str, Any]) -> None:
-    """The start and the end that the settings name go before those of the pipeline, and a WordPiece pipeline that says
-    how one text is enclosed, but not two, encloses two as BERT does."""
+    """The start, end and unknown token that the settings name go before the pipeline's, and a WordPiece pipeline
+    that says how one text is enclosed, but not two, encloses two as BERT does."""
     ends = pipeline.encode("").tokens
     if len(ends) != 2 or settings.get("tokenizer_class") in GENERAL:
         return
     is_pieces = isinstance(pipeline.model, models.WordPiece)
+    unknown = token_text(settings.get("unk_token"))
+    if unknown and getattr(pipeline.model, "unk_token", None) not in (None, unknown):
+        pipeline.model.unk_token = unknown
     names = ("bos_token", "eos_token") if pipeline.token_to_id(START) is not None else ("cls_token", "sep_token")
     wanted = [token_text(settings.get(name)) or end for name, end in zip(names, ends, strict=True)]
     if is_pieces and (wanted != ends or pipeline.num_special_tokens_to_add(True) < 3):
@@ -119,6 +123,12 @@ def set_ends(pipeline: Any, settings: Mapping[str, Any]) -> None:
         pipeline.post_processor = processors.RobertaProcessing(
             last, first, trim_offsets=names[0] == "cls_token", add_prefix_space=space
         )
+
+
+def complete_decoder(pipeline: Any) -> None:
+    """A byte-pair pipeline whose file doesn't say how tokens become a text makes one of their bytes."""
+    if isinstance(pipeline.model, models.BPE) and pipeline.decoder is None:
+        pipeline.decoder = decoders.ByteLevel()
 
 
 def _set_template(pipeline: Any, start: str, end: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
-from sightline.processing.pipelines import PARTS, copied, tokenizer_class
+from sightline.processing.pipelines import GENERAL, PARTS, copied, tokenizer_class
 from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, token_text
 from sightline.processing.spelling import may_be_spelled, spelled_words
 from sightline.processing.text_counts import TextCounts
@@ -42,6 +42,8 @@ class Tokenizer:
         self._pipeline = pipeline
         self._class = tokenizer_class(pipeline)
         defaults = {"BertTokenizer": BERT_TOKENS, "RobertaTokenizer": ROBERTA_TOKENS}.get(self._class, {})
+        if settings.get("tokenizer_class") in GENERAL:
+            defaults = {}
         self._settings = {"tokenizer_class": self._class} | defaults | dict(settings)
         self.max_length = max_length
         ends = pipeline.encode("").ids
@@ -54,9 +56,8 @@ class Tokenizer:
         self.pad_id: int = self.eos_id if pad is None else pad
         unknown = pipeline.token_to_id(token_text(self._settings.get("unk_token")))
         self._unknown_id = None if unknown in ends else unknown
-        self.has_token_types = "token_type_ids" in settings.get(
-            "model_input_names", ["token_type_ids"] * (self._class == "BertTokenizer")
-        )
+        is_bert = self._class == "BertTokenizer" and self._settings["tokenizer_class"] not in GENERAL
+        self.has_token_types = "token_type_ids" in settings.get("model_input_names", ["token_type_ids"] * is_bert)
         self.vocab_size: int = pipeline.get_vocab_size(with_added_tokens=False)
 
     def __len__(self) -> int:
