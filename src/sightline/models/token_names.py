@@ -46,6 +46,8 @@ class _Number:
 class TokenNames:
     """The tokens of a pipeline of the `tokenizers` library, which is this object's own."""
 
+    SPECIAL_TOKENS_ATTRIBUTES = list(TOKEN_NAMES)
+    """The names of the special tokens below."""
     bos_token, bos_token_id = _Name(), _Number()
     eos_token, eos_token_id = _Name(), _Number()
     unk_token, unk_token_id = _Name(), _Number()
