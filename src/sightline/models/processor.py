@@ -16,8 +16,9 @@ from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
 from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
+from sightline.models.text_calls import Text
 from sightline.models.text_length import text_length
-from sightline.models.text_processor import SETTINGS, Text, TextProcessor
+from sightline.models.text_processor import SETTINGS, TextProcessor
 from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
 
