@@ -16,6 +16,7 @@ from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
+from sightline.models.publishing import Published
 from sightline.models.settings import UNREAD
 
 _WHERE = ("revision", "local_files_only", "cache_dir", "token", "subfolder", "force_download")
@@ -25,7 +26,7 @@ _WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto
 _NOT_WRITTEN = ("_attn_implementation", "transformers_version")
 
 
-class Config(ConfigBase):
+class Config(ConfigBase, Published):
     """A config that is opened and saved."""
 
     @classmethod
