@@ -19,8 +19,8 @@ reference drops them, where they are no setting of the class."""
 UNREAD = frozenset(
     """
     _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention attn_implementation
-    cross_attention_hidden_size decoder_start_token_id dropout dtype finetuning_task gradient_checkpointing is_composition
-    is_decoder model_type name_or_path num_labels prefix pruned_heads sep_token_id task_specific_params tf_legacy_loss
+    cross_attention_hidden_size decoder_start_token_id dropout dtype finetuning_task gradient_checkpointing
+    is_composition is_decoder model_type name_or_path num_labels prefix pruned_heads sep_token_id task_specific_params tf_legacy_loss
     tie_encoder_decoder tie_word_embeddings tokenizer_class torch_dtype torchscript use_bfloat16
     """.split()  # noqa: SIM905
 )
