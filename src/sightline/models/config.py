@@ -4,7 +4,6 @@ They can be assigned to and keep further values, as scripts for `transformers` w
 """
 
 import copy
-import difflib
 import os
 import warnings
 from collections.abc import Mapping
@@ -28,13 +27,13 @@ class Config(ConfigBase, Published):
     """A config that is opened and saved. Of no kind itself, it holds whatever a `config.json` says."""
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], return_unused_kwargs: bool = False, **overrides: Any) -> Self:
+    def from_dict(cls, config_dict: Mapping[str, Any], return_unused_kwargs: bool = False, **overrides: Any) -> Self:
         """Reads a `config.json`'s object and sets `overrides`; those for a tower may be a dictionary of some settings.
 
         A key that we don't know is kept, and a warning names it. An override that the config does not know is a
         warning, or with `return_unused_kwargs` part of the second of two results. Raises `CheckpointError`.
         """
-        data = cls.modern(cls.own(data))
+        data = cls.modern(cls.own(config_dict))
         if cls.model_type and (unknown := sorted(set(data) - set(cls.kinds) - UNREAD - cls.also_known)):
             warnings.warn(f"{cls.model_type} config: unknown keys {', '.join(unknown)}", stacklevel=2)
         config = cls(**data)
@@ -43,6 +42,8 @@ class Config(ConfigBase, Published):
             both: Any = (config, unused)
             return both  # type: ignore[no-any-return]
         for name in unused:
+            import difflib  # here: a search does without it
+
             near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, [*config], n=1))
             warnings.warn(f"{cls.model_type} config: {name} is no setting of it{near}", stacklevel=2)
         return config
@@ -70,22 +71,22 @@ class Config(ConfigBase, Published):
         return unused
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Self:
         """The config of a checkpoint, or a JSON file; a tower's config also from a whole model's.
 
         `options`: where to look (`revision`, `local_files_only`, `cache_dir`, `token`, `subfolder`, `force_download`)
         and `from_dict`'s. Raises `CheckpointError`.
         """
-        data, options = cls.get_config_dict(name_or_folder, **options)
+        data, options = cls.get_config_dict(pretrained_model_name_or_path, **options)
         return cls.from_dict(data, **options)
 
     @classmethod
     def get_config_dict(
-        cls, name_or_folder: str | os.PathLike[str], **options: Any
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The contents of a checkpoint's `config.json`, and those `options` that do not say where to look for it."""
         where = {name: options.pop(name) for name in WHERE if name in options}
-        path = resolve(name_or_folder, weights=False, **where)
+        path = resolve(pretrained_model_name_or_path, weights=False, **where)
         rest = {name: value for name, value in options.items() if name not in _WITHOUT_MEANING}
         is_config = path.suffix == ".json" and path.is_file()
         return read_checkpoint_json(path) if is_config else _read(path if path.is_dir() else path.parent), rest
@@ -96,9 +97,9 @@ class Config(ConfigBase, Published):
         return cls.from_dict(_read(folder))
 
     @classmethod
-    def from_json_file(cls, file: str | os.PathLike[str]) -> Self:
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
         """Reads a file like `config.json`. Raises `CheckpointError`."""
-        return cls.from_dict(read_checkpoint_json(Path(file)))
+        return cls.from_dict(read_checkpoint_json(Path(json_file)))
 
     def to_dict(self) -> dict[str, Any]:
         """All that is set, as plain values, with `model_type`."""
@@ -122,9 +123,9 @@ class Config(ConfigBase, Published):
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
 
-    def to_json_file(self, file: str | os.PathLike[str], use_diff: bool = True) -> None:
+    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
         """Writes `to_json_string`."""
-        write_text(Path(file), self.to_json_string(use_diff))
+        write_text(Path(json_file_path), self.to_json_string(use_diff))
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **publishing: Any

@@ -109,10 +109,10 @@ class ConfigBase:
             found["_attn_implementation"] = attention
         return found
 
-    def update(self, settings: Mapping[str, Any]) -> None:
+    def update(self, config_dict: Mapping[str, Any]) -> None:
         """Sets all of them, or none if one is refused."""
         changed = copy.copy(self)
-        for name, value in settings.items():
+        for name, value in config_dict.items():
             setattr(changed, name, value)
         vars(self).update(vars(changed))
 
