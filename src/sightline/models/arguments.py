@@ -57,7 +57,7 @@ def changed(config: C, settings: Mapping[str, Any], function: Callable[..., Any]
     """
     if not settings:
         return config
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in settings.items():
         if not hasattr(type(config), name) and name not in config:
             known = {*inspect.signature(function).parameters, *config} - {"settings"}
@@ -83,7 +83,8 @@ def given_config(config: Any, kind: type[C], where: Mapping[str, Any]) -> C:
         parts = [name for name, part in vars(config).items() if isinstance(part, kind)]
         hint = f": pass its {parts[0]}" if parts else ""
         raise UsageError(f"config is a {type(config).__name__}, where {kind.__name__} is wanted{hint}")
-    return kind.from_pretrained(config, **where)
+    opened: C = kind.from_pretrained(config, **where)
+    return opened
 
 
 def float_dtype(dtype: torch.dtype | str) -> torch.dtype:

@@ -111,7 +111,7 @@ class PretrainedModel(Saved, Reference):
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
         model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
-        model.config._name_or_path = "" if name is None else str(name)
+        model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model.set_attn_implementation(attn_implementation or "sdpa")
         if device is not None:
             model.to(device)
@@ -193,11 +193,6 @@ class PretrainedModel(Saved, Reference):
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, torch.Tensor]:
         """First values for tensors that a file may lack; by default none."""
         return {}
-
-    @property
-    def name_or_path(self) -> str:
-        """What the model was opened from; empty for a new one."""
-        return self.config._name_or_path
 
     def set_attn_implementation(self, attn_implementation: str | Mapping[str, str]) -> None:
         """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2".

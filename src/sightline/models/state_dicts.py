@@ -104,10 +104,9 @@ class StateDicts(nn.Module):
             for name, part in expected.items()
             if name in state_dict and state_dict[name].shape != part.shape
         ]
-        if strict and missing:
-            wrong.insert(0, "Missing key(s) in state_dict: " + ", ".join(f'"{name}"' for name in missing) + ". ")
-        if strict and unexpected:
-            wrong.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{name}"' for name in unexpected) + ". ")
+        for what, names in (("Unexpected", unexpected), ("Missing", missing)) if strict else ():
+            if names:
+                wrong.insert(0, f"{what} key(s) in state_dict: " + ", ".join(f'"{name}"' for name in names) + ". ")
         if wrong:
             listed = "\n\t".join(wrong)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
@@ -120,6 +119,19 @@ class StateDicts(nn.Module):
         }
         super().load_state_dict(given, strict=False, assign=assign)
         return _IncompatibleKeys(missing, unexpected)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As a part of another module, whose `load_state_dict` this is: a file's names become the model's own."""
+        first = next((prefix + name for name, _ in self.named_parameters()), None) if prefix else None
+        if first is not None and first not in state_dict:
+            below = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
+            naming = self._naming(below.keys())
+            for key, piece in naming.pieces.items() if naming.table else ():
+                names = [below.get(naming.begin + source) for source in piece.sources]
+                if None not in names:
+                    parts = dict(zip(piece.sources, (state_dict.pop(name) for name in names), strict=True))
+                    state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _naming(self, names: Collection[str]) -> Naming:
         """The naming, of all that are known, that explains most of `names`."""
