@@ -9,7 +9,7 @@ import transformers
 
 import sightline
 from sightline.checkpoint.names import PACKAGED
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import OtherFamily, UsageError
 from support import tiny
 
 EITHER = ["sightline", "transformers"]
@@ -106,11 +106,13 @@ def test_the_table_of_families_is_not_changed_at_run_time(name: str) -> None:
 
 def test_another_family_is_named(tmp_path: Path) -> None:
     transformers.AutoConfig.for_model("vit").save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match=r"'vit' cannot be opened; only align, .*clip_text_model.*, xclip"):
+    with pytest.raises(OtherFamily, match=r"'vit' cannot be opened; only align, .*clip_text_model.*, xclip"):
         sightline.AutoConfig.from_pretrained(tmp_path)
     with pytest.raises(
-        CheckpointError, match="AutoModel has no model for model_type 'vit'; it has one for align, clip"
+        OtherFamily, match="AutoModel has no model for model_type 'vit'; it has one for align, clip"
     ):
         sightline.AutoModel.from_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="no model for model_type 'align'; it has one for clip"):
+    with pytest.raises(ValueError, match="'vit' cannot be opened"):
+        sightline.AutoConfig.for_model("vit")
+    with pytest.raises(OtherFamily, match="no model for model_type 'align'; it has one for clip"):
         sightline.AutoModelForImageClassification.from_pretrained(PACKAGED / "mini-align")

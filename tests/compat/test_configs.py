@@ -130,7 +130,7 @@ def test_towers_are_assigned_to(lib: str) -> None:
         ("problem_type", "guessing"),
         ("id2label", {"a": "cat"}),
         ("label2id", ["cat"]),
-        ("num_labels", 0),
+        ("num_labels", -1),
         ("model_type", "align"),
         ("regions", (1, 2, 3)),
         ("to_dict", 4),

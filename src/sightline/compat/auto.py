@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn, Self
 
 from sightline.checkpoint.hub import WHERE
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, OtherFamily, UsageError
 from sightline.models.config import Config
 from sightline.models.families import FAMILIES, TOWERS
 
@@ -35,7 +35,7 @@ class AutoConfig(_NoInstances):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Any:
         """The config of the checkpoint, whichever family or tower it is of; `options` as `Config.from_pretrained`'s.
 
-        Raises `CheckpointError` for another family.
+        Raises `OtherFamily`.
         """
         data, rest = Config.get_config_dict(pretrained_model_name_or_path, **options)
         kind = config_class(_kind(data), f"{pretrained_model_name_or_path}: ")
@@ -43,18 +43,18 @@ class AutoConfig(_NoInstances):
 
     @classmethod
     def for_model(cls, model_type: str, **settings: Any) -> Config:
-        """A new config of the kind. Raises `CheckpointError` for one that we don't have."""
+        """A new config of the kind. Raises `OtherFamily`."""
         return config_class(model_type)(**settings)
 
 
 def config_class(model_type: str, place: str = "") -> type[Config]:
-    """The config's class. Raises `CheckpointError` for a family that we don't have."""
+    """The config's class. Raises `OtherFamily`."""
     known: dict[str, type[Config]] = {}
     for kind in (*FAMILIES, *TOWERS):
         known[kind] = FAMILIES[kind].config if kind in FAMILIES else TOWERS[kind].config
         known |= {tower.model_type: tower for tower in known[kind].sub_configs.values() if tower.model_type}
     if model_type not in known:
-        raise CheckpointError(f"{place}model_type {model_type!r} cannot be opened; only {', '.join(known)}; {_ADVICE}")
+        raise OtherFamily(f"{place}model_type {model_type!r} cannot be opened; only {', '.join(known)}; {_ADVICE}")
     return known[model_type]
 
 
@@ -68,7 +68,7 @@ class _AutoModel(_NoInstances):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], *, config: Any = None, **options: Any
     ) -> Any:
-        """The model of the checkpoint; all arguments as those of its own class. Raises `CheckpointError`."""
+        """The model of the checkpoint; all arguments as those of its own class. Raises `OtherFamily`."""
         name = pretrained_model_name_or_path
         if isinstance(config, Config):
             kind = config.model_type
@@ -82,13 +82,13 @@ class _AutoModel(_NoInstances):
 
     @classmethod
     def from_config(cls, config: Config, **options: Any) -> Any:
-        """A new model, of first values. `options`: `dtype`, `attn_implementation`. Raises `CheckpointError`."""
+        """A new model, of first values. `options`: `dtype`, `attn_implementation`. Raises `OtherFamily`."""
         return cls._checked(config.model_type, "")._from_config(config, **options)
 
     @classmethod
     def _checked(cls, kind: str, place: str) -> Any:
         if kind not in cls.kinds:
-            raise CheckpointError(
+            raise OtherFamily(
                 f"{place}{cls.__name__} has no model for model_type {kind!r}; it has one for {', '.join(cls.kinds)}"
             )
         return cls.model_class(kind)

@@ -186,8 +186,8 @@ class ConfigBase:
 
     @num_labels.setter
     def num_labels(self, value: int) -> None:
-        if type(value) is not int or not 0 < value <= 1 << 24:
-            raise CheckpointError(f"{self.model_type} config: num_labels is {value!r}, expected 1 to {1 << 24}")
+        if type(value) is not int or not 0 <= value <= 1 << 24:
+            raise CheckpointError(f"{self.model_type} config: num_labels is {value!r}, expected 0 to {1 << 24}")
         if value != self.num_labels:
             self.id2label = {number: f"LABEL_{number}" for number in range(value)}
             self.label2id = {label: number for number, label in self.id2label.items()}
