@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PretrainedConfig as PretrainedConfig,
         PreTrainedModel as PreTrainedModel,
     )
+    from sightline.compat.open_clip import get_tokenizer as get_tokenizer
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -82,6 +83,7 @@ __version__ = VERSION
 _NAMES = {
     "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
+    "compat.open_clip": "get_tokenizer",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
