@@ -149,10 +149,12 @@ class AlignVisionModel(Tower):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
         """`pixel_values` (B, C, H, W) of any size -> the last features (B, P, H', W') and the pooled ones (B, P).
 
-        There are no attentions: asking for them changes nothing. What is None is as the config says.
+        There are no attentions and no positions: asking for the ones, or to interpolate the others, changes nothing.
+        What is None is as the config says.
         """
         config = self.config
         states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None

@@ -67,3 +67,7 @@ TABLES: Mapping[str, tuple[Rule, ...]] = {
     "token_embedding.weight": OPENAI,
     "visual.class_embedding": OPENAI,
 }
+CLASSIFIER_TABLES: Mapping[str, tuple[Rule, ...]] = {
+    "classifier.weight": (*HUGGING_FACE, *linear("classifier", "classifier")),
+    **TABLES,
+}

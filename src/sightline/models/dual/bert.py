@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sightline.errors import UsageError
 from sightline.models.config import Config
 from sightline.models.dual.config import BertConfig, RobertaConfig
 from sightline.models.dual.layouts import BERT_TABLES
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert import BertTransformer
 from sightline.nn.initial import normal
+from sightline.nn.outputs import BaseModelOutputWithPooling
 
 
 class BertModel(BertTransformer, PretrainedModel):
@@ -25,6 +27,28 @@ class BertModel(BertTransformer, PretrainedModel):
     config_class = BertConfig
     tables = BERT_TABLES
     config: BertConfig
+
+    def forward(  # type: ignore[override]
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: None = None,
+        encoder_attention_mask: None = None,
+        past_key_values: None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
+        """`BertTransformer.forward`; `use_cache`, which decoders know, changes nothing. Raises `UsageError` for what
+        only a decoder reads."""
+        if any(value is not None for value in (encoder_hidden_states, encoder_attention_mask, past_key_values)):
+            raise UsageError(f"a {type(self).__name__} is an encoder here: it reads no other's states and no cache")
+        asked = (output_attentions, output_hidden_states, return_dict)
+        return super().forward(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, *asked)
 
     @classmethod
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, Tensor]:
