@@ -161,9 +161,7 @@ def test_pictures_of_other_sizes(pair: Any) -> None:
     if name in TEXT:
         return
     pixels = given["pixel_values"]
-    larger = F.interpolate(pixels.flatten(0, -4), scale_factor=2).view(
-        *pixels.shape[:-2], *(2 * s for s in pixels.shape[-2:])
-    )
+    larger = F.interpolate(pixels.flatten(0, -4), scale_factor=2).unflatten(0, pixels.shape[:-3])
     mine = ours(**given | {"pixel_values": larger}, interpolate_pos_encoding=True)
     # The reference's GroupViT interpolates in its embeddings alone, and its dual encoder nowhere.
     if "GroupViT" not in name and name != "VisionTextDualEncoderModel":
