@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.auto import (
+        AutoConfig as AutoConfig,
+        AutoModel as AutoModel,
+        AutoModelForImageClassification as AutoModelForImageClassification,
+        AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification,
+    )
+    from sightline.compat.base_classes import (
+        PreTrainedConfig as PreTrainedConfig,
+        PretrainedConfig as PretrainedConfig,
+        PreTrainedModel as PreTrainedModel,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -84,6 +95,8 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
+    "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
+    "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",

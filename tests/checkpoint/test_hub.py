@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import PACKAGED
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.errors import CheckpointError, HubError
 from support.hub import FakeHub
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import hub_name
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.encoder.lists import check_texts
 from sightline.errors import CheckpointError, SightlineError
 from sightline.logger import LOGGER

@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sightline.checkpoint.rules import Rule
 from sightline.models.clip.config import CLIPTextConfig
-from sightline.models.clip.layouts import TABLES
+from sightline.models.clip.layouts import HUGGING_FACE, TABLES
+from sightline.models.layouts import bare
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
 from sightline.nn.calls import answer
@@ -37,6 +39,10 @@ class CLIPTextModel(TextTransformer, PretrainedModel):
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: CLIPTextConfig
+
+    @property
+    def reference_layout(self) -> tuple[Rule, ...]:
+        return bare(HUGGING_FACE, "text_model.")
 
 
 class CLIPTextModelWithProjection(TextTower):

@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sightline.checkpoint.rules import Rule
 from sightline.models.clip.config import CLIPVisionConfig
-from sightline.models.clip.layouts import TABLES
+from sightline.models.clip.layouts import HUGGING_FACE, TABLES
+from sightline.models.layouts import bare
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import ImageTower
 from sightline.nn.calls import answer
@@ -39,6 +41,10 @@ class CLIPVisionModel(VisionTransformer, PretrainedModel):
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
     prefix: ClassVar[str] = "vision_model."
     config: CLIPVisionConfig
+
+    @property
+    def reference_layout(self) -> tuple[Rule, ...]:
+        return bare(HUGGING_FACE, "vision_model.")
 
 
 class CLIPVisionModelWithProjection(ImageTower):

@@ -15,10 +15,12 @@ class GroupViTTextConfig(SharedTextConfig):
     """The text tower's settings."""
 
     model_type: ClassVar[str] = "groupvit_text_model"
+    without_effect: ClassVar[frozenset[str]] = frozenset({"dropout"})
 
     hidden_size: int = 256
     intermediate_size: int = 1024
     num_attention_heads: int = 4
+    dropout: float = 0.0
 
     @classmethod
     def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
