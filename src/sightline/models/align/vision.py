@@ -34,12 +34,13 @@ class AlignVisionEncoder(Aliased):
 
         As a tuple where `return_dict` is false.
         """
-        x, states = hidden_states, [hidden_states]
+        x = hidden_states
+        states: list[Tensor] | None = [x] if output_hidden_states else None
         for block in self.blocks:
             x = block(x)
-            if output_hidden_states:
+            if states is not None:
                 states.append(x)
-        out = BaseModelOutputWithNoAttention(x, optional_tuple(states if output_hidden_states else None))
+        out = BaseModelOutputWithNoAttention(x, optional_tuple(states))
         return out if return_dict else out.to_tuple()
 
 
