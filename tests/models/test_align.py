@@ -323,8 +323,8 @@ def test_fresh_weights() -> None:
     # By the fan out (He et al., 2015): the places and channels that one number reaches.
     assert last.projection.project_conv.weight.std().item() == pytest.approx((2 / 640) ** 0.5, rel=0.02)
     assert last.depthwise_conv.depthwise_conv.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
-    assert model.text_model.token_embedding.weight.std().item() == pytest.approx(0.02, rel=0.02)
-    assert not model.text_model.token_embedding.weight[0].any()
+    assert model.text_model.embeddings.word_embeddings.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert not model.text_model.embeddings.word_embeddings.weight[0].any()
     assert model.scale == 1
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sightline.models.align.config import AlignVisionConfig
-from sightline.nn.activation_layer import ActivationLayer
+from sightline.nn.activations import ActivationLayer
 from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 

@@ -15,10 +15,9 @@ from sightline.models.align.blocks import AlignVisionEmbeddings, ConvNorm, block
 from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.tower import Tower
-from sightline.nn.activation_layer import ActivationLayer
+from sightline.nn.activations import ActivationLayer, activation
 from sightline.nn.aliases import Aliased
 from sightline.nn.outputs import BaseModelOutputWithNoAttention, TowerOutput, optional_tuple
-from sightline.nn.transformer import activation
 
 
 class AlignVisionEncoder(Aliased):
@@ -80,8 +79,8 @@ class AlignVisionModel(Tower):
         for module in model.modules():
             if isinstance(module, ConvNorm):
                 module.fold()
-            elif isinstance(module, ActivationLayer) and module.function == activation("silu"):
-                module.function = module.function._replace(f=partial(F.silu, inplace=True))
+            elif isinstance(module, ActivationLayer) and module.kind == activation("silu"):
+                module.kind = module.kind._replace(f=partial(F.silu, inplace=True))
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.requires_grad_(False).to(dtype)
 

@@ -10,7 +10,9 @@ from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTVisionConfig
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import CrossAttention
+from sightline.nn.hooks import hooked
 from sightline.nn.initial import normal
+from sightline.nn.slices import Slice, apart, part
 from sightline.nn.transformer import Block, Mlp, Transformer
 
 
@@ -33,8 +35,24 @@ class GroupViTMLP(Mlp):
 class GroupViTMixerMLP(GroupViTMLP):
     """An MLP across tokens (Tolstikhin et al., "MLP-Mixer", 2021): (B, tokens, W) -> (B, out, W)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return super().forward(hidden_states.transpose(1, 2)).transpose(1, 2)
+
+
+class GroupViTCrossAttention(CrossAttention):
+    """The attention of groups over tokens."""
+
+    def __init__(self, config: GroupViTVisionConfig) -> None:
+        super().__init__(config.hidden_size, config.num_attention_heads, config.attention_dropout)
+        self.config = config
+
+    def forward(  # type: ignore[override]
+        self, hidden_states: Tensor, encoder_hidden_states: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, G, W) and (B, N, W) -> (B, G, W), and the weights (B, H, G, N) where a hook sees them."""
+        weights: list[Tensor] | None = [] if hooked(self) else None
+        y = super().forward(hidden_states, encoder_hidden_states, weights)
+        return y, weights[0] if weights else None
 
 
 class GroupViTCrossAttentionLayer(Aliased):
@@ -43,14 +61,14 @@ class GroupViTCrossAttentionLayer(Aliased):
     def __init__(self, config: GroupViTVisionConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.attn = CrossAttention(width, config.num_attention_heads, config.attention_dropout)
+        self.attn = GroupViTCrossAttention(config)
         self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
         self.mlp = GroupViTMLP(config)
         self.norm_post = nn.LayerNorm(width, config.layer_norm_eps)
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """Groups (B, G, W) and tokens (B, N, W), both normalized -> (B, G, W)."""
-        groups = query + self.attn(query, key)
+        groups = query + self.attn(query, encoder_hidden_states=key)[0]
         return self.norm_post(groups + self.mlp(self.norm2(groups)))  # type: ignore[no-any-return]
 
 
@@ -60,11 +78,14 @@ class GroupViTAssignAttention(Aliased):
     The choice is hard, its gradient the softmax's ("straight through"; Jang et al., 2017). Equations 2 to 6.
     """
 
+    k_proj, v_proj = (part("kv", number, 2) for number in range(2))
+
     def __init__(self, config: GroupViTVisionConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.scale = width**-0.5
         self.assign_eps = config.assign_eps
+        self.slices: dict[str, Slice] = {}
         self.q_proj = nn.Linear(width, width)
         self.kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)
@@ -80,7 +101,7 @@ class GroupViTAssignAttention(Aliased):
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """Groups (B, G, W) and tokens (B, N, W) -> the mean of each group's tokens, mapped, (B, G, W), and the soft
         assignment (B, G, N), without noise."""
-        keys, values = self.kv(key).chunk(2, dim=-1)
+        keys, values = (self.k_proj(key), self.v_proj(key)) if apart(self) else self.kv(key).chunk(2, dim=-1)
         logits = self.q_proj(query) @ keys.transpose(1, 2) * self.scale
         soft = self.get_attn(logits, gumbel=False, hard=False)
         hard = self.get_attn(logits) if self.training else _straight_through(soft)
@@ -171,12 +192,12 @@ class GroupViTStage(Aliased):
         with `output_attentions` the soft assignment (B, G, N). Without group tokens: (B, N, W), None and None.
         """
         if self.group_token is None or self.downsample is None:
-            x, tokens, soft = self.transformer(hidden_states), None, None
+            x, tokens, soft = self.transformer(hidden_states).last_hidden_state, None, None
         else:
             tokens = self.group_token.expand(hidden_states.shape[0], -1, -1)
             if self.group_projector is not None:
                 tokens = tokens + self.group_projector(prev_group_token)
-            both = self.transformer(torch.cat([hidden_states, tokens], dim=1))
+            both = self.transformer(torch.cat([hidden_states, tokens], dim=1)).last_hidden_state
             x, tokens = both.split([hidden_states.shape[1], self.num_group_token], dim=1)
             x, soft = self.downsample(x, tokens)
         return (x, tokens, soft) if output_attentions else (x, tokens)

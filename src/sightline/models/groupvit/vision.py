@@ -37,7 +37,7 @@ class GroupViTPatchEmbeddings(Aliased):
     def forward(self, pixel_values: Tensor, interpolate_pos_encoding: bool = False) -> Tensor:
         """(B, C, H, W) -> (B, N, W). Raises `UsageError` for another size, unless positions are interpolated."""
         patch_grid(pixel_values, self.image_size[0], self.patch_size[0], interpolate_pos_encoding)
-        return self.projection(pixel_values)  # type: ignore[no-any-return]
+        return self.projection(pixel_values).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
 
 class GroupViTVisionEmbeddings(Aliased):
@@ -157,7 +157,9 @@ class GroupViTVisionModel(PretrainedModel):
         Raises `UsageError` otherwise.
         """
         x = self.embeddings(pixel_values, interpolate_pos_encoding)
-        out = self.encoder(x, output_hidden_states, output_attentions)
+        out = self.encoder(
+            hidden_states=x, output_hidden_states=output_hidden_states, output_attentions=output_attentions
+        )
         x = self.layernorm(out.last_hidden_state)
         return TowerOutput(x, x.mean(dim=1), out.hidden_states, out.attentions)
 
