@@ -28,8 +28,8 @@ def block(source: str, target: str) -> list[Rule]:
 def text(source: str, target: str) -> list[Rule]:
     """The shared text tower's tensors: `nn.text.TextTransformer`."""
     return [
-        move(f"{source}.embeddings.token_embedding.weight", f"{target}.token_embedding.weight"),
-        move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
+        move(f"{source}.embeddings.token_embedding.weight", f"{target}.embeddings.token_embedding.weight"),
+        move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.final_layer_norm", f"{target}.final_norm"),
     ]
@@ -67,9 +67,9 @@ def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -
 def vision(source: str, target: str) -> list[Rule]:
     """The shared vision tower's tensors, `nn.vision.VisionTransformer`, without the first norm, whose name differs."""
     return [
-        move(f"{source}.embeddings.class_embedding", f"{target}.class_embedding"),
-        move(f"{source}.embeddings.patch_embedding.weight", f"{target}.patch_embedding.weight"),
-        move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
+        move(f"{source}.embeddings.class_embedding", f"{target}.embeddings.class_embedding"),
+        move(f"{source}.embeddings.patch_embedding.weight", f"{target}.embeddings.patch_embedding.weight"),
+        move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.post_layernorm", f"{target}.post_norm"),
     ]

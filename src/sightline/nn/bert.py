@@ -48,7 +48,7 @@ class PostNormBlock(Block):
     def attend(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
-        return self.norm1(x + self._drop(self.attention(x, mask, causal, weights)))  # type: ignore[no-any-return]
+        return self.norm1(x + self._drop(self.heard(x, mask, causal, weights)))  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         token = x[torch.arange(x.shape[0], device=x.device), tokens]
@@ -104,7 +104,7 @@ class BertTransformer(Aliased):
         x = self._tokens(input_ids, token_type_ids, position_ids)
         states: list[Tensor] | None = [] if output_hidden_states else None
         weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, _mask(attention_mask), False, states, weights)
+        x = self.transformer(x, _mask(attention_mask), False, states, weights).last_hidden_state
         return TowerOutput(x, self._pooled(x[:, 0]), optional_tuple(states), optional_tuple(weights))
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:

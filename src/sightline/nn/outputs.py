@@ -69,6 +69,15 @@ class TowerOutput(Output):
     attentions: tuple[Tensor, ...] | None = None
 
 
+@dataclass
+class BaseModelOutput(Output):
+    """An encoder's output: the last states, and what the call asks for."""
+
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
 def optional_tuple(items: list[Tensor] | None) -> tuple[Tensor, ...] | None:
     """A list as a tuple; None stays None."""
     return None if items is None else tuple(items)

@@ -20,7 +20,7 @@ from sightline.models.tower import Tower
 from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.transformer import activation
+from sightline.nn.activations import activation
 
 
 class ConvNorm(Aliased):

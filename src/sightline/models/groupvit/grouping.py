@@ -142,11 +142,12 @@ class GroupViTStage(Aliased):
         Without group tokens: (B, N, W) and None. `weights` as in `GroupViTAssignAttention`.
         """
         if self.group_token is None or self.downsample is None:
-            return self.transformer(x), None
+            return self.transformer(x).last_hidden_state, None
         tokens = self.group_token.expand(x.shape[0], -1, -1)
         if self.group_projector is not None:
             tokens = tokens + self.group_projector(before)
-        x, tokens = self.transformer(torch.cat([x, tokens], dim=1)).split([x.shape[1], self.tokens], dim=1)
+        both = self.transformer(torch.cat([x, tokens], dim=1)).last_hidden_state
+        x, tokens = both.split([x.shape[1], self.tokens], dim=1)
         return self.downsample(x, tokens, weights), tokens
 
 

@@ -73,7 +73,7 @@ class GroupViTVisionModel(PretrainedModel):
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         config = self.config
         rows, columns = patch_grid(pixel_values, config.image_size, config.patch_size, interpolate_pos_encoding)
-        x = self.pre_norm(self.patch_embedding(pixel_values))
+        x = self.pre_norm(self.patch_embedding.rows(pixel_values))
         return x + interpolate_positions(self.position_embedding[0], self.grid, rows, columns)  # type: ignore[no-any-return]
 
 
