@@ -31,7 +31,10 @@ KINDS = {
         "image": {"convolution", "expand_conv", "project_conv", "reduce", "expand"},
         "text": {"qkv", "dense"},
     },
-    "groupvit": {"image": {"qkv", "out", "fc1", "fc2", "q", "kv", "q_proj", "proj"}, "text": {"qkv", "out", "fc1", "fc2"}},
+    "groupvit": {
+        "image": {"qkv", "out", "fc1", "fc2", "q", "kv", "q_proj", "proj"},
+        "text": {"qkv", "out", "fc1", "fc2"},
+    },
     "xclip": {"image": {"qkv", "out", "fc1", "fc2", "message_fc"}, "text": {"qkv", "out", "fc1", "fc2"}},
     "vision-text-dual-encoder": {"image": {"qkv", "out", "fc1", "fc2"}, "text": {"qkv", "dense"}},
 }

@@ -4,7 +4,7 @@ then normalized. Names and arguments are the reference's.
 Shapes: B texts, L tokens, W width, H heads.
 """
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class BertSelfAttention(SelfAttention):
 
     def __init__(self, config: BertLayerConfig) -> None:
         super().__init__(config)
-        self.out = nn.Identity()
+        self.out: nn.Module = nn.Identity()  # type: ignore[assignment]
 
 
 class BertSelfOutput(Aliased):
@@ -147,7 +147,7 @@ class BertEncoder(Transformer):
     layer = alias("blocks")
 
     def __init__(self, config: BertEncoderConfig) -> None:
-        super().__init__(self.layer_class(config) for _ in range(config.num_hidden_layers))
+        super().__init__(self.layer_class(config) for _ in range(config.num_hidden_layers))  # type: ignore[misc]
         self.config = config
 
     def forward(  # type: ignore[override]
@@ -157,7 +157,7 @@ class BertEncoder(Transformer):
         output_attentions: bool = False,
         output_hidden_states: bool = False,
         return_dict: bool = True,
-    ) -> BaseModelOutput:
+    ) -> Any:
         """(B, L, W) -> `last_hidden_state` (B, L, W) and, if asked for, the input and each block's output, and each
         block's attention weights (B, H, L, L). As a tuple if `return_dict` is false."""
         x = hidden_states

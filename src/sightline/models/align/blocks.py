@@ -5,7 +5,7 @@ Shapes: B pictures, C channels, H x W places.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -81,7 +81,7 @@ class AlignVisionDepthwiseConv2d(nn.Conv2d):
         padding: int | str = 0,
         dilation: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
     ) -> None:
         out = in_channels * depth_multiplier
         super().__init__(
