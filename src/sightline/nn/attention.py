@@ -124,7 +124,7 @@ class SelfAttention(Attention):
             weight, bias = self.qkv.weight, self.qkv.bias
             q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised
-            queries, kv = self.project(x).split([width, 2 * width], dim=-1)
+            queries, kv = self.project(x).split([width, 2 * width], dim=-1)  # type: ignore[no-untyped-call]
             q = queries[rows, tokens]
         k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
         visible = mask
@@ -153,10 +153,7 @@ class CrossAttention(Attention):
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        if apart(self):
-            kv = torch.cat([self.k_proj(context), self.v_proj(context)], dim=-1)
-        else:
-            kv = self.kv(context)
+        kv: Any = torch.cat([self.k_proj(context), self.v_proj(context)], dim=-1) if apart(self) else self.kv(context)
         k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from sightline.nn.activations import Activation, ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import AttentionConfig, SelfAttention
-from sightline.nn.hooks import hooked, hooked_within, plain
+from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput
 
@@ -201,10 +201,10 @@ class Transformer(Aliased):
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
         Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less. Where a hook
-        waits on what would not be called, all is computed.
+        waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked_within(last):
+        if hooked(self) or hooked(last) or hooked(last.attention):
             states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
             return states[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:

@@ -17,10 +17,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from sightline.models.align.config import AlignVisionConfig
 from sightline.models.align.layouts import VISION_TABLES
 from sightline.models.tower import Tower
+from sightline.nn.activations import activation
 from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.activations import activation
 
 
 class ConvNorm(Aliased):
