@@ -6,8 +6,8 @@ from torch import Tensor
 
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.text import CLIPTextModel
-from sightline.nn.attention import SelfAttention
 from sightline.nn.activations import ACTIVATIONS
+from sightline.nn.attention import SelfAttention
 from sightline.nn.transformer import Mlp
 
 

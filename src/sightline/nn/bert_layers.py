@@ -41,6 +41,16 @@ class BertSelfAttention(SelfAttention):
     def __init__(self, config: BertLayerConfig) -> None:
         super().__init__(config)
         self.out: nn.Module = nn.Identity()  # type: ignore[assignment]
+        self.dropout: nn.Dropout = nn.Dropout(config.attention_dropout)  # type: ignore[assignment]
+
+    @property
+    def attention_dropout(self) -> float:
+        """`dropout.p`."""
+        return self.dropout.p
+
+    @property
+    def dropout_rate(self) -> float:
+        return self.dropout.p
 
 
 class BertSelfOutput(Aliased):
@@ -84,9 +94,11 @@ class BertIntermediate(Aliased):
 class BertAttention(Aliased):
     """The first half of a block."""
 
+    self_class: ClassVar[type[BertSelfAttention]] = BertSelfAttention
+
     def __init__(self, config: BertLayerConfig) -> None:
         super().__init__()
-        self.self = BertSelfAttention(config)
+        self.self = self.self_class(config)
         self.output = BertSelfOutput(config)
 
     def forward(

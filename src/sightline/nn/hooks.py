@@ -10,7 +10,7 @@ def hooked(module: nn.Module) -> bool:
 
     Those of torch by which processes divide a module's weights don't count: their methods beside `forward` have them.
     """
-    if _has_any_global_hook() or module._backward_hooks or module._backward_pre_hooks:
+    if module._backward_hooks or module._backward_pre_hooks or _has_any_global_hook():  # type: ignore[no-untyped-call]
         return True
     if not (module._forward_hooks or module._forward_pre_hooks):
         return False

@@ -34,7 +34,7 @@ class PatchEmbedding(Aliased):
     def forward(self, pixels: Tensor) -> Tensor:
         """`rows` in the convolution's shape: (B, width, H // patch, W // patch), in the same memory."""
         size = pixels.shape[-2] // self.kernel_size[0], pixels.shape[-1] // self.kernel_size[1]
-        return self.rows(pixels).transpose(1, 2).unflatten(2, size)
+        return self.rows(pixels).transpose(1, 2).unflatten(2, size)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def patch_grid(pixels: Tensor, size: int, patch: int, any_size: bool) -> tuple[int, int]:

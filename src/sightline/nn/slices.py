@@ -86,17 +86,22 @@ class Rows(nn.Parameter):
             gradient[self.rows] = rows
             return gradient
 
-        return self.whole.register_hook(of_whole)
+        return self.whole.register_hook(of_whole)  # type: ignore[no-untyped-call]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Parameter:
         return nn.Parameter(self.data.clone(), self.requires_grad)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return nn.Parameter(self.data.clone(), self.requires_grad).__reduce_ex__(protocol)
+        return self.__deepcopy__({}).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
 class Slice(nn.Linear):
     """One of the equal parts of a fused linear map, `owner.<fused>`: its rows from `number` times their count on."""
+
+    _owner: Any
+    _fused: str
+    _number: int
+    _parts: int
 
     def __init__(self, owner: nn.Module, fused: str, number: int, parts: int) -> None:
         nn.Module.__init__(self)
@@ -121,7 +126,7 @@ class Slice(nn.Linear):
     @property
     def out_features(self) -> int:  # type: ignore[override]
         """The outputs' width."""
-        return int(self.fused.out_features) // int(self._parts)
+        return int(self.fused.out_features) // self._parts
 
     @property
     def weight(self) -> Rows:  # type: ignore[override]
@@ -186,9 +191,10 @@ class Part(Alias):
             return self
         if self.name in module._modules:
             return module._modules[self.name]
-        if self.name not in module.slices:  # type: ignore[operator]
-            module.slices[self.name] = Slice(module, self.path, self.number, self.parts)  # type: ignore[index, operator]
-        return module.slices[self.name]  # type: ignore[index]
+        slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
+        if self.name not in slices:
+            slices[self.name] = Slice(module, self.path, self.number, self.parts)
+        return slices[self.name]
 
     def __set__(self, module: nn.Module, value: Any) -> None:
         if not isinstance(value, nn.Module):

@@ -4,15 +4,15 @@ Natural Language Supervision" (2021), section 2.4.
 Shapes: B texts, L tokens, W width.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased, alias
-from sightline.nn.hooks import hooked, hooked_within, plain
-from sightline.nn.initial import normal
+from sightline.nn.hooks import hooked, plain
+from sightline.nn.initial import empty_embedding, normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.transformer import Encoder, EncoderConfig, init_blocks
 
@@ -36,9 +36,8 @@ class TextEmbeddings(Aliased):
     def __init__(self, config: TextTransformerConfig) -> None:
         super().__init__()
         width, factor = config.hidden_size, config.initializer_factor
-        words, places = torch.empty(config.vocab_size, width), torch.empty(config.max_position_embeddings, width)
-        self.token_embedding = nn.Embedding(*words.shape, _weight=words)
-        self.position_embedding = nn.Embedding(*places.shape, _weight=places)
+        self.token_embedding = empty_embedding(config.vocab_size, width)
+        self.position_embedding = empty_embedding(config.max_position_embeddings, width)
         normal(self.token_embedding.weight, 0.02 * factor)
         normal(self.position_embedding.weight, 0.02 * factor)
 
@@ -77,6 +76,7 @@ class TextTransformer(Aliased):
     """Causal transformer over tokens; the state at the end token is the pooled state."""
 
     encoder, final_layer_norm = alias("transformer"), alias("final_norm")
+    encoder_class: ClassVar[type[Encoder]] = Encoder
     config: TextTransformerConfig
 
     def __init__(self, config: TextTransformerConfig) -> None:
@@ -84,7 +84,7 @@ class TextTransformer(Aliased):
         self.config = config
         self.eos_token_id = config.eos_token_id
         # The order in which random numbers are drawn is not that of the parts: a seed's model stays what it is.
-        transformer = Encoder(config)
+        transformer = self.encoder_class(config)
         self.embeddings = TextEmbeddings(config)
         self.transformer = transformer
         self.final_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
@@ -117,10 +117,10 @@ class TextTransformer(Aliased):
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W).
 
-        Padding is on the right, where it is not seen: the mask changes nothing. Hooks run as in `forward`, but one on
-        `final_norm` gets the pooled state alone.
+        Padding is on the right, where it is not seen: the mask changes nothing. Hooks on parts of the last block
+        and on the last norm get the pooled states alone, and in training on a processor all get parts of the batch.
         """
-        if hooked(self) or (self.training and hooked_within(self)):
+        if hooked(self):
             return self(input_ids, attention_mask).pooler_output  # type: ignore[no-any-return]
         x, ends = self.embeddings(input_ids=input_ids), self._end(input_ids)
         if not (self.training and x.is_cpu and type(x) is Tensor):  # the others have shapes and no numbers, say

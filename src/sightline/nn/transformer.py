@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from sightline.nn.activations import Activation, ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import AttentionConfig, SelfAttention
-from sightline.nn.hooks import hooked, hooked_within, plain
+from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput
 
@@ -48,7 +48,7 @@ def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module)
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
             inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
         y = _Feed.apply(*inputs, act.kind)  # type: ignore[no-untyped-call]
-    return y.view(*x.shape[:-1], int(second.out_features))  # type: ignore[arg-type, no-any-return]
+    return y.view(*x.shape[:-1], int(second.out_features))  # type: ignore[arg-type]
 
 
 def _feed(
@@ -126,12 +126,13 @@ class Block(Aliased):
 
     layer_norm1, self_attn, layer_norm2 = alias("norm1"), alias("attention"), alias("norm2")
     embed_dim = alias("attention.embed_dim")
+    attention_class: ClassVar[type[SelfAttention]] = SelfAttention
 
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.norm1 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.attention = SelfAttention(config)
+        self.attention = self.attention_class(config)
         self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
         self.mlp = BlockMlp(config)
 
@@ -205,10 +206,10 @@ class Transformer(Aliased):
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
         Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less. Where a hook
-        waits on what would not be called, all is computed.
+        waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked_within(last):
+        if hooked(self) or hooked(last) or hooked(last.attention):
             states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
             return states[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.hooks import hooked, plain
-from sightline.nn.initial import normal
+from sightline.nn.initial import empty_embedding, normal
 from sightline.nn.outputs import TowerOutput, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
 from sightline.nn.transformer import Encoder, EncoderConfig, init_blocks
@@ -33,7 +33,7 @@ class VisionTransformerConfig(EncoderConfig, Protocol):
 
 
 class VisionEmbeddings(Aliased):
-    """Patches and their places as vectors, a class token before them. `patches`: the map of patches; None: a new one."""
+    """Patches and their places as vectors, a class token before them. `patches`: the map of patches, if made."""
 
     def __init__(self, config: VisionTransformerConfig, patches: PatchEmbedding | None = None) -> None:
         super().__init__()
@@ -45,8 +45,7 @@ class VisionEmbeddings(Aliased):
         self.num_positions = self.num_patches + 1
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.patch_embedding = patches or PatchEmbedding(config.num_channels, config.patch_size, width)
-        places = torch.empty(self.num_positions, width)
-        self.position_embedding = nn.Embedding(*places.shape, _weight=places)
+        self.position_embedding = empty_embedding(self.num_positions, width)
         factor = config.initializer_factor
         normal(self.class_embedding, width**-0.5 * factor)
         normal(self.patch_embedding.weight, config.initializer_range * factor)
@@ -124,7 +123,10 @@ class VisionTransformer(Aliased):
         return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
 
     def pool(self, pixel_values: Tensor) -> Tensor:
-        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W). Hooks run as in `forward`."""
+        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W).
+
+        Hooks on parts of the last block get the pooled states alone.
+        """
         if hooked(self):
             return self(pixel_values).pooler_output  # type: ignore[no-any-return]
         x = self._tokens(pixel_values, False)

@@ -6,12 +6,12 @@ A model's `lora_targets` name the modules that can have an adapter, by the last 
 | name | module | in |
 |---|---|---|
 | `qkv` | a self-attention's queries, keys and values as one map | all but ALIGN's vision tower |
-| `out`, `fc1`, `fc2` | a self-attention's output map; the two maps of an MLP, over channels or tokens | CLIP's kind |
-| `output.dense`, `intermediate.dense` | the output maps of attention and MLP; the MLP's first map | ALIGN's text tower, BERTs |
+| `out`, `fc1`, `fc2` | a self-attention's output map; the two maps of an MLP, over channels or tokens | all but ALIGN |
+| `output.dense`, `intermediate.dense` | the same maps in a BERT | ALIGN's and other BERTs |
 | `q`, `kv`, `out` | attentions of groups over tokens | GroupViT's vision tower |
 | `q_proj`, `kv`, `proj` | assignments of tokens to groups | GroupViT's vision tower |
 | `message_fc` | the map that makes a frame's message | X-CLIP's vision tower |
-| `convolution`, `expand_conv`, `project_conv` | convolutions over all channels; not the depthwise | ALIGN's vision tower |
+| `convolution`, `expand_conv`, `project_conv` | convolutions, not the depthwise | ALIGN's vision tower |
 | `reduce`, `expand` | squeeze and excitation | ALIGN's vision tower |
 """
 

@@ -95,7 +95,7 @@ class AlignVisionDepthwiseConv2d(nn.Conv2d):
 
 
 class AlignVisionDepthwiseLayer(ConvNorm):
-    """The only part of a block that looks at neighbours. `adjust_padding`: where it strides, one row and column fewer of
+    """The only part of a block that looks at neighbours. `adjust_padding`: where it strides, one row and column less of
     zeros before than after."""
 
     names = ("depthwise_conv", "depthwise_norm")

@@ -12,11 +12,19 @@ from sightline.models.align.layouts import TABLES, TEXT_TABLES
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
 from sightline.nn.bert import BertTransformer
-from sightline.nn.bert_layers import BertAttention, BertEncoder, BertLayer
+from sightline.nn.bert_layers import BertAttention, BertEncoder, BertLayer, BertSelfAttention
+
+
+class AlignTextSelfAttention(BertSelfAttention):
+    """Attention without the output's map."""
+
+    shows_weights = True
 
 
 class AlignTextAttention(BertAttention):
     """The first half of a block, which gives its states alone."""
+
+    self_class = AlignTextSelfAttention
 
     def forward(
         self, hidden_states: Tensor, attention_mask: Tensor | None = None, weights: list[Tensor] | None = None

@@ -9,11 +9,23 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTVisionConfig
 from sightline.nn.aliases import Aliased, alias
-from sightline.nn.attention import CrossAttention
+from sightline.nn.attention import CrossAttention, SelfAttention
 from sightline.nn.hooks import hooked
 from sightline.nn.initial import normal
 from sightline.nn.slices import Slice, apart, part
 from sightline.nn.transformer import Block, Mlp, Transformer
+
+
+class GroupViTAttention(SelfAttention):
+    """A block's attention."""
+
+    shows_weights = True
+
+
+class GroupViTEncoderLayer(Block):
+    """A block of either tower."""
+
+    attention_class = GroupViTAttention
 
 
 class GroupViTMLP(Mlp):
@@ -169,7 +181,7 @@ class GroupViTStage(Aliased):
         self.depth = depth
         self.num_group_token = num_group_token
         width = config.hidden_size
-        self.transformer = Transformer([Block(config) for _ in range(depth)])
+        self.transformer = Transformer([GroupViTEncoderLayer(config) for _ in range(depth)])
         self.group_token = nn.Parameter(torch.empty(1, num_group_token, width)) if num_group_token else None
         if self.group_token is not None:
             # Tokens that start alike would stay alike: the authors' code spreads them, the reference does not.

@@ -84,7 +84,7 @@ class GroupViTVisionEncoder(Aliased):
     @property
     def transformers(self) -> list[Transformer]:
         """The stages' blocks."""
-        return [stage.transformer for stage in self.stages]  # type: ignore[union-attr, misc]
+        return [stage.transformer for stage in self.stages]  # type: ignore[misc]
 
     @property
     def gradient_checkpointing(self) -> bool:

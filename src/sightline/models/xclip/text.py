@@ -5,7 +5,7 @@ Shapes: B texts, L tokens, P projection.
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower

@@ -168,7 +168,7 @@ class XCLIPVideoTower(Tower):
     @property
     def rows(self) -> int:
         """Patches and class token of each frame. Only the attentions see the messages."""
-        return self.frames * (self.vision_model.grid**2 + 1)
+        return self.frames * int(self.vision_model.grid**2 + 1)
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`get_video_features`'s `pooler_output`, which is the embedding, for less work."""
