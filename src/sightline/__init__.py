@@ -28,6 +28,20 @@ if TYPE_CHECKING:
         AlignVisionConfig as AlignVisionConfig,
     )
     from sightline.models.align.model import AlignModel as AlignModel, AlignOutput as AlignOutput
+    from sightline.models.align.modeling_align import (
+        AlignTextAttention as AlignTextAttention,
+        AlignTextEncoder as AlignTextEncoder,
+        AlignTextIntermediate as AlignTextIntermediate,
+        AlignTextLayer as AlignTextLayer,
+        AlignTextOutput as AlignTextOutput,
+        AlignVisionBlock as AlignVisionBlock,
+        AlignVisionDepthwiseConv2d as AlignVisionDepthwiseConv2d,
+        AlignVisionDepthwiseLayer as AlignVisionDepthwiseLayer,
+        AlignVisionEncoder as AlignVisionEncoder,
+        AlignVisionExpansionLayer as AlignVisionExpansionLayer,
+        AlignVisionFinalBlockLayer as AlignVisionFinalBlockLayer,
+        AlignVisionSqueezeExciteLayer as AlignVisionSqueezeExciteLayer,
+    )
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
@@ -66,6 +80,14 @@ if TYPE_CHECKING:
         GroupViTModel as GroupViTModel,
         GroupViTModelOutput as GroupViTModelOutput,
     )
+    from sightline.models.groupvit.modeling_groupvit import (
+        GroupViTAssignAttention as GroupViTAssignAttention,
+        GroupViTCrossAttentionLayer as GroupViTCrossAttentionLayer,
+        GroupViTMixerMLP as GroupViTMixerMLP,
+        GroupViTStage as GroupViTStage,
+        GroupViTTokenAssign as GroupViTTokenAssign,
+        GroupViTVisionEncoder as GroupViTVisionEncoder,
+    )
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
     from sightline.models.pairs import CLIPOutput as CLIPOutput
@@ -101,6 +123,11 @@ _NAMES = {
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
     "models.align.model": "AlignModel AlignOutput",
+    "models.align.modeling_align": (
+        "AlignTextAttention AlignTextEncoder AlignTextIntermediate AlignTextLayer AlignTextOutput "
+        "AlignVisionBlock AlignVisionDepthwiseConv2d AlignVisionDepthwiseLayer AlignVisionEncoder "
+        "AlignVisionExpansionLayer AlignVisionFinalBlockLayer AlignVisionSqueezeExciteLayer"
+    ),
     "models.align.processor": "AlignProcessor",
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
@@ -116,6 +143,10 @@ _NAMES = {
     "models.dual.processor": "VisionTextDualEncoderProcessor",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel GroupViTModelOutput",
+    "models.groupvit.modeling_groupvit": (
+        "GroupViTAssignAttention GroupViTCrossAttentionLayer GroupViTMixerMLP GroupViTStage "
+        "GroupViTTokenAssign GroupViTVisionEncoder"
+    ),
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.pairs": "CLIPOutput",

@@ -108,9 +108,7 @@ def test_another_family_is_named(tmp_path: Path) -> None:
     transformers.AutoConfig.for_model("vit").save_pretrained(tmp_path)
     with pytest.raises(OtherFamily, match=r"'vit' cannot be opened; only align, .*clip_text_model.*, xclip"):
         sightline.AutoConfig.from_pretrained(tmp_path)
-    with pytest.raises(
-        OtherFamily, match="AutoModel has no model for model_type 'vit'; it has one for align, clip"
-    ):
+    with pytest.raises(OtherFamily, match="AutoModel has no model for model_type 'vit'; it has one for align, clip"):
         sightline.AutoModel.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match="'vit' cannot be opened"):
         sightline.AutoConfig.for_model("vit")

@@ -129,7 +129,8 @@ class StateDicts(nn.Module):
             for key, piece in naming.pieces.items() if naming.table else ():
                 names = [below.get(naming.begin + source) for source in piece.sources]
                 if None not in names:
-                    parts = dict(zip(piece.sources, (state_dict.pop(name) for name in names), strict=True))
+                    taken = (state_dict.pop(name) for name in names if name is not None)
+                    parts = dict(zip(piece.sources, taken, strict=True))
                     state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
         super()._load_from_state_dict(state_dict, prefix, *rest)
 

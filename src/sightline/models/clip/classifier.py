@@ -25,7 +25,7 @@ class CLIPForImageClassification(PretrainedModel):
 
     base_model_prefix: ClassVar[str] = "clip"
     main_input_name: ClassVar[str] = "pixel_values"
-    input_layer: ClassVar[str] = "vision_model.patch_embedding"
+    input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     config_class = CLIPConfig
     tables = CLASSIFIER_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "classifier.")

@@ -4,18 +4,17 @@ Robustly Optimized BERT Pretraining Approach" (2019).
 Shapes: B texts, L tokens, W width.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.config import Config
 from sightline.models.dual.config import BertConfig, RobertaConfig
 from sightline.models.dual.layouts import BERT_TABLES
 from sightline.models.pretrained import PretrainedModel
-from sightline.nn.bert import BertTransformer
+from sightline.nn.bert import BertEmbeddings, BertTransformer
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
@@ -53,26 +52,37 @@ class BertModel(BertTransformer, PretrainedModel):
     @classmethod
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, Tensor]:
         assert isinstance(config, BertConfig)
-        if not missing >= {"pooler.weight", "pooler.bias"}:
+        if not missing >= {"pooler.dense.weight", "pooler.dense.bias"}:
             return {}
         width = config.hidden_size
         weight = torch.empty(width, width)
         normal(weight, config.initializer_range)
-        return {"pooler.weight": weight, "pooler.bias": torch.zeros(width)}
+        return {"pooler.dense.weight": weight, "pooler.dense.bias": torch.zeros(width)}
+
+
+class RobertaEmbeddings(BertEmbeddings):
+    """Positions are counted without padding, from the number after the padding's."""
+
+    def __init__(self, config: RobertaConfig) -> None:
+        super().__init__(config)
+        self.padding_idx = config.padding
+
+    def positions(self, config: Any) -> nn.Embedding:
+        table = super().positions(config)
+        table.padding_idx = config.padding  # which is not trained
+        return table
+
+    def count(self, input_ids: Tensor | None, like: Tensor) -> Tensor:
+        if input_ids is None:
+            return super().count(None, like) + self.padding_idx + 1
+        words = input_ids != self.padding_idx
+        return words.cumsum(1) * words + self.padding_idx
 
 
 class RobertaModel(BertModel):
     """A BERT whose positions are counted without padding, from the number after the padding's."""
 
     base_model_prefix: ClassVar[str] = "roberta"
+    embeddings_class = RobertaEmbeddings
     config_class = RobertaConfig
     config: RobertaConfig
-
-    def positions(self, inputs: Tensor, position_ids: Tensor | None) -> Tensor:
-        padding = self.config.padding
-        if position_ids is None:
-            # Which of embeddings are padding's cannot be told.
-            are_ids = not inputs.is_floating_point()
-            words = inputs != padding if are_ids else torch.ones_like(inputs[..., 0], dtype=torch.bool)
-            position_ids = words.cumsum(1) * words + padding
-        return F.embedding(position_ids, self.position_embedding, padding_idx=padding)  # which is not trained
