@@ -8,6 +8,11 @@ from typing import Any
 from sightline.errors import HubError
 from sightline.files import write_text
 
+PUBLISHING = frozenset(
+    "repo_id commit_message commit_description private token revision create_pr tags".split()  # noqa: SIM905
+)
+"""The arguments of `push_to_hub`, which `save_pretrained(push_to_hub=True)` takes, too."""
+
 
 class Published:
     """What `save_pretrained` writes can be sent to the Hub. A mixin of models, configs, processors and their parts."""

@@ -14,7 +14,7 @@ from sightline.checkpoint.weights import write_weights
 from sightline.errors import UnknownArgument, UsageError
 from sightline.files import replacing, write_json
 from sightline.models.config import Config
-from sightline.models.publishing import Published, publish
+from sightline.models.publishing import PUBLISHING, Published, publish
 from sightline.models.state_dicts import StateDicts
 
 
@@ -52,7 +52,7 @@ class Saved(StateDicts, Published):
         folder = Path(save_directory)
         if folder.is_file():
             raise UsageError(f"{folder} is a file: name a folder")
-        if unknown := publishing.keys() - _PUBLISHING - _WITHOUT_EFFECT:
+        if unknown := publishing.keys() - PUBLISHING - _WITHOUT_EFFECT:
             raise UnknownArgument(f"{', '.join(sorted(unknown))}: save_pretrained has no such argument")
         if not is_main_process:
             return
@@ -67,12 +67,9 @@ class Saved(StateDicts, Published):
         write_json(folder / "config.json", self.config.to_diff_dict() | about)
         _delete_hidden(folder, written, variant)
         if push_to_hub:
-            publish(folder, self, {key: value for key, value in publishing.items() if key in _PUBLISHING})
+            publish(folder, self, {key: value for key, value in publishing.items() if key in PUBLISHING})
 
 
-_PUBLISHING = frozenset(
-    "repo_id commit_message commit_description private token revision create_pr tags".split()  # noqa: SIM905
-)
 _WITHOUT_EFFECT = frozenset(
     "save_peft_format save_original_format distributed_checkpoint use_temp_dir".split()  # noqa: SIM905
 )
