@@ -18,9 +18,8 @@ from vocabulary import byte_pairs, clip_settings
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.data import Captions, captions
-from sightline.models.image_processor import ImageProcessor
+from sightline.models.image_processors import CLIPImageProcessor
 from sightline.models.text_processor import TextProcessor
-from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import open_image
 from sightline.processing.tokenizer import Tokenizer
 from sightline.train import Recipe
@@ -78,25 +77,16 @@ def model() -> tuple[CLIPModel, CLIPProcessor]:
 
 
 def made_processor(data: Captions) -> CLIPProcessor:
-    pixels = PixelProfile.from_dict(
-        {
-            "image_processor_type": "CLIPImageProcessor",
-            "do_convert_rgb": True,
-            "do_resize": True,
-            "size": {"shortest_edge": SIZE},
-            "resample": 3,
-            "do_center_crop": True,
-            "crop_size": {"height": SIZE, "width": SIZE},
-            "do_rescale": True,
-            "rescale_factor": 1 / 255,
-            "do_normalize": True,
-            "image_mean": [0.48145466, 0.4578275, 0.40821073],
-            "image_std": [0.26862954, 0.26130258, 0.27577711],
-        }
+    images = CLIPImageProcessor(
+        size={"shortest_edge": SIZE},
+        resample=3,
+        crop_size={"height": SIZE, "width": SIZE},
+        image_mean=[0.48145466, 0.4578275, 0.40821073],
+        image_std=[0.26862954, 0.26130258, 0.27577711],
     )
     words = byte_pairs(chain.from_iterable(sample.captions for sample in data.samples), TOKENS, WORDS)
     words.no_truncation()
-    return CLIPProcessor(ImageProcessor(pixels), TextProcessor(Tokenizer(words, clip_settings(TOKENS), TOKENS)))
+    return CLIPProcessor(images, TextProcessor(Tokenizer(words, clip_settings(TOKENS), TOKENS)))
 
 
 # --- what the towers start from

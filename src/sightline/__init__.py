@@ -15,12 +15,31 @@ if TYPE_CHECKING:
         AutoModelForImageClassification as AutoModelForImageClassification,
         AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification,
     )
+    from sightline.compat.auto_processor import (
+        AutoImageProcessor as AutoImageProcessor,
+        AutoProcessor as AutoProcessor,
+    )
     from sightline.compat.base_classes import (
         PreTrainedConfig as PreTrainedConfig,
         PretrainedConfig as PretrainedConfig,
         PreTrainedModel as PreTrainedModel,
     )
+    from sightline.compat.image_processors import (
+        CLIPImageProcessorFast as CLIPImageProcessorFast,
+        CLIPImageProcessorPil as CLIPImageProcessorPil,
+        EfficientNetImageProcessorFast as EfficientNetImageProcessorFast,
+        EfficientNetImageProcessorPil as EfficientNetImageProcessorPil,
+        VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
+        VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
+    )
     from sightline.compat.open_clip import get_tokenizer as get_tokenizer
+    from sightline.compat.tokenizers import (
+        AutoTokenizer as AutoTokenizer,
+        BertTokenizerFast as BertTokenizerFast,
+        CLIPTokenizerFast as CLIPTokenizerFast,
+        PreTrainedTokenizerFast as PreTrainedTokenizerFast,
+        RobertaTokenizerFast as RobertaTokenizerFast,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -46,6 +65,7 @@ if TYPE_CHECKING:
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
+    from sightline.models.batch_encoding import BatchEncoding as BatchEncoding
     from sightline.models.clip.classifier import CLIPForImageClassification as CLIPForImageClassification
     from sightline.models.clip.config import (
         CLIPConfig as CLIPConfig,
@@ -72,6 +92,7 @@ if TYPE_CHECKING:
     )
     from sightline.models.dual.model import VisionTextDualEncoderModel as VisionTextDualEncoderModel
     from sightline.models.dual.processor import VisionTextDualEncoderProcessor as VisionTextDualEncoderProcessor
+    from sightline.models.features import BatchFeature as BatchFeature
     from sightline.models.groupvit.config import (
         GroupViTConfig as GroupViTConfig,
         GroupViTTextConfig as GroupViTTextConfig,
@@ -91,7 +112,17 @@ if TYPE_CHECKING:
     )
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
+    from sightline.models.image_processors import (
+        CLIPImageProcessor as CLIPImageProcessor,
+        EfficientNetImageProcessor as EfficientNetImageProcessor,
+    )
     from sightline.models.pairs import CLIPOutput as CLIPOutput
+    from sightline.models.tokenizer_kinds import (
+        BertTokenizer as BertTokenizer,
+        CLIPTokenizer as CLIPTokenizer,
+        RobertaTokenizer as RobertaTokenizer,
+    )
+    from sightline.models.video_processor import VideoMAEImageProcessor as VideoMAEImageProcessor
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
         XCLIPTextConfig as XCLIPTextConfig,
@@ -121,6 +152,14 @@ _NAMES = {
     "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "compat.open_clip": "get_tokenizer",
+    "compat.auto_processor": "AutoImageProcessor AutoProcessor",
+    "compat.image_processors": (
+        "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
+        "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
+    ),
+    "compat.tokenizers": (
+        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
@@ -134,6 +173,7 @@ _NAMES = {
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
     "models.clip.classifier": "CLIPForImageClassification",
+    "models.batch_encoding": "BatchEncoding",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
     "models.clip.processor": "CLIPProcessor",
@@ -143,6 +183,7 @@ _NAMES = {
     "models.dual.config": "BertConfig RobertaConfig VisionTextDualEncoderConfig",
     "models.dual.model": "VisionTextDualEncoderModel",
     "models.dual.processor": "VisionTextDualEncoderProcessor",
+    "models.features": "BatchFeature",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel GroupViTModelOutput",
     "models.groupvit.modeling_groupvit": (
@@ -152,6 +193,9 @@ _NAMES = {
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.pairs": "CLIPOutput",
+    "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
+    "models.video_processor": "VideoMAEImageProcessor",
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel XCLIPOutput",
     "models.xclip.processor": "XCLIPProcessor",

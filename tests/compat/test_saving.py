@@ -106,7 +106,7 @@ def test_arguments(tmp_path: Path) -> None:
         save_function=lambda state, path: written.append(torch.save(state, path) or 1),
     )
     assert written == [1]
-    with pytest.raises(UnknownArgument, match="max_shard: save_pretrained has no such argument"):
+    with pytest.raises(UnknownArgument, match="max_shard: no such argument"):
         model.save_pretrained(tmp_path, max_shard="5GB")
     with pytest.raises(ValueError, match="max_shard_size='5 apples': give a number of bytes, or '5GB'"):
         model.save_pretrained(tmp_path, max_shard_size="5 apples")

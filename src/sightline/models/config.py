@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.checkpoint.hub import WHERE, resolve
-from sightline.errors import CheckpointError, UnknownArgument, UsageError
+from sightline.errors import CheckpointError, UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
-from sightline.models.publishing import PUBLISHING, Published, publish
+from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
 from sightline.models.settings import UNREAD
+from sightline.models.suggestions import check_names
 
 _WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto", "_from_pipeline")
 """Arguments of `from_pretrained` that the reference takes and that change nothing here."""
@@ -135,17 +136,12 @@ class Config(ConfigBase, Published):
         `publishing` are the arguments of the method `push_to_hub`. Raises `UsageError`, and `CheckpointError` for
         settings that do not fit together.
         """
-        folder = Path(save_directory)
-        if folder.is_file():
-            raise UsageError(f"{folder} is a file: name a folder")
-        if unknown := publishing.keys() - PUBLISHING:
-            raise UnknownArgument(f"{', '.join(sorted(unknown))}: save_pretrained has no such argument")
+        check_names(publishing, PUBLISHING, "argument")
         self.validate()
         text = self.to_json_string()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = new_folder(save_directory)
         write_text(folder / "config.json", text)
-        if push_to_hub:
-            publish(folder, self, publishing)
+        send_saved(type(self).__name__, folder, push_to_hub, publishing)
 
 
 def _read(folder: Path) -> dict[str, Any]:

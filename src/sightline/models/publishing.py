@@ -1,16 +1,18 @@
 """What is saved in a folder, sent to the Hugging Face Hub."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import HubError
+from sightline.errors import HubError, UsageError
 from sightline.files import write_text
+from sightline.models.suggestions import check_names
 
-PUBLISHING = frozenset(
-    "repo_id commit_message commit_description private token revision create_pr tags".split()  # noqa: SIM905
-)
+PUBLISHING = (
+    "repo_id", "commit_message", "commit_description", "private", "token", "revision", "create_pr", "tags",
+)  # fmt: skip
 """The arguments of `push_to_hub`, which `save_pretrained(push_to_hub=True)` takes, too."""
 
 
@@ -54,13 +56,23 @@ class Published:
             )
 
 
-def publish(folder: Path, what: Published, options: Mapping[str, Any]) -> None:
-    """Sends the folder in which `what` was saved to `repo_id`, by default the folder's name. `options` are those of
-    `push_to_hub`."""
-    options = dict(options)
-    repo_id = options.pop("repo_id", folder.absolute().name)
-    message = options.pop("commit_message", None) or f"Upload {type(what).__name__}"
-    upload(folder, repo_id, message, **options)
+def new_folder(name: str | os.PathLike[str]) -> Path:
+    """The folder of this name, made if it is not there. Raises `UsageError` for a file's name."""
+    folder = Path(name)
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def send_saved(what: str, folder: Path, push_to_hub: bool, options: Mapping[str, Any]) -> None:
+    """The end of a `save_pretrained(folder, push_to_hub, **options)`: sends the folder, by its name if no `repo_id` is
+    given. `what`: the name of the class that is saved. Raises `HubError`, `UsageError` for unknown options."""
+    check_names(options, PUBLISHING, "argument")
+    if push_to_hub:
+        given = dict(options)
+        name = given.pop("repo_id", None) or folder.absolute().name
+        upload(folder, name, given.pop("commit_message", None) or f"Upload {what}", **given)
 
 
 def upload(
