@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.auto import (
+        AutoConfig as AutoConfig,
+        AutoModel as AutoModel,
+        AutoModelForImageClassification as AutoModelForImageClassification,
+        AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification,
+    )
     from sightline.compat.auto_processor import (
         AutoImageProcessor as AutoImageProcessor,
         AutoProcessor as AutoProcessor,
+    )
+    from sightline.compat.base_classes import (
+        PreTrainedConfig as PreTrainedConfig,
+        PretrainedConfig as PretrainedConfig,
+        PreTrainedModel as PreTrainedModel,
     )
     from sightline.compat.image_processors import (
         CLIPImageProcessorFast as CLIPImageProcessorFast,
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
         VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
+    from sightline.compat.open_clip import get_tokenizer as get_tokenizer
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
@@ -35,11 +47,26 @@ if TYPE_CHECKING:
         AlignTextConfig as AlignTextConfig,
         AlignVisionConfig as AlignVisionConfig,
     )
-    from sightline.models.align.model import AlignModel as AlignModel
+    from sightline.models.align.model import AlignModel as AlignModel, AlignOutput as AlignOutput
+    from sightline.models.align.modeling_align import (
+        AlignTextAttention as AlignTextAttention,
+        AlignTextEncoder as AlignTextEncoder,
+        AlignTextIntermediate as AlignTextIntermediate,
+        AlignTextLayer as AlignTextLayer,
+        AlignTextOutput as AlignTextOutput,
+        AlignVisionBlock as AlignVisionBlock,
+        AlignVisionDepthwiseConv2d as AlignVisionDepthwiseConv2d,
+        AlignVisionDepthwiseLayer as AlignVisionDepthwiseLayer,
+        AlignVisionEncoder as AlignVisionEncoder,
+        AlignVisionExpansionLayer as AlignVisionExpansionLayer,
+        AlignVisionFinalBlockLayer as AlignVisionFinalBlockLayer,
+        AlignVisionSqueezeExciteLayer as AlignVisionSqueezeExciteLayer,
+    )
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
     from sightline.models.batch_encoding import BatchEncoding as BatchEncoding
+    from sightline.models.clip.classifier import CLIPForImageClassification as CLIPForImageClassification
     from sightline.models.clip.config import (
         CLIPConfig as CLIPConfig,
         CLIPTextConfig as CLIPTextConfig,
@@ -49,10 +76,12 @@ if TYPE_CHECKING:
     from sightline.models.clip.processor import CLIPProcessor as CLIPProcessor
     from sightline.models.clip.text import (
         CLIPTextModel as CLIPTextModel,
+        CLIPTextModelOutput as CLIPTextModelOutput,
         CLIPTextModelWithProjection as CLIPTextModelWithProjection,
     )
     from sightline.models.clip.vision import (
         CLIPVisionModel as CLIPVisionModel,
+        CLIPVisionModelOutput as CLIPVisionModelOutput,
         CLIPVisionModelWithProjection as CLIPVisionModelWithProjection,
     )
     from sightline.models.dual.bert import BertModel as BertModel, RobertaModel as RobertaModel
@@ -69,13 +98,25 @@ if TYPE_CHECKING:
         GroupViTTextConfig as GroupViTTextConfig,
         GroupViTVisionConfig as GroupViTVisionConfig,
     )
-    from sightline.models.groupvit.model import GroupViTModel as GroupViTModel
+    from sightline.models.groupvit.model import (
+        GroupViTModel as GroupViTModel,
+        GroupViTModelOutput as GroupViTModelOutput,
+    )
+    from sightline.models.groupvit.modeling_groupvit import (
+        GroupViTAssignAttention as GroupViTAssignAttention,
+        GroupViTCrossAttentionLayer as GroupViTCrossAttentionLayer,
+        GroupViTMixerMLP as GroupViTMixerMLP,
+        GroupViTStage as GroupViTStage,
+        GroupViTTokenAssign as GroupViTTokenAssign,
+        GroupViTVisionEncoder as GroupViTVisionEncoder,
+    )
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
     from sightline.models.image_processors import (
         CLIPImageProcessor as CLIPImageProcessor,
         EfficientNetImageProcessor as EfficientNetImageProcessor,
     )
+    from sightline.models.pairs import CLIPOutput as CLIPOutput
     from sightline.models.tokenizer_kinds import (
         BertTokenizer as BertTokenizer,
         CLIPTokenizer as CLIPTokenizer,
@@ -87,10 +128,18 @@ if TYPE_CHECKING:
         XCLIPTextConfig as XCLIPTextConfig,
         XCLIPVisionConfig as XCLIPVisionConfig,
     )
-    from sightline.models.xclip.model import XCLIPModel as XCLIPModel
+    from sightline.models.xclip.model import XCLIPModel as XCLIPModel, XCLIPOutput as XCLIPOutput
     from sightline.models.xclip.processor import XCLIPProcessor as XCLIPProcessor
     from sightline.models.xclip.text import XCLIPTextModel as XCLIPTextModel
     from sightline.models.xclip.vision import XCLIPVisionModel as XCLIPVisionModel
+    from sightline.nn.outputs import (
+        BaseModelOutput as BaseModelOutput,
+        BaseModelOutputWithNoAttention as BaseModelOutputWithNoAttention,
+        BaseModelOutputWithPooling as BaseModelOutputWithPooling,
+        BaseModelOutputWithPoolingAndNoAttention as BaseModelOutputWithPoolingAndNoAttention,
+        ImageClassifierOutput as ImageClassifierOutput,
+        ModelOutput as ModelOutput,
+    )
     from sightline.processing.image.reading import load_image as load_image, load_image_async as load_image_async
     from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
@@ -100,6 +149,9 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
+    "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
+    "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
+    "compat.open_clip": "get_tokenizer",
     "compat.auto_processor": "AutoImageProcessor AutoProcessor",
     "compat.image_processors": (
         "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
@@ -111,33 +163,46 @@ _NAMES = {
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
-    "models.align.model": "AlignModel",
+    "models.align.model": "AlignModel AlignOutput",
+    "models.align.modeling_align": (
+        "AlignTextAttention AlignTextEncoder AlignTextIntermediate AlignTextLayer AlignTextOutput "
+        "AlignVisionBlock AlignVisionDepthwiseConv2d AlignVisionDepthwiseLayer AlignVisionEncoder "
+        "AlignVisionExpansionLayer AlignVisionFinalBlockLayer AlignVisionSqueezeExciteLayer"
+    ),
     "models.align.processor": "AlignProcessor",
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
+    "models.clip.classifier": "CLIPForImageClassification",
     "models.batch_encoding": "BatchEncoding",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
     "models.clip.processor": "CLIPProcessor",
-    "models.clip.text": "CLIPTextModel CLIPTextModelWithProjection",
-    "models.clip.vision": "CLIPVisionModel CLIPVisionModelWithProjection",
+    "models.clip.text": "CLIPTextModel CLIPTextModelOutput CLIPTextModelWithProjection",
+    "models.clip.vision": "CLIPVisionModel CLIPVisionModelOutput CLIPVisionModelWithProjection",
     "models.dual.bert": "BertModel RobertaModel",
     "models.dual.config": "BertConfig RobertaConfig VisionTextDualEncoderConfig",
     "models.dual.model": "VisionTextDualEncoderModel",
     "models.dual.processor": "VisionTextDualEncoderProcessor",
     "models.features": "BatchFeature",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
-    "models.groupvit.model": "GroupViTModel",
+    "models.groupvit.model": "GroupViTModel GroupViTModelOutput",
+    "models.groupvit.modeling_groupvit": (
+        "GroupViTAssignAttention GroupViTCrossAttentionLayer GroupViTMixerMLP GroupViTStage "
+        "GroupViTTokenAssign GroupViTVisionEncoder"
+    ),
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
+    "models.pairs": "CLIPOutput",
     "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
     "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
-    "models.xclip.model": "XCLIPModel",
+    "models.xclip.model": "XCLIPModel XCLIPOutput",
     "models.xclip.processor": "XCLIPProcessor",
     "models.xclip.text": "XCLIPTextModel",
     "models.xclip.vision": "XCLIPVisionModel",
+    "nn.outputs": "BaseModelOutput BaseModelOutputWithNoAttention BaseModelOutputWithPooling"
+    " BaseModelOutputWithPoolingAndNoAttention ImageClassifierOutput ModelOutput",
     "processing.image.reading": "load_image load_image_async",
     "search": "Index Query Result open_index",
     "search.retrieve": "retrieve",

@@ -39,6 +39,10 @@ class CheckpointError(SightlineError, OSError):
     the system's errors around code that opens checkpoints must let it pass."""
 
 
+class OtherFamily(CheckpointError, ValueError):
+    """There is no class for a model of this kind here."""
+
+
 class CheckpointMissing(CheckpointError):
     """Where the caller says that a checkpoint lies, there is nothing: to name it so was wrong use."""
 

@@ -4,55 +4,47 @@ They can be assigned to and keep further values, as scripts for `transformers` w
 """
 
 import copy
-import difflib
 import os
 import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, overload
+from typing import Any, Self
 
-from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.hub import WHERE, resolve
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
+from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
 from sightline.models.settings import UNREAD
+from sightline.models.suggestions import check_names
 
-_WHERE = ("revision", "local_files_only", "cache_dir", "token", "subfolder", "force_download")
-"""The arguments of `from_pretrained` that say where a checkpoint is looked for: `resolve`'s."""
 _WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto", "_from_pipeline")
 """Arguments of `from_pretrained` that the reference takes and that change nothing here."""
 _NOT_WRITTEN = ("_attn_implementation", "transformers_version")
 
 
-class Config(ConfigBase):
-    """A config that is opened and saved."""
+class Config(ConfigBase, Published):
+    """A config that is opened and saved. Of no kind itself, it holds whatever a `config.json` says."""
 
     @classmethod
-    @overload
-    def from_dict(
-        cls, data: Mapping[str, Any], return_unused_kwargs: Literal[False] = False, **overrides: Any
-    ) -> Self: ...
-    @classmethod
-    @overload
-    def from_dict(
-        cls, data: Mapping[str, Any], return_unused_kwargs: bool, **overrides: Any
-    ) -> tuple[Self, dict[str, Any]]: ...
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], return_unused_kwargs: bool = False, **overrides: Any) -> Any:
+    def from_dict(cls, config_dict: Mapping[str, Any], return_unused_kwargs: bool = False, **overrides: Any) -> Self:
         """Reads a `config.json`'s object and sets `overrides`; those for a tower may be a dictionary of some settings.
 
         A key that we don't know is kept, and a warning names it. An override that the config does not know is a
         warning, or with `return_unused_kwargs` part of the second of two results. Raises `CheckpointError`.
         """
-        data = cls.modern(cls.own(data))
-        if unknown := sorted(set(data) - set(cls.kinds) - UNREAD - cls.also_known):
+        data = cls.modern(cls.own(config_dict))
+        if cls.model_type and (unknown := sorted(set(data) - set(cls.kinds) - UNREAD - cls.also_known)):
             warnings.warn(f"{cls.model_type} config: unknown keys {', '.join(unknown)}", stacklevel=2)
         config = cls(**data)
         unused = config._override(overrides)
         if return_unused_kwargs:
-            return config, unused
+            both: Any = (config, unused)
+            return both  # type: ignore[no-any-return]
         for name in unused:
+            import difflib  # here: a search does without it
+
             near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, [*config], n=1))
             warnings.warn(f"{cls.model_type} config: {name} is no setting of it{near}", stacklevel=2)
         return config
@@ -80,32 +72,22 @@ class Config(ConfigBase):
         return unused
 
     @classmethod
-    @overload
-    def from_pretrained(
-        cls, name_or_folder: str | os.PathLike[str], *, return_unused_kwargs: Literal[False] = False, **options: Any
-    ) -> Self: ...
-    @classmethod
-    @overload
-    def from_pretrained(
-        cls, name_or_folder: str | os.PathLike[str], *, return_unused_kwargs: bool, **options: Any
-    ) -> tuple[Self, dict[str, Any]]: ...
-    @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Any:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Self:
         """The config of a checkpoint, or a JSON file; a tower's config also from a whole model's.
 
         `options`: where to look (`revision`, `local_files_only`, `cache_dir`, `token`, `subfolder`, `force_download`)
         and `from_dict`'s. Raises `CheckpointError`.
         """
-        data, options = cls.get_config_dict(name_or_folder, **options)
+        data, options = cls.get_config_dict(pretrained_model_name_or_path, **options)
         return cls.from_dict(data, **options)
 
     @classmethod
     def get_config_dict(
-        cls, name_or_folder: str | os.PathLike[str], **options: Any
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The contents of a checkpoint's `config.json`, and those `options` that do not say where to look for it."""
-        where = {name: options.pop(name) for name in _WHERE if name in options}
-        path = resolve(name_or_folder, weights=False, **where)
+        where = {name: options.pop(name) for name in WHERE if name in options}
+        path = resolve(pretrained_model_name_or_path, weights=False, **where)
         rest = {name: value for name, value in options.items() if name not in _WITHOUT_MEANING}
         is_config = path.suffix == ".json" and path.is_file()
         return read_checkpoint_json(path) if is_config else _read(path if path.is_dir() else path.parent), rest
@@ -116,9 +98,9 @@ class Config(ConfigBase):
         return cls.from_dict(_read(folder))
 
     @classmethod
-    def from_json_file(cls, file: str | os.PathLike[str]) -> Self:
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
         """Reads a file like `config.json`. Raises `CheckpointError`."""
-        return cls.from_dict(read_checkpoint_json(Path(file)))
+        return cls.from_dict(read_checkpoint_json(Path(json_file)))
 
     def to_dict(self) -> dict[str, Any]:
         """All that is set, as plain values, with `model_type`."""
@@ -142,15 +124,24 @@ class Config(ConfigBase):
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
 
-    def to_json_file(self, file: str | os.PathLike[str], use_diff: bool = True) -> None:
+    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
         """Writes `to_json_string`."""
-        write_text(Path(file), self.to_json_string(use_diff))
+        write_text(Path(json_file_path), self.to_json_string(use_diff))
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes `config.json` into `folder`. Raises `CheckpointError` for settings that do not fit together."""
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **publishing: Any
+    ) -> None:
+        """Writes `config.json` into a folder; with `push_to_hub` the folder goes to `repo_id`, by default its name.
+
+        `publishing` are the arguments of the method `push_to_hub`. Raises `UsageError`, and `CheckpointError` for
+        settings that do not fit together.
+        """
+        check_names(publishing, PUBLISHING, "argument")
         self.validate()
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        self.to_json_file(Path(folder) / "config.json")
+        text = self.to_json_string()
+        folder = new_folder(save_directory)
+        write_text(folder / "config.json", text)
+        send_saved(type(self).__name__, folder, push_to_hub, publishing)
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -169,10 +160,4 @@ def _plain(value: Any) -> Any:
 @cache
 def _first() -> dict[str, Any]:
     """What every config holds from the beginning."""
-    return Blank().to_dict()
-
-
-class Blank(Config):
-    """A config of nothing."""
-
-    model_type: ClassVar[str] = ""
+    return {name: value for name, value in Config().to_dict().items() if name != "model_type"}

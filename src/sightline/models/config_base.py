@@ -1,11 +1,12 @@
 """A config's values: each is checked when it is set, and further ones are kept. No torch is imported."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, ClassVar
 
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, UsageError
 from sightline.models.settings import GENERATION, kinds_of, read_value
 
 
@@ -17,7 +18,7 @@ class ConfigBase:
     wrong, and the config stays as it was.
     """
 
-    model_type: ClassVar[str]
+    model_type: ClassVar[str] = ""
     base_config_key: ClassVar[str] = ""
     """The name of a tower's config in the whole model's."""
     attribute_map: ClassVar[dict[str, str]] = {}
@@ -44,7 +45,7 @@ class ConfigBase:
     def __init_subclass__(cls) -> None:
         cls.kinds = kinds_of(cls)
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         """Settings by name. What is left out has the class's value; names that the class does not know are kept."""
         settings = self.modern(settings)
         self.dtype = self._attn_implementation = None
@@ -54,10 +55,10 @@ class ConfigBase:
         labels = settings.pop("num_labels", None)
         if self.id2label is None:
             self.num_labels = 2 if labels is None else labels
-        elif labels not in (None, len(self.id2label)):
-            raise CheckpointError(
-                f"{self.model_type} config: num_labels is {labels!r}, but id2label has {len(self.id2label)}"
-            )
+        elif labels not in (None, self.num_labels):
+            told = f"{self.model_type} config: num_labels is {labels!r}, so the {self.num_labels} of id2label are lost"
+            warnings.warn(told, stacklevel=2)
+            self.num_labels = labels
         for name, value in settings.items():
             setattr(self, name, value)
         self.validate()
@@ -67,8 +68,10 @@ class ConfigBase:
         if name in self.kinds:
             super().__setattr__(name, self.read(name, value))
         elif name == "model_type":
-            if value != self.model_type:
-                raise CheckpointError(f"{self.model_type} config: model_type is {value!r}; take its own config class")
+            if (own := type(self).model_type) and value != own:
+                raise CheckpointError(f"{own} config: model_type is {value!r}; take its own config class")
+            if not own:
+                super().__setattr__(name, value)
         elif known is not None and getattr(known, "fset", None) is None:
             why = "follows from other settings" if isinstance(known, property) else "is a part of the config's class"
             raise CheckpointError(f"{self.model_type} config: {name} {why} and cannot be set")
@@ -92,7 +95,7 @@ class ConfigBase:
     @classmethod
     def modern(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings as they were written at any time, in today's terms. Raises `CheckpointError` for another kind's."""
-        if settings.get("model_type", cls.model_type) != cls.model_type:
+        if cls.model_type and settings.get("model_type", cls.model_type) != cls.model_type:
             raise CheckpointError(f"the config says model_type {settings['model_type']!r}, not {cls.model_type!r}")
         if settings.get("quantization_config"):
             raise CheckpointError(
@@ -107,12 +110,36 @@ class ConfigBase:
             found["_attn_implementation"] = attention
         return found
 
-    def update(self, settings: Mapping[str, Any]) -> None:
+    def update(self, config_dict: Mapping[str, Any]) -> None:
         """Sets all of them, or none if one is refused."""
         changed = copy.copy(self)
-        for name, value in settings.items():
+        for name, value in config_dict.items():
             setattr(changed, name, value)
         vars(self).update(vars(changed))
+
+    def update_from_string(self, update_str: str) -> None:
+        """`update` by "name=value,name=value": numbers, strings, true and false, for settings that are there."""
+        found: dict[str, Any] = {}
+        for part in update_str.split(","):
+            name, is_pair, text = part.partition("=")
+            kind = type(getattr(self, name, None))
+            words = {
+                "true": True,
+                "1": True,
+                "yes": True,
+                "y": True,
+                "false": False,
+                "0": False,
+                "no": False,
+                "n": False,
+            }
+            try:
+                if not is_pair or kind not in (bool, int, float, str):
+                    raise KeyError(name)
+                found[name] = words[text.lower()] if kind is bool else kind(text)
+            except (KeyError, ValueError):
+                raise UsageError(f"{self.model_type} config: {part!r} is no 'name=value' of a setting") from None
+        self.update(found)
 
     def settings(self) -> dict[str, Any]:
         """The settings that layers are built of, with `model_type`: plain values."""
@@ -184,8 +211,8 @@ class ConfigBase:
 
     @num_labels.setter
     def num_labels(self, value: int) -> None:
-        if type(value) is not int or not 0 < value <= 1 << 24:
-            raise CheckpointError(f"{self.model_type} config: num_labels is {value!r}, expected 1 to {1 << 24}")
+        if type(value) is not int or not 0 <= value <= 1 << 24:
+            raise CheckpointError(f"{self.model_type} config: num_labels is {value!r}, expected 0 to {1 << 24}")
         if value != self.num_labels:
             self.id2label = {number: f"LABEL_{number}" for number in range(value)}
             self.label2id = {label: number for number, label in self.id2label.items()}

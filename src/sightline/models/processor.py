@@ -32,6 +32,8 @@ class Processor(Published):
     """The longest text in tokens, if no file says it."""
     text_kwargs: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """The defaults of a call's arguments for texts, where they are not the tokenizer's."""
+    chat_template: ClassVar[None] = None
+    """These models hold no conversations."""
 
     def __init__(self, image_processor: ImageProcessor, tokenizer: TextProcessor) -> None:
         """Raises UsageError for parts that are none of Sightline's, or in the wrong order."""

@@ -22,7 +22,7 @@ class Reference(Aliased):
     base_model_prefix: ClassVar[str] = ""
     """The part that the heads of the model stand on; "" or a name that is no part: the model itself."""
     main_input_name: ClassVar[str] = "input_ids"
-    input_layer: ClassVar[str] = "token_embedding"
+    input_layer: ClassVar[str] = "embeddings.token_embedding"
     """Where the layer lies that the input goes through first, dotted."""
     supports_gradient_checkpointing: ClassVar[bool] = True
     accepts_loss_kwargs: ClassVar[bool] = False

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from sightline.checkpoint.weight_files import is_index, shard_pattern, weight_files, with_variant
 from sightline.checkpoint.weights import write_weights
-from sightline.errors import UnknownArgument, UsageError
+from sightline.errors import UsageError
 from sightline.files import replacing, write_json
 from sightline.models.config import Config
-from sightline.models.publishing import Published, upload
+from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
 from sightline.models.state_dicts import StateDicts
+from sightline.models.suggestions import check_names
 
 
 class Saved(StateDicts, Published):
@@ -49,14 +50,11 @@ class Saved(StateDicts, Published):
         deleted. `push_to_hub`: sends the folder to `repo_id`, by default the folder's name; `publishing` are the
         arguments of the method `push_to_hub`. Raises `UsageError`, `OSError`.
         """
-        folder = Path(save_directory)
-        if folder.is_file():
-            raise UsageError(f"{folder} is a file: name a folder")
-        if unknown := publishing.keys() - _PUBLISHING - _WITHOUT_EFFECT:
-            raise UnknownArgument(f"{', '.join(sorted(unknown))}: save_pretrained has no such argument")
+        options = {name: value for name, value in publishing.items() if name not in _WITHOUT_EFFECT}
+        check_names(options, PUBLISHING, "argument")
         if not is_main_process:
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = new_folder(save_directory)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
         dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), torch.float32)
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
@@ -66,16 +64,9 @@ class Saved(StateDicts, Published):
         about = {"architectures": [self.architecture], "dtype": str(dtype).removeprefix("torch.")}
         write_json(folder / "config.json", self.config.to_diff_dict() | about)
         _delete_hidden(folder, written, variant)
-        if push_to_hub:
-            options = {key: value for key, value in publishing.items() if key not in _WITHOUT_EFFECT}
-            repo_id = options.pop("repo_id", folder.absolute().name)
-            message = options.pop("commit_message", None) or f"Upload {type(self).__name__}"
-            upload(folder, repo_id, message, **options)
+        send_saved(type(self).__name__, folder, push_to_hub, options)
 
 
-_PUBLISHING = frozenset(
-    "repo_id commit_message commit_description private token revision create_pr tags".split()  # noqa: SIM905
-)
 _WITHOUT_EFFECT = frozenset(
     "save_peft_format save_original_format distributed_checkpoint use_temp_dir".split()  # noqa: SIM905
 )

@@ -11,7 +11,7 @@ GENERATION = frozenset(
     bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
     exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length
     no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
-    repetition_penalty return_dict_in_generate suppress_tokens temperature top_k top_p typical_p use_cache
+    repetition_penalty return_dict_in_generate suppress_tokens temperature top_k top_p typical_p
     """.split()  # noqa: SIM905 (one name a line would fill a page)
 )
 """Settings of text generation, which older releases of `transformers` wrote into every config. They are dropped, as the
@@ -19,9 +19,10 @@ reference drops them, where they are no setting of the class."""
 UNREAD = frozenset(
     """
     _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention attn_implementation
-    cross_attention_hidden_size decoder_start_token_id dropout dtype finetuning_task gradient_checkpointing is_composition
-    is_decoder model_type name_or_path num_labels prefix pruned_heads sep_token_id task_specific_params tf_legacy_loss
-    tie_encoder_decoder tie_word_embeddings tokenizer_class torch_dtype torchscript use_bfloat16
+    cross_attention_hidden_size decoder_start_token_id dropout dtype finetuning_task gradient_checkpointing
+    is_composition is_decoder model_type name_or_path num_labels prefix pruned_heads sep_token_id task_specific_params
+    tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class torch_dtype torchscript use_bfloat16
+    use_cache
     """.split()  # noqa: SIM905
 )
 """Further keys in `config.json` files of all ages that no model here reads."""
