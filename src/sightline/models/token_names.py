@@ -1,7 +1,7 @@
 """A tokenizer's tokens by name, text and id, and the adding of further ones."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tokenizers
@@ -46,7 +46,7 @@ class _Number:
 class TokenNames:
     """The tokens of a pipeline of the `tokenizers` library, which is this object's own."""
 
-    SPECIAL_TOKENS_ATTRIBUTES = list(TOKEN_NAMES)
+    SPECIAL_TOKENS_ATTRIBUTES: ClassVar[list[str]] = list(TOKEN_NAMES)
     """The names of the special tokens below."""
     bos_token, bos_token_id = _Name(), _Number()
     eos_token, eos_token_id = _Name(), _Number()
