@@ -1,5 +1,6 @@
 """What scripts ask of a model besides a call: embeddings, checkpointing of gradients, counts, names."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 import sightline
+from sightline.nn.attention import Attention
 from support import twins
 from support.twins import ALL, TEXT, VISION, WHOLE, same
 
@@ -21,7 +23,7 @@ def test_names_and_counts_are_the_reference_s() -> None:
             type(theirs.base_model).__name__,
             theirs.base_model is theirs,
         )
-        for only, without in ((False, False), (True, False)):
+        for only, without in ((False, False), (True, False), (False, True)):
             assert ours.num_parameters(only, without) == theirs.num_parameters(only, without), name
         assert ours.get_memory_footprint(False) == theirs.get_memory_footprint(False)
         assert ours.device == theirs.device
@@ -167,3 +169,10 @@ def test_the_kind_of_attention(name: str) -> None:
     with pytest.raises(sightline.SightlineError, match="unknown attn_implementation"):
         ours.set_attn_implementation("fast")
     assert ours.config._attn_implementation == "eager"
+    again = type(ours)(ours.config)
+    assert {module.implementation for module in again.modules() if isinstance(module, Attention)} <= {"eager"}
+    if name != "AlignVisionModel":
+        config = copy.copy(ours.config)
+        config._attn_implementation = "fast"
+        with pytest.raises(sightline.SightlineError, match="unknown attn_implementation 'fast'"):
+            type(ours)(config)

@@ -11,10 +11,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sightline.errors import SightlineError
+from sightline.errors import SightlineError, UsageError
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.slices import Slice, apart, part
+
+ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
 class AttentionConfig(Protocol):
@@ -43,6 +45,14 @@ class Attention(Aliased):
         self.dropout = dropout
         self.implementation = "sdpa"
         self.slices: dict[str, Slice] = {}
+
+    def follow(self, config: object) -> None:
+        """Keeps the config, and computes in the way that it names. Raises `UsageError` for a way that is unknown."""
+        self.config: Any = config
+        named = getattr(config, "_attn_implementation", None) or "sdpa"
+        if named not in ATTENTION:
+            raise UsageError(f"unknown attn_implementation {named!r}; there are {', '.join(ATTENTION)}")
+        self.implementation = named
 
     @property
     def head_dim(self) -> int:
@@ -85,7 +95,7 @@ class SelfAttention(Attention):
     def __init__(self, config: AttentionConfig) -> None:
         width = config.hidden_size
         super().__init__(width, config.num_attention_heads, config.attention_dropout)
-        self.config = config
+        self.follow(config)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased
+from sightline.nn.aliases import Aliased, alias
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig
 from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.hooks import hooked
@@ -37,6 +37,8 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
 
 class BertEmbeddings(Aliased):
     """Words, their positions and kinds, added and normalized."""
+
+    token_embedding = alias("word_embeddings")
 
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ class XCLIPCrossAttention(CrossAttention):
         super().__init__(
             config.projection_dim, config.prompt_num_attention_heads, config.prompt_attention_dropout, bias=False
         )
-        self.config = config
+        self.follow(config)
         self.proj_drop = nn.Dropout(config.prompt_projection_dropout)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
