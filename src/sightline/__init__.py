@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat import logging as logging
     from sightline.compat.auto import (
         AutoConfig as AutoConfig,
         AutoModel as AutoModel,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         PretrainedConfig as PretrainedConfig,
         PreTrainedModel as PreTrainedModel,
     )
+    from sightline.compat.seeds import set_seed as set_seed
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -118,7 +120,9 @@ __version__ = VERSION
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
     "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
+    "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
+    "compat.seeds": "set_seed",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
