@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PretrainedConfig as PretrainedConfig,
         PreTrainedModel as PreTrainedModel,
     )
+    from sightline.compat.open_clip import get_tokenizer as get_tokenizer
     from sightline.compat.seeds import set_seed as set_seed
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
@@ -122,6 +123,7 @@ _NAMES = {
     "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
     "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
+    "compat.open_clip": "get_tokenizer",
     "compat.seeds": "set_seed",
     "encoder": "Encoder load",
     "errors": "SightlineError",

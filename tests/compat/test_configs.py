@@ -224,6 +224,21 @@ def test_opening_with_overrides(lib: str, name: str, setting: str, tmp_path: Pat
         assert (found.text_config.vocab_size, found.text_config.hidden_size) == (20, 512)
 
 
+@pytest.mark.parametrize("lib", EITHER)
+def test_update_from_a_string(lib: str) -> None:
+    config = library(lib).BertConfig(note="mine")
+    config.update_from_string("hidden_size=24,layer_norm_eps=0.5,use_cache=false,note=yours")
+    assert (config.hidden_size, config.layer_norm_eps, config.use_cache, config.note) == (24, 0.5, False, "yours")
+    for wrong in ("nothing=3", "hidden_size=wide", "hidden_size"):
+        with pytest.raises(ValueError, match=r"nothing|wide|hidden_size|unpack|dictionary"):
+            config.update_from_string(wrong)
+
+
+def test_labels_that_are_lost_are_told() -> None:
+    with pytest.warns(UserWarning, match="num_labels is 3, so the 1 of id2label are lost"):
+        assert sightline.CLIPConfig(id2label={0: "cat"}, num_labels=3).id2label[2] == "LABEL_2"
+
+
 def test_an_override_that_is_no_setting_is_told(tmp_path: Path) -> None:
     sightline.CLIPConfig().save_pretrained(tmp_path)
     with pytest.warns(UserWarning, match=r"clip config: projection_dims is no setting .*did you mean projection_dim\?"):

@@ -15,7 +15,7 @@ from sightline.checkpoint.hub import WHERE, resolve
 from sightline.errors import CheckpointError, UnknownArgument, UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
-from sightline.models.publishing import PUBLISHING, Published, upload
+from sightline.models.publishing import PUBLISHING, Published, publish
 from sightline.models.settings import UNREAD
 
 _WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto", "_from_pipeline")
@@ -145,9 +145,7 @@ class Config(ConfigBase, Published):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "config.json", text)
         if push_to_hub:
-            repo_id = publishing.pop("repo_id", folder.absolute().name)
-            message = publishing.pop("commit_message", None) or f"Upload {type(self).__name__}"
-            upload(folder, repo_id, message, **publishing)
+            publish(folder, self, publishing)
 
 
 def _read(folder: Path) -> dict[str, Any]:

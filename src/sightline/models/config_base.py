@@ -1,11 +1,12 @@
 """A config's values: each is checked when it is set, and further ones are kept. No torch is imported."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, ClassVar
 
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, UsageError
 from sightline.models.settings import GENERATION, kinds_of, read_value
 
 
@@ -54,10 +55,10 @@ class ConfigBase:
         labels = settings.pop("num_labels", None)
         if self.id2label is None:
             self.num_labels = 2 if labels is None else labels
-        elif labels not in (None, len(self.id2label)):
-            raise CheckpointError(
-                f"{self.model_type} config: num_labels is {labels!r}, but id2label has {len(self.id2label)}"
-            )
+        elif labels not in (None, self.num_labels):
+            told = f"{self.model_type} config: num_labels is {labels!r}, so the {self.num_labels} of id2label are lost"
+            warnings.warn(told, stacklevel=2)
+            self.num_labels = labels
         for name, value in settings.items():
             setattr(self, name, value)
         self.validate()
@@ -115,6 +116,30 @@ class ConfigBase:
         for name, value in config_dict.items():
             setattr(changed, name, value)
         vars(self).update(vars(changed))
+
+    def update_from_string(self, update_str: str) -> None:
+        """`update` by "name=value,name=value": numbers, strings, true and false, for settings that are there."""
+        found: dict[str, Any] = {}
+        for part in update_str.split(","):
+            name, is_pair, text = part.partition("=")
+            kind = type(getattr(self, name, None))
+            words = {
+                "true": True,
+                "1": True,
+                "yes": True,
+                "y": True,
+                "false": False,
+                "0": False,
+                "no": False,
+                "n": False,
+            }
+            try:
+                if not is_pair or kind not in (bool, int, float, str):
+                    raise KeyError(name)
+                found[name] = words[text.lower()] if kind is bool else kind(text)
+            except (KeyError, ValueError):
+                raise UsageError(f"{self.model_type} config: {part!r} is no 'name=value' of a setting") from None
+        self.update(found)
 
     def settings(self) -> dict[str, Any]:
         """The settings that layers are built of, with `model_type`: plain values."""

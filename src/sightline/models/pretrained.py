@@ -110,7 +110,7 @@ class PretrainedModel(Saved, Reference):
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
         model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
-        model.set_attn_implementation(attn_implementation or "sdpa")
+        model._choose_attention(attn_implementation)
         if device is not None:
             model.to(device)
         return (model.eval(), info.to_dict()) if output_loading_info else model.eval()
@@ -163,7 +163,7 @@ class PretrainedModel(Saved, Reference):
         """A new model, of first values, in training mode. Arguments as `from_pretrained`'s."""
         config = given_config(config, cls.config_class, {})
         model = cls(changed(config, settings_in(settings), cls._from_config))
-        model.set_attn_implementation(attn_implementation or "sdpa")
+        model._choose_attention(attn_implementation)
         wanted = dtype if dtype is not None else torch_dtype
         return model if wanted in (None, "auto") else model.to(float_dtype(wanted))
 
@@ -191,6 +191,12 @@ class PretrainedModel(Saved, Reference):
     def fresh(cls, config: Config, missing: set[str]) -> dict[str, torch.Tensor]:
         """First values for tensors that a file may lack; by default none."""
         return {}
+
+    def _choose_attention(self, asked: str | Mapping[str, str] | None) -> None:
+        """What is asked for, else what the config asks for, else "sdpa"; the same for what a mapping leaves out."""
+        self.set_attn_implementation(asked if isinstance(asked, str) else self.config._attn_implementation or "sdpa")
+        if isinstance(asked, Mapping):
+            self.set_attn_implementation(asked)
 
     def set_attn_implementation(self, attn_implementation: str | Mapping[str, str]) -> None:
         """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2".

@@ -10,13 +10,14 @@ from sightline.errors import UsageError
 from sightline.files import read_checkpoint_json, write_json
 from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
+from sightline.models.publishing import Published
 from sightline.models.text_processor import Text, TextProcessor, without_fixed
 from sightline.models.vocabulary import check_folder
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer import Tokenizer
 
 
-class Processor:
+class Processor(Published):
     """A checkpoint's text and image processing together. The base of every family's processor."""
 
     max_positions: ClassVar[int]

@@ -1,11 +1,12 @@
 """What is saved in a folder, sent to the Hugging Face Hub."""
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sightline.errors import HubError
+from sightline.files import write_text
 
 PUBLISHING = frozenset(
     "repo_id commit_message commit_description private token revision create_pr tags".split()  # noqa: SIM905
@@ -15,10 +16,6 @@ PUBLISHING = frozenset(
 
 class Published:
     """What `save_pretrained` writes can be sent to the Hub. A mixin of models, configs, processors and their parts."""
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **options: Any) -> Any:
-        """Writes the files into a folder."""
-        raise NotImplementedError
 
     def push_to_hub(
         self,
@@ -42,7 +39,8 @@ class Published:
         import tempfile  # here: a search does without it
 
         with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, **saving)
+            what: Any = self
+            what.save_pretrained(folder, **saving)
             return upload(
                 Path(folder),
                 repo_id,
@@ -56,6 +54,15 @@ class Published:
             )
 
 
+def publish(folder: Path, what: Published, options: Mapping[str, Any]) -> None:
+    """Sends the folder in which `what` was saved to `repo_id`, by default the folder's name. `options` are those of
+    `push_to_hub`."""
+    options = dict(options)
+    repo_id = options.pop("repo_id", folder.absolute().name)
+    message = options.pop("commit_message", None) or f"Upload {type(what).__name__}"
+    upload(folder, repo_id, message, **options)
+
+
 def upload(
     folder: Path,
     repo_id: str,
@@ -67,19 +74,34 @@ def upload(
     **commit: Any,
 ) -> Any:
     """The files of a folder as a commit to a repository, which is made if it is not there. Raises `HubError`."""
-    from huggingface_hub import HfApi, errors, metadata_update
+    from huggingface_hub import HfApi, errors
 
     api = HfApi(token=token)
     try:
         name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        sent = api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message, **commit)
         if tags:
-            metadata_update(name, {"tags": sorted(tags)}, token=token)  # type: ignore[arg-type]
-        return sent
+            _tag(folder / "README.md", name, tags, token)
+        return api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message, **commit)
     except errors.HFValidationError as error:
         raise HubError(f"{repo_id}: {str(error).splitlines()[0]}", "unknown") from error
-    except (errors.HTTPError, errors.LocalTokenNotFoundError) as error:  # type: ignore[attr-defined]
+    except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]
         status = getattr(getattr(error, "response", None), "status_code", None)
-        hint = "; log in with `hf auth login`, or pass token=" if status in (401, 403, None) else ""
-        reason = str(error).splitlines()[0]
-        raise HubError(f"{repo_id}: could not be sent to the Hub ({reason}){hint}", "unknown") from error
+        hint = "; log in with `hf auth login`, or pass token=" if status in (401, 403) else ""
+        raise HubError(
+            f"{repo_id}: could not be sent to the Hub ({str(error).splitlines()[0]}){hint}",
+            "offline" if status is None else "unknown",
+        ) from error
+
+
+def _tag(path: Path, name: str, tags: Iterable[str], token: str | bool | None) -> None:
+    """Adds tags to the card at `path`, else to that of the repository, else to a new one, and writes it to `path`."""
+    from huggingface_hub import ModelCard, errors
+
+    card: Any = ModelCard("---\nlibrary_name: sightline\n---\n")
+    if path.is_file():
+        card = ModelCard.load(path)
+    else:
+        with suppress(errors.EntryNotFoundError):
+            card = ModelCard.load(name, token=token)  # type: ignore[arg-type]
+    card.data.tags = sorted({*(card.data.tags or ()), *tags})
+    write_text(path, str(card))

@@ -130,7 +130,7 @@ class Reference(Aliased):
         config = self.config.get_text_config()
         if rows > table.num_embeddings and getattr(config, "pools_at_highest", False):
             warnings.warn(
-                "a text ends, for this model, at its highest token, and the new ones are higher: texts with them end there",
+                "this model ends a text at its highest token, and the new ones are higher: texts with them end there",
                 stacklevel=2,
             )
         resize(table, rows, None if mean_resizing else config.initializer_range)

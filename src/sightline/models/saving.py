@@ -14,7 +14,7 @@ from sightline.checkpoint.weights import write_weights
 from sightline.errors import UnknownArgument, UsageError
 from sightline.files import replacing, write_json
 from sightline.models.config import Config
-from sightline.models.publishing import PUBLISHING, Published, upload
+from sightline.models.publishing import PUBLISHING, Published, publish
 from sightline.models.state_dicts import StateDicts
 
 
@@ -67,10 +67,7 @@ class Saved(StateDicts, Published):
         write_json(folder / "config.json", self.config.to_diff_dict() | about)
         _delete_hidden(folder, written, variant)
         if push_to_hub:
-            options = {key: value for key, value in publishing.items() if key not in _WITHOUT_EFFECT}
-            repo_id = options.pop("repo_id", folder.absolute().name)
-            message = options.pop("commit_message", None) or f"Upload {type(self).__name__}"
-            upload(folder, repo_id, message, **options)
+            publish(folder, self, {key: value for key, value in publishing.items() if key in PUBLISHING})
 
 
 _WITHOUT_EFFECT = frozenset(

@@ -64,8 +64,8 @@ class StateDicts(nn.Module):
         read_names = {source for piece in whole.values() for source in piece.sources}
         if others := [name for name in given if name not in read_names and not is_dropped(naming.table, name)]:
             raise UsageError(
-                f"state_dict: {first_names(others)} {'is' if len(others) == 1 else 'are'} no tensors of a "
-                f"{type(self).__name__}, or lack others to be joined with"
+                f"state_dict: {first_names(others)} is no tensor of a {type(self).__name__}, or lacks others to be "
+                "joined with"
             )
         return self._written(self.layout, ours)
 
@@ -126,10 +126,9 @@ class StateDicts(nn.Module):
             below = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
             naming = self._naming(below.keys())
             for key, piece in naming.pieces.items() if naming.table else ():
-                names = [below.get(naming.begin + source) for source in piece.sources]
-                if None not in names:
-                    taken = (state_dict.pop(name) for name in names if name is not None)
-                    parts = dict(zip(piece.sources, taken, strict=True))
+                names = [below[naming.begin + source] for source in piece.sources if naming.begin + source in below]
+                if len(names) == len(piece.sources):
+                    parts = dict(zip(piece.sources, map(state_dict.pop, names), strict=True))
                     state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
         super()._load_from_state_dict(state_dict, prefix, *rest)
 

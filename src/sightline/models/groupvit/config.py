@@ -38,15 +38,15 @@ class GroupViTVisionConfig(SharedVisionConfig):
 
     hidden_size: int = 384
     intermediate_size: int = 1536
-    depths: tuple[int, ...] = (6, 3, 3)
-    num_group_tokens: tuple[int, ...] = (64, 8, 0)
-    num_output_groups: tuple[int, ...] = (64, 8, 8)
+    depths: list[int] | tuple[int, ...] = (6, 3, 3)
+    num_group_tokens: list[int] | tuple[int, ...] = (64, 8, 0)
+    num_output_groups: list[int] | tuple[int, ...] = (64, 8, 8)
     num_attention_heads: int = 6
     patch_size: int = 16
     hidden_act: str = "gelu"
     dropout: float = 0.0
     assign_eps: float = 1.0
-    assign_mlp_ratio: tuple[float, ...] = (0.5, 4.0)
+    assign_mlp_ratio: list[float] | tuple[float, ...] = (0.5, 4.0)
 
     def read(self, name: str, value: Any) -> Any:
         if name in _LEAST or name == "assign_mlp_ratio":
@@ -67,7 +67,7 @@ class GroupViTVisionConfig(SharedVisionConfig):
             if groups != tokens and any(self.num_group_tokens[stage + 1 : stage + 2]):
                 self._refuse("num_output_groups", f"{tokens} in stage {stage}, as many as its group tokens")
 
-    def _numbers(self, name: str, value: Any) -> tuple[Any, ...]:
+    def _numbers(self, name: str, value: Any) -> list[Any]:
         kind, least = (int, _LEAST[name]) if name in _LEAST else ((int, float), 0)
         if not isinstance(value, list | tuple) or not all(isinstance(n, kind) for n in value):
             self._refuse(name, "a list of numbers", value)
@@ -75,7 +75,7 @@ class GroupViTVisionConfig(SharedVisionConfig):
             self._refuse(name, f"numbers of {least} to {1 << 12}", value)
         if name not in _LEAST and not (len(value) == 2 and all(0 < n <= 1 << 24 for n in value)):
             self._refuse(name, "two numbers above 0", value)
-        return tuple(value)
+        return list(value)
 
     def _refuse(self, name: str, expected: str, value: Any = None) -> None:
         held = getattr(self, name) if value is None else value
