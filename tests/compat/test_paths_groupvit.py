@@ -12,7 +12,7 @@ from support import paths
 from support.configs.groupvit import inputs_of, random_config
 from support.weights import randomise
 
-SEEDS = 1, 3, 8
+SEEDS = 3, 4, 10  # no groups; two stages that group; three
 
 
 def pair(seed, folder):
@@ -34,7 +34,7 @@ def test_every_path_leads_to_the_same_numbers(seed, tmp_path):
 
 @pytest.mark.parametrize("kind", ["Text", "Vision"])
 def test_a_tower_holds_itself_as_in_the_reference(kind, tmp_path):
-    config = getattr(random_config(3), f"{kind.lower()}_config")
+    config = getattr(random_config(10), f"{kind.lower()}_config")
     reference = randomise(getattr(transformers, f"GroupViT{kind}Model")(config), 2).eval()
     reference.save_pretrained(tmp_path)
     mine = getattr(sightline, f"GroupViT{kind}Model").from_pretrained(tmp_path)
@@ -58,7 +58,7 @@ def test_hooks_see_what_they_see_in_the_reference(seed, tmp_path):
 
 
 def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
-    mine, reference, inputs = pair(3, tmp_path)
+    mine, reference, inputs = pair(10, tmp_path)
     fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
     for name in paths.outcomes(reference, paths.paths(reference), lambda m: m(**inputs)):
         want = paths.halved(reference, name, lambda m: m(**inputs).logits_per_image)
@@ -68,7 +68,7 @@ def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # where no input has a gradient
 def test_backward_hooks_run(tmp_path):
-    mine, reference, inputs = pair(3, tmp_path)
+    mine, reference, inputs = pair(10, tmp_path)
     seen = paths.outcomes(reference, paths.paths(reference), lambda m: m(**inputs))
     # Torch: from tensors and tuples alone, and from nothing that is changed in place afterwards, as the reference does.
     names = [
