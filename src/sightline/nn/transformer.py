@@ -33,18 +33,18 @@ class Mlp(Aliased):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """`hidden_states` (..., W) -> (..., W or `out`)."""
-        x = hidden_states
-        if not (plain(self.fc1, nn.Linear) and plain(self.act, ActivationLayer) and plain(self.fc2, nn.Linear)):
-            return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
-        inputs = [x.flatten(0, -2), self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias]
+        x, first, act, second = hidden_states, self.fc1, self.act, self.fc2
+        if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
+            return second(act(first(x)))  # type: ignore[no-any-return]
+        inputs = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
         if not torch.is_grad_enabled():
-            y = _feed(self.act.kind, *inputs)[-1]
+            y = _feed(act.kind, *inputs)[-1]
         else:
             kind = x.device.type
             if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
                 inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
-            y = _Feed.apply(*inputs, self.act.kind)  # type: ignore[no-untyped-call]
-        return y.view(*x.shape[:-1], self.fc2.out_features)
+            y = _Feed.apply(*inputs, act.kind)  # type: ignore[no-untyped-call]
+        return y.view(*x.shape[:-1], second.out_features)
 
 
 def _feed(
