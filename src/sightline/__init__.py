@@ -17,6 +17,20 @@ if TYPE_CHECKING:
         AlignVisionConfig as AlignVisionConfig,
     )
     from sightline.models.align.model import AlignModel as AlignModel
+    from sightline.models.align.modeling_align import (
+        AlignTextAttention as AlignTextAttention,
+        AlignTextEncoder as AlignTextEncoder,
+        AlignTextIntermediate as AlignTextIntermediate,
+        AlignTextLayer as AlignTextLayer,
+        AlignTextOutput as AlignTextOutput,
+        AlignVisionBlock as AlignVisionBlock,
+        AlignVisionDepthwiseConv2d as AlignVisionDepthwiseConv2d,
+        AlignVisionDepthwiseLayer as AlignVisionDepthwiseLayer,
+        AlignVisionEncoder as AlignVisionEncoder,
+        AlignVisionExpansionLayer as AlignVisionExpansionLayer,
+        AlignVisionFinalBlockLayer as AlignVisionFinalBlockLayer,
+        AlignVisionSqueezeExciteLayer as AlignVisionSqueezeExciteLayer,
+    )
     from sightline.models.align.processor import AlignProcessor as AlignProcessor
     from sightline.models.align.text import AlignTextModel as AlignTextModel
     from sightline.models.align.vision import AlignVisionModel as AlignVisionModel
@@ -56,6 +70,14 @@ if TYPE_CHECKING:
         GroupViTVisionConfig as GroupViTVisionConfig,
     )
     from sightline.models.groupvit.model import GroupViTModel as GroupViTModel
+    from sightline.models.groupvit.modeling_groupvit import (
+        GroupViTAssignAttention as GroupViTAssignAttention,
+        GroupViTCrossAttentionLayer as GroupViTCrossAttentionLayer,
+        GroupViTMixerMLP as GroupViTMixerMLP,
+        GroupViTStage as GroupViTStage,
+        GroupViTTokenAssign as GroupViTTokenAssign,
+        GroupViTVisionEncoder as GroupViTVisionEncoder,
+    )
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
     from sightline.models.x_clip.modeling_x_clip import (
@@ -86,6 +108,11 @@ _NAMES = {
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
     "models.align.model": "AlignModel",
+    "models.align.modeling_align": (
+        "AlignTextAttention AlignTextEncoder AlignTextIntermediate AlignTextLayer AlignTextOutput "
+        "AlignVisionBlock AlignVisionDepthwiseConv2d AlignVisionDepthwiseLayer AlignVisionEncoder "
+        "AlignVisionExpansionLayer AlignVisionFinalBlockLayer AlignVisionSqueezeExciteLayer"
+    ),
     "models.align.processor": "AlignProcessor",
     "models.align.text": "AlignTextModel",
     "models.align.vision": "AlignVisionModel",
@@ -103,6 +130,10 @@ _NAMES = {
     "models.dual.processor": "VisionTextDualEncoderProcessor",
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel",
+    "models.groupvit.modeling_groupvit": (
+        "GroupViTAssignAttention GroupViTCrossAttentionLayer GroupViTMixerMLP GroupViTStage "
+        "GroupViTTokenAssign GroupViTVisionEncoder"
+    ),
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.x_clip.modeling_x_clip": (

@@ -3,7 +3,7 @@
 Shapes: B batch, L tokens, W width, H heads, D = W / H. Attention Is All You Need (Vaswani et al., 2017), section 3.2.
 """
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class Attention(Aliased):
     """The base of both kinds. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
     num_heads, out_proj = alias("heads"), alias("out")
+    shows_weights: ClassVar[bool] = False
+    """Whether a hook sees the weights by every implementation, and not by "eager" alone."""
     is_causal = False
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -52,11 +54,16 @@ class Attention(Aliased):
         """By which scores are multiplied."""
         return float(self.head_dim**-0.5)
 
+    @property
+    def dropout_rate(self) -> float:
+        """The fraction of the weights that training leaves out."""
+        return self.dropout
+
     def weigh(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None
     ) -> Tensor:
         """`q` (B, H, L, D), `k` and `v` (B, H, S, D) -> (B, L, W). Other arguments as in the subclasses' `forward`."""
-        dropout = self.dropout if self.training else 0.0
+        dropout = self.dropout_rate if self.training else 0.0
         if weights is not None or self.implementation == "eager":
             y, scores = _eager(q, k, v, mask, causal, dropout)
             if weights is not None:
@@ -97,10 +104,10 @@ class SelfAttention(Attention):
         """
         batch, length, width = hidden_states.shape
         eager = self.implementation == "eager"
-        if eager and weights is None and hooked(self):
+        if (eager or self.shows_weights) and weights is None and hooked(self):
             weights = []
         qkv = self.project(hidden_states).view(batch, length, 3, self.heads, width // self.heads)
-        if eager and weights is None and attention_mask is None and not (self.dropout and self.training):
+        if eager and weights is None and attention_mask is None and not (self.dropout_rate and self.training):
             return self.out(_Packed.apply(qkv, is_causal)), None  # type: ignore[no-untyped-call]
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         y = self.out(self.weigh(q, k, v, attention_mask, is_causal, weights))
@@ -131,7 +138,7 @@ class SelfAttention(Attention):
         if causal:
             before = (places <= tokens[:, None])[:, None, None]
             visible = before if mask is None else _both(mask, before)
-        dropout = self.dropout if self.training else 0.0
+        dropout = self.dropout_rate if self.training else 0.0
         y = F.scaled_dot_product_attention(
             q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
         )

@@ -78,6 +78,14 @@ class BaseModelOutput(Output):
     attentions: tuple[Tensor, ...] | None = None
 
 
+@dataclass
+class BaseModelOutputWithNoAttention(Output):
+    """The output of an encoder without attention: the last states, and what the call asks for."""
+
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
 def optional_tuple(items: list[Tensor] | None) -> tuple[Tensor, ...] | None:
     """A list as a tuple; None stays None."""
     return None if items is None else tuple(items)

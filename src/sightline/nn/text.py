@@ -4,7 +4,7 @@ Natural Language Supervision" (2021), section 2.4.
 Shapes: B texts, L tokens, W width.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,7 @@ class TextTransformer(Aliased):
     """Causal transformer over tokens; the state at the end token is the pooled state."""
 
     encoder, final_layer_norm = alias("transformer"), alias("final_norm")
+    encoder_class: ClassVar[type[Encoder]] = Encoder
     config: TextTransformerConfig
 
     def __init__(self, config: TextTransformerConfig) -> None:
@@ -83,7 +84,7 @@ class TextTransformer(Aliased):
         self.config = config
         self.eos_token_id = config.eos_token_id
         # The order in which random numbers are drawn is not that of the parts: a seed's model stays what it is.
-        transformer = Encoder(config)
+        transformer = self.encoder_class(config)
         self.embeddings = TextEmbeddings(config)
         self.transformer = transformer
         self.final_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)

@@ -33,18 +33,22 @@ class Mlp(Aliased):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """`hidden_states` (..., W) -> (..., W or `out`)."""
-        x, first, act, second = hidden_states, self.fc1, self.act, self.fc2
-        if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
-            return second(act(first(x)))  # type: ignore[no-any-return]
-        inputs = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
-        if not torch.is_grad_enabled():
-            y = _feed(act.kind, *inputs)[-1]
-        else:
-            kind = x.device.type
-            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
-                inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
-            y = _Feed.apply(*inputs, act.kind)  # type: ignore[no-untyped-call]
-        return y.view(*x.shape[:-1], second.out_features)
+        return feed_forward(hidden_states, self.fc1, self.act, self.fc2)
+
+
+def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module) -> Tensor:
+    """`second(act(first(x)))`, at once where they are two linear maps and an activation without hooks."""
+    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
+        return second(act(first(x)))  # type: ignore[no-any-return]
+    inputs: list[Any] = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
+    if not torch.is_grad_enabled():
+        y = _feed(act.kind, *inputs)[-1]  # type: ignore[arg-type]
+    else:
+        kind = x.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
+            inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
+        y = _Feed.apply(*inputs, act.kind)  # type: ignore[no-untyped-call]
+    return y.view(*x.shape[:-1], int(second.out_features))  # type: ignore[arg-type]
 
 
 def _feed(
@@ -122,12 +126,13 @@ class Block(Aliased):
 
     layer_norm1, self_attn, layer_norm2 = alias("norm1"), alias("attention"), alias("norm2")
     embed_dim = alias("attention.embed_dim")
+    attention_class: ClassVar[type[SelfAttention]] = SelfAttention
 
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.norm1 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.attention = SelfAttention(config)
+        self.attention = self.attention_class(config)
         self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
         self.mlp = BlockMlp(config)
 

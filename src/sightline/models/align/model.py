@@ -24,7 +24,10 @@ class AlignModel(PairModel):
     config_class = AlignConfig
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
-    lora_targets: ClassVar[tuple[str, ...]] = (*PairModel.lora_targets, "conv", "reduce", "expand")
+    lora_targets: ClassVar[tuple[str, ...]] = (
+        *("qkv", "output.dense", "intermediate.dense"),
+        *("convolution", "expand_conv", "project_conv", "reduce", "expand"),
+    )
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "image": ("vision_model",),
         "text": ("text_model", "text_projection"),

@@ -21,6 +21,7 @@ from sightline.nn.outputs import TowerOutput
 class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
+    lora_targets: ClassVar[tuple[str, ...]] = (*LogitScale.lora_targets, "output.dense", "intermediate.dense")
     # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
