@@ -46,6 +46,7 @@ def test_hooks_see_what_they_see_in_the_reference(seed, tmp_path):
         paths.compare_outcomes(*(paths.outcomes(m, names, call) for m in (mine, reference)))
 
 
+@pytest.mark.system
 def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
     mine, reference, inputs = pair(4, tmp_path)
     inputs = {key: inputs[key] for key in ("input_ids", "attention_mask", "pixel_values")}
@@ -56,6 +57,26 @@ def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
         want = paths.halved(reference, name, lambda m: m(**inputs).logits_per_image)
         for call in (lambda m: m(**inputs).logits_per_image, lambda m: m.match(m.encode(*fast)).logits_per_image):
             paths.alike(paths.halved(mine, name, call), want)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text_model.encoder.layer.0.attention.self.query",
+        "text_model.encoder.layer.0.attention.self.value",
+        "text_model.encoder.layer.0.attention.output.dense",
+        "text_model.encoder.layer.0.intermediate.dense",
+        "text_projection",
+    ],
+)
+def test_a_map_that_is_assigned_computes_from_then_on(name, tmp_path):
+    mine, reference, inputs = pair(4, tmp_path)
+    want = paths.replaced(reference, name, lambda m: m(**inputs).logits_per_image)
+    paths.alike(paths.replaced(mine, name, lambda m: m(**inputs).logits_per_image), want)
+    inputs = {key: inputs[key] for key in ("input_ids", "attention_mask", "pixel_values")}
+    fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
+    with torch.no_grad():
+        paths.alike(mine.match(mine.encode(*fast)).logits_per_image, reference(**inputs).logits_per_image)
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # where no input has a gradient

@@ -48,6 +48,7 @@ def test_hooks_see_what_they_see_in_the_reference(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.system
 def test_a_hook_on_any_part_changes_what_comes_after_it(seed, tmp_path):
     mine, reference, inputs = pair(seed, tmp_path)
     fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
@@ -55,6 +56,24 @@ def test_a_hook_on_any_part_changes_what_comes_after_it(seed, tmp_path):
         want = paths.halved(reference, name, lambda m: m(**inputs).logits_per_image)
         for call in (lambda m: m(**inputs).logits_per_image, lambda m: m.match(m.encode(*fast)).logits_per_image):
             paths.alike(paths.halved(mine, name, call), want)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text_model.encoder.layer.0.attention.self.key",
+        "text_model.encoder.layer.0.output.dense",
+        "text_model.pooler.dense",
+        "vision_model.encoder.layers.0.self_attn.q_proj",
+    ],
+)
+def test_a_map_that_is_assigned_computes_from_then_on(name, tmp_path):
+    mine, reference, inputs = pair(2, tmp_path)
+    want = paths.replaced(reference, name, lambda m: m(**inputs).logits_per_image)
+    paths.alike(paths.replaced(mine, name, lambda m: m(**inputs).logits_per_image), want)
+    fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
+    with torch.no_grad():
+        paths.alike(mine.match(mine.encode(*fast)).logits_per_image, reference(**inputs).logits_per_image)
 
 
 TEXT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}

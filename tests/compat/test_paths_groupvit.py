@@ -57,6 +57,7 @@ def test_hooks_see_what_they_see_in_the_reference(seed, tmp_path):
         paths.compare_outcomes(*(paths.outcomes(m, names, call) for m in (mine, reference)))
 
 
+@pytest.mark.system
 def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
     mine, reference, inputs = pair(10, tmp_path)
     fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
@@ -64,6 +65,27 @@ def test_a_hook_on_any_part_changes_what_comes_after_it(tmp_path):
         want = paths.halved(reference, name, lambda m: m(**inputs).logits_per_image)
         for call in (lambda m: m(**inputs).logits_per_image, lambda m: m.match(m.encode(*fast)).logits_per_image):
             paths.alike(paths.halved(mine, name, call), want)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vision_model.encoder.stages.0.layers.0.self_attn.k_proj",
+        "vision_model.encoder.stages.0.downsample.assign.k_proj",
+        "vision_model.encoder.stages.0.downsample.assign.v_proj",
+        "vision_model.encoder.stages.1.downsample.pre_assign_attn.attn.q_proj",
+        "vision_model.encoder.stages.1.downsample.pre_assign_attn.attn.v_proj",
+        "vision_model.encoder.stages.1.group_projector.1.fc2",
+        "text_model.encoder.layers.0.mlp.fc1",
+    ],
+)
+def test_a_map_that_is_assigned_computes_from_then_on(name, tmp_path):
+    mine, reference, inputs = pair(10, tmp_path)
+    want = paths.replaced(reference, name, lambda m: m(**inputs).logits_per_image)
+    paths.alike(paths.replaced(mine, name, lambda m: m(**inputs).logits_per_image), want)
+    fast = [inputs[key] for key in ("pixel_values", "input_ids", "attention_mask")]
+    with torch.no_grad():
+        paths.alike(mine.match(mine.encode(*fast)).logits_per_image, reference(**inputs).logits_per_image)
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # where no input has a gradient

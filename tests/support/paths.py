@@ -70,6 +70,18 @@ def halved(model: nn.Module, name: str, call: Callable[[Any], Tensor]) -> Tensor
     return found
 
 
+def replaced(model: nn.Module, name: str, call: Callable[[Any], Tensor]) -> Tensor:
+    """What `call(model)` gives where the linear map `name` is assigned another one, always the same."""
+    owner, _, attribute = name.rpartition(".")
+    part = model.get_submodule(name)
+    torch.manual_seed(0)
+    setattr(
+        model.get_submodule(owner), attribute, nn.Linear(part.in_features, part.out_features, part.bias is not None)
+    )
+    with torch.no_grad():
+        return call(model)
+
+
 def backward(model: nn.Module, names: Iterable[str], call: Callable[[Any], Tensor]) -> set[str]:
     """The parts whose backward hooks run in the gradient of `call(model)`."""
     ran: set[str] = set()
