@@ -55,6 +55,13 @@ if TYPE_CHECKING:
         CLIPVisionConfig as CLIPVisionConfig,
     )
     from sightline.models.clip.model import CLIPModel as CLIPModel
+    from sightline.models.clip.modeling_clip import (
+        CLIPEncoder as CLIPEncoder,
+        CLIPTextEmbeddings as CLIPTextEmbeddings,
+        CLIPTextTransformer as CLIPTextTransformer,
+        CLIPVisionEmbeddings as CLIPVisionEmbeddings,
+        CLIPVisionTransformer as CLIPVisionTransformer,
+    )
     from sightline.models.clip.processor import CLIPProcessor as CLIPProcessor
     from sightline.models.clip.text import (
         CLIPTextModel as CLIPTextModel,
@@ -94,6 +101,12 @@ if TYPE_CHECKING:
     from sightline.models.groupvit.text import GroupViTTextModel as GroupViTTextModel
     from sightline.models.groupvit.vision import GroupViTVisionModel as GroupViTVisionModel
     from sightline.models.pairs import CLIPOutput as CLIPOutput
+    from sightline.models.x_clip.modeling_x_clip import (
+        XCLIPAttention as XCLIPAttention,
+        XCLIPEncoder as XCLIPEncoder,
+        XCLIPMultiframeIntegrationTransformer as XCLIPMultiframeIntegrationTransformer,
+        XCLIPVisionEncoderLayer as XCLIPVisionEncoderLayer,
+    )
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
         XCLIPTextConfig as XCLIPTextConfig,
@@ -140,6 +153,9 @@ _NAMES = {
     "models.clip.classifier": "CLIPForImageClassification",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
+    "models.clip.modeling_clip": (
+        "CLIPEncoder CLIPTextEmbeddings CLIPTextTransformer CLIPVisionEmbeddings CLIPVisionTransformer"
+    ),
     "models.clip.processor": "CLIPProcessor",
     "models.clip.text": "CLIPTextModel CLIPTextModelOutput CLIPTextModelWithProjection",
     "models.clip.vision": "CLIPVisionModel CLIPVisionModelOutput CLIPVisionModelWithProjection",
@@ -156,6 +172,9 @@ _NAMES = {
     "models.groupvit.text": "GroupViTTextModel",
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.pairs": "CLIPOutput",
+    "models.x_clip.modeling_x_clip": (
+        "XCLIPAttention XCLIPEncoder XCLIPMultiframeIntegrationTransformer XCLIPVisionEncoderLayer"
+    ),
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel XCLIPOutput",
     "models.xclip.processor": "XCLIPProcessor",

@@ -169,10 +169,15 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
+        return self.out(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+
+    def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        kv: Any = torch.cat([self.k_proj(context), self.v_proj(context)], dim=-1) if apart(self) else self.kv(context)
+        one = keys is values and not apart(self)
+        kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
+        return self.weigh(q, k, v, None, False, weights)
 
 
 def _both(mask: Tensor, visible: Tensor) -> Tensor:

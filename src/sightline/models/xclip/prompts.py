@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.layouts import TABLES
@@ -34,10 +33,8 @@ class XCLIPCrossAttention(CrossAttention):
         self.proj_drop = nn.Dropout(config.prompt_projection_dropout)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
-        """`queries` (V, T, P); `keys` and `values`, which are one tensor: (V, L, P) -> (V, T, P)."""
-        if keys is not values:
-            raise UsageError("keys and values are two tensors; the maps of both are fused, so give one tensor twice")
-        return self.proj_drop(super().forward(queries, keys))  # type: ignore[no-any-return]
+        """`queries` (V, T, P), `keys` and `values` (V, L, P) -> (V, T, P)."""
+        return self.proj_drop(self.out(self.look(queries, keys, values)))  # type: ignore[no-any-return]
 
 
 class PromptGeneratorLayer(Aliased):
