@@ -1,9 +1,10 @@
 """CLIP's modules by the names and in the place that the reference gives them: all ours, under one roof."""
 
+from sightline.models.clip.classifier import CLIPForImageClassification
 from sightline.models.clip.model import CLIPModel
 from sightline.models.clip.text import CLIPTextModel, CLIPTextModelOutput, CLIPTextModelWithProjection
 from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelOutput, CLIPVisionModelWithProjection
-from sightline.models.pairs import CLIPOutput as CLIPOutput
+from sightline.models.pairs import CLIPOutput
 from sightline.models.pretrained import PretrainedModel as CLIPPreTrainedModel
 from sightline.nn.attention import SelfAttention as CLIPAttention
 from sightline.nn.text import TextEmbeddings as CLIPTextEmbeddings, TextTransformer as CLIPTextTransformer
@@ -15,6 +16,7 @@ __all__ = [
     "CLIPAttention",
     "CLIPEncoder",
     "CLIPEncoderLayer",
+    "CLIPForImageClassification",
     "CLIPModel",
     "CLIPOutput",
     "CLIPPreTrainedModel",
