@@ -2,6 +2,7 @@
 
 import importlib
 
+import peft
 import pytest
 import torch
 import transformers
@@ -305,6 +306,23 @@ def test_another_module_in_a_part_s_place():
             close(attention.at(x, tokens), results[-1][[0, 1], tokens])
             attention.v_proj = attention.v_proj[0]
             assert not attention._modules.keys() & {"v_proj"}
+    close(*results)
+
+
+def test_an_adapter_in_a_part_s_place():
+    x = torch.randn(2, 5, CLIP.vision_config.hidden_size)
+    results = []
+    for attention in attentions():
+        torch.manual_seed(0)
+        lora = peft.LoraConfig(r=2, lora_alpha=4)
+        attention.q_proj = peft.tuners.lora.Linear(attention.q_proj, "default", lora, r=2, lora_alpha=4)
+        torch.nn.init.normal_(attention.q_proj.lora_B["default"].weight)
+        results.append(attention(x)[0])
+        attention.q_proj.merge()
+        close(attention(x)[0], results[-1])
+        attention.q_proj = attention.q_proj.get_base_layer()
+        close(attention(x)[0], results[-1])
+        assert not any("lora" in name for name, _ in attention.named_parameters())
     close(*results)
 
 
