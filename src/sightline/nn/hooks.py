@@ -20,7 +20,7 @@ def hooked(module: nn.Module) -> bool:
 
 def hooked_within(module: nn.Module) -> bool:
     """Whether a call of the module, or of a part of it at any depth, would run a hook."""
-    if _has_any_global_hook():
+    if _has_any_global_hook():  # type: ignore[no-untyped-call]
         return True
     left = [module]
     while left:  # no recursion: a tower asks at each call
