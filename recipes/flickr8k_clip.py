@@ -69,9 +69,9 @@ def model() -> tuple[CLIPModel, CLIPProcessor]:
         )
     )
     with torch.no_grad():
-        seen, read = made.vision_model, made.text_model
+        seen, read = made.vision_model.embeddings, made.text_model.embeddings
         seen.patch_embedding.weight.copy_(whitening(data, processor).view_as(seen.patch_embedding.weight))
-        seen.position_embedding.copy_(0.5 * waves())
+        seen.position_embedding.weight.copy_(0.5 * waves())
         read.token_embedding.weight.add_(meanings(data, processor))
     leave_out(made)
     return made, processor
@@ -149,7 +149,7 @@ def meanings(data: Captions, processor: CLIPProcessor) -> Tensor:
 
 def leave_out(made: CLIPModel) -> None:
     made.vision_model.pre_norm.register_forward_hook(some_patches)
-    made.text_model.token_embedding.register_forward_hook(some_words)
+    made.text_model.embeddings.token_embedding.register_forward_hook(some_words)
     for tower in (made.vision_model, made.text_model):
         blocks = tower.transformer.blocks
         for number, block in enumerate(blocks, 1):

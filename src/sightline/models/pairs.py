@@ -59,7 +59,7 @@ class CLIPOutput(ModelOutput):
 class PairModel(PretrainedModel):
     """A whole model, which is trained on pairs of images (or videos) and texts."""
 
-    input_layer: ClassVar[str] = "text_model.token_embedding"
+    input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
     main_input_name: ClassVar[str] = "input_ids"
     label_smoothing: ClassVar[float] = 0.0
     """The label smoothing that the family was trained with."""

@@ -84,7 +84,7 @@ class TextTower(Tower):
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
     head: ClassVar[str | None] = "text_projection"
     base_model_prefix: ClassVar[str] = "text_model"
-    input_layer: ClassVar[str] = "text_model.token_embedding"
+    input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
     text_model: Any
 
     @property
@@ -103,7 +103,7 @@ class ImageTower(Tower):
     head: ClassVar[str | None] = "visual_projection"
     base_model_prefix: ClassVar[str] = "vision_model"
     main_input_name: ClassVar[str] = "pixel_values"
-    input_layer: ClassVar[str] = "vision_model.patch_embedding"
+    input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     vision_model: Any
 
     @property

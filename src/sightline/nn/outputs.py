@@ -106,6 +106,16 @@ class BaseModelOutputWithPoolingAndNoAttention(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
+@dataclass
+class ImageClassifierOutput(ModelOutput):
+    """The loss if there are labels, each class's score (B, classes), and what the call asks for."""
+
+    loss: Tensor | None = None
+    logits: Tensor = absent
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
 def optional_tuple(items: list[Tensor] | None) -> tuple[Tensor, ...] | None:
     """A list as a tuple; None stays None."""
     return None if items is None else tuple(items)

@@ -32,7 +32,10 @@ class AlignModel(PairModel):
     config_class = AlignConfig
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
-    lora_targets: ClassVar[tuple[str, ...]] = (*PairModel.lora_targets, "conv", "reduce", "expand")
+    lora_targets: ClassVar[tuple[str, ...]] = (
+        *("qkv", "output.dense", "intermediate.dense"),
+        *("convolution", "expand_conv", "project_conv", "reduce", "expand"),
+    )
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "image": ("vision_model",),
         "text": ("text_model", "text_projection"),
@@ -88,10 +91,13 @@ class AlignModel(PairModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
         """The vision tower's outputs, `pooler_output` (B, P) not of unit length."""
         options = self.options(output_attentions, output_hidden_states)
-        out: BaseModelOutputWithPoolingAndNoAttention = self.vision_model(pixel_values, **options)
+        out: BaseModelOutputWithPoolingAndNoAttention = self.vision_model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options
+        )
         return answer(out, return_dict, self.config)
 
     def forward(
@@ -106,6 +112,7 @@ class AlignModel(PairModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
     ) -> AlignOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
@@ -113,7 +120,7 @@ class AlignModel(PairModel):
         """
         _, pixel_values = self.check_inputs(input_ids if inputs_embeds is None else inputs_embeds, pixel_values)
         options = self.options(output_attentions, output_hidden_states)
-        vision = self.vision_model(pixel_values, **options)
+        vision = self.vision_model(pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options)
         text = self.text_model(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options)
         texts = self.text_projection(text.last_hidden_state[:, 0])
         pairs = self.match(PairEmbeddings((vision.pooler_output,), (texts,)))

@@ -35,7 +35,7 @@ class CLIPVisionModel(VisionTransformer, PretrainedModel):
 
     base_model_prefix: ClassVar[str] = "clip"
     main_input_name: ClassVar[str] = "pixel_values"
-    input_layer: ClassVar[str] = "patch_embedding"
+    input_layer: ClassVar[str] = "embeddings.patch_embedding"
     config_class = CLIPVisionConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)

@@ -23,6 +23,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     base_model_prefix: ClassVar[str] = "vision_text_dual_encoder"
+    lora_targets: ClassVar[tuple[str, ...]] = (*LogitScale.lora_targets, "output.dense", "intermediate.dense")
     # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
@@ -109,6 +110,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
     ) -> CLIPOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
@@ -117,7 +119,9 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         options = self.options(output_attentions, output_hidden_states)
-        vision: BaseModelOutputWithPooling = self.vision_model(pixel_values, **options)
+        vision: BaseModelOutputWithPooling = self.vision_model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options
+        )
         text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
         images, texts = self.visual_projection(vision.pooler_output), self.text_projection(text.pooler_output)
         pairs = self.match(PairEmbeddings((images,), (texts,)))

@@ -5,7 +5,7 @@ Shapes: B texts, L tokens, P projection.
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
@@ -25,9 +25,9 @@ class XCLIPTextModel(TextTransformer, PretrainedModel):
     prefix: ClassVar[str] = "text_model."
     config: XCLIPTextConfig
 
-    def _end(self, input_ids: Tensor) -> Tensor:
-        # At the highest id, whatever the config says: the checkpoints were made so, and the reference does the same.
-        return input_ids.argmax(-1)
+    def __init__(self, config: XCLIPTextConfig) -> None:
+        super().__init__(config)
+        self.eos_token_id = 2  # at the highest id, whatever the config says: the checkpoints were made so
 
 
 class XCLIPTextTower(TextTower):
