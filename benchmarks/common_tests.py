@@ -42,21 +42,56 @@ INNER = re.compile(
 """Tests of the reference's inner workings: parallel plans, kernels, how it initialises and records, its own naming
 rules, chats, sound, and other machines."""
 
-TEXT = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 37}
+Settings = dict[str, Any]
+TEXT: Settings = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 37,
+}
 TEXT |= {"max_position_embeddings": 512, "bos_token_id": 0, "eos_token_id": 98, "pad_token_id": 1}
-BERT = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 37}
+BERT: Settings = {
+    "vocab_size": 99,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 37,
+}
 BERT |= {"max_position_embeddings": 512, "type_vocab_size": 16}
-VISION = {"image_size": 30, "patch_size": 2, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+VISION: Settings = {
+    "image_size": 30,
+    "patch_size": 2,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 VISION |= {"intermediate_size": 37, "num_channels": 3}
-NET = {"image_size": 32, "kernel_sizes": [3, 3, 5], "in_channels": [32, 16, 24], "out_channels": [16, 24, 30]}
+NET: Settings = {
+    "image_size": 32,
+    "kernel_sizes": [3, 3, 5],
+    "in_channels": [32, 16, 24],
+    "out_channels": [16, 24, 30],
+}
 NET |= {"strides": [1, 1, 2], "num_block_repeats": [1, 1, 2], "expand_ratios": [1, 6, 6], "hidden_dim": 64}
 NET |= {"hidden_act": "gelu", "num_channels": 3}
-STAGES = {"image_size": 30, "patch_size": 2, "hidden_size": 32, "depths": [6, 3, 3], "num_hidden_layers": 3}
+STAGES: Settings = {
+    "image_size": 30,
+    "patch_size": 2,
+    "hidden_size": 32,
+    "depths": [6, 3, 3],
+    "num_hidden_layers": 3,
+}
 STAGES |= {"num_group_tokens": [64, 8, 0], "num_output_groups": [64, 8, 8], "num_attention_heads": 4}
 STAGES |= {"intermediate_size": 37, "num_channels": 3}
-FRAMES = VISION | {"num_frames": 8, "mit_hidden_size": 32, "mit_num_hidden_layers": 2, "mit_num_attention_heads": 4}
+FRAMES: Settings = VISION | {
+    "num_frames": 8,
+    "mit_hidden_size": 32,
+    "mit_num_hidden_layers": 2,
+    "mit_num_attention_heads": 4,
+}
 FRAMES |= {"mit_intermediate_size": 37}
-PAIR = {"projection_dim": 32}
+PAIR: Settings = {"projection_dim": 32}
 
 FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], list[str]]] = {
     "clip": ("CLIP", TEXT | PAIR, VISION | PAIR, PAIR, ["TextModelWithProjection", "VisionModelWithProjection"]),
@@ -112,7 +147,7 @@ class Tester:
             inputs |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if not self.part.startswith("Text"):
             side = self.vision["image_size"]
-            shape = (self.batch_size, 3, side, side)
+            shape: tuple[int, ...] = (self.batch_size, 3, side, side)
             if self.family == "xclip" and not self.part.startswith("Vision"):
                 shape = (self.batch_size, self.vision["num_frames"], 3, side, side)
             inputs["pixel_values"] = torch.rand(shape)
@@ -158,7 +193,7 @@ def _model_test(
     def test_config(self: Any) -> None:
         self.config_tester.run_common_tests()
 
-    members = {
+    members: dict[str, Any] = {
         "all_model_classes": classes,
         "setUp": set_up,
         "test_config": test_config,
@@ -218,7 +253,7 @@ def _image_processor_test(
         for attribute in ("do_resize", "size", "do_normalize", "image_mean", "image_std", "resample", "do_rescale"):
             assert hasattr(processor, attribute), attribute
 
-    members = {
+    members: dict[str, Any] = {
         "image_processor_tester_class": ImageTester,
         "test_image_processor_has_attributes": has_attributes,
     }
@@ -264,7 +299,7 @@ def tokenizer_tests(common: Any, backend: Any, library: types.ModuleType) -> Ite
             cls.tokenizers_list = [(kind, cls.tmpdirname, {})]
             cls.tokenizers = [kind.from_pretrained(cls.tmpdirname)]
 
-        members = {
+        members: dict[str, Any] = {
             "setUpClass": classmethod(set_up_class),
             "setUp": lambda self: None,
             "tearDownClass": classmethod(lambda cls: None),
@@ -291,7 +326,7 @@ def import_tests(folder: Path) -> dict[str, Any]:
     for file in folder.glob("*.py"):
         (package / file.name).symlink_to(file)
     sys.path.insert(0, str(package.parent))
-    common_settings = {"return_dict": False, "output_hidden_states": True, "output_attentions": True}
+    common_settings: dict[str, Any] = {"return_dict": False, "output_hidden_states": True, "output_attentions": True}
     common_settings |= {"chunk_size_feed_forward": 5, "architectures": ["AModel"], "problem_type": "regression"}
     common_settings |= {"id2label": {0: "a", 1: "b"}, "label2id": {"a": 0, "b": 1}, "dtype": "float16"}
     for missing, name, value in (

@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat.pipelines import (
+        ImageClassificationPipeline as ImageClassificationPipeline,
+        ImageFeatureExtractionPipeline as ImageFeatureExtractionPipeline,
+        Pipeline as Pipeline,
+        ZeroShotImageClassificationPipeline as ZeroShotImageClassificationPipeline,
+        pipeline as pipeline,
+    )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
@@ -69,6 +76,10 @@ __version__ = VERSION
 
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
+    "compat.pipelines": (
+        "ImageClassificationPipeline ImageFeatureExtractionPipeline Pipeline ZeroShotImageClassificationPipeline "
+        "pipeline"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
