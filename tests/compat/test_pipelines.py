@@ -30,7 +30,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def close(mine: Any, theirs: Any) -> None:
-    """The same lists, keys and words; scores, and the norm of states, to float32's five digits, as in the parity tests."""
+    """The same lists, keys and words; scores, and states by their norm, to float32's five digits, as elsewhere."""
     if isinstance(theirs, dict):
         assert mine.keys() == theirs.keys()
         for key, value in theirs.items():
