@@ -41,6 +41,12 @@ if TYPE_CHECKING:
         CLIPTokenizerFast as CLIPTokenizerFast,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
         RobertaTokenizerFast as RobertaTokenizerFast,
+    from sightline.compat.pipelines import (
+        ImageClassificationPipeline as ImageClassificationPipeline,
+        ImageFeatureExtractionPipeline as ImageFeatureExtractionPipeline,
+        Pipeline as Pipeline,
+        ZeroShotImageClassificationPipeline as ZeroShotImageClassificationPipeline,
+        pipeline as pipeline,
     )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
@@ -177,6 +183,10 @@ _NAMES = {
         "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
     ),
     "compat.seeds": "set_seed",
+    "compat.pipelines": (
+        "ImageClassificationPipeline ImageFeatureExtractionPipeline Pipeline ZeroShotImageClassificationPipeline "
+        "pipeline"
+    ),
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
