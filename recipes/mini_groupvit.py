@@ -122,7 +122,7 @@ def begin() -> GroupViTModel:
     model = GroupViTModel(config(text))
     model.text_model.load_state_dict(mini.text_model.state_dict())
     # Groups that start far apart: among the first values that the config gives, the first patches find no difference.
-    nn.init.normal_(model.vision_model.stages[0].group_token)
+    nn.init.normal_(model.vision_model.encoder.stages[0].group_token)
     return model
 
 
