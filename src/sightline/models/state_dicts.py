@@ -122,8 +122,7 @@ class StateDicts(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """As a part of another module, whose `load_state_dict` this is: a file's names become the model's own."""
-        first = next((prefix + name for name, _ in self.named_parameters()), None) if prefix else None
-        if first is not None and first not in state_dict:
+        if prefix and any(prefix + name not in state_dict for name, _ in self.named_parameters()):
             below = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
             naming = self._naming(below.keys())
             for key, piece in naming.pieces.items() if naming.table else ():
