@@ -93,7 +93,7 @@ def test_a_setting_counts_in_a_call_when_made_and_when_assigned(kind, change, tm
 def test_settings_read_back_and_go_to_files_as_the_reference_s(kind, tmp_path):
     for start in ({}, SMALL, {"size": 20, "crop_size": 12, "resample": 0}):
         ours, theirs = both(kind, **start)
-        for name in theirs.to_dict():
+        for name in [*theirs.to_dict(), "do_pad", "pad_size", "data_format", "return_tensors", "device"]:
             if name != "image_processor_type":
                 assert getattr(ours, name) == getattr(theirs, name), name
         assert plain(ours.to_dict()) == plain(theirs.to_dict())
@@ -160,6 +160,14 @@ def test_a_negative_factor_is_a_call_s_affair(tmp_path):
     ours.save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"rescale_factor is -1\.0, expected a number above 0"):
         sightline.CLIPImageProcessor.from_pretrained(tmp_path)
+
+
+def test_an_array_is_three_numbers():
+    ours, theirs = both("CLIP")
+    for processor in (ours, theirs):
+        processor.image_mean = np.array([0.1, 0.2, 0.3])
+    same(ours, theirs, "CLIP")
+    assert ours.image_mean == (0.1, 0.2, 0.3)
 
 
 def test_a_script_s_own_attribute_is_none_of_ours():

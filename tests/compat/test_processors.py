@@ -230,6 +230,16 @@ def test_auto_processors_open_what_is_there(name, tmp_path):
     assert texts("a cat") == opened.tokenizer("a cat")
 
 
+def test_two_towers_processor_is_named_in_its_file(tmp_path):
+    parts = sightline.CLIPProcessor.from_pretrained("mini")
+    ours = sightline.VisionTextDualEncoderProcessor(parts.image_processor, parts.tokenizer)
+    ours.save_pretrained(tmp_path)
+    again = sightline.AutoProcessor.from_pretrained(tmp_path)
+    assert type(again) is sightline.VisionTextDualEncoderProcessor
+    theirs = transformers.VisionTextDualEncoderProcessor.from_pretrained(tmp_path)
+    same((again, theirs), text=TEXTS, images=..., padding=True, return_tensors="pt")
+
+
 def test_auto_processors_name_what_they_cannot_open(tmp_path):
     opened = sightline.CLIPProcessor.from_pretrained("mini")
     opened.save_pretrained(tmp_path)

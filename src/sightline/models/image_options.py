@@ -23,7 +23,7 @@ class ImageOptions:
     """
 
     do_convert_rgb: bool = True
-    do_pad: bool = False
+    do_pad: bool | None = None
     pad_size: SizeDict | None = None
     data_format: str | None = None
     input_data_format: str | None = None

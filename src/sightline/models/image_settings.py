@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from PIL.Image import Resampling
 
 from sightline.checkpoint.hub import resolve
@@ -186,7 +187,11 @@ class ImageSettings(Published):
             return profile, self._options
         check_names(changes, self.setting_names, "setting")
         options = {name: value for name, value in changes.items() if name in OPTIONS and value is not None}
-        settings = {name: value for name, value in changes.items() if name in self._settings}
+        settings = {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in changes.items()
+            if name in self._settings
+        }
         for name, value in list(settings.items()):
             if value is None and isinstance(self._settings[name], bool):
                 settings[name] = False

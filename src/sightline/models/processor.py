@@ -16,8 +16,9 @@ from sightline.models.image_processors import image_processor_class
 from sightline.models.places import take_place
 from sightline.models.publishing import Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
+from sightline.models.text_calls import Text
 from sightline.models.text_length import text_length
-from sightline.models.text_processor import SETTINGS, Text, TextProcessor
+from sightline.models.text_processor import SETTINGS, TextProcessor
 from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
 
@@ -31,6 +32,8 @@ class Processor(Published):
     """The longest text in tokens, if no file says it."""
     text_kwargs: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """The defaults of a call's arguments for texts, where they are not the tokenizer's."""
+    chat_template: ClassVar[None] = None
+    """These models hold no conversations."""
 
     def __init__(self, image_processor: ImageProcessor, tokenizer: TextProcessor) -> None:
         """Raises UsageError for parts that are none of Sightline's, or in the wrong order."""

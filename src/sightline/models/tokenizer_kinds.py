@@ -88,6 +88,25 @@ class BertTokenizer(TextProcessor):
             pipeline = word_pieces(known, settings, place)
         super().__init__(_tokenizer("BertTokenizer", pipeline, settings))
 
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether texts become lower case."""
+        return bool(self._normalizer.lowercase)
+
+    @property
+    def strip_accents(self) -> bool | None:
+        """Whether letters lose their accents; None: where texts become lower case."""
+        return None if (strips := self._normalizer.strip_accents) is None else bool(strips)
+
+    @property
+    def tokenize_chinese_chars(self) -> bool:
+        """Whether each Chinese character is a word."""
+        return bool(self._normalizer.handle_chinese_chars)
+
+    @property
+    def _normalizer(self) -> Any:
+        return self._pipeline.normalizer
+
 
 def _tokenizer(kind: str, pipeline: Any, settings: Mapping[str, Any]) -> Tokenizer:
     tokenizer = Tokenizer(pipeline, settings, int(settings.get("model_max_length", NO_LIMIT)))

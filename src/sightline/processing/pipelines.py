@@ -7,7 +7,19 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError
-from sightline.processing.special_tokens import BERT_TOKENS, CLIP_TOKENS, END, ROBERTA_TOKENS, START, special_tokens
+from sightline.processing.special_tokens import (
+    BERT_TOKENS,
+    CLIP_TOKENS,
+    END,
+    ROBERTA_TOKENS,
+    START,
+    special_tokens,
+    token_text,
+)
+
+GENERAL = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of the reference, as files name them, that take a pipeline as it stands."""
+PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 
 
 def tokenizer_class(pipeline: Tokenizer) -> str:
@@ -77,7 +89,11 @@ def word_pieces(vocabulary: dict[str, int], settings: Mapping[str, Any], source:
     if missing := {token.content for token in tokens.values()} - vocabulary.keys() - {"[MASK]"}:
         raise CheckpointError(f"{source}: has no {' and no '.join(sorted(missing))}")
     pipeline: Any = Tokenizer(models.WordPiece(vocabulary, unk_token=tokens["unk_token"].content))
-    pipeline.normalizer = normalizers.BertNormalizer()
+    pipeline.normalizer = normalizers.BertNormalizer(
+        lowercase=bool(settings.get("do_lower_case", True)),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=bool(settings.get("tokenize_chinese_chars", True)),
+    )
     pipeline.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     pipeline.decoder = decoders.WordPiece(prefix="##")
     add_missing(pipeline, tokens)
@@ -86,11 +102,23 @@ def word_pieces(vocabulary: dict[str, int], settings: Mapping[str, Any], source:
     return built
 
 
-def complete_pairs(pipeline: Tokenizer) -> None:
-    """A WordPiece pipeline whose file says how one text is enclosed, but not two, encloses two as BERT does."""
+def set_ends(pipeline: Any, settings: Mapping[str, Any]) -> None:
+    """The start and the end that the settings name go before those of the pipeline, and a WordPiece pipeline that says
+    how one text is enclosed, but not two, encloses two as BERT does."""
     ends = pipeline.encode("").tokens
-    if isinstance(pipeline.model, models.WordPiece) and len(ends) == 2 and pipeline.num_special_tokens_to_add(True) < 3:
-        _set_template(pipeline, *ends)
+    if len(ends) != 2 or settings.get("tokenizer_class") in GENERAL:
+        return
+    is_pieces = isinstance(pipeline.model, models.WordPiece)
+    names = ("bos_token", "eos_token") if pipeline.token_to_id(START) is not None else ("cls_token", "sep_token")
+    wanted = [token_text(settings.get(name)) or end for name, end in zip(names, ends, strict=True)]
+    if is_pieces and (wanted != ends or pipeline.num_special_tokens_to_add(True) < 3):
+        _set_template(pipeline, *wanted)
+    elif wanted != ends:
+        space = bool(settings.get("add_prefix_space", False))
+        first, last = ((token, pipeline.token_to_id(token)) for token in wanted)
+        pipeline.post_processor = processors.RobertaProcessing(
+            last, first, trim_offsets=names[0] == "cls_token", add_prefix_space=space
+        )
 
 
 def complete_decoder(pipeline: Any) -> None:
@@ -114,13 +142,13 @@ def add_missing(pipeline: Tokenizer, tokens: Mapping[str, AddedToken]) -> None:
 
 
 def copied(pipeline: Tokenizer) -> Tokenizer:
-    """A pipeline that does the same, with neither truncation nor padding, and can be changed by itself.
+    """A pipeline that does the same, with neither truncation nor padding, and can have other parts and added tokens.
 
-    Both share the trained model; a copy by way of its JSON, where added tokens leave ids free, shares nothing.
+    Both share the trained model and the parts; a copy by way of JSON, where added tokens leave ids free, shares none.
     """
     source: Any = pipeline
     copy: Any = Tokenizer(source.model)
-    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+    for part in PARTS:
         if getattr(source, part) is not None:
             setattr(copy, part, getattr(source, part))
     added = source.get_added_tokens_decoder()

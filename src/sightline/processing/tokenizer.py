@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
-from sightline.processing.pipelines import copied, tokenizer_class
+from sightline.processing.pipelines import PARTS, copied, tokenizer_class
 from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, token_text
 from sightline.processing.spelling import may_be_spelled, spelled_words
 from sightline.processing.text_counts import TextCounts
@@ -84,8 +85,13 @@ class Tokenizer:
             return cls(pipeline, read | dict(settings), limit)
 
     def copy(self) -> tokenizers.Tokenizer:
-        """The library's object as a copy of its own, which may be changed."""
-        return copied(self._pipeline)
+        """The library's object as a copy whose parts may be changed; the trained model is shared."""
+        copy: Any = copied(self._pipeline)
+        for part in PARTS:
+            if getattr(copy, part) is not None:
+                setattr(copy, part, deepcopy(getattr(copy, part)))
+        made: tokenizers.Tokenizer = copy
+        return made
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json, wrong_content
-from sightline.processing.pipelines import add_missing, byte_pairs, complete_decoder, complete_pairs, word_pieces
+from sightline.processing.pipelines import add_missing, byte_pairs, complete_decoder, set_ends, word_pieces
 from sightline.processing.special_tokens import TOKEN_NAMES, extra_tokens, special_tokens
 
 _FILES = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
@@ -73,7 +73,7 @@ def _read_pipeline(paths: Sequence[Path], settings: Mapping[str, Any]) -> Tokeni
         )
     _apply(pipeline, settings)
     add_missing(pipeline, extra_tokens(settings))
-    complete_pairs(pipeline)
+    set_ends(pipeline, settings)
     complete_decoder(pipeline)
     return pipeline
 

@@ -9,7 +9,7 @@ from PIL import Image
 from sightline.errors import UsageError
 from sightline.models.features import BatchFeature
 from sightline.models.processor import Processor
-from sightline.models.text_processor import Text
+from sightline.models.text_calls import Text
 from sightline.models.video_processor import VideoMAEImageProcessor
 from sightline.models.xclip.config import XCLIPVisionConfig
 from sightline.processing.video.sampling import sample_frames
