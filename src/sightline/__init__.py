@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sightline.distribution import VERSION, clash
 
 if TYPE_CHECKING:
+    from sightline.compat import logging as logging
     from sightline.compat.auto import (
         AutoConfig as AutoConfig,
         AutoModel as AutoModel,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
     from sightline.compat.open_clip import get_tokenizer as get_tokenizer
+    from sightline.compat.seeds import set_seed as set_seed
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
@@ -73,6 +75,13 @@ if TYPE_CHECKING:
         CLIPVisionConfig as CLIPVisionConfig,
     )
     from sightline.models.clip.model import CLIPModel as CLIPModel
+    from sightline.models.clip.modeling_clip import (
+        CLIPEncoder as CLIPEncoder,
+        CLIPTextEmbeddings as CLIPTextEmbeddings,
+        CLIPTextTransformer as CLIPTextTransformer,
+        CLIPVisionEmbeddings as CLIPVisionEmbeddings,
+        CLIPVisionTransformer as CLIPVisionTransformer,
+    )
     from sightline.models.clip.processor import CLIPProcessor as CLIPProcessor
     from sightline.models.clip.text import (
         CLIPTextModel as CLIPTextModel,
@@ -123,6 +132,12 @@ if TYPE_CHECKING:
         RobertaTokenizer as RobertaTokenizer,
     )
     from sightline.models.video_processor import VideoMAEImageProcessor as VideoMAEImageProcessor
+    from sightline.models.x_clip.modeling_x_clip import (
+        XCLIPAttention as XCLIPAttention,
+        XCLIPEncoder as XCLIPEncoder,
+        XCLIPMultiframeIntegrationTransformer as XCLIPMultiframeIntegrationTransformer,
+        XCLIPVisionEncoderLayer as XCLIPVisionEncoderLayer,
+    )
     from sightline.models.xclip.config import (
         XCLIPConfig as XCLIPConfig,
         XCLIPTextConfig as XCLIPTextConfig,
@@ -150,6 +165,7 @@ __version__ = VERSION
 # Which names are public, by the module that holds them. `TYPE_CHECKING` above shows the same names to type checkers.
 _NAMES = {
     "compat.auto": "AutoConfig AutoModel AutoModelForImageClassification AutoModelForZeroShotImageClassification",
+    "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "compat.open_clip": "get_tokenizer",
     "compat.auto_processor": "AutoImageProcessor AutoProcessor",
@@ -160,6 +176,7 @@ _NAMES = {
     "compat.tokenizers": (
         "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
     ),
+    "compat.seeds": "set_seed",
     "encoder": "Encoder load",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
@@ -176,6 +193,9 @@ _NAMES = {
     "models.batch_encoding": "BatchEncoding",
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
+    "models.clip.modeling_clip": (
+        "CLIPEncoder CLIPTextEmbeddings CLIPTextTransformer CLIPVisionEmbeddings CLIPVisionTransformer"
+    ),
     "models.clip.processor": "CLIPProcessor",
     "models.clip.text": "CLIPTextModel CLIPTextModelOutput CLIPTextModelWithProjection",
     "models.clip.vision": "CLIPVisionModel CLIPVisionModelOutput CLIPVisionModelWithProjection",
@@ -196,6 +216,9 @@ _NAMES = {
     "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
     "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
+    "models.x_clip.modeling_x_clip": (
+        "XCLIPAttention XCLIPEncoder XCLIPMultiframeIntegrationTransformer XCLIPVisionEncoderLayer"
+    ),
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel XCLIPOutput",
     "models.xclip.processor": "XCLIPProcessor",

@@ -1,12 +1,18 @@
 """What scripts ask of a model besides a call: embeddings, checkpointing of gradients, counts, names."""
 
+import copy
+import random
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import transformers
 from torch import nn
 
 import sightline
+from sightline.nn.attention import Attention
 from support import twins
 from support.twins import ALL, TEXT, VISION, WHOLE, same
 
@@ -21,7 +27,7 @@ def test_names_and_counts_are_the_reference_s() -> None:
             type(theirs.base_model).__name__,
             theirs.base_model is theirs,
         )
-        for only, without in ((False, False), (True, False)):
+        for only, without in ((False, False), (True, False), (False, True)):
             assert ours.num_parameters(only, without) == theirs.num_parameters(only, without), name
         assert ours.get_memory_footprint(False) == theirs.get_memory_footprint(False)
         assert ours.device == theirs.device
@@ -75,7 +81,9 @@ def test_more_and_fewer_tokens(name: str, mean: bool, tmp_path: Any) -> None:
         return
     given = twins.inputs(name)
     before = ours(**given).to_tuple()
-    table = ours.resize_token_embeddings(310, pad_to_multiple_of=64, mean_resizing=mean)
+    pooled_at_highest = getattr(ours.config.get_text_config(), "pools_at_highest", False)
+    with pytest.warns(UserWarning, match="texts with them end there") if pooled_at_highest else nullcontext():
+        table = ours.resize_token_embeddings(310, pad_to_multiple_of=64, mean_resizing=mean)
     assert table is ours.get_input_embeddings()
     text.resize_token_embeddings(310, pad_to_multiple_of=64, mean_resizing=mean)
     assert table.weight.shape == text.get_input_embeddings().weight.shape == (320, 16)
@@ -167,3 +175,54 @@ def test_the_kind_of_attention(name: str) -> None:
     with pytest.raises(sightline.SightlineError, match="unknown attn_implementation"):
         ours.set_attn_implementation("fast")
     assert ours.config._attn_implementation == "eager"
+    again = type(ours)(ours.config)
+    assert {module.implementation for module in again.modules() if isinstance(module, Attention)} <= {"eager"}
+    if name != "AlignVisionModel":
+        config = copy.copy(ours.config)
+        config._attn_implementation = "fast"
+        with pytest.raises(sightline.SightlineError, match="unknown attn_implementation 'fast'"):
+            type(ours)(config)
+
+
+def test_a_model_of_ones_own() -> None:
+    class Mine(sightline.PreTrainedModel):
+        config_class = sightline.CLIPVisionConfig
+
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.vision = sightline.CLIPVisionModel(config)
+            self.head = nn.Linear(config.hidden_size, 4)
+            self.post_init()
+
+        def _init_weights(self, module: nn.Module) -> None:
+            if isinstance(module, nn.Linear):
+                nn.init.constant_(module.weight, 0.5)
+
+        def forward(self, pixel_values: torch.Tensor) -> Any:
+            return self.head(self.vision(pixel_values).pooler_output)
+
+    torch.manual_seed(0)
+    config = twins.twins("CLIPVisionModel")[0].config
+    model = Mine(config)
+    assert model(twins.inputs("CLIPVisionModel")["pixel_values"]).shape == (3, 4)
+    assert model.config is config
+    assert model.head.weight.unique().tolist() == [0.5]
+    assert model.vision.transformer.blocks[0].mlp.fc1.weight.std() > 0
+
+
+def test_seeds_and_loggers() -> None:
+    drawn = []
+    for _ in range(2):
+        sightline.set_seed(7)
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+    assert drawn[0] == drawn[1]
+    transformers.set_seed(7)
+    assert drawn[0] == (random.random(), np.random.rand(), torch.rand(1).item())
+    logger, before = sightline.logging.get_logger("sightline"), sightline.logging.get_verbosity()
+    try:
+        for name in ("debug", "info", "warning", "error"):
+            getattr(sightline.logging, f"set_verbosity_{name}")()
+            assert logger.level == sightline.logging.get_verbosity() == getattr(sightline.logging, name.upper())
+        assert sightline.logging.get_logger("mine").name == "mine"
+    finally:
+        sightline.logging.set_verbosity(before)

@@ -20,9 +20,7 @@ from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
 from sightline.models.saving import Saved
-from sightline.nn.attention import Attention
-
-ATTENTION = ("sdpa", "eager", "flash_attention_2")
+from sightline.nn.attention import ATTENTION, Attention
 
 
 class PretrainedModel(Saved, Reference):

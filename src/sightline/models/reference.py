@@ -1,5 +1,6 @@
 """What scripts written for `transformers` do with any model: a mixin of every model's base."""
 
+import warnings
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, ClassVar, cast
@@ -31,6 +32,28 @@ class Reference(Aliased):
     name_or_path: str = ""
     """Where the model was opened from."""
     model_tags: list[str] | None = None
+
+    def __init__(self, config: Any = None) -> None:
+        """`config`: of a model of one's own, whose class then adds its parts."""
+        super().__init__()
+        if config is not None:
+            self.config = config
+
+    def post_init(self) -> None:
+        """The last step of making a model of one's own: `init_weights`."""
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Gives the parts of a model of one's own their first values, by the `_init_weights(module)` that its class may
+        have. The models in it, and all that is made here, have theirs."""
+        set_values = getattr(self, "_init_weights", None)
+        if set_values is None:
+            return
+        models = [part for part in self.modules() if isinstance(part, Reference) and part is not self]
+        inner = {part for model in models for part in model.modules()}
+        for part in self.modules():
+            if part not in inner:
+                set_values(part)
 
     @property
     def base_model(self) -> nn.Module:
@@ -105,6 +128,11 @@ class Reference(Aliased):
         if pad_to_multiple_of is not None:
             rows += -rows % pad_to_multiple_of
         config = self.config.get_text_config()
+        if rows > table.num_embeddings and getattr(config, "pools_at_highest", False):
+            warnings.warn(
+                "this model ends a text at its highest token, and the new ones are higher: texts with them end there",
+                stacklevel=2,
+            )
         resize(table, rows, None if mean_resizing else config.initializer_range)
         config.vocab_size = rows
         return table

@@ -11,10 +11,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sightline.errors import SightlineError
+from sightline.errors import SightlineError, UsageError
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.slices import Slice, apart, part
+
+ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
 class AttentionConfig(Protocol):
@@ -43,6 +45,14 @@ class Attention(Aliased):
         self.dropout = dropout
         self.implementation = "sdpa"
         self.slices: dict[str, Slice] = {}
+
+    def follow(self, config: object) -> None:
+        """Keeps the config, and computes in the way that it names. Raises `UsageError` for a way that is unknown."""
+        self.config: Any = config
+        named = getattr(config, "_attn_implementation", None) or "sdpa"
+        if named not in ATTENTION:
+            raise UsageError(f"unknown attn_implementation {named!r}; there are {', '.join(ATTENTION)}")
+        self.implementation = named
 
     @property
     def head_dim(self) -> int:
@@ -85,7 +95,7 @@ class SelfAttention(Attention):
     def __init__(self, config: AttentionConfig) -> None:
         width = config.hidden_size
         super().__init__(width, config.num_attention_heads, config.attention_dropout)
-        self.config = config
+        self.follow(config)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -159,10 +169,15 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
+        return self.out(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+
+    def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        kv: Any = torch.cat([self.k_proj(context), self.v_proj(context)], dim=-1) if apart(self) else self.kv(context)
+        one = keys is values and not apart(self)
+        kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
+        return self.weigh(q, k, v, None, False, weights)
 
 
 def _both(mask: Tensor, visible: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased
+from sightline.nn.aliases import Aliased, alias
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig
 from sightline.nn.calls import answer, asked, padding_mask
-from sightline.nn.hooks import hooked
+from sightline.nn.hooks import hooked, hooked_within
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
@@ -37,6 +37,8 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
 
 class BertEmbeddings(Aliased):
     """Words, their positions and kinds, added and normalized."""
+
+    token_embedding = alias("word_embeddings")
 
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
@@ -165,14 +167,14 @@ class BertTransformer(Aliased):
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
-        if hooked(self):
+        if hooked(self) or hooked_within(self.pooler):
             return self(input_ids, attention_mask, return_dict=True).last_hidden_state[:, 0]  # type: ignore[no-any-return]
         x, mask = self.embeddings(input_ids=input_ids), padding_mask(attention_mask, input_ids)
         return self.encoder.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=mask)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""
-        if hooked(self):
+        if hooked(self) or hooked_within(self.pooler):
             return self(input_ids, attention_mask, return_dict=True).pooler_output  # type: ignore[no-any-return]
         return self.pooler(self.first(input_ids, attention_mask)[:, None])  # type: ignore[no-any-return]
 

@@ -20,9 +20,19 @@ def hooked(module: nn.Module) -> bool:
 
 def hooked_within(module: nn.Module) -> bool:
     """Whether a call of the module, or of a part of it at any depth, would run a hook."""
-    slices = module.__dict__.get("slices") or {}
-    parts = (part for part in module._modules.values() if part is not None)
-    return hooked(module) or any(map(hooked, slices.values())) or any(map(hooked_within, parts))
+    if _has_any_global_hook():
+        return True
+    left = [module]
+    while left:  # no recursion: a tower asks at each call
+        found = left.pop()
+        about = found.__dict__
+        waits = about["_forward_hooks"] or about["_forward_pre_hooks"]
+        if (waits or about["_backward_hooks"] or about["_backward_pre_hooks"]) and hooked(found):
+            return True
+        left += [part for part in about["_modules"].values() if part is not None]
+        if slices := about.get("slices"):
+            left += slices.values()
+    return False
 
 
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:

@@ -9,7 +9,7 @@ from sightline.models.align.blocks import (
     AlignVisionFinalBlockLayer,
     AlignVisionSqueezeExciteLayer,
 )
-from sightline.models.align.model import AlignModel
+from sightline.models.align.model import AlignModel, AlignOutput
 from sightline.models.align.text import (
     AlignTextAttention,
     AlignTextEncoder,
@@ -18,7 +18,6 @@ from sightline.models.align.text import (
     AlignTextSelfAttention,
 )
 from sightline.models.align.vision import AlignVisionEncoder, AlignVisionModel
-from sightline.models.pairs import CLIPOutput as AlignOutput
 from sightline.models.pretrained import PretrainedModel as AlignPreTrainedModel
 from sightline.nn.bert import BertEmbeddings as AlignTextEmbeddings, BertPooler as AlignTextPooler
 from sightline.nn.bert_layers import (

@@ -123,4 +123,4 @@ class AlignVisionModel(Tower):
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output`, which is the embedding."""
-        return self(inputs.contiguous(memory_format=torch.channels_last)).pooler_output  # type: ignore[no-any-return]
+        return self(inputs.contiguous(memory_format=torch.channels_last), return_dict=True).pooler_output  # type: ignore[no-any-return]

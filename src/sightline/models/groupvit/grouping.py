@@ -56,7 +56,7 @@ class GroupViTCrossAttention(CrossAttention):
 
     def __init__(self, config: GroupViTVisionConfig) -> None:
         super().__init__(config.hidden_size, config.num_attention_heads, config.attention_dropout)
-        self.config = config
+        self.follow(config)
 
     def forward(  # type: ignore[override]
         self, hidden_states: Tensor, encoder_hidden_states: Tensor

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.layouts import TABLES
@@ -30,14 +29,12 @@ class XCLIPCrossAttention(CrossAttention):
         super().__init__(
             config.projection_dim, config.prompt_num_attention_heads, config.prompt_attention_dropout, bias=False
         )
-        self.config = config
+        self.follow(config)
         self.proj_drop = nn.Dropout(config.prompt_projection_dropout)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
-        """`queries` (V, T, P); `keys` and `values`, which are one tensor: (V, L, P) -> (V, T, P)."""
-        if keys is not values:
-            raise UsageError("keys and values are two tensors; the maps of both are fused, so give one tensor twice")
-        return self.proj_drop(super().forward(queries, keys))  # type: ignore[no-any-return]
+        """`queries` (V, T, P), `keys` and `values` (V, L, P) -> (V, T, P)."""
+        return self.proj_drop(self.out(self.look(queries, keys, values)))  # type: ignore[no-any-return]
 
 
 class PromptGeneratorLayer(Aliased):

@@ -191,7 +191,7 @@ class XCLIPVideoTower(Tower):
 
     def integrate(self, pooled: Tensor) -> BaseModelOutputWithPooling:
         """Pooled frames (B * T, W) -> projected frames and videos: (B, T, P), (B, P)."""
-        return self.mit(self.visual_projection(self._by_video(pooled)))  # type: ignore[no-any-return]
+        return self.mit(self._by_video(self.visual_projection(pooled)))  # type: ignore[no-any-return]
 
     def summarise(self, states: Tensor) -> Tensor:
         """All tokens of all frames (B * T, L, W) -> each patch's mean over time (B, L - 1, P).
