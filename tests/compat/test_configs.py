@@ -225,6 +225,22 @@ def test_opening_with_overrides(lib: str, name: str, setting: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("lib", EITHER)
+@pytest.mark.parametrize("name", [*PAIRS, "VisionTextDualEncoderConfig"])
+def test_a_towers_config_out_of_the_whole(lib: str, name: str, tmp_path: Path) -> None:
+    of = library(lib)
+    whole = of.VisionTextDualEncoderConfig(**DUAL) if "Dual" in name else getattr(of, name)()
+    for tower in (whole.text_config, whole.vision_config):
+        tower.initializer_range = 0.5
+    whole.save_pretrained(tmp_path)
+    for tower in (whole.text_config, whole.vision_config):
+        assert type(tower).from_pretrained(tmp_path).to_diff_dict() == tower.to_diff_dict() | _version(lib)
+
+
+def _version(lib: str) -> dict[str, str]:
+    return {"transformers_version": transformers.__version__} if lib == "transformers" else {}
+
+
+@pytest.mark.parametrize("lib", EITHER)
 def test_update_from_a_string(lib: str) -> None:
     config = library(lib).BertConfig(note="mine")
     config.update_from_string("hidden_size=24,layer_norm_eps=0.5,use_cache=false,note=yours")
