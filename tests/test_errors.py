@@ -93,8 +93,14 @@ def test_errors_are_of_the_system_s_kinds_with_their_own_words(error: SightlineE
 @pytest.mark.parametrize("error", [CheckpointError("ours"), UsageError("ours")])
 def test_handlers_of_the_system_s_errors_let_ours_pass(error: SightlineError, tmp_path: Path) -> None:
     result = Result(
-        "retrieval", {}, model="m", model_fingerprint="", data="d", data_fingerprint="", precision="float32"
+        kind="retrieval",
+        figures={},
+        model="m",
+        model_fingerprint="",
+        data="d",
+        data_fingerprint="",
+        precision="float32",
     )
     for guard in (reading(tmp_path), writing(tmp_path), whole(result)):
-        with pytest.raises(type(error), match="^ours$"), guard:
+        with pytest.raises(type(error), match=r"^ours$"), guard:
             raise error

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
     from sightline.compat.open_clip import get_tokenizer as get_tokenizer
+    from sightline.compat.pipelines import (
+        ImageClassificationPipeline as ImageClassificationPipeline,
+        ImageFeatureExtractionPipeline as ImageFeatureExtractionPipeline,
+        Pipeline as Pipeline,
+        ZeroShotImageClassificationPipeline as ZeroShotImageClassificationPipeline,
+        pipeline as pipeline,
+    )
     from sightline.compat.seeds import set_seed as set_seed
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
@@ -41,12 +48,6 @@ if TYPE_CHECKING:
         CLIPTokenizerFast as CLIPTokenizerFast,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
         RobertaTokenizerFast as RobertaTokenizerFast,
-    from sightline.compat.pipelines import (
-        ImageClassificationPipeline as ImageClassificationPipeline,
-        ImageFeatureExtractionPipeline as ImageFeatureExtractionPipeline,
-        Pipeline as Pipeline,
-        ZeroShotImageClassificationPipeline as ZeroShotImageClassificationPipeline,
-        pipeline as pipeline,
     )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError

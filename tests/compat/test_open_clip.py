@@ -119,6 +119,8 @@ def test_every_form_opens_everywhere(
     assert torch.equal(model(**inputs).logits_per_image, mini(**inputs).logits_per_image)
     assert sightline.CLIPTextModelWithProjection.from_pretrained(name).config.projection_dim == 128
     assert sightline.CLIPConfig.from_pretrained(name).vision_config.image_size == 64
+    for kind, auto in (("CLIPConfig", "AutoConfig"), ("CLIPModel", "AutoModel"), ("CLIPProcessor", "AutoProcessor")):
+        assert type(getattr(sightline, auto).from_pretrained(name)).__name__ == kind
     encoder = sightline.load(name, device="cpu", precision="float32")
     wanted = sightline.load("mini", device="cpu", precision="float32")
     assert abs(encoder.encode_text(TEXTS) - wanted.encode_text(TEXTS)).max() < 1e-6

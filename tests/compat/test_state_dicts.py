@@ -119,15 +119,15 @@ def test_names_of_openai_and_old_buffers() -> None:
     assert all(torch.equal(tensor, openai[name]) for name, tensor in write(OPENAI, again).items())
 
 
-@pytest.mark.parametrize(
-    "wrap", [nn.DataParallel, lambda model: nn.ModuleDict({"clip": model, "head": nn.Linear(2, 2)})]
-)
+def within(model: nn.Module) -> nn.Module:
+    return nn.ModuleDict({"clip": model})
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, within])
 @pytest.mark.parametrize("name", ["CLIPModel", "AlignTextModel"])
 def test_within_a_module_of_the_caller(wrap: Any, name: str) -> None:
     ours, theirs = both(name)
-    wrap(ours).load_state_dict(
-        wrap(theirs).state_dict() | {k: v for k, v in wrap(ours).state_dict().items() if "head" in k}
-    )
+    wrap(ours).load_state_dict(wrap(theirs).state_dict())
     assert all(torch.equal(ours.reference_state_dict()[key], tensor) for key, tensor in theirs.state_dict().items())
     wrap(ours).load_state_dict(wrap(ours).state_dict())
 

@@ -14,7 +14,7 @@ from sightline.models.places import take_place
 
 _FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt")
-_IMAGE_FILES = ("processor_config.json", "preprocessor_config.json")
+_IMAGE_FILES = ("processor_config.json", "preprocessor_config.json", "open_clip_config.json")
 
 
 class AutoImageProcessor:
@@ -53,7 +53,8 @@ class AutoProcessor:
         for data in files.values():
             if data.get("processor_class") in classes:
                 return classes[data["processor_class"]].from_pretrained(name, **options)
-        kind = str(files.get("config.json", {}).get("model_type"))
+        is_open_clip = (folder / "open_clip_config.json").is_file()  # whose models are CLIPs
+        kind = str(files.get("config.json", {}).get("model_type", "clip" if is_open_clip else None))
         if kind not in FAMILIES:
             raise CheckpointError(
                 f"{folder}: its files name no processor (processor_class, or model_type in config.json: {kind}); open "

@@ -1,7 +1,6 @@
 """What a misspelled name may have meant."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from sightline.errors import UnknownArgument
 
@@ -12,6 +11,8 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
     known = list(known)
     for name in given:
         if name not in known:
+            from difflib import get_close_matches  # here: a search does without it
+
             near = get_close_matches(name, known, 3)
             meant = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
             raise UnknownArgument(f"{name}: no such {what}; {meant}")

@@ -62,7 +62,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         the dtype is float32 where none is named. The new model is in `eval()` mode; its processor is
         `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
         """
-        options = {"dtype": "float32"} | options
+        options = {"dtype": options.pop("torch_dtype", "float32")} | options
         vision_tower = open_tower(image, "vision_config", options)
         text_tower = open_tower(text, "text_config", options)
         config = VisionTextDualEncoderConfig(
