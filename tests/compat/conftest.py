@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from support.twins import write_all
+from support.reference_checkpoints import write_all
 
 
 @pytest.fixture(scope="package")

@@ -50,20 +50,32 @@ def run(code: str, library: ModuleType, given: Given) -> Outcome:
 
 
 def names(code: str, library: ModuleType, given: Given) -> dict[str, Any]:
-    """The names that the code reads and doesn't set itself."""
-    nodes = list(ast.walk(ast.parse(code)))
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    own |= {a.asname or a.name for node in nodes if isinstance(node, ast.ImportFrom | ast.Import) for a in node.names}
-    own |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
-    read = {node.id: None for node in nodes if isinstance(node, ast.Name)}
+    """The names that the code reads before it sets them itself."""
     space: dict[str, Any] = {"__name__": "snippet"}
-    for name in read:
-        if name in own or hasattr(builtins, name):
-            continue
-        space[name] = given[name](library) if name in given else getattr(library, name)
+    own: set[str] = set()
+    for statement in ast.parse(code).body:
+        nodes = list(ast.walk(statement))
+        found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        found |= {node.name for node in nodes if isinstance(node, ast.ExceptHandler) and node.name}
+        found |= {(a.asname or a.name) for n in nodes if isinstance(n, ast.ImportFrom | ast.Import) for a in n.names}
+        local = found | {node.arg for node in nodes if isinstance(node, ast.arg)}
+        for node in nodes:
+            if not isinstance(node, ast.Name) or isinstance(node.ctx, ast.Store) or hasattr(builtins, node.id):
+                continue
+            if node.id in given and node.id not in own | space.keys():
+                space[node.id] = given[node.id](library)
+            elif node.id not in local | own | space.keys():
+                space[node.id] = imported(node.id, library)
+        own |= found
     return space
+
+
+def imported(name: str, library: ModuleType) -> Any:
+    """What `from library import name` gives."""
+    space: dict[str, Any] = {}
+    exec(f"from {library.__name__} import {name}", space)
+    return space[name]
 
 
 def difference(ours: Any, theirs: Any, at: str = "value") -> str | None:

@@ -64,8 +64,11 @@ def write_family(family: str, folder: Path) -> Path:
     """The whole model, its tokenizer and its preprocessing. The image processor is made to fit the smaller pictures."""
     packaged = PACKAGED / BY_FAMILY[family]
     config = transformers.AutoConfig.from_pretrained(packaged)
-    text = config.text_config.to_dict() | SMALL | {"projection_dim": 32}
-    vision = config.vision_config.to_dict() | VISION[family] | {"projection_dim": 32}
+    text = config.text_config.to_dict() | SMALL
+    vision = config.vision_config.to_dict() | VISION[family]
+    for tower in (text, vision):
+        if "projection_dim" in tower:
+            tower["projection_dim"] = 32
     config = type(config)(
         text_config=text, vision_config=vision, projection_dim=32, dtype="float32", **MORE.get(family, {})
     )
