@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = {"sightline", "torch", "PIL", "transformers", "peft", "numpy", "huggingface_hub", "safetensors", "tokenizers"}
+PACKAGES = {
+    "sightline",
+    "torch",
+    "PIL",
+    "transformers",
+    "peft",
+    "numpy",
+    "huggingface_hub",
+    "safetensors",
+    "tokenizers",
+}
 SOURCE = Path(__file__).parents[2] / "src" / "sightline"
 
 # In a process of its own: what the classes and modules of other libraries hold, before and after all of ours is there.
@@ -50,7 +60,12 @@ for name, attributes in before.items():
 
 @pytest.mark.system
 def test_importing_everything_changes_nothing_elsewhere():
-    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM, *PACKAGES - {"sightline"}], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, *PACKAGES - {"sightline"}],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split("\n")[:-1] == []
 
@@ -88,6 +103,8 @@ def root(node: ast.expr) -> str:
 
 
 def test_such_lines_are_found():
-    lines = "import torch\nfrom torch import nn\ntorch.x.y = 1\nsetattr(nn.Linear, 'forward', 2)\ndel nn.Linear.forward\n"
+    lines = (
+        "import torch\nfrom torch import nn\ntorch.x.y = 1\nsetattr(nn.Linear, 'forward', 2)\ndel nn.Linear.forward\n"
+    )
     assert len(assigned_to_imports(ast.parse(lines))) == 3
     assert assigned_to_imports(ast.parse("import torch\nmodel = torch.nn.Linear(1, 1)\nmodel.weight = 1")) == []

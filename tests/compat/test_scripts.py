@@ -18,7 +18,9 @@ import sightline
 from support.both import run, verdict
 from support.uses import IMAGES, given
 
-SCRIPTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "scripts").glob("*"))}
+SCRIPTS = {
+    path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "scripts").glob("*"))
+}
 # What calls a script's definitions, and what it then shows.
 DRIVERS = {
     "00_clip": "inputs, logits_per_image, probs",
@@ -270,9 +272,10 @@ def test_the_assignment_takes_its_arguments(models):
 
 
 def test_a_depthwise_convolution_has_its_multiplier(models):
-    assert "depth_multiplier" in inspect.signature(
-        class_of("AlignVisionDepthwiseConv2d", "sightline.models.align.modeling_align")
-    ).parameters
+    assert (
+        "depth_multiplier"
+        in inspect.signature(class_of("AlignVisionDepthwiseConv2d", "sightline.models.align.modeling_align")).parameters
+    )
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

@@ -91,8 +91,10 @@ def difference(ours: Any, theirs: Any, at: str = "value") -> str | None:
     if isinstance(theirs, Mapping) or hasattr(theirs, "keys"):
         return of_mappings(ours, theirs, at)
     if isinstance(theirs, list | tuple):
-        if not isinstance(ours, list | tuple) or len(ours) != len(theirs) or isinstance(ours, list) != isinstance(
-            theirs, list
+        if (
+            not isinstance(ours, list | tuple)
+            or len(ours) != len(theirs)
+            or isinstance(ours, list) != isinstance(theirs, list)
         ):
             return f"{at}: {short(ours)}, not {short(theirs)}"
         found = (difference(a, b, f"{at}[{i}]") for i, (a, b) in enumerate(zip(ours, theirs, strict=True)))
@@ -104,8 +106,14 @@ def difference(ours: Any, theirs: Any, at: str = "value") -> str | None:
     if isinstance(theirs, type):
         return None if getattr(ours, "__name__", None) == theirs.__name__ else f"{at}: {ours!r}, not {theirs!r}"
     if is_dataclass(theirs):
-        return next((d for f in fields(theirs) if (d := difference(
-            getattr(ours, f.name, None), getattr(theirs, f.name), f"{at}.{f.name}"))), None)
+        return next(
+            (
+                d
+                for f in fields(theirs)
+                if (d := difference(getattr(ours, f.name, None), getattr(theirs, f.name), f"{at}.{f.name}"))
+            ),
+            None,
+        )
     same_kind = type(ours).__name__ == type(theirs).__name__
     return None if same_kind else f"{at}: a {type(ours).__name__}, not a {type(theirs).__name__}"
 
