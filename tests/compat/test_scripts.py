@@ -16,7 +16,7 @@ import transformers
 
 import sightline
 from support.both import run, verdict
-from support.uses import IMAGES, given
+from support.uses import IMAGES, always, given
 
 SCRIPTS = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "scripts").glob("*"))
@@ -66,7 +66,7 @@ def evaluate_top1_accuracy(_):
 def helpers():
     plain = {"asyncio": asyncio, "raw_texts": ["A cat's toy!", "Two dogs, one ball"]}
     plain |= {"re": re, "MISSING": "/no/such/folder"}
-    makers = {name: (lambda value: lambda _: value)(value) for name, value in plain.items()}
+    makers = {name: always(value) for name, value in plain.items()}
     for helper in (load_image, load_image_async, evaluate_top1_accuracy):
         makers[helper.__name__] = helper
     return makers | {"evaluate_model_performance": evaluate_top1_accuracy}

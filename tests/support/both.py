@@ -149,7 +149,7 @@ def of_mappings(ours: Any, theirs: Any, at: str) -> str | None:
     mine, other = set(ours.keys()), set(theirs.keys())
     if mine != other:
         return f"{at}: without {sorted(map(str, other - mine))}, with {sorted(map(str, mine - other))} besides"
-    return next((d for key in theirs.keys() if (d := difference(ours[key], theirs[key], f"{at}[{key!r}]"))), None)
+    return next((d for key in list(theirs.keys()) if (d := difference(ours[key], theirs[key], f"{at}[{key!r}]"))), None)
 
 
 def same_error(ours: Exception, theirs: Exception) -> str | None:

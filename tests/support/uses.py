@@ -32,7 +32,8 @@ def listed(folder: Path) -> dict[str, str]:
         for block in re.split(r"\n\n+", file.read_text(encoding="utf-8").strip()):
             title, code = block.split("\n", 1)
             name = f"{file.stem}: {title.removeprefix('# ')}"
-            assert title.startswith("# ") and name not in found, name
+            assert title.startswith("# "), title
+            assert name not in found, name
             found[name] = code
     return found
 
@@ -112,8 +113,16 @@ def given(checkpoints: Mapping[str, Path], scratch: Path) -> Given:
         **{"copy": copy, "json": json, "os": os, "pickle": pickle, "Path": Path},
         **{"np": np, "torch": torch, "nn": torch.nn, "Image": Image},
     }
-    shared = {name: (lambda value: lambda _: value)(value) for name, value in values.items()}
-    return shared | {name: (lambda value: lambda _: value.clone())(v) for name, v in tensors().items()} | makers
+    shared = {name: always(value) for name, value in values.items()}
+    return shared | {name: copied(value) for name, value in tensors().items()} | makers
+
+
+def always(value: Any) -> Callable[[ModuleType], Any]:
+    return lambda _: value
+
+
+def copied(value: torch.Tensor) -> Callable[[ModuleType], Any]:
+    return lambda _: value.clone()
 
 
 INPUTS = ("input_ids", "attention_mask", "pixel_values")
