@@ -83,11 +83,11 @@ def difference(ours: Any, theirs: Any, at: str = "value") -> str | None:
     name, outputs and configs by what they hold."""
     if isinstance(theirs, torch.Tensor | np.ndarray | Image.Image):
         return of_arrays(ours, theirs, at)
-    if isinstance(theirs, bool | str | bytes | int | type(None) | torch.dtype | torch.device | Path):
-        return None if type(ours) is type(theirs) and ours == theirs else f"{at}: {ours!r}, not {theirs!r}"
-    if isinstance(theirs, float):
-        agree = isinstance(ours, float) and math.isclose(ours, theirs, rel_tol=RELATIVE, abs_tol=1e-12)
+    if isinstance(theirs, int | float) and not isinstance(theirs, bool):
+        agree = isinstance(ours, int | float) and math.isclose(ours, theirs, rel_tol=RELATIVE, abs_tol=1e-12)
         return None if agree or (ours != ours and theirs != theirs) else f"{at}: {ours!r}, not {theirs!r}"
+    if isinstance(theirs, bool | str | bytes | type(None) | torch.dtype | torch.device | Path):
+        return None if type(ours) is type(theirs) and ours == theirs else f"{at}: {ours!r}, not {theirs!r}"
     if isinstance(theirs, Mapping) or hasattr(theirs, "keys"):
         return of_mappings(ours, theirs, at)
     if isinstance(theirs, list | tuple):
