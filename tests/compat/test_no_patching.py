@@ -26,7 +26,7 @@ import importlib, pkgutil, sys
 from types import ModuleType
 import PIL.Image, PIL.ImageFile, numpy, torch, torch.nn.functional, torch.utils.checkpoint
 import huggingface_hub, peft, safetensors.torch, tokenizers, transformers
-from transformers import CLIPConfig, CLIPModel, CLIPProcessor, CLIPTokenizer, Trainer
+from transformers import CLIPModel
 
 ROOTS = set(sys.argv[1:])
 

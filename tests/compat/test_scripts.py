@@ -142,6 +142,17 @@ def test_the_dynamic_batches_that_are_documented_lose_nothing():
     assert [batch["token_count"] for batch in batches] == [7, 9, 6, 5]
 
 
+def test_the_program_of_the_page_gives_the_same(script):
+    page = (Path(__file__).parents[2] / "docs" / "from-transformers.md").read_text("utf-8")
+    (code,) = (part.split("```")[0] for part in page.split("```python\n")[1:])
+    made, names = script("00_clip", lambda _: code)
+    made = made.replace("inputs, logits_per_image, probs", "inputs, probabilities").replace(", load_image\n", "\n")
+    made = made.replace("from sightline", "from transformers")
+    ours, theirs = run(made, sightline, names), run(made, transformers, names)
+    assert theirs.error is None
+    assert verdict(ours, theirs) is None
+
+
 # The class: where one is in a model, by the reference's path; its members; the arguments of `forward`.
 CLASSES = {
     "CLIPTextTransformer": (
