@@ -1,5 +1,6 @@
 """Small checkpoints that both libraries open, written by the reference, with the tokenizers of the packaged models."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -43,6 +44,12 @@ WHOLE = {
     "groupvit": transformers.GroupViTModel,
     "xclip": transformers.XCLIPModel,
 }
+PROCESSORS = {
+    "clip": "CLIPProcessor",
+    "align": "AlignProcessor",
+    "groupvit": "CLIPProcessor",
+    "xclip": "XCLIPProcessor",
+}
 # Of these two families the reference opens a whole checkpoint as a tower with random weights, and says so in its log.
 TOWERS = {
     "align": (transformers.AlignTextModel, transformers.AlignVisionModel),
@@ -76,10 +83,11 @@ def write_family(family: str, folder: Path) -> Path:
     for file in packaged.iterdir():
         if file.suffix in (".json", ".txt") and file.name != "config.json":
             shutil.copy(file, folder)
-    size = vision["image_size"]
     preprocessing = folder / "preprocessor_config.json"
-    text = preprocessing.read_text()
-    preprocessing.write_text(text.replace(": 64", f": {size}").replace(": 60", f": {size}"))
+    settings = json.loads(preprocessing.read_text()) | {"processor_class": PROCESSORS[family]}
+    for name in ("size", "crop_size"):
+        settings[name] = dict.fromkeys(settings[name], vision["image_size"])
+    preprocessing.write_text(json.dumps(settings))
     return folder
 
 
