@@ -15,6 +15,8 @@ from support.documentation import cached_video, examples, local, served
 from support.uses import IMAGES
 from support.videos import numbered_film
 
+pytestmark = pytest.mark.parity
+
 FAMILIES = "clip", "align", "groupvit", "x_clip"
 EXAMPLES = examples(Path(transformers.__file__).parent / "models", FAMILIES)
 MAY_MISS = 1

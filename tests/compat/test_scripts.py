@@ -18,6 +18,8 @@ import sightline
 from support.both import run, verdict
 from support.uses import IMAGES, always, given
 
+pytestmark = pytest.mark.parity
+
 SCRIPTS = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "scripts").glob("*"))
 }

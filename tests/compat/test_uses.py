@@ -12,6 +12,8 @@ import sightline
 from support.both import Outcome, run, verdict
 from support.uses import given, listed
 
+pytestmark = pytest.mark.parity
+
 USES = listed(Path(__file__).parent / "uses")
 KINDS = sorted({name.split(":")[0] for name in USES})
 SHARE = 0.97
