@@ -1,0 +1,92 @@
+"""What people write for `transformers`, each use run in both libraries; the uses are in `uses/`, a file for each kind.
+
+A use that the reference itself ends with an error counts only among the `errors`, where that error is an answer."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import transformers
+
+import sightline
+from support.both import Outcome, run, verdict
+from support.uses import given, listed
+
+pytestmark = pytest.mark.parity
+
+USES = listed(Path(__file__).parent / "uses")
+KINDS = sorted({name.split(":")[0] for name in USES})
+SHARE = 0.97
+
+# What we refuse on purpose, with a part of the message, which says what to write instead.
+REFUSED: dict[str, str] = {
+    "attributes: a frozen query projection": "use attention.qkv.requires_grad_()",
+    "errors: an argument that no one knows": "unexpected keyword argument 'colour'",
+    "loading: a config changed before": "more than the config asks for",
+    "loading: a mapping of keys": "pass them as state_dict=",
+    "loading: proxies": "set the variable HTTPS_PROXY",
+    "loading: the memory of each device": "choose it by device_map",
+}
+
+# Where ours differs, with the reason.
+KNOWN: dict[str, str] = {
+    "attributes: estimate_tokens and memory": "position ids are no buffers, which count in the reference",
+    "errors: a task that no pipeline has": "a UsageError that lists those that there are, and no KeyError",
+    "errors: no labels for a pipeline": "a UsageError that says how to name them",
+    "calls: a trace with gradients": "traced under torch.no_grad(); attention's gradient is written by hand",
+    "errors: a processor of a folder that is not there": "an OSError, as of a model; there a ValueError",
+    "errors: a wrong size at load": "a CheckpointError, and no RuntimeError after a table in the log",
+    "errors: an unknown activation": "a CheckpointError that lists those that are known, and no KeyError",
+    "errors: nothing that is a picture": "a UsageError, a ValueError as for other wrong inputs, and no TypeError",
+    "errors: videos of the wrong number of frames": "a UsageError that names the number, and no RuntimeError",
+    "image_processors: data_format": "done; the reference's processor on PIL leaves it out",
+    "loading: output_hidden_states by keyword": "done; the reference does not hand it on to the towers",
+    "processors: the tokenizer's model_max_length assigned": "obeyed; there the old one holds on",
+    "saving: a folder that is a file": "an error; the reference writes a line to its log and saves nothing",
+    "state_dicts: parameters of the last layer by name": "`named_parameters` has our names",
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(checkpoints, tmp_path_factory):
+    """Of a kind's uses that count: name, ours, the reference's."""
+    names = given(checkpoints, tmp_path_factory.mktemp("uses"))
+
+    @cache
+    def of(kind: str) -> list[tuple[str, Outcome, Outcome]]:
+        found = []
+        for name, code in USES.items():
+            if name.startswith(f"{kind}:"):
+                theirs = run(code, transformers, names)
+                if theirs.error is None or kind == "errors":
+                    found.append((name, run(code, sightline, names), theirs))
+        return found
+
+    return of
+
+
+def test_there_are_many_uses():
+    assert len(USES) >= 300
+    assert USES.keys() >= REFUSED.keys() | KNOWN.keys()
+    assert not REFUSED.keys() & KNOWN.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_use_agrees_or_its_difference_is_known(kind, outcomes):
+    misses = {name: found for name, ours, theirs in outcomes(kind) if (found := verdict(ours, theirs))}
+    assert {name: found for name, found in misses.items() if name not in REFUSED.keys() | KNOWN.keys()} == {}
+    stale = {name for name in REFUSED.keys() | KNOWN.keys() if name.startswith(f"{kind}:")} - misses.keys()
+    assert not stale, "these agree by now"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_says_what_to_write(name, outcomes):
+    (ours,) = (ours for found, ours, _ in outcomes(name.split(":")[0]) if found == name)
+    assert REFUSED[name] in str(ours.error)
+
+
+def test_nearly_all_uses_agree(outcomes):
+    every = [each for kind in KINDS for each in outcomes(kind)]
+    agree = sum(verdict(ours, theirs) is None for _, ours, theirs in every)
+    assert len(every) >= 300
+    assert agree >= SHARE * len(every), f"{agree} of {len(every)}"
