@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,10 +54,8 @@ def main() -> None:
             figures[f"{model_type}, million parameters"] = model.num_parameters() / 1e6
         for frames in given.frames:
             config = config_of("xclip", given.mini)
-            vision = replace(config.vision_config, num_frames=frames)
-            folders[f"xclip, {frames} frames"] = save(
-                Path(name) / f"xclip{frames}", replace(config, vision_config=vision)
-            )
+            config.vision_config.num_frames = frames
+            folders[f"xclip, {frames} frames"] = save(Path(name) / f"xclip{frames}", config)
         towers = {key: family_of(folder).image.for_encoding(folder, DTYPE) for key, folder in folders.items()}
         images = {key: inputs(folders[key], tower, given.inputs) for key, tower in towers.items()}
         work = {key: partial(repeated, embed, tower, images[key]) for key, tower in towers.items()}

@@ -18,9 +18,8 @@ from vocabulary import byte_pairs, clip_settings
 
 from sightline import CLIPConfig, CLIPModel, CLIPProcessor
 from sightline.data import Captions, captions
-from sightline.models.image_processor import ImageProcessor
+from sightline.models.image_processors import CLIPImageProcessor
 from sightline.models.text_processor import TextProcessor
-from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import open_image
 from sightline.processing.tokenizer import Tokenizer
 from sightline.train import Recipe
@@ -69,34 +68,25 @@ def model() -> tuple[CLIPModel, CLIPProcessor]:
         )
     )
     with torch.no_grad():
-        seen, read = made.vision_model, made.text_model
+        seen, read = made.vision_model.embeddings, made.text_model.embeddings
         seen.patch_embedding.weight.copy_(whitening(data, processor).view_as(seen.patch_embedding.weight))
-        seen.position_embedding.copy_(0.5 * waves())
+        seen.position_embedding.weight.copy_(0.5 * waves())
         read.token_embedding.weight.add_(meanings(data, processor))
     leave_out(made)
     return made, processor
 
 
 def made_processor(data: Captions) -> CLIPProcessor:
-    pixels = PixelProfile.from_dict(
-        {
-            "image_processor_type": "CLIPImageProcessor",
-            "do_convert_rgb": True,
-            "do_resize": True,
-            "size": {"shortest_edge": SIZE},
-            "resample": 3,
-            "do_center_crop": True,
-            "crop_size": {"height": SIZE, "width": SIZE},
-            "do_rescale": True,
-            "rescale_factor": 1 / 255,
-            "do_normalize": True,
-            "image_mean": [0.48145466, 0.4578275, 0.40821073],
-            "image_std": [0.26862954, 0.26130258, 0.27577711],
-        }
+    images = CLIPImageProcessor(
+        size={"shortest_edge": SIZE},
+        resample=3,
+        crop_size={"height": SIZE, "width": SIZE},
+        image_mean=[0.48145466, 0.4578275, 0.40821073],
+        image_std=[0.26862954, 0.26130258, 0.27577711],
     )
     words = byte_pairs(chain.from_iterable(sample.captions for sample in data.samples), TOKENS, WORDS)
     words.no_truncation()
-    return CLIPProcessor(ImageProcessor(pixels), TextProcessor(Tokenizer(words, clip_settings(TOKENS), TOKENS)))
+    return CLIPProcessor(images, TextProcessor(Tokenizer(words, clip_settings(TOKENS), TOKENS)))
 
 
 # --- what the towers start from
@@ -149,7 +139,7 @@ def meanings(data: Captions, processor: CLIPProcessor) -> Tensor:
 
 def leave_out(made: CLIPModel) -> None:
     made.vision_model.pre_norm.register_forward_hook(some_patches)
-    made.text_model.token_embedding.register_forward_hook(some_words)
+    made.text_model.embeddings.token_embedding.register_forward_hook(some_words)
     for tower in (made.vision_model, made.text_model):
         blocks = tower.transformer.blocks
         for number, block in enumerate(blocks, 1):

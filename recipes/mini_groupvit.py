@@ -15,7 +15,6 @@ From that alone the groups find the things, as nothing else is as good a sign of
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -117,12 +116,13 @@ def config(text: dict[str, object]) -> GroupViTConfig:
 def begin() -> GroupViTModel:
     """The mini's text tower, no longer to be trained, and all else from nothing."""
     mini = CLIPModel.from_pretrained(MINI, dtype="float32")
-    shared = {field.name for field in fields(GroupViTTextConfig)}
-    text = {key: value for key, value in asdict(mini.config.text_config).items() if key in shared}
+    shared = GroupViTTextConfig().settings()
+    text = {key: value for key, value in mini.config.text_config.settings().items() if key in shared}
+    del text["model_type"]
     model = GroupViTModel(config(text))
     model.text_model.load_state_dict(mini.text_model.state_dict())
     # Groups that start far apart: among the first values that the config gives, the first patches find no difference.
-    nn.init.normal_(model.vision_model.stages[0].group_token)
+    nn.init.normal_(model.vision_model.encoder.stages[0].group_token)
     return model
 
 

@@ -207,16 +207,18 @@ def beginning(tokenizer: Tokenizer) -> XCLIPModel:
     words = Tokenizer.from_file(str(PACKAGED / "mini" / "tokenizer.json")).get_vocab()
     model = XCLIPModel(config(tokenizer.get_vocab_size()))
     state, known = model.state_dict(), mini.state_dict()
-    patches = known["vision_model.patch_embedding.weight"]
-    known["vision_model.patch_embedding.weight"] = patches.repeat(1, 1, 2, 2) / 4
-    places = known["vision_model.position_embedding"]
+    patches = known["vision_model.embeddings.patch_embedding.weight"]
+    known["vision_model.embeddings.patch_embedding.weight"] = patches.repeat(1, 1, 2, 2) / 4
+    places = known["vision_model.embeddings.position_embedding.weight"]
     grid = places[1:].view(SIZE // 8, SIZE // 8, -1).permute(2, 0, 1)
-    known["vision_model.position_embedding"] = torch.cat([places[:1], F.avg_pool2d(grid, 2).flatten(1).t()])
-    vectors = state["text_model.token_embedding.weight"].clone()
+    known["vision_model.embeddings.position_embedding.weight"] = torch.cat(
+        [places[:1], F.avg_pool2d(grid, 2).flatten(1).t()]
+    )
+    vectors = state["text_model.embeddings.token_embedding.weight"].clone()
     for token, number in tokenizer.get_vocab().items():
         if token in words:
-            vectors[number] = known["text_model.token_embedding.weight"][words[token]]
-    known["text_model.token_embedding.weight"] = vectors
+            vectors[number] = known["text_model.embeddings.token_embedding.weight"][words[token]]
+    known["text_model.embeddings.token_embedding.weight"] = vectors
     model.load_state_dict({name: known.get(name, value) for name, value in state.items()})
     return model
 

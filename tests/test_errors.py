@@ -14,7 +14,17 @@ import pytest
 
 import sightline
 from sightline import load_image
-from sightline.errors import ImageError, SightlineError
+from sightline.errors import (
+    CheckpointError,
+    CheckpointMissing,
+    HubError,
+    ImageError,
+    SightlineError,
+    UnknownArgument,
+    UsageError,
+)
+from sightline.evaluate.result import Result, whole
+from sightline.index.lance_errors import reading, writing
 
 
 def kinds(of: type[SightlineError] = SightlineError) -> Iterator[type[SightlineError]]:
@@ -61,3 +71,36 @@ def test_an_unreadable_picture_in_a_pool_of_processes_is_its_error(tmp_path: Pat
         pytest.raises(ImageError, match="no such file"),
     ):
         executor.submit(load_image, missing).result(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (CheckpointError("a message"), OSError),
+        (CheckpointMissing("a message"), OSError),
+        (HubError("a message", "offline"), OSError),
+        (UsageError("a message"), ValueError),
+        (UnknownArgument("a message"), TypeError),
+    ],
+)
+def test_errors_are_of_the_system_s_kinds_with_their_own_words(error: SightlineError, kind: type[Exception]) -> None:
+    assert isinstance(error, kind)
+    assert (str(error), error.args) == ("a message", ("a message",))
+    assert getattr(error, "errno", None) is None
+    assert getattr(error, "strerror", None) is None
+
+
+@pytest.mark.parametrize("error", [CheckpointError("ours"), UsageError("ours")])
+def test_handlers_of_the_system_s_errors_let_ours_pass(error: SightlineError, tmp_path: Path) -> None:
+    result = Result(
+        kind="retrieval",
+        figures={},
+        model="m",
+        model_fingerprint="",
+        data="d",
+        data_fingerprint="",
+        precision="float32",
+    )
+    for guard in (reading(tmp_path), writing(tmp_path), whole(result)):
+        with pytest.raises(type(error), match=r"^ours$"), guard:
+            raise error

@@ -1,4 +1,4 @@
-"""The programs of `docs/threads-and-processes.md`, run as they stand."""
+"""The programs of `docs/threads-and-processes.md` and `docs/from-open-clip.md`, run as they stand."""
 
 import os
 import re
@@ -10,7 +10,8 @@ import pytest
 
 from support.images import draw
 
-PAGE = Path(__file__).parent.parent / "docs" / "threads-and-processes.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "threads-and-processes.md"
 PRINTED = {"Threads": "3 (128,)", "asyncio": "(4, 128)", "Processes: spawn": "4", "Processes: fork": "3"}
 
 
@@ -49,3 +50,11 @@ def test_a_program_of_several_processes_runs(title: str, folder: Path) -> None:
     ran = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == PRINTED[title]
+
+
+def test_the_parts_of_a_script_for_open_clip_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = re.findall(r"```python\n(.*?)```", (DOCS / "from-open-clip.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    for part in parts:
+        exec(compile(part, "from-open-clip.md", "exec"), names)
+    assert capsys.readouterr().out.strip() == "(2, 64) (2, 2)"

@@ -15,10 +15,14 @@ class SightlineError(Exception):
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
-class UsageError(SightlineError):
+class UsageError(SightlineError, ValueError):
     """The call itself is wrong: a bad option, an empty query, a filter that does not parse."""
 
     exit_code = 2
+
+
+class UnknownArgument(UsageError, TypeError):
+    """A function has no argument of this name."""
 
 
 class Stopped(SightlineError):
@@ -30,8 +34,13 @@ class Stopped(SightlineError):
         super().__init__(message)
 
 
-class CheckpointError(SightlineError):
-    """A checkpoint, its config or its tokenizer cannot be opened as asked."""
+class CheckpointError(SightlineError, OSError):
+    """A checkpoint, its config or its tokenizer cannot be opened as asked. An `OSError` without a number: a handler of
+    the system's errors around code that opens checkpoints must let it pass."""
+
+
+class OtherFamily(CheckpointError, ValueError):
+    """There is no class for a model of this kind here."""
 
 
 class CheckpointMissing(CheckpointError):
@@ -101,5 +110,6 @@ class ModelMismatch(IndexFault):
 
 def _rebuilt(kind: type[SightlineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SightlineError:
     error = kind.__new__(kind, *args)
+    error.args = args  # which `OSError` sets only when it is called
     error.__dict__.update(attributes)
     return error

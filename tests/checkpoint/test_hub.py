@@ -1,15 +1,16 @@
 """What a name opens: a folder, a packaged model, a repository on the Hub."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import PACKAGED
-from sightline.errors import CheckpointError, HubError
-from support.hub import FakeHub
+from sightline.checkpoint.weight_files import weight_files, weight_paths
+from sightline.errors import CheckpointError, HubError, UsageError
+from support.hub import FakeHub, use
 
 FILES = {
     "config.json": b'{"model_type": "clip"}',
@@ -26,16 +27,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     use(monkeypatch, fake.url)
     yield fake
     fake.close()
-
-
-def use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
 
 
 def test_folders_and_packaged_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,3 +161,84 @@ def test_weights_that_are_a_link_to_nothing(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").symlink_to(tmp_path / "blobs")
     with pytest.raises(CheckpointError, match=r"model\.safetensors: a link to nothing"):
         weight_paths(tmp_path)
+
+
+def test_a_download_that_is_forced_replaces_what_the_cache_has(hub: FakeHub, tmp_path: Path) -> None:
+    path = resolve("owner/model", cache_dir=tmp_path) / "config.json"
+    path.resolve().write_bytes(b"{}" + b" " * 20)  # of the same length: nothing shows that it was changed
+    assert resolve("owner/model", cache_dir=tmp_path).joinpath("config.json").read_bytes() != FILES["config.json"]
+    hub.downloads.clear()
+    again = resolve("owner/model", cache_dir=tmp_path, force_download=True)
+    assert (again / "config.json").read_bytes() == FILES["config.json"]
+    assert sorted(hub.downloads) == ["config.json", "model.safetensors", "tokenizer.json"]
+    with pytest.raises(UsageError, match="leave one of them out"):
+        resolve("owner/model", cache_dir=tmp_path, force_download=True, local_files_only=True)
+
+
+def test_what_is_forced_is_not_taken_from_the_cache(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve("owner/model", cache_dir=tmp_path)
+    use(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(HubError, match="cannot be fetched again: no network") as caught:
+        resolve("owner/model", cache_dir=tmp_path, force_download=True)
+    assert caught.value.reason == "offline"
+
+
+@pytest.mark.parametrize(("token", "sent"), [("hf_mine", {"Bearer hf_mine"}), (False, {None})])
+def test_the_token_goes_with_every_request(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str | bool, sent: set[str | None]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_this_computer")
+    resolve("owner/model", cache_dir=tmp_path, token=token)
+    assert hub.tokens == sent
+
+
+def test_a_folder_within_the_checkpoint(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files |= {f"small/{name}": content for name, content in FILES.items()}
+    hub.files["small/config.json"] = b'{"model_type": "align"}'
+    folder = resolve("owner/model", cache_dir=tmp_path, subfolder="small")
+    assert (folder.name, (folder / "config.json").read_bytes()) == ("small", hub.files["small/config.json"])
+    assert resolve(folder.parent, subfolder="small/") == folder
+    assert resolve("owner/model", cache_dir=tmp_path, subfolder="small", local_files_only=True) == folder
+    with pytest.raises(HubError, match=r"owner/model, large: holds no config\.json"):
+        resolve("owner/model", cache_dir=tmp_path, subfolder="large")
+    with pytest.raises(CheckpointError, match="there is no folder large in it"):
+        resolve(folder.parent, subfolder="large")
+    with pytest.raises(UsageError, match="does not lie in the checkpoint's folder"):
+        resolve(folder, subfolder="../..")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "wanted"),
+    [
+        (["model.safetensors", "pytorch_model.bin"], {"use_safetensors": False}, ["pytorch_model.bin"]),
+        (["model.safetensors", "model.fp16.safetensors"], {"variant": "fp16"}, ["model.fp16.safetensors"]),
+        (
+            ["model.safetensors.index.fp16.json", "model.fp16-00001-of-00001.safetensors", "model.safetensors"],
+            {"variant": "fp16"},
+            ["model.fp16-00001-of-00001.safetensors", "model.safetensors.index.fp16.json"],
+        ),
+    ],
+)
+def test_which_weights_are_fetched(
+    hub: FakeHub, tmp_path: Path, names: list[str], options: dict[str, Any], wanted: list[str]
+) -> None:
+    hub.files = {"config.json": b"{}", **dict.fromkeys(names, b"1")}
+    folder = resolve("owner/model", cache_dir=tmp_path, weight_files=weight_files(**options))
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", *wanted]
+
+
+def test_weights_of_another_kind_than_is_asked_for(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"1")
+    with pytest.raises(CheckpointError, match=r"but pytorch_model\.bin: leave out variant and use_safetensors"):
+        weight_paths(tmp_path, weight_files(use_safetensors=True))
+    with pytest.raises(UsageError, match=r"variant='\.\./x' is no part of a file's name"):
+        weight_files(variant="../x")
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "owner/other"])
+def test_errors_are_the_system_s_too(hub: FakeHub, tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="no such") as caught:
+        resolve(name, cache_dir=tmp_path)
+    assert isinstance(caught.value, CheckpointError)

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from safetensors.torch import save, save_file
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.hub import weight_paths
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import CheckpointError, ImageError, JsonError
 from sightline.files import read_checkpoint_json, read_json, replacing, write_json

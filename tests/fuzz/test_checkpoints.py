@@ -23,7 +23,8 @@ from sightline import (
     XCLIPConfig,
     XCLIPModel,
 )
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_checkpoint_json

@@ -145,7 +145,7 @@ def test_text_tower_reads_only_its_own(saved: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_counts_stay_whole_numbers_in_any_precision(saved: Path, tmp_path: Path, dtype: torch.dtype) -> None:
     half = AlignModel.from_pretrained(saved, dtype=dtype)
-    half.vision_model.stem.norm.num_batches_tracked.fill_(70_001)  # which no half precision holds
+    half.vision_model.embeddings.batchnorm.num_batches_tracked.fill_(70_001)  # which no half precision holds
     half.save_pretrained(tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     assert {tensor.dtype for key, tensor in state.items() if "num_batches" not in key} == {dtype}
@@ -245,7 +245,7 @@ def test_config_ages() -> None:
         ("vision_config", {"width_coefficient": 0}, r"width_coefficient is 0\.0, expected 0 to 1024"),
         ("vision_config", {"depth_coefficient": float("nan")}, "depth_coefficient is nan"),
         ("vision_config", {"depth_coefficient": 1000.0}, "4000 blocks, expected 1 to 1024"),
-        ("vision_config", {"depth_coefficient": 2.1}, r"missing vision_model\.blocks\.10"),
+        ("vision_config", {"depth_coefficient": 2.1}, r"missing vision_model\.encoder\.blocks\.10"),
         ("vision_config", {"hidden_act": "magic"}, "unknown activation 'magic'"),
     ],
 )
@@ -265,7 +265,7 @@ def test_configs_that_do_not_fit_are_refused_by_name(
         (lambda s: s.pop("temperature"), "missing temperature"),
         (
             lambda s: s.pop("vision_model.embeddings.batchnorm.running_var"),
-            r"missing vision_model\.stem\.norm\.running",
+            r"missing vision_model\.embeddings\.batchnorm\.running",
         ),
         (lambda s: s.update({"vision_model.encoder.top_bn.bias": torch.ones(1)}), r"unknown tensors .*top_bn\.bias"),
         (lambda s: (s.clear(), s.update({"bert.embeddings": torch.ones(1)})), r"no AlignModel in it; it holds bert"),
@@ -319,12 +319,12 @@ def test_wrong_calls(model: AlignModel) -> None:
 def test_fresh_weights() -> None:
     torch.manual_seed(0)
     model = AlignModel(AlignConfig(text_config={"num_hidden_layers": 1}, vision_config={"depth_coefficient": 0.3}))
-    last = model.vision_model.blocks[-1]
+    last = model.vision_model.encoder.blocks[-1]
     # By the fan out (He et al., 2015): the places and channels that one number reaches.
-    assert last.project.conv.weight.std().item() == pytest.approx((2 / 640) ** 0.5, rel=0.02)
-    assert last.depthwise.conv.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
-    assert model.text_model.token_embedding.weight.std().item() == pytest.approx(0.02, rel=0.02)
-    assert not model.text_model.token_embedding.weight[0].any()
+    assert last.projection.project_conv.weight.std().item() == pytest.approx((2 / 640) ** 0.5, rel=0.02)
+    assert last.depthwise_conv.depthwise_conv.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+    assert model.text_model.embeddings.word_embeddings.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert not model.text_model.embeddings.word_embeddings.weight[0].any()
     assert model.scale == 1
 
 

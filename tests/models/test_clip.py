@@ -301,7 +301,7 @@ def test_the_script_s_other_lines(model: CLIPModel) -> None:
     assert twin.device == torch.device("cpu")
     assert (twin.text_embed_dim, twin.vision_embed_dim, twin.projection_dim) == (16, 64, 8)
     out = twin(IDS, pixels(), MASK)
-    assert out.keys() == [
+    assert list(out) == [
         "logits_per_image",
         "logits_per_text",
         "text_embeds",

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import sightline
 from sightline import CLIPConfig, CLIPModel, CLIPTextModelWithProjection, XCLIPConfig, XCLIPModel
-from sightline.checkpoint.hub import weight_paths
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.encoder import TextEncoder
 from sightline.errors import UsageError
 from sightline.models.numpy_text import NumpyTextTower

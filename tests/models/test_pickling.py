@@ -19,7 +19,7 @@ from sightline.encoder import TextEncoder
 from sightline.errors import IndexMissing
 from sightline.index.sync import sync
 from sightline.models import family_of
-from sightline.nn.transformer import ACTIVATIONS
+from sightline.nn.activations import ACTIVATIONS
 from sightline.train import Lora
 from sightline.train.lora import attach
 from support import tiny

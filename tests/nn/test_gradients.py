@@ -6,8 +6,9 @@ from torch import Tensor
 
 from sightline.models.clip.config import CLIPTextConfig
 from sightline.models.clip.text import CLIPTextModel
+from sightline.nn.activations import ACTIVATIONS
 from sightline.nn.attention import SelfAttention
-from sightline.nn.transformer import ACTIVATIONS, Mlp
+from sightline.nn.transformer import Mlp
 
 
 def gradients(y: Tensor, of: list[Tensor]) -> list[Tensor]:
@@ -45,12 +46,12 @@ def test_mlp_on_the_meta_device_has_shapes_and_gradients():
 @pytest.mark.parametrize("length", [1, 7])
 def test_attention(causal: bool, length: int) -> None:
     torch.manual_seed(0)
-    attention = SelfAttention(12, 3).double()
+    attention = SelfAttention(CLIPTextConfig(hidden_size=12, num_attention_heads=3)).double()
     x = torch.randn(2, length, 12, dtype=torch.float64, requires_grad=True)
     found = []
     for implementation in ("sdpa", "eager"):
         attention.implementation = implementation
-        y = attention(x, causal=causal)
+        y, _ = attention(x, is_causal=causal)
         found.append([y, *gradients(y, [x, *attention.parameters()])])
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
@@ -86,7 +87,8 @@ def test_texts_in_parts_by_length(count: int, end: int) -> None:
 def test_bfloat16_comes_as_near_as_autograd() -> None:
     """Under autocast, against float32: no further off than the same without our own gradients."""
     torch.manual_seed(0)
-    mlp, attention = Mlp(64, 256, "quick_gelu"), SelfAttention(64, 2)
+    mlp = Mlp(64, 256, "quick_gelu")
+    attention = SelfAttention(CLIPTextConfig(hidden_size=64, num_attention_heads=2))
     attention.implementation = "eager"
     x = torch.randn(4, 20, 64, requires_grad=True)
     weights = [x, *mlp.parameters(), *attention.parameters()]
@@ -96,9 +98,9 @@ def test_bfloat16_comes_as_near_as_autograd() -> None:
         seen = ((q @ k.transpose(-1, -2)) * 32**-0.5).softmax(-1) @ v
         return mlp.fc2(mlp.act(mlp.fc1(attention.out(seen.transpose(1, 2).flatten(2)))))  # type: ignore[no-any-return]
 
-    exact = gradients(mlp(attention(x)), weights)
+    exact = gradients(mlp(attention(x)[0]), weights)
     with torch.autocast("cpu", torch.bfloat16):
-        ours, autograd = mlp(attention(x)), plain(x)
+        ours, autograd = mlp(attention(x)[0]), plain(x)
     assert ours.dtype == torch.bfloat16
     for truth, a, b in zip(exact, gradients(ours, weights), gradients(autograd, weights), strict=True):
         assert a.dtype == torch.float32

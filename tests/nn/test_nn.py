@@ -16,7 +16,8 @@ from sightline.nn.transformer import Block
 def test_attention_is_torch_s() -> None:
     """Against `nn.MultiheadAttention`, which has fused projections too."""
     torch.manual_seed(0)
-    mine, reference = SelfAttention(24, 3).double(), nn.MultiheadAttention(24, 3, batch_first=True).double()
+    mine = SelfAttention(CLIPTextConfig(hidden_size=24, num_attention_heads=3)).double()
+    reference = nn.MultiheadAttention(24, 3, batch_first=True).double()
     mine.qkv.weight.data, mine.qkv.bias.data = reference.in_proj_weight.data, torch.randn(72, dtype=torch.float64)
     reference.in_proj_bias.data = mine.qkv.bias.data
     mine.out.load_state_dict(reference.out_proj.state_dict())
@@ -29,7 +30,7 @@ def test_attention_is_torch_s() -> None:
         expected, weights = reference(x, x, x, key_padding_mask=padding, attn_mask=hidden, average_attn_weights=False)
         for implementation in ("sdpa", "eager"):
             mine.implementation = implementation
-            torch.testing.assert_close(mine(x, mask, causal), expected, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(mine(x, mask, causal)[0], expected, rtol=1e-12, atol=1e-12)
         collected: list[torch.Tensor] = []
         mine(x, mask, causal, collected)
         torch.testing.assert_close(collected[0], weights, rtol=1e-12, atol=1e-12)
@@ -40,8 +41,9 @@ def test_patches_are_a_convolution(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     embed = PatchEmbedding(3, 4, 5).double()
     pixels = torch.randn(2, 3, *size, dtype=torch.float64)
-    expected = nn.functional.conv2d(pixels, embed.weight, stride=4).flatten(2).transpose(1, 2)
+    expected = nn.functional.conv2d(pixels, embed.weight, stride=4)
     torch.testing.assert_close(embed(pixels), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(embed.rows(pixels), expected.flatten(2).transpose(1, 2), rtol=1e-12, atol=1e-12)
 
 
 def test_positions_for_the_same_grid_are_the_table_itself() -> None:
@@ -97,11 +99,11 @@ def test_what_replaces_a_linear_map_is_called(name: str, hidden_act: str) -> Non
     parent, leaf = (block.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
     adapted = Adapted(getattr(parent, leaf))
     x, tokens = torch.randn(2, 7, 24, dtype=torch.float64), torch.tensor([3, 6])
-    plain = block(x, causal=True)
+    plain = block(x, is_causal=True)
     outcomes = []
     for module in (adapted, adapted.merged()):
         setattr(parent, leaf, module)
-        outcomes.append((block(x, causal=True), block.at(x, tokens, causal=True)))
+        outcomes.append((block(x, is_causal=True), block.at(x, tokens, causal=True)))
     assert not torch.allclose(outcomes[0][0], plain)
     for found, expected in zip(*outcomes, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

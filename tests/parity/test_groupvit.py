@@ -71,7 +71,7 @@ def test_training(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         drawn.append(uniform.numel())
         return -(-uniform.log()).log()
 
-    monkeypatch.setattr(grouping, "gumbel", lambda like: noise(like.shape))
+    monkeypatch.setattr(grouping, "gumbel_noise", lambda like: noise(like.shape))
     monkeypatch.setattr(torch.distributions.gumbel.Gumbel, "sample", lambda self, shape: noise(shape))
     gradients, outputs, draws = [], [], []
     for m in (model, reference):

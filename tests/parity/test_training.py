@@ -129,7 +129,7 @@ def test_thirty_steps(family: str, seed: int, tmp_path: Path, monkeypatch: pytes
     def gumbel(shape: torch.Size) -> Tensor:
         return -(-torch.rand(shape, generator=noise).clamp_min(1e-30).log()).log()
 
-    monkeypatch.setattr(grouping, "gumbel", lambda like: gumbel(like.shape))
+    monkeypatch.setattr(grouping, "gumbel_noise", lambda like: gumbel(like.shape))
     monkeypatch.setattr(torch.distributions.gumbel.Gumbel, "sample", lambda self, shape: gumbel(shape))
     noise.manual_seed(seed)
     wanted = plain_loop(theirs.from_pretrained(tmp_path / "model").train(), inputs)

@@ -90,9 +90,8 @@ def test_patches_start_with_the_same_variance(module: ModuleType) -> None:
     torch.manual_seed(0)
     made, processor = module.model()
     photos = [scene.draw(144) for scene in scenes.distinct(40, seed=4)]
-    found = made.vision_model.patch_embedding(processor(images=photos, return_tensors="pt")["pixel_values"]).flatten(
-        0, 1
-    )
+    pixels = processor(images=photos, return_tensors="pt")["pixel_values"]
+    found = made.vision_model.embeddings.patch_embedding.rows(pixels).flatten(0, 1)
     power = torch.linalg.eigvalsh(found.T @ found / len(found)).flip(0).detach()
     # Of raw pixels through a random map, the first has hundreds of times the power of the twentieth.
     assert power[0] < 10 * power[20]

@@ -1,12 +1,32 @@
 """A Hub in one thread: the part of its HTTP interface that the client uses, with lance_errors on demand."""
 
+import base64
 import hashlib
 import json
+import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from huggingface_hub import constants
 
 COMMIT = "a" * 40
+PULL_REQUEST = {
+    "num": 1, "title": "A request", "author": {"name": "somebody"}, "createdAt": "2026-11-30T00:00:00.000Z",
+    "status": "draft", "isPullRequest": True, "changes": {"base": "refs/heads/main"}, "filesWithConflicts": [],
+    "events": [], "repo": {"name": "owner/new", "type": "model"},
+}  # fmt: skip
+
+
+def use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Lets the Hub's client ask the server at `url`."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
 
 
 class FakeHub:
@@ -18,6 +38,8 @@ class FakeHub:
         self.cut: list[str] = []  # files whose next download ends in the middle
         self.spoiled: set[str] = set()  # files that come with other bytes than their hash says
         self.downloads: list[str] = []
+        self.commits: list[dict[str, Any]] = []  # what was sent: "repo", "revision", "summary", "files", ...
+        self.tokens: set[str | None] = set()  # with which requests came
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +54,9 @@ class FakeHub:
             def do_GET(self) -> None:
                 hub.answer(self, body=True)
 
+            def do_POST(self) -> None:
+                hub.take(self, self.rfile.read(int(self.headers["Content-Length"])))
+
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -42,6 +67,7 @@ class FakeHub:
 
     def answer(self, request: BaseHTTPRequestHandler, body: bool) -> None:
         path = request.path.split("?")[0]
+        self.tokens.add(request.headers.get("Authorization"))
         if path in ("/api/models/owner/model", "/api/models/owner/model/revision/main"):
             siblings = [
                 {
@@ -58,7 +84,53 @@ class FakeHub:
             if self.gated:
                 self.json(request, {"error": "gated"}, 403, {"X-Error-Code": "GatedRepo"})
             else:
-                self.file(request, path.rsplit("/", 1)[1], body)
+                self.file(request, path.split("/", 5)[5], body)
+        elif path.endswith("/discussions/1"):
+            self.json(request, PULL_REQUEST)
+        elif path.endswith("/README.md"):
+            self.json(request, {"error": "not found"}, 404, {"X-Error-Code": "EntryNotFound"})
+        else:
+            self.json(request, {"error": "not found"}, 404, {"X-Error-Code": "RepoNotFound"})
+
+    def take(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        """What is sent: a new repository, the question how files are to come, a commit."""
+        path = request.path.split("?")[0]
+        self.tokens.add(request.headers.get("Authorization"))
+        if path == "/api/validate-yaml":
+            self.json(request, {})
+        elif request.headers.get("Authorization") is None:
+            self.json(request, {"error": "Invalid username or password."}, 401)
+        elif path == "/api/repos/create":
+            made = json.loads(body)
+            name = "/".join(filter(None, (made.get("organization") or "somebody", made["name"])))
+            self.commits.append({"repo": name, "private": made.get("visibility") == "private"})
+            self.json(request, {"url": f"{self.url}/{name}"})
+        elif path.endswith("/discussions"):
+            self.json(request, PULL_REQUEST)
+        elif "/preupload/" in path:
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
+            self.json(request, {"files": files})
+        elif "/commit/" in path:
+            lines = [json.loads(line) for line in body.splitlines()]
+            head, *files = ((line["key"], line["value"]) for line in lines)
+            self.commits[-1] |= {
+                **head[1],
+                "revision": unquote(path.rsplit("/", 1)[1]),
+                "files": {value["path"]: base64.b64decode(value["content"]) for key, value in files if key == "file"},
+            }
+            address = f"{self.url}/{self.commits[-1]['repo']}/commit/{COMMIT}"
+            self.json(
+                request,
+                {
+                    "success": True,
+                    "commitOid": COMMIT,
+                    "commitUrl": address,
+                    "pullRequestUrl": f"{self.url}/{self.commits[-1]['repo']}/discussions/1",
+                },
+            )
         else:
             self.json(request, {"error": "not found"}, 404, {"X-Error-Code": "RepoNotFound"})
 

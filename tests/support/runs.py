@@ -1,6 +1,5 @@
 """A tiny run: a CLIP of a few thousand numbers, batches that are drawn from the step's number, dropout on."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +28,7 @@ def model(**changes):
         **changes,
     )
     processor = CLIPProcessor.from_pretrained("mini")
-    images = processor.image_processor
-    images.profile = dataclasses.replace(images.profile, size=SIZE, crop_size=(SIZE, SIZE))
+    processor.image_processor.size = processor.image_processor.crop_size = SIZE
     return CLIPModel(config), processor
 
 

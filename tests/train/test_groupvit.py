@@ -127,7 +127,7 @@ def test_masks_teach_the_grouping_itself():
     loss = segmentation(similarities, batch.extras["nouns"], batch.extras["masks"])
     (through_weights,) = torch.autograd.grad(loss, similarities.shares, retain_graph=True)
     assert through_weights.abs().max() > 0
-    keys = model.vision_model.stages[0].downsample.assign.q.weight
+    keys = model.vision_model.encoder.stages[0].downsample.assign.q_proj.weight
     (gradient,) = torch.autograd.grad(similarities.shares, keys, through_weights)
     assert gradient.abs().max() > 0
 

@@ -202,7 +202,9 @@ def test_batch_norms_over_parts_are_refused_and_frozen_ones_are_not():
     model = tiny.model("align")
     batch = tiny.batch(model, OWNER, 0)
     model.train()
-    with pytest.raises(UsageError, match=r"AlignModel has batch norms \(vision_model.stem.norm, .*freeze_norms=True"):
+    with pytest.raises(
+        UsageError, match=r"AlignModel has batch norms \(vision_model.embeddings.batchnorm, .*freeze_norms=True"
+    ):
         found(model, batch, micro_batch_size=2)
     found(model, batch, grad_accum_steps=2)  # parts that are batches of their own may have their own statistics
 

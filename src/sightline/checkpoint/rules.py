@@ -111,18 +111,37 @@ def read(piece: Piece, get: Callable[[str], torch.Tensor], where: str) -> torch.
         raise CheckpointError(f"{where}: {' + '.join(piece.sources)} cannot have the shapes {shapes}") from error
 
 
+def backwards(table: tuple[Rule, ...], target: str) -> Piece | None:
+    """The source keys that one of our tensors is made of; None for a name that has no rule, or several."""
+    pieces = _pieces(table, target)
+    return pieces[0] if len(pieces) == 1 else None
+
+
+def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:
+    hits = [(r, n) for r in table if r.target and (n := _match(r.target, target)) is not None]
+    return [Piece(tuple(_fill(source, numbers) for source in rule.sources), rule.transposed) for rule, numbers in hits]
+
+
+def is_dropped(table: tuple[Rule, ...], key: str) -> bool:
+    """Whether the table leaves a source key out."""
+    return any(rule.target is None and _match(rule.sources[0], key) is not None for rule in table)
+
+
+def split(piece: Piece, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One of our tensors as the source keys' tensors: `read` backwards. They share its memory."""
+    tensor = tensor.t() if piece.transposed else tensor
+    parts = tensor.chunk(len(piece.sources)) if len(piece.sources) > 1 else [tensor]
+    return dict(zip(piece.sources, parts, strict=True))
+
+
 def write(table: tuple[Rule, ...], state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Our tensors under the file layout's names: the table run backwards."""
     file: dict[str, torch.Tensor] = {}
     for target, tensor in state.items():
-        hits = [(r, n) for r in table if r.target and (n := _match(r.target, target)) is not None]
-        if len(hits) != 1:
-            raise ValueError(f"{target} has {len(hits)} rules in the table, not one")
-        rule, numbers = hits[0]
-        tensor = tensor.t() if rule.transposed else tensor
-        parts = tensor.chunk(len(rule.sources)) if len(rule.sources) > 1 else [tensor]
-        for source, part in zip(rule.sources, parts, strict=True):
-            file[_fill(source, numbers)] = part.contiguous()
+        pieces = _pieces(table, target)
+        if len(pieces) != 1:
+            raise ValueError(f"{target} has {len(pieces)} rules in the table, not one")
+        file |= {source: part.contiguous() for source, part in split(pieces[0], tensor).items()}
     return file
 
 

@@ -5,7 +5,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,15 @@ Entry = tuple[str, Any, tuple[int, ...], torch.dtype]
 class Weights:
     """Named tensors in one or more files, memory-mapped: `shapes` costs a header, `get` the pages it touches."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[Path] = (), state: Mapping[str, torch.Tensor] | None = None) -> None:
+        """`state`: tensors that are in memory, in place of files."""
+        self.place: Path | str = paths[0] if paths else "state_dict"
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._sources: dict[str, Any] = {}
         self._prefix = ""
+        for key, tensor in (state or {}).items():
+            self.shapes[key], self.dtypes[key], self._sources[key] = tuple(tensor.shape), tensor.dtype, tensor
         for path in paths:
             for key, source, shape, dtype in (
                 _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
@@ -56,7 +59,7 @@ class Weights:
         for name in ("shapes", "dtypes", "_sources"):
             setattr(self, name, {key.removeprefix(prefix): value for key, value in getattr(self, name).items()})
         self._prefix += prefix
-        _log.info("%s: all names begin with %s, which is left out", self.paths[0], prefix)
+        _log.info("%s: all names begin with %s, which is left out", self.place, prefix)
         return True
 
     @property

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import hub_name
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.encoder.lists import check_texts
 from sightline.errors import CheckpointError, SightlineError
 from sightline.logger import LOGGER
@@ -53,7 +54,7 @@ class EncoderSource:
     def fingerprint(self) -> str:
         """A hash of weights, config and preprocessing, by which an index recognizes its model."""
         # Settings at their defaults are left out: a setting that a later version adds then changes no fingerprint.
-        settings = _changed(self.config.to_dict(), type(self.config)().to_dict())
+        settings = _changed(self.config.settings(), type(self.config)().settings())
         return fingerprint(weight_paths(self.path), settings, self.profile.to_dict())
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.checkpoint.hub import weight_paths
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.encoder.source import EncoderSource, Vectors
 
 

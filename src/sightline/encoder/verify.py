@@ -24,9 +24,10 @@ from PIL import Image, ImageOps
 
 from sightline import scenes
 from sightline.checkpoint.fingerprint import file_hash
-from sightline.checkpoint.hub import sha256, weight_paths
+from sightline.checkpoint.hub import sha256
 from sightline.checkpoint.names import PACKAGED
 from sightline.checkpoint.rules import plan, read, write
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.encoder.encoder import Encoder, load
 from sightline.encoder.options import DEFAULTS, EncoderOptions
@@ -126,7 +127,7 @@ def _weights(encoder: Encoder) -> Check:
     model = encoder.family.model
     paths = weight_paths(encoder.path)
     weights = Weights(paths)
-    table = model.table(weights, paths[0])
+    table = model.table(weights)
     pieces = plan(table, set(weights.shapes), str(paths[0]))
     back = write(table, {target: read(piece, weights.get, str(paths[0])) for target, piece in pieces.items()})
     same = back.keys() == {source for piece in pieces.values() for source in piece.sources}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.distribution import VERSION
-from sightline.errors import UsageError
+from sightline.errors import SightlineError, UsageError
 from sightline.files import json_text, write_json, write_text
 
 Settings = Mapping[str, Any]
@@ -92,6 +92,8 @@ def whole(*results: Result) -> Iterator[None]:
     """Raises `UsageError` where something that a result's file should hold is missing or strange."""
     try:
         yield
+    except SightlineError:
+        raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         names = " or ".join(f"{result.kind} of {result.model} on {result.data}" for result in results)
         raise UsageError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sightline.errors import IndexDamaged, IndexFault
+from sightline.errors import IndexDamaged, IndexFault, SightlineError
 
 FAILURES = (OSError, ValueError, RuntimeError, NotImplementedError)
 """What Lance raises when a file is missing or broken (pyarrow's errors are ValueErrors and OSErrors)."""
@@ -20,6 +20,8 @@ _used_by: int | None = None
 
 def is_failure(error: BaseException) -> bool:
     """Whether Lance failed. A panic in its Rust code derives from BaseException and cannot be imported."""
+    if isinstance(error, SightlineError):  # some are OSErrors and ValueErrors
+        return False
     return isinstance(error, FAILURES) or type(error).__name__ == "PanicException"
 
 

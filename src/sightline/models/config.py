@@ -1,172 +1,163 @@
-"""Configs: frozen dataclasses that read and write a checkpoint's `config.json`."""
+"""Configs: a model's settings, read from and written to a checkpoint's `config.json`.
 
-import dataclasses
-import math
+They can be assigned to and keep further values, as scripts for `transformers` want them.
+"""
+
+import copy
 import os
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Any, Self
 
-from sightline.checkpoint.hub import resolve
-from sightline.errors import CheckpointError
-from sightline.files import read_checkpoint_json, write_json
+from sightline.checkpoint.hub import WHERE, resolve
+from sightline.errors import CheckpointError, UsageError
+from sightline.files import json_text, read_checkpoint_json, write_text
+from sightline.models.config_base import ConfigBase
+from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
+from sightline.models.settings import UNREAD
+from sightline.models.suggestions import check_names
 
-# Keys in `config.json` files of all ages that no model here reads: the file's origin, and settings of text generation
-# and classification that older releases of `transformers` wrote into every config.
-_IGNORED = frozenset(
-    """
-    _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention
-    architectures attn_implementation bad_words_ids begin_suppress_tokens chunk_size_feed_forward
-    cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping
-    encoder_no_repeat_ngram_size exponential_decay_length_penalty finetuning_task forced_bos_token_id
-    forced_eos_token_id gradient_checkpointing id2label is_decoder is_encoder_decoder label2id length_penalty
-    max_length min_length model_type no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
-    output_attentions output_hidden_states output_scores prefix problem_type pruned_heads remove_invalid_values
-    repetition_penalty return_dict return_dict_in_generate sep_token_id suppress_tokens task_specific_params
-    temperature tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
-    torchscript transformers_version typical_p use_bfloat16 use_cache
-    """.split()  # noqa: SIM905 (one name a line would fill a page)
-)
+_WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto", "_from_pipeline")
+"""Arguments of `from_pretrained` that the reference takes and that change nothing here."""
+_NOT_WRITTEN = ("_attn_implementation", "transformers_version")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """A model's settings. Values are checked on construction: `CheckpointError` names what is wrong."""
-
-    model_type: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if name.endswith(("image_size", "patch_size", "_token_id")) and _is_one(value):
-                value = value[0]
-                object.__setattr__(self, name, value)
-            if kind is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, name, value)
-            elif kind in (int, float, str) and type(value) is not kind:
-                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected {kind.__name__}")
-            if kind is float and not math.isfinite(value):
-                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected a finite number")
-            if kind is float and "drop" in name and not 0 <= value < 1:  # the fraction that training leaves out
-                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, not in [0, 1)")
-            # Integers other than token ids are counts; a model of a billion layers would never be built.
-            maximum = 1 << 10 if name.endswith("_layers") else 1 << 24
-            if kind is int and not name.endswith("_id") and not 0 < value <= maximum:
-                raise CheckpointError(f"{self.model_type} config: {name} is {value!r}, expected 1 to {maximum}")
+class Config(ConfigBase, Published):
+    """A config that is opened and saved. Of no kind itself, it holds whatever a `config.json` says."""
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads a `config.json`'s object. A key that we don't know is a warning that names it."""
-        if data.get("model_type", cls.model_type) != cls.model_type:
-            raise CheckpointError(f"the config says model_type {data['model_type']!r}, not {cls.model_type!r}")
-        if data.get("quantization_config"):
-            raise CheckpointError(
-                f"{cls.model_type} config: the weights were quantised (quantization_config); "
-                "take the checkpoint that they were made of, in float32, float16 or bfloat16"
-            )
-        names = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(data) - names - _IGNORED)
-        if unknown:
+    def from_dict(cls, config_dict: Mapping[str, Any], return_unused_kwargs: bool = False, **overrides: Any) -> Self:
+        """Reads a `config.json`'s object and sets `overrides`; those for a tower may be a dictionary of some settings.
+
+        A key that we don't know is kept, and a warning names it. An override that the config does not know is a
+        warning, or with `return_unused_kwargs` part of the second of two results. Raises `CheckpointError`.
+        """
+        data = cls.modern(cls.own(config_dict))
+        if cls.model_type and (unknown := sorted(set(data) - set(cls.kinds) - UNREAD - cls.also_known)):
             warnings.warn(f"{cls.model_type} config: unknown keys {', '.join(unknown)}", stacklevel=2)
-        return cls(**{key: value for key, value in data.items() if key in names})
+        config = cls(**data)
+        unused = config._override(overrides)
+        if return_unused_kwargs:
+            both: Any = (config, unused)
+            return both  # type: ignore[no-any-return]
+        for name in unused:
+            import difflib  # here: a search does without it
+
+            near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, [*config], n=1))
+            warnings.warn(f"{cls.model_type} config: {name} is no setting of it{near}", stacklevel=2)
+        return config
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **where: Any) -> Self:
-        """The config of a checkpoint; a tower's config also from a whole model's. `where`: `resolve`'s arguments."""
-        path = resolve(name_or_folder, weights=False, **where)
-        return cls.from_folder(path if path.is_dir() else path.parent)
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What of a `config.json` belongs to this class: of a whole model's, a tower's part."""
+        kind = cls.model_type
+        parts = (part for part in data.values() if isinstance(part, Mapping) and part.get("model_type") == kind)
+        return data if data.get("model_type") in (None, kind) else next(parts, data)
+
+    def _override(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Sets those that the config knows, and returns the others."""
+        unused = {}
+        for name, value in settings.items():
+            own = "_attn_implementation" if name == "attn_implementation" else name
+            now = getattr(self, own, None)
+            if not hasattr(type(self), own) and own not in self:
+                unused[name] = value
+            elif isinstance(now, Config) and isinstance(value, Mapping):
+                setattr(self, own, now.to_dict() | dict(value))
+            elif not (own in ("dtype", "torch_dtype") and value in ("auto", None)):
+                setattr(self, own, value)
+        self.validate()
+        return unused
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Self:
+        """The config of a checkpoint, or a JSON file; a tower's config also from a whole model's.
+
+        `options`: where to look (`revision`, `local_files_only`, `cache_dir`, `token`, `subfolder`, `force_download`)
+        and `from_dict`'s. Raises `CheckpointError`.
+        """
+        data, options = cls.get_config_dict(pretrained_model_name_or_path, **options)
+        return cls.from_dict(data, **options)
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The contents of a checkpoint's `config.json`, and those `options` that do not say where to look for it."""
+        where = {name: options.pop(name) for name in WHERE if name in options}
+        path = resolve(pretrained_model_name_or_path, weights=False, **where)
+        rest = {name: value for name, value in options.items() if name not in _WITHOUT_MEANING}
+        is_config = path.suffix == ".json" and path.is_file()
+        return read_checkpoint_json(path) if is_config else _read(path if path.is_dir() else path.parent), rest
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
         """Reads `config.json` or, if it is missing, open_clip's file. Raises `CheckpointError`."""
-        config, open_clip = folder / "config.json", folder / "open_clip_config.json"
-        if not config.exists() and not open_clip.exists():
-            raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
-        return cls.from_dict(read_checkpoint_json(open_clip if open_clip.is_file() and not config.exists() else config))
+        return cls.from_dict(_read(folder))
+
+    @classmethod
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
+        """Reads a file like `config.json`. Raises `CheckpointError`."""
+        return cls.from_dict(read_checkpoint_json(Path(json_file)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The contents of `config.json`: plain values, with `model_type`."""
-        data: dict[str, Any] = {"model_type": self.model_type}
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            data[f.name] = value.to_dict() if isinstance(value, Config) else value
-        return data
+        """All that is set, as plain values, with `model_type`."""
+        data = {name: _plain(value) for name, value in vars(self).items() if name not in _NOT_WRITTEN}
+        return {"model_type": self.model_type} | data
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes `config.json` into `folder`."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        write_json(Path(folder) / "config.json", self.to_dict())
+    def to_diff_dict(self) -> dict[str, Any]:
+        """`to_dict` without what every config has and is at its first value: the contents of `config.json`."""
+        first = _first()
+        data = {n: v for n, v in self.to_dict().items() if n != "_name_or_path" and (n not in first or v != first[n])}
+        return data | {name: getattr(self, name).to_diff_dict() for name in self.sub_configs}
 
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """`to_diff_dict` or `to_dict` as JSON. Raises `UsageError` for a value that JSON cannot hold."""
+        data = self.to_diff_dict() if use_diff else self.to_dict()
+        try:
+            return json_text(data, indent=2, sort_keys=True) + "\n"
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{self.model_type} config: a value that JSON cannot hold ({error})") from None
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PairConfig(Config):
-    """A whole model's settings with those of its two towers, which may be dictionaries."""
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
 
-    projection_dim: int
+    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
+        """Writes `to_json_string`."""
+        write_text(Path(json_file_path), self.to_json_string(use_diff))
 
-    @property
-    def image_side(self) -> int | None:
-        """Height and width in pixels of the images that the whole model takes; None for one that takes any."""
-        side: int = self.vision_config.image_size  # type: ignore[attr-defined]
-        return side
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **publishing: Any
+    ) -> None:
+        """Writes `config.json` into a folder; with `push_to_hub` the folder goes to `repo_id`, by default its name.
 
-    @property
-    def regions(self) -> tuple[int, int, int] | None:
-        """How many regions an image falls into, and the rows and columns of its patches; None: no regions."""
-        return None
-
-    @property
-    def rescoring_rows(self) -> int:
-        """Rows of `projection_dim` numbers that exact scores need beside an item's vector; 0: the vector is enough."""
-        return 0
-
-    def __post_init__(self) -> None:
-        for name, kind in _towers(type(self)).items():
-            value = getattr(self, name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, name, kind.from_dict(value))
-            elif not isinstance(value, kind):
-                raise CheckpointError(
-                    f"{self.model_type} config: {name} is {type(value).__name__}, expected {kind.__name__}"
-                )
-        super().__post_init__()
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        towers = {}
-        for name in _towers(cls):
-            parts = [data.get(key) or {} for key in (name, f"{name}_dict")]
-            for part in parts:
-                if not isinstance(part, Mapping):
-                    raise CheckpointError(f"{cls.model_type} config: {name} is {part!r}, expected an object")
-            # Files before release 4.23 keep a second copy, which wins where the two differ.
-            towers[name] = {**parts[0], **parts[1]}
-        rest = {key: value for key, value in data.items() if not key.endswith("_config_dict")}
-        return super().from_dict(rest | towers)
-
-    @classmethod
-    def tower(cls, data: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-        """A tower's settings from its config, or from the whole model's, whose projection width counts."""
-        if data.get("model_type") == cls.model_type or part in data or "model_cfg" in data:
-            whole = cls.from_dict(data)
-            settings: dict[str, Any] = getattr(whole, part).to_dict()
-            return settings | ({"projection_dim": whole.projection_dim} if "projection_dim" in settings else {})
-        return data
+        `publishing` are the arguments of the method `push_to_hub`. Raises `UsageError`, and `CheckpointError` for
+        settings that do not fit together.
+        """
+        check_names(publishing, PUBLISHING, "argument")
+        self.validate()
+        text = self.to_json_string()
+        folder = new_folder(save_directory)
+        write_text(folder / "config.json", text)
+        send_saved(type(self).__name__, folder, push_to_hub, publishing)
 
 
-def _towers(kind: type[PairConfig]) -> dict[str, type[Config]]:
-    hints = get_type_hints(kind).items()
-    return {name: hint for name, hint in hints if isinstance(hint, type) and issubclass(hint, Config)}
+def _read(folder: Path) -> dict[str, Any]:
+    config, open_clip = folder / "config.json", folder / "open_clip_config.json"
+    if not config.exists() and not open_clip.exists():
+        raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
+    return read_checkpoint_json(open_clip if open_clip.is_file() and not config.exists() else config)
 
 
-def _is_one(value: Any) -> bool:
-    """Whether it is a list with one meaning: [224, 224] for a side, [49407] for a token."""
-    return isinstance(value, list | tuple) and len(value) > 0 and all(item == value[0] for item in value)
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else copy.deepcopy(value)
 
 
-def check_heads(model_type: str, width: int, heads: int) -> None:
-    """Raises `CheckpointError` for a width that the heads cannot share evenly."""
-    if width % heads:
-        raise CheckpointError(f"{model_type} config: hidden_size {width} is no multiple of {heads} heads")
+@cache
+def _first() -> dict[str, Any]:
+    """What every config holds from the beginning."""
+    return {name: value for name, value in Config().to_dict().items() if name != "model_type"}

@@ -28,8 +28,8 @@ def block(source: str, target: str) -> list[Rule]:
 def text(source: str, target: str) -> list[Rule]:
     """The shared text tower's tensors: `nn.text.TextTransformer`."""
     return [
-        move(f"{source}.embeddings.token_embedding.weight", f"{target}.token_embedding.weight"),
-        move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
+        move(f"{source}.embeddings.token_embedding.weight", f"{target}.embeddings.token_embedding.weight"),
+        move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.final_layer_norm", f"{target}.final_norm"),
     ]
@@ -38,27 +38,25 @@ def text(source: str, target: str) -> list[Rule]:
 def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -> list[Rule]:
     """A BERT's tensors: `nn.bert.BertTransformer`. `source` and `target` end in a dot or are empty; `scale` and `shift`
     are the norms' two tensors."""
-    s, t = f"{source}encoder.layer.*", f"{target}transformer.blocks.*"
+    s, t = f"{source}encoder.layer.*", f"{target}encoder.blocks.*"
     norms = {
-        f"{source}embeddings.LayerNorm": f"{target}norm",
-        f"{s}.attention.output.LayerNorm": f"{t}.norm1",
-        f"{s}.output.LayerNorm": f"{t}.norm2",
+        f"{source}embeddings.LayerNorm": f"{target}embeddings.LayerNorm",
+        f"{s}.attention.output.LayerNorm": f"{t}.attention.output.LayerNorm",
+        f"{s}.output.LayerNorm": f"{t}.output.LayerNorm",
     }
+    tables = ("word_embeddings", "position_embeddings", "token_type_embeddings")
+    maps = ("attention.output.dense", "intermediate.dense", "output.dense")
     joined = (
-        join(f"{s}.attention.self.{{query,key,value}}.{kind}", f"{t}.attention.qkv.{kind}")
+        join(f"{s}.attention.self.{{query,key,value}}.{kind}", f"{t}.attention.self.qkv.{kind}")
         for kind in ("weight", "bias")
     )
     return [
-        move(f"{source}embeddings.word_embeddings.weight", f"{target}token_embedding.weight"),
-        move(f"{source}embeddings.position_embeddings.weight", f"{target}position_embedding"),
-        move(f"{source}embeddings.token_type_embeddings.weight", f"{target}type_embedding"),
+        *(move(f"{source}embeddings.{name}.weight", f"{target}embeddings.{name}.weight") for name in tables),
         *(move(f"{name}.{scale}", f"{ours}.weight") for name, ours in norms.items()),
         *(move(f"{name}.{shift}", f"{ours}.bias") for name, ours in norms.items()),
         *joined,
-        *linear(f"{s}.attention.output.dense", f"{t}.attention.out"),
-        *linear(f"{s}.intermediate.dense", f"{t}.mlp.fc1"),
-        *linear(f"{s}.output.dense", f"{t}.mlp.fc2"),
-        *linear(f"{source}pooler.dense", f"{target}pooler"),
+        *(rule for name in maps for rule in linear(f"{s}.{name}", f"{t}.{name}")),
+        *linear(f"{source}pooler.dense", f"{target}pooler.dense"),
         drop(f"{source}embeddings.position_ids"),
         drop(f"{source}embeddings.token_type_ids"),
     ]
@@ -67,9 +65,9 @@ def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -
 def vision(source: str, target: str) -> list[Rule]:
     """The shared vision tower's tensors, `nn.vision.VisionTransformer`, without the first norm, whose name differs."""
     return [
-        move(f"{source}.embeddings.class_embedding", f"{target}.class_embedding"),
-        move(f"{source}.embeddings.patch_embedding.weight", f"{target}.patch_embedding.weight"),
-        move(f"{source}.embeddings.position_embedding.weight", f"{target}.position_embedding"),
+        move(f"{source}.embeddings.class_embedding", f"{target}.embeddings.class_embedding"),
+        move(f"{source}.embeddings.patch_embedding.weight", f"{target}.embeddings.patch_embedding.weight"),
+        move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
         *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
         *linear(f"{source}.post_layernorm", f"{target}.post_norm"),
     ]

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
+from sightline.nn.calls import answer
 from sightline.nn.loss import contrastive_loss
-from sightline.nn.outputs import Output, TowerOutput
+from sightline.nn.outputs import BaseModelOutputWithPooling, ModelOutput, absent
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,23 @@ class Similarities:
 
 
 @dataclass
-class PairOutput(Output):
+class CLIPOutput(ModelOutput):
     """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P), the loss if asked for, the towers' outputs."""
 
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
+    loss: Tensor | None = None
+    logits_per_image: Tensor = absent
+    logits_per_text: Tensor = absent
+    text_embeds: Tensor = absent
+    image_embeds: Tensor = absent
+    text_model_output: BaseModelOutputWithPooling = absent
+    vision_model_output: BaseModelOutputWithPooling = absent
 
 
 class PairModel(PretrainedModel):
     """A whole model, which is trained on pairs of images (or videos) and texts."""
 
+    input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
+    main_input_name: ClassVar[str] = "input_ids"
     label_smoothing: ClassVar[float] = 0.0
     """The label smoothing that the family was trained with."""
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -162,15 +165,15 @@ class ProjectedTexts(LogitScale):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
-        out: TowerOutput = self.text_model(
-            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
-        )
+        options = self.options(output_attentions, output_hidden_states)
+        out: BaseModelOutputWithPooling = self.text_model(input_ids, attention_mask, position_ids, **options)
         out.pooler_output = self.text_projection(out.pooler_output)
-        return out
+        return answer(out, return_dict, self.config)
 
 
 class ProjectedImages(PretrainedModel):
@@ -183,12 +186,14 @@ class ProjectedImages(PretrainedModel):
         self,
         pixel_values: Tensor,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """The vision tower's outputs with `pooler_output` (B, P) projected, not of unit length."""
-        out: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
+        options = self.options(output_attentions, output_hidden_states)
+        out: BaseModelOutputWithPooling = self.vision_model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options
         )
         out.pooler_output = self.visual_projection(out.pooler_output)
-        return out
+        return answer(out, return_dict, self.config)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sightline.errors import CheckpointError
-from sightline.models.config import PairConfig
+from sightline.models.pair_config import PairConfig
 from sightline.processing.image.profile import PixelProfile
 
 _FARTHEST = 100.0

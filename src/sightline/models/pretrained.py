@@ -4,25 +4,26 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, overload
 
 import torch
+from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
-from sightline.checkpoint.hub import resolve, weight_paths
-from sightline.checkpoint.rules import Rule, first_names, plan, read, write
-from sightline.checkpoint.weights import Weights, write_weights
+from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.rules import Piece, Rule, plan
+from sightline.checkpoint.weight_files import weight_files, weight_paths
+from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, UsageError
-from sightline.files import write_json
+from sightline.models.arguments import changed, float_dtype, given_config, one_device, settings_in
 from sightline.models.config import Config
+from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
-from sightline.nn.attention import Attention
-from sightline.nn.transformer import Transformer
-
-ATTENTION = ("sdpa", "eager", "flash_attention_2")
+from sightline.models.saving import Saved
+from sightline.nn.attention import ATTENTION, Attention
 
 
-class PretrainedModel(Reference):
+class PretrainedModel(Saved, Reference):
     """A model with a config and, for each layout of files that it opens, a table of tensors.
 
     Tables name the tensors of the family's whole model. A class for a part of the model lists in `parts` the prefixes
@@ -36,60 +37,138 @@ class PretrainedModel(Reference):
     prefix: ClassVar[str] = ""
     config: Config
 
-    def __call__(self, *args: Any, return_dict: bool | None = None, **kwargs: Any) -> Any:
-        """As `forward`. `return_dict=False` gives the outcome as a tuple, as the reference does."""
-        out = super().__call__(*args, **kwargs)
-        return out.to_tuple() if return_dict is False else out
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config":
+            value.validate()
+        super().__setattr__(name, value)
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *, output_loading_info: Literal[True], **options: Any
+    ) -> tuple[Self, dict[str, Any]]: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *, output_loading_info: Literal[False] = False, **options: Any
+    ) -> Self: ...
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_folder: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str] | None,
         *,
+        config: Config | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        state_dict: Mapping[str, Tensor] | None = None,
         dtype: torch.dtype | str | None = None,
-        attn_implementation: str = "sdpa",
+        torch_dtype: torch.dtype | str | None = None,
+        device_map: Any = None,
+        attn_implementation: str | Mapping[str, str] | None = None,
+        ignore_mismatched_sizes: bool = False,
+        output_loading_info: bool = False,
+        use_safetensors: bool | None = None,
+        variant: str | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
         cache_dir: str | Path | None = None,
-    ) -> Self:
+        force_download: bool = False,
+        token: str | bool | None = None,
+        subfolder: str = "",
+        **settings: Any,
+    ) -> Self | tuple[Self, dict[str, Any]]:
         """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
 
-        `dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are memory-mapped: only what is
-        joined or changes dtype is copied, and a tower opens only its part. Raises `CheckpointError`.
+        `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are
+        memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
+        `config`: in place of the checkpoint's; a config, its settings or a checkpoint's name. `settings` change single
+        ones. `state_dict`: tensors in place of the checkpoint's, which may then be None if there is a `config`.
+        `device_map`: one device, "auto" for the first GPU if there is one. `attn_implementation`: see
+        `set_attn_implementation`. `ignore_mismatched_sizes`: tensors of other shapes are new, and a warning names them.
+        `output_loading_info`: the model and, by the file's names, what it and the file do not share.
+        `use_safetensors`, `variant`: see `weight_files`; the other arguments are those of `resolve`.
+        Arguments of the reference that change nothing here are accepted; others are a `UsageError` that says why, and
+        unknown ones an `UnknownArgument`. Raises `CheckpointError`.
         """
-        path = resolve(name_or_folder, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir)
-        paths = weight_paths(path)
-        config = cls.config_class.from_folder(path if path.is_dir() else path.parent)
-        weights = Weights(paths)
-        pieces = plan(cls.table(weights, paths[0]), set(weights.shapes), str(paths[0]))
+        settings = settings_in(settings)
+        device = None if device_map is None else one_device(device_map)
+        wanted_dtype = dtype if dtype is not None else torch_dtype
+        files = weight_files(use_safetensors, variant)
+        where: dict[str, Any] = {
+            "revision": revision, "local_files_only": local_files_only, "cache_dir": cache_dir,
+            "force_download": force_download, "token": token, "subfolder": subfolder,
+        }  # fmt: skip
+        name = pretrained_model_name_or_path
+        if name is None and (config is None or state_dict is None):
+            raise UsageError("without the name of a checkpoint both config and state_dict are wanted")
+        path = None if name is None else resolve(name, **where, weights=state_dict is None, weight_files=files)
+        if path is not None and config is None:
+            config = cls.config_class.from_folder(path if path.is_dir() else path.parent)
+        else:
+            config = given_config(config, cls.config_class, where)
+        config = changed(config, settings, cls.from_pretrained)
+        weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
+        model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
+        model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
+        model._choose_attention(attn_implementation)
+        if device is not None:
+            model.to(device)
+        return (model.eval(), info.to_dict()) if output_loading_info else model.eval()
+
+    @classmethod
+    def _filled(
+        cls, config: Any, weights: Weights, dtype: torch.dtype | str | None, ignore_mismatched_sizes: bool
+    ) -> tuple[Self, LoadingInfo]:
+        """A model of the config with the weights in it."""
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        stored = {target for target in pieces if target.startswith(cls.parts)}
-        fresh = cls.fresh(config, set(slots) - stored)
-        _refuse(paths[0], "missing", set(slots) - stored - set(fresh))
-        _refuse(paths[0], "more than the config asks for:", stored - set(slots))
-        to_dtype = weights.dtype if dtype in (None, "auto") else float_dtype(dtype)
-        state: dict[str, torch.Tensor] = {}
-        for target, slot in slots.items():
-            tensor = fresh[target] if target in fresh else read(pieces[target], weights.get, str(paths[0]))
-            if tensor.shape != slot.shape:
-                raise CheckpointError(
-                    f"{paths[0]}: {' + '.join(pieces[target].sources)} has shape {tuple(tensor.shape)}, "
-                    f"the config asks for {tuple(slot.shape)}"
-                )
-            if slot.is_floating_point() and not tensor.is_floating_point():
-                raise CheckpointError(
-                    f"{paths[0]}: {' + '.join(pieces[target].sources)} holds {tensor.dtype}, quantised numbers; take "
-                    "the checkpoint that it was made of, in float32, float16 or bfloat16"
-                )
-            state[target.removeprefix(cls.prefix)] = tensor.to(to_dtype) if slot.is_floating_point() else tensor
-        model.load_state_dict(state, strict=True, assign=True)
-        model.set_attn_implementation(attn_implementation)
-        return model.eval()
+        if cls.is_own(weights.shapes, slots):
+            pieces = {cls.prefix + key: Piece((key,), False) for key in weights.shapes}
+        else:
+            pieces = plan(cls.table(weights), set(weights.shapes), str(weights.place))
+        fresh = cls.fresh(config, {target for target in slots if target not in pieces})
+
+        def new() -> dict[str, Tensor]:
+            return {cls.prefix + key: tensor for key, tensor in cls(config).state_dict().items()}
+
+        state, info = fill(
+            slots,
+            Source(weights, pieces, weights.place),
+            cls.parts,
+            fresh,
+            weights.dtype if dtype in (None, "auto") else float_dtype(dtype),
+            new if ignore_mismatched_sizes else None,
+        )
+        found = {key.removeprefix(cls.prefix): tensor for key, tensor in state.items()}
+        nn.Module.load_state_dict(model, found, strict=True, assign=True)
+        info.missing.update(name for key in fresh for name in model.file_names(key.removeprefix(cls.prefix)))
+        return model, info
 
     @classmethod
-    def table(cls, weights: Weights, path: Path) -> tuple[Rule, ...]:
+    def is_own(cls, names: Collection[str], slots: Collection[str]) -> bool:
+        """Whether the names are those of the model's own state dict, and not of one that a table reads."""
+        return set(names) == {slot.removeprefix(cls.prefix) for slot in slots}
+
+    @classmethod
+    def _from_config(
+        cls,
+        config: Any,
+        *,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        attn_implementation: str | Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A new model, of first values, in training mode. Arguments as `from_pretrained`'s."""
+        config = given_config(config, cls.config_class, {})
+        model = cls(changed(config, settings_in(settings), cls._from_config))
+        model._choose_attention(attn_implementation)
+        wanted = dtype if dtype is not None else torch_dtype
+        return model if wanted in (None, "auto") else model.to(float_dtype(wanted))
+
+    @classmethod
+    def table(cls, weights: Weights) -> tuple[Rule, ...]:
         """The table for the layout of these weights; a beginning that all names have in common is dropped from them
         where only then the layout is known. Raises `CheckpointError` for an unknown layout."""
         names = sorted(weights.shapes)
@@ -98,7 +177,7 @@ class PretrainedModel(Reference):
                 begins = Counter(name.partition(".")[0] for name in names).most_common(3)
                 listed = ", ".join(f"{name} ({count})" for name, count in begins)
                 raise CheckpointError(
-                    f"{path}: no {cls.__name__} in it; it holds {', '.join(names[:3]) or 'nothing'} ..., "
+                    f"{weights.place}: no {cls.__name__} in it; it holds {', '.join(names[:3]) or 'nothing'} ..., "
                     f"names that begin with: {listed}"
                 )
         return table
@@ -113,71 +192,34 @@ class PretrainedModel(Reference):
         """First values for tensors that a file may lack; by default none."""
         return {}
 
-    @property
-    def architecture(self) -> str:
-        """The class that opens what is saved."""
-        return type(self).__name__
+    def _choose_attention(self, asked: str | Mapping[str, str] | None) -> None:
+        """What is asked for, else what the config asks for, else "sdpa"; the same for what a mapping leaves out."""
+        self.set_attn_implementation(asked if isinstance(asked, str) else self.config._attn_implementation or "sdpa")
+        if isinstance(asked, Mapping):
+            self.set_attn_implementation(asked)
 
-    @property
-    def layout(self) -> tuple[Rule, ...]:
-        """The table by which the model is saved."""
-        return next(iter(self.tables.values()))
+    def set_attn_implementation(self, attn_implementation: str | Mapping[str, str]) -> None:
+        """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2".
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Writes `config.json` and `model.safetensors`, as `transformers` reads them, in the model's dtype."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {self.prefix + key: tensor.detach().cpu() for key, tensor in self.state_dict().items()}
-        write_weights(folder / "model.safetensors", write(self.layout, state))
-        about = {"architectures": [self.architecture], "dtype": str(self.dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_dict() | about)
-
-    def set_attn_implementation(self, name: str) -> None:
-        """Attention by "sdpa" (torch's choice of kernel), "eager" (plain products) or "flash_attention_2"."""
-        if name not in ATTENTION:
-            raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
-        for module in self.modules():
-            if isinstance(module, Attention):
-                module.implementation = name
-
-    def gradient_checkpointing_enable(self) -> None:
-        """In training, keep each block's input alone and compute the rest again: less memory, more time."""
-        self._checkpoint_gradients(True)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Undoes `gradient_checkpointing_enable`."""
-        self._checkpoint_gradients(False)
-
-    def _checkpoint_gradients(self, on: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, Transformer):
-                module.gradient_checkpointing = on
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' dtype."""
-        return next(self.parameters()).dtype
-
-    def num_parameters(self) -> int:
-        """The number of parameters."""
-        return sum(p.numel() for p in self.parameters())
-
-
-def _refuse(path: Path, what: str, targets: set[str]) -> None:
-    if targets:
-        raise CheckpointError(
-            f"{path}: {what} {first_names(sorted(targets))}; does the config belong to these weights?"
-        )
-
-
-def float_dtype(dtype: torch.dtype | str) -> torch.dtype:
-    """A torch dtype, or the one of that name. Raises `UsageError` for what is no floating-point type."""
-    named = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise UsageError(f'unknown dtype {dtype!r} for a model; try "auto", "float32" or "bfloat16"')
-    return named
+        By tower: {"text_config": "sdpa", "vision_config": "eager"}, "" for what is in neither. Raises `UsageError`.
+        """
+        named = {"text_config": "text_model", "vision_config": "vision_model"}
+        towers = {
+            part: getattr(self, name)
+            for part, name in named.items()
+            if hasattr(self.config, part) and hasattr(self, name)
+        }
+        if isinstance(attn_implementation, str):
+            attn_implementation = dict.fromkeys(("", *towers), attn_implementation)
+        for part, name in attn_implementation.items():
+            if part not in ("", *towers):
+                parts = ", ".join(towers) or "no parts"
+                raise UsageError(f"attn_implementation: {type(self).__name__} has no {part!r}; it has {parts}")
+            if name not in ATTENTION:
+                raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+        self.config._attn_implementation = attn_implementation
+        inner = {module for tower in towers.values() for module in tower.modules()}
+        for part, name in attn_implementation.items():
+            for module in towers.get(part, self).modules():
+                if isinstance(module, Attention) and (part or module not in inner):
+                    module.implementation = name

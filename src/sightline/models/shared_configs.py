@@ -1,16 +1,17 @@
 """Configs that the towers of several families share, without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, check_heads
+from sightline.models.config import Config
+from sightline.models.settings import check_heads
 
 
-@dataclass(frozen=True, kw_only=True)
 class SharedTextConfig(Config):
     """The settings of `nn.text.TextTransformer`. Defaults are those of CLIP ViT-B/32, as the reference has them."""
+
+    base_config_key: ClassVar[str] = "text_config"
 
     vocab_size: int = 49408
     hidden_size: int = 512
@@ -27,8 +28,8 @@ class SharedTextConfig(Config):
     bos_token_id: int | None = 49406
     eos_token_id: int = 49407
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
 
     @property
@@ -42,12 +43,13 @@ class SharedTextConfig(Config):
         return self.eos_token_id == 2
 
 
-@dataclass(frozen=True, kw_only=True)
 class SharedVisionConfig(Config):
     """The settings of a vision transformer. Defaults are those of CLIP ViT-B/32, as the reference has them.
 
     `image_size` and `patch_size` in pixels.
     """
+
+    base_config_key: ClassVar[str] = "vision_config"
 
     hidden_size: int = 768
     intermediate_size: int = 3072
@@ -62,14 +64,13 @@ class SharedVisionConfig(Config):
     initializer_range: float = 0.02
     initializer_factor: float = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
         if self.patch_size > self.image_size:
             raise CheckpointError(f"{self.model_type} config: patch_size {self.patch_size} of {self.image_size}")
 
 
-@dataclass(frozen=True, kw_only=True)
 class SharedBertConfig(Config):
     """The settings of `nn.bert.BertTransformer`. Defaults are BERT base's (Devlin et al., 2019, section 3), as the
     reference has them."""
@@ -90,8 +91,8 @@ class SharedBertConfig(Config):
     bos_token_id: int | None = None
     eos_token_id: int | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         check_heads(self.model_type, self.hidden_size, self.num_attention_heads)
         pad = self.pad_token_id
         if pad is not None and (type(pad) is not int or not 0 <= pad < self.vocab_size):
@@ -108,9 +109,9 @@ class SharedBertConfig(Config):
         return self.max_position_embeddings
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        data = dict(data)
+    def modern(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().modern(settings)
         # Files from before release 5 name the kind of positions; only this one can be opened.
-        if (kind := data.pop("position_embedding_type", "absolute")) != "absolute":
+        if (kind := found.pop("position_embedding_type", "absolute")) != "absolute":
             raise CheckpointError(f"{cls.model_type} config: positions of the kind {kind!r}, not 'absolute'")
-        return super().from_dict(data)
+        return found

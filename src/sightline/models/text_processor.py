@@ -1,129 +1,233 @@
 """Text to a model's inputs, called as `transformers` calls its tokenizers."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Self
 
-import numpy as np
+import tokenizers
 
-from sightline.errors import UsageError
-from sightline.models.features import BatchFeature, tensors
-from sightline.processing.tokenizer import Ids, Tokenizer
+from sightline.checkpoint.hub import resolve
+from sightline.errors import CheckpointError, UsageError
+from sightline.models.places import take_place
+from sightline.models.publishing import Published
+from sightline.models.suggestions import check_names
+from sightline.models.text_calls import TextCalls
+from sightline.models.text_decoding import TextDecoding
+from sightline.models.text_length import text_length
+from sightline.models.text_options import NO_LIMIT
+from sightline.processing.pipelines import GENERAL, add_missing, copied
+from sightline.processing.special_tokens import END, TOKEN_NAMES, extra_tokens, special_tokens, token_text
+from sightline.processing.tokenizer import Tokenizer, library_errors
+from sightline.processing.tokenizer_files import KEPT_SETTINGS
 
-Text: TypeAlias = str | list[str] | tuple[str, ...]
-
-_OPTIONS = ("padding", "truncation", "max_length", "return_tensors")
-_FIXED: dict[str, tuple[Any, ...]] = {
-    "return_attention_mask": (None, True),
-    "add_special_tokens": (True,),
-    "padding_side": (None, "right"),
+SETTINGS = (*TOKEN_NAMES, *KEPT_SETTINGS, "model_max_length")
+_GONE = {
+    "encode_plus": "call the tokenizer: tokenizer(text, ...)",
+    "batch_encode_plus": "call the tokenizer: tokenizer(texts, ...)",
+    "prepare_for_model": "call the tokenizer on the text",
+    "build_inputs_with_special_tokens": "call the tokenizer on the texts: tokenizer(text, text_pair)",
+    "create_token_type_ids_from_sequences": "tokenizer(text, text_pair, return_token_type_ids=True)",
+    "additional_special_tokens": "tokenizer.extra_special_tokens",
+    "train_new_from_iterator": "train with the tokenizers library, then give tokenizer_object=",
 }
-"""Arguments of the reference's tokenizer that scripts spell out, with the values for which it does what we do."""
+"""What the reference no longer has, and this class neither, with what to write."""
 
 
-class TextProcessor:
-    """A tokenizer as a function."""
+class TextProcessor(TextCalls, TextDecoding, Published):
+    """A tokenizer as a function. Its attributes may be assigned: later calls and saving follow.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.model_max_length = tokenizer.max_length
-        self.bos_token_id, self.bos_token = tokenizer.bos_id, tokenizer.token(tokenizer.bos_id)
-        self.eos_token_id, self.eos_token = tokenizer.eos_id, tokenizer.token(tokenizer.eos_id)
-        self.pad_token_id, self.pad_token = tokenizer.pad_id, tokenizer.token(tokenizer.pad_id)
-        self.vocab_size = tokenizer.vocab_size
+    `model_max_length`: tokens that the model takes; `model_input_names`: what a call gives; `padding_side`,
+    `truncation_side`: where rows are filled up and cut, "right" or "left". The library's object behind it is its own.
+    """
 
-    def __len__(self) -> int:
-        """The number of tokens; `vocab_size` is without those that were added to the trained ones."""
-        return len(self.tokenizer)
+    is_fast = True
+    chat_template = None
 
-    def __call__(
+    def __init__(
         self,
-        text: Text,
+        tokenizer: Tokenizer | None = None,
         *,
-        padding: bool | str = False,
-        truncation: bool | str | None = None,
-        max_length: int | None = None,
-        return_tensors: str | None = None,
-        **fixed: Any,
-    ) -> BatchFeature:
-        """A string or a list of n to `input_ids` and `attention_mask`: lists, or int64 (n, length).
+        tokenizer_object: tokenizers.Tokenizer | None = None,
+        tokenizer_file: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        """`tokenizer`, or what one is made of: an object of the `tokenizers` library, or the file of one.
 
-        `padding`: True or "longest", "max_length", or False. `truncation`: True cuts to `max_length`, by default the
-        model's; left out, text is cut where `max_length` is given without padding. `fixed` are further arguments of
-        the reference's, taken at the values that are always so here: `padding_side="right"`, say. Raises UsageError.
+        `settings` as in `tokenizer_config.json`. Raises CheckpointError, UsageError.
         """
-        without_fixed(fixed)
-        if not isinstance(text, (str, list, tuple)):
-            raise UsageError(f"text is a string or a list of strings, not {type(text).__name__}")
-        texts = [text] if isinstance(text, str) else list(text)
-        limit = self.model_max_length if max_length is None else max_length
-        if limit < 2:
-            raise UsageError(f"max_length={limit} leaves no room for the start and the end of a text")
-        if padding not in (False, True, "longest", "max_length", "do_not_pad"):
-            raise UsageError(f'padding={padding!r} is not known; there is True, "max_length" and False')
-        if truncation not in (None, False, True, "longest_first", "only_first", "do_not_truncate"):
-            raise UsageError(f"truncation={truncation!r} is not known; there is True and False")
-        pads = padding not in (False, "do_not_pad")
-        cuts = truncation in (True, "longest_first", "only_first") or (
-            truncation is None and not pads and max_length is not None
-        )
-        if cuts:
-            rows = [self.tokenizer.truncate(row, limit) for row in self.tokenizer.beginnings(texts, limit)[1]]
-        else:
-            rows = self.tokenizer.token_ids(texts)
-        width = (limit if padding == "max_length" else max(map(len, rows), default=0)) if pads else 0
-        if return_tensors:
-            if len({max(len(row), width) for row in rows}) > 1:
-                raise UsageError("texts of different lengths make no tensor; pass padding=True, truncation=True")
-            return tensors(self._named(*self.tokenizer.pad(rows, width)), return_tensors)
-        padded = [self._named(*self.tokenizer.pad([row], width)) for row in rows]
-        lists = {key: [row[key][0].tolist() for row in padded] for key in self.model_input_names}
-        return BatchFeature({key: value[0] if isinstance(text, str) else value for key, value in lists.items()})
+        if tokenizer is None:
+            tokenizer = _made(type(self).__name__, tokenizer_object, tokenizer_file, settings)
+        known = tokenizer.settings
+        pipeline = tokenizer.copy()
+        super().__init__(pipeline, _names(tokenizer, pipeline), list(extra_tokens(known).values()))
+        self._tokenizer, self._kept = tokenizer, known
+        self.name_or_path = ""
+        self.model_max_length = tokenizer.max_length
+        types = ["token_type_ids"] * tokenizer.has_token_types
+        self.model_input_names = list(known.get("model_input_names") or ["input_ids", *types, "attention_mask"])
+        self.padding_side = known.get("padding_side", "right")
+        self.truncation_side = known.get("truncation_side", "right")
+        self.clean_up_tokenization_spaces = bool(known.get("clean_up_tokenization_spaces", False))
+        self.split_special_tokens = bool(known.get("split_special_tokens", False))
+        self._of = self.init_kwargs, len(self)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], **options: Any) -> Self:
+        """Opens a folder's tokenizer, a packaged model's or one on the Hub; weights are not fetched.
+
+        `options`: `revision`, `token`, `cache_dir` and the like as `resolve` takes them, and settings as in
+        `tokenizer_config.json`, which go before those of the files. Raises CheckpointError, UsageError.
+        """
+        where, settings = take_place(options)
+        settings.pop("config", None)  # of a model, by which the reference chooses a class; the files say it here
+        settings = given_settings(settings)
+        path = resolve(name_or_folder, weights=False, **where)
+        opened = cls.from_folder(path if path.is_dir() else path.parent, **settings)
+        opened.name_or_path = str(name_or_folder)
+        return opened
+
+    @classmethod
+    def from_folder(cls, folder: Path, max_length: int | None = None, **settings: Any) -> Self:
+        """A folder's tokenizer, as an object of the class of its kind. `max_length` is the model's limit; left out, it
+        is the config's beside it. Raises CheckpointError."""
+        limit = max_length or text_length(folder) or NO_LIMIT
+        tokenizer = Tokenizer.from_folder(folder, limit, settings)
+        kinds = {kind.__name__: kind for kind in _kinds(TextProcessor)}
+        named = tokenizer.settings["tokenizer_class"]
+        kind = TextProcessor if named in GENERAL else kinds.get(tokenizer.kind, TextProcessor)
+        if not issubclass(kind, cls) and tokenizer.kind != cls.__name__:
+            raise CheckpointError(f"{folder}: holds a {tokenizer.kind}, no {cls.__name__}; AutoTokenizer opens any")
+        of: Any = kind if issubclass(kind, cls) else cls
+        opened: Self = of.__new__(of)
+        TextProcessor.__init__(opened, tokenizer)
+        opened.name_or_path = str(folder)
+        return opened
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], *, push_to_hub: bool = False, **publishing: Any
+    ) -> tuple[str, str]:
+        """Writes what `from_pretrained` and `transformers` read, and gives the files' names.
+
+        `push_to_hub` sends them to `repo_id`, by default the folder's name; `publishing` are the arguments of the
+        method `push_to_hub`. Raises HubError, UsageError.
+        """
+        folder = Path(save_directory)
+        if folder.is_file():
+            raise UsageError(f"{folder} is a file: name a folder")
+        if not push_to_hub:
+            check_names(publishing, ("push_to_hub",), "argument")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokenizer.save(folder)
+        if push_to_hub:
+            self.push_to_hub(**({"repo_id": folder.absolute().name} | publishing))
+        return str(folder / "tokenizer_config.json"), str(folder / "tokenizer.json")
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Writes the trained tokens alone (vocab.json and merges.txt, or vocab.txt), and gives the files' names."""
+        if not Path(save_directory).is_dir():
+            raise UsageError(f"{save_directory}: no such folder")
+        model: Any = self._pipeline.model
+        return tuple(model.save(str(save_directory), filename_prefix))
 
     @property
-    def model_input_names(self) -> list[str]:
-        """The names of a model's text inputs."""
-        return ["input_ids", *["token_type_ids"] * self.tokenizer.has_token_types, "attention_mask"]
+    def tokenizer(self) -> Tokenizer:
+        """What an encoder and a training run use, with the tokens and the settings of now."""
+        of = self.init_kwargs, len(self)
+        if of != self._of:
+            kept = {"tokenizer_class": self._kept["tokenizer_class"]}
+            self._tokenizer = Tokenizer(copied(self._pipeline), kept | self.init_kwargs, int(self.model_max_length))
+            self._of = of
+        return self._tokenizer
 
-    def _named(self, ids: Ids, mask: Ids) -> dict[str, Ids]:
-        named = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": mask}
-        return {name: named[name] for name in self.model_input_names}
+    @property
+    def init_kwargs(self) -> dict[str, Any]:
+        """The settings of now, as in `tokenizer_config.json`: those that are not by default."""
+        settings: dict[str, Any] = {name: self._kept[name] for name in KEPT_SETTINGS if name in self._kept}
+        settings.pop("additional_special_tokens", None)  # release 4's name of extra_special_tokens
+        settings |= {name: token for name, token in self._named.items() if token is not None}
+        now = {
+            "model_input_names": self.model_input_names,
+            "padding_side": self.padding_side,
+            "truncation_side": self.truncation_side,
+            "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
+            "split_special_tokens": self.split_special_tokens,
+            "extra_special_tokens": self.extra_special_tokens,
+        }
+        is_bert = self._tokenizer.kind == "BertTokenizer" and self._kept["tokenizer_class"] not in GENERAL
+        types = ["token_type_ids"] * is_bert
+        usual = [["input_ids", *types, "attention_mask"], "right", "right", False, False, []]
+        for (name, value), default in zip(now.items(), usual, strict=True):
+            if value != default or name in settings:
+                settings[name] = value
+        return settings | {"model_max_length": self.model_max_length}
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of one string, start and end among them, however long."""
-        return [int(i) for i in self.tokenizer.token_ids([text])[0]]
+    @property
+    def backend_tokenizer(self) -> tokenizers.Tokenizer:
+        """The `tokenizers` library's object. It is this tokenizer's own: what is changed in it counts."""
+        return self._pipeline
 
-    def tokenize(self, text: str) -> list[str]:
-        """The tokens of one string as the vocabulary has them, without start and end."""
-        return self.tokenizer.tokens(text)
+    @property
+    def decoder(self) -> Any:
+        """The library's part that makes text of tokens."""
+        return self._pipeline.decoder
 
-    def convert_ids_to_tokens(self, ids: Any) -> str | list[str]:
-        """One id's token, or the tokens of a sequence of ids. Raises UsageError for an unknown id."""
-        return self.tokenizer.token(ids) if isinstance(ids, int) else [self.tokenizer.token(i) for i in _plain(ids)]
+    @property
+    def max_len_single_sentence(self) -> int:
+        """The most tokens of a text, without start and end."""
+        return self.model_max_length - self.num_special_tokens_to_add()
 
-    def get_vocab(self) -> dict[str, int]:
-        """Every token's id."""
-        return self.tokenizer.vocabulary()
+    @property
+    def max_len_sentences_pair(self) -> int:
+        """The most tokens of two texts together, without special ones."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=True)
 
-    def decode(self, ids: Any, skip_special_tokens: bool = False) -> str:
-        """The text of a sequence of ids (list, array or tensor)."""
-        return self.tokenizer.decode(_plain(ids), skip_special_tokens)
+    def apply_chat_template(self, *args: Any, **options: Any) -> NoReturn:
+        """Raises UsageError: these models hold no conversations."""
+        raise UsageError("these tokenizers have no chat template: join the conversation into one text and pass that")
 
-    def batch_decode(self, ids: Any, skip_special_tokens: bool = False) -> list[str]:
-        """The texts of several sequences of ids."""
-        return [self.decode(row, skip_special_tokens) for row in ids]
+    def __getattr__(self, name: str) -> Any:
+        advice = f"; instead, {_GONE[name]}" if name in _GONE else ""
+        raise AttributeError(f"{type(self).__name__} has no {name!r}{advice}")
 
-
-def without_fixed(options: Mapping[str, Any], settings: Iterable[str] = ()) -> dict[str, Any]:
-    """`options` without those of _FIXED. Raises UsageError for names that are neither in _FIXED nor in `settings`."""
-    known = [*_OPTIONS, *_FIXED, *settings]
-    if unknown := options.keys() - set(known):
-        raise UsageError(f"{', '.join(sorted(unknown))}: no such argument; there is {', '.join(known)}")
-    for name, value in options.items():
-        if name in _FIXED and value not in _FIXED[name]:
-            raise UsageError(f"{name}={value!r} is not supported; it is always {_FIXED[name][-1]!r}")
-    return {name: value for name, value in options.items() if name not in _FIXED}
+    def __repr__(self) -> str:
+        added = "".join(f"\n\t{number}: {token!r}," for number, token in self.added_tokens_decoder.items())
+        return (
+            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
+            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
+            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map}, "
+            f"added_tokens_decoder={{{added}{chr(10) * bool(added)}}})"
+        )
 
 
-def _plain(ids: Any) -> list[int]:
-    ids = np.asarray(ids.cpu() if hasattr(ids, "cpu") else ids)
-    return [int(i) for i in ids.reshape(-1)]
+def _kinds(base: type[TextProcessor]) -> list[type[TextProcessor]]:
+    return [kind for below in base.__subclasses__() for kind in (below, *_kinds(below))]
+
+
+def _names(tokenizer: Tokenizer, pipeline: tokenizers.Tokenizer) -> dict[str, str]:
+    """The special tokens by name. What the files don't name is by the kind: CLIP's are the start and the end."""
+    start, end, fill = (tokenizer.token(number) for number in (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id))
+    settings, tokens = tokenizer.settings, {"pad_token": fill}
+    if tokenizer.kind == "CLIPTokenizer" and settings["tokenizer_class"] not in GENERAL:
+        other = end if pipeline.token_to_id(END) is None else END
+        tokens = {"bos_token": start, "eos_token": end, "unk_token": other, "pad_token": other}
+    return tokens | {name: text for name in TOKEN_NAMES if (text := token_text(settings.get(name)))}
+
+
+def given_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that are not None. Raises UsageError for unknown names."""
+    check_names(settings, SETTINGS, "setting")
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _made(kind: str, pipeline: tokenizers.Tokenizer | None, file: Any, settings: Mapping[str, Any]) -> Tokenizer:
+    kept = {"tokenizer_class": GENERAL[0] if kind == "TextProcessor" else kind} | given_settings(settings)
+    if pipeline is None:
+        if file is None:
+            raise UsageError("give tokenizer_object= or tokenizer_file=, or open a folder with from_pretrained")
+        with library_errors(f"{file}: can't be read as a tokenizer"):
+            pipeline = tokenizers.Tokenizer.from_file(str(file))
+    pipeline = copied(pipeline)
+    add_missing(pipeline, special_tokens(kept) | extra_tokens(kept))
+    limit = settings.get("model_max_length") or (pipeline.truncation or {}).get("max_length") or NO_LIMIT
+    return Tokenizer(pipeline, kept, int(limit))

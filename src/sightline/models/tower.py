@@ -83,6 +83,8 @@ class TextTower(Tower):
 
     parts: ClassVar[tuple[str, ...]] = ("text_model.", "text_projection.")
     head: ClassVar[str | None] = "text_projection"
+    base_model_prefix: ClassVar[str] = "text_model"
+    input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
     text_model: Any
 
     @property
@@ -99,6 +101,9 @@ class ImageTower(Tower):
 
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.")
     head: ClassVar[str | None] = "visual_projection"
+    base_model_prefix: ClassVar[str] = "vision_model"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     vision_model: Any
 
     @property

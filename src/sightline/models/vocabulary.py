@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from sightline.checkpoint.hub import WEIGHT_FILES
+from sightline.checkpoint.weight_files import WEIGHT_FILES
 from sightline.errors import CheckpointError
 from sightline.models.families import FAMILIES, TOWERS, model_type
 from sightline.models.shared_configs import SharedBertConfig, SharedTextConfig

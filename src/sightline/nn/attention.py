@@ -3,7 +3,7 @@
 Shapes: B batch, L tokens, W width, H heads, D = W / H. Attention Is All You Need (Vaswani et al., 2017), section 3.2.
 """
 
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +11,69 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sightline.errors import SightlineError
-from sightline.nn.aliases import Aliased
+from sightline.errors import SightlineError, UsageError
+from sightline.nn.aliases import Aliased, alias
+from sightline.nn.hooks import hooked, plain
+from sightline.nn.slices import Slice, apart, part
+
+ATTENTION = ("sdpa", "eager", "flash_attention_2")
+
+
+class AttentionConfig(Protocol):
+    """The settings that `SelfAttention` reads."""
+
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def num_attention_heads(self) -> int: ...
+    @property
+    def attention_dropout(self) -> float: ...
 
 
 class Attention(Aliased):
     """The base of both kinds. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
-    def __init__(self, heads: int, dropout: float) -> None:
+    num_heads, out_proj = alias("heads"), alias("out")
+    shows_weights: ClassVar[bool] = False
+    """Whether a hook sees the weights by every implementation, and not by "eager" alone."""
+    is_causal = False
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
+        self.embed_dim = width
         self.heads = heads
         self.dropout = dropout
         self.implementation = "sdpa"
+        self.slices: dict[str, Slice] = {}
+
+    def follow(self, config: object) -> None:
+        """Keeps the config, and computes in the way that it names. Raises `UsageError` for a way that is unknown."""
+        self.config: Any = config
+        named = getattr(config, "_attn_implementation", None) or "sdpa"
+        if named not in ATTENTION:
+            raise UsageError(f"unknown attn_implementation {named!r}; there are {', '.join(ATTENTION)}")
+        self.implementation = named
+
+    @property
+    def head_dim(self) -> int:
+        """The width of a head."""
+        return self.embed_dim // self.heads
+
+    @property
+    def scale(self) -> float:
+        """By which scores are multiplied."""
+        return float(self.head_dim**-0.5)
+
+    @property
+    def dropout_rate(self) -> float:
+        """The fraction of the weights that training leaves out."""
+        return self.dropout
 
     def weigh(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None
     ) -> Tensor:
         """`q` (B, H, L, D), `k` and `v` (B, H, S, D) -> (B, L, W). Other arguments as in the subclasses' `forward`."""
-        dropout = self.dropout if self.training else 0.0
+        dropout = self.dropout_rate if self.training else 0.0
         if weights is not None or self.implementation == "eager":
             y, scores = _eager(q, k, v, mask, causal, dropout)
             if weights is not None:
@@ -37,7 +82,7 @@ class Attention(Aliased):
             y = _flash(q, k, v, mask, causal, dropout)
         else:
             if causal and mask is not None:
-                mask, causal = mask & causal_mask(q.shape[-2], q.device), False
+                mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
         return y.transpose(1, 2).flatten(2)
 
@@ -45,46 +90,65 @@ class Attention(Aliased):
 class SelfAttention(Attention):
     """Softmax attention of a sequence over itself."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
-        super().__init__(heads, dropout)
+    q_proj, k_proj, v_proj = (part("qkv", number, 3) for number in range(3))
+
+    def __init__(self, config: AttentionConfig) -> None:
+        width = config.hidden_size
+        super().__init__(width, config.num_attention_heads, config.attention_dropout)
+        self.follow(config)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
-    ) -> Tensor:
-        """`x` (B, L, W) -> (B, L, W).
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        is_causal: bool = False,
+        weights: list[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """`hidden_states` (B, L, W) -> (B, L, W), and the weights where they are there to be seen.
 
-        `mask` (B, 1, 1 or L, L), bool, True where a token may be seen; `causal` hides the later tokens. A list given
-        as `weights` receives the attention weights (B, H, L, L), which only the eager computation has.
+        `attention_mask` (B, 1, 1 or L, L): bool, True where a token may be seen, or numbers that are added to the
+        scores; `is_causal` hides the later tokens. A list given as `weights` receives the attention weights
+        (B, H, L, L), which only the eager computation has. By "eager" a hook on the attention sees them too.
         """
-        batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
-        if self.implementation == "eager" and weights is None and mask is None and not (self.dropout and self.training):
-            return self.out(_Packed.apply(qkv, causal))  # type: ignore[no-untyped-call, no-any-return]
+        batch, length, width = hidden_states.shape
+        eager = self.implementation == "eager"
+        if (eager or self.shows_weights) and weights is None and hooked(self):
+            weights = []
+        qkv = self.project(hidden_states).view(batch, length, 3, self.heads, width // self.heads)
+        if eager and weights is None and attention_mask is None and not (self.dropout_rate and self.training):
+            return self.out(_Packed.apply(qkv, is_causal)), None  # type: ignore[no-untyped-call]
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        return self.out(self.weigh(q, k, v, mask, causal, weights))  # type: ignore[no-any-return]
+        y = self.out(self.weigh(q, k, v, attention_mask, is_causal, weights))
+        return y, weights[-1] if weights else None
+
+    def project(self, x: Tensor) -> Tensor:
+        """(B, L, W) -> queries, keys and values (B, L, 3 W)."""
+        if apart(self):
+            return torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x)], dim=-1)
+        return self.qkv(x)  # type: ignore[no-any-return]
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
-        Here `mask` is (B, 1, 1, L).
+        Here `mask` is (B, 1, 1, L). For an attention without hooks.
         """
         batch, length, width = x.shape
         places, heads = torch.arange(length, device=x.device), (self.heads, width // self.heads)
         rows = torch.arange(batch, device=x.device)
-        if type(self.qkv) is nn.Linear:
+        if plain(self.qkv, nn.Linear) and not apart(self):
             weight, bias = self.qkv.weight, self.qkv.bias
             q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised
-            queries, kv = self.qkv(x).split([width, 2 * width], dim=-1)
+            queries, kv = self.project(x).split([width, 2 * width], dim=-1)  # type: ignore[no-untyped-call]
             q = queries[rows, tokens]
         k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
         visible = mask
         if causal:
             before = (places <= tokens[:, None])[:, None, None]
-            visible = before if mask is None else before & mask
-        dropout = self.dropout if self.training else 0.0
+            visible = before if mask is None else _both(mask, before)
+        dropout = self.dropout_rate if self.training else 0.0
         y = F.scaled_dot_product_attention(
             q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
         )
@@ -94,17 +158,31 @@ class SelfAttention(Attention):
 class CrossAttention(Attention):
     """Softmax attention of one sequence over another. `bias`: of the query's, keys' and values' projections."""
 
+    q_proj = alias("q")
+    k_proj, v_proj = (part("kv", number, 2) for number in range(2))
+
     def __init__(self, width: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
-        super().__init__(heads, dropout)
+        super().__init__(width, heads, dropout)
         self.q = nn.Linear(width, width, bias)
         self.kv = nn.Linear(width, 2 * width, bias)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
+        return self.out(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+
+    def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
+        """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = self.kv(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(self.weigh(q, k, v, None, False, weights))  # type: ignore[no-any-return]
+        one = keys is values and not apart(self)
+        kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
+        k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.weigh(q, k, v, None, False, weights)
+
+
+def _both(mask: Tensor, visible: Tensor) -> Tensor:
+    """A mask, bool or of numbers, that also hides what is not `visible`, bool."""
+    return mask & visible if mask.dtype == torch.bool else mask.masked_fill(~visible, -torch.inf)
 
 
 def causal_mask(length: int, device: torch.device) -> Tensor:
@@ -116,11 +194,12 @@ def _eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, d
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if causal:
         visible = causal_mask(q.shape[-2], q.device)
-        mask = visible if mask is None else mask & visible
+        mask = visible if mask is None else _both(mask, visible)
+    hides = mask is not None and mask.dtype == torch.bool
     if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
+        scores = scores.masked_fill(~mask, -torch.inf) if hides else scores + mask
     weights = scores.softmax(-1, dtype=torch.float32 if scores.dtype.itemsize < 4 else None).to(q.dtype)
-    if mask is not None:
+    if mask is not None and hides:
         # A row that sees nothing gets zeros, as from the fused kernels, not NaN.
         weights = weights.masked_fill(~mask, 0)
     return F.dropout(weights, dropout) @ v, weights
@@ -164,7 +243,7 @@ class _Packed(torch.autograd.Function):
 def _flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
     if mask is not None:
         # The kernel takes no mask. Behind a causal one, padding on the right is never seen by a real token.
-        if not causal:
+        if not causal or mask.dtype != torch.bool:
             raise SightlineError('the flash kernel takes no padding mask; use attn_implementation="sdpa"')
         right = mask[..., :1] | ~mask.any(-1, keepdim=True)
         if not bool((right & (mask[..., :-1] | ~mask[..., 1:]).all(-1, keepdim=True)).all()):

@@ -4,28 +4,25 @@ Transformers" (2019), section 3.
 Shapes: B texts, L tokens, W width.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased
+from sightline.nn.aliases import Aliased, alias
+from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig
+from sightline.nn.calls import answer, asked, padding_mask
+from sightline.nn.hooks import hooked, hooked_within
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
-from sightline.nn.transformer import Block, BlockConfig, Transformer
+from sightline.nn.outputs import BaseModelOutputWithPooling
 
 
-class BertTransformerConfig(BlockConfig, Protocol):
+class BertTransformerConfig(BertEncoderConfig, Protocol):
     """The settings that `BertTransformer` reads."""
 
     @property
     def vocab_size(self) -> int: ...
-    @property
-    def num_hidden_layers(self) -> int: ...
-    @property
-    def hidden_dropout_prob(self) -> float: ...
     @property
     def max_position_embeddings(self) -> int: ...
     @property
@@ -38,102 +35,149 @@ class BertTransformerConfig(BlockConfig, Protocol):
     def pad_token_id(self) -> int | None: ...
 
 
-class PostNormBlock(Block):
-    """The first transformer's block (Vaswani et al., 2017): each half is added to its input, then normalized."""
+class BertEmbeddings(Aliased):
+    """Words, their positions and kinds, added and normalized."""
+
+    token_embedding = alias("word_embeddings")
 
     def __init__(self, config: BertTransformerConfig) -> None:
-        super().__init__(config)
-        self.dropout = config.hidden_dropout_prob
+        super().__init__()
+        width = config.hidden_size
+        self.max_tokens = config.max_tokens
+        self.word_embeddings = _table(config.vocab_size, width, config.pad_token_id)
+        self.position_embeddings = self.positions(config)
+        self.token_type_embeddings = _table(config.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def attend(
-        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+    def positions(self, config: BertTransformerConfig) -> nn.Embedding:
+        """The table of positions."""
+        return _table(config.max_position_embeddings, config.hidden_size)
+
+    def count(self, input_ids: Tensor | None, like: Tensor) -> Tensor:
+        """The positions of words where none are given: (1 or B, L). `like` (B, L, ...) has the words' shape."""
+        return torch.arange(like.shape[1], device=like.device)[None]
+
+    @property
+    def position_ids(self) -> Tensor:
+        """All positions, (1, their number)."""
+        table = self.position_embeddings
+        return torch.arange(table.num_embeddings, device=table.weight.device)[None]
+
+    @property
+    def token_type_ids(self) -> Tensor:
+        """The kinds where none are given: zeros, (1, the number of positions)."""
+        return torch.zeros_like(self.position_ids)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
     ) -> Tensor:
-        return self.norm1(x + self._drop(self.attention(x, mask, causal, weights)))  # type: ignore[no-any-return]
+        """`input_ids` (B, L), or in their place what `word_embeddings` would give, (B, L, W) -> (B, L, W)."""
+        if input_ids is None and inputs_embeds is None:
+            raise UsageError("no input_ids and no inputs_embeds: the model needs one of them")
+        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        batch, length, _ = words.shape
+        if length > self.max_tokens:
+            raise UsageError(
+                f"{length} tokens, but the model has {self.max_tokens} positions; cut the text (truncation=True)"
+            )
+        if token_type_ids is None:  # one that all have is enough, but a hook sees each
+            shape = (batch, length) if hooked(self.token_type_embeddings) else (1, 1)
+            token_type_ids = torch.zeros(shape, dtype=torch.long, device=words.device)
+        if position_ids is None:
+            position_ids = self.count(input_ids, words)
+        x = words + self.token_type_embeddings(token_type_ids) + self.position_embeddings(position_ids)
+        return self.dropout(self.LayerNorm(x))  # type: ignore[no-any-return]
 
-    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        token = x[torch.arange(x.shape[0], device=x.device), tokens]
-        return self.feed(self.norm1(token + self._drop(self.attention.at(x, tokens, causal, mask))))
 
-    def feed(self, x: Tensor) -> Tensor:
-        return self.norm2(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]
+class BertPooler(Aliased):
+    """A map of the first token's state."""
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+    def __init__(self, config: BertTransformerConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.activation = nn.Tanh()
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, L, W) -> (B, W)."""
+        return self.activation(self.dense(hidden_states[:, 0]))  # type: ignore[no-any-return]
 
 
 class BertTransformer(Aliased):
     """Transformer over tokens that all see one another; the state at the first one stands for the text."""
 
+    embeddings_class: ClassVar[type[BertEmbeddings]] = BertEmbeddings
+    encoder_class: ClassVar[type[BertEncoder]] = BertEncoder
     config: BertTransformerConfig
 
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        width, size = config.hidden_size, config.vocab_size
-        words = torch.empty(size, width)
-        self.token_embedding = nn.Embedding(size, width, padding_idx=config.pad_token_id, _weight=words)
-        self.position_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, width))
-        self.type_embedding = nn.Parameter(torch.empty(config.type_vocab_size, width))
-        self.norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.transformer = Transformer([PostNormBlock(config) for _ in range(config.num_hidden_layers)])
-        self.pooler = nn.Linear(width, width)
+        self.embeddings = self.embeddings_class(config)
+        self.encoder = self.encoder_class(config)
+        self.pooler = BertPooler(config)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 normal(module.weight, config.initializer_range)
                 nn.init.zeros_(module.bias)
-        for table in (self.token_embedding.weight, self.position_embedding, self.type_embedding):
-            normal(table, config.initializer_range)
+        tables = self.embeddings
+        for table in (tables.word_embeddings, tables.position_embeddings, tables.token_type_embeddings):
+            normal(table.weight, config.initializer_range)
         if config.pad_token_id is not None:
             with torch.no_grad():
-                self.token_embedding.weight[config.pad_token_id] = 0
+                tables.word_embeddings.weight[config.pad_token_id] = 0
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """`input_ids` (B, L) int64 -> all states (B, L, W) and the pooled one (B, W): the first, through the pooler.
 
         `attention_mask` (B, L): 0 for padding; without it padding is read like words. `token_type_ids` (B, L), by
-        default 0. Raises `UsageError` for more tokens than the model has positions.
+        default 0. `inputs_embeds` (B, L, W) are taken in place of the tokens' embeddings. What is None among the last
+        three is as the config says. Raises `UsageError` for more tokens than the model has positions.
         """
-        x = self._tokens(input_ids, token_type_ids, position_ids)
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, _mask(attention_mask), False, states, weights)
-        return TowerOutput(x, self._pooled(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+        if input_ids is not None and inputs_embeds is not None:
+            raise UsageError("input_ids and inputs_embeds are two ways to say the same; give one of them")
+        # By name, as the reference calls them: hooks that look at the call's names find what they look for.
+        x = self.embeddings(
+            input_ids=input_ids, position_ids=position_ids, token_type_ids=token_type_ids, inputs_embeds=inputs_embeds
+        )
+        config = self.config
+        out = self.encoder(
+            x,
+            attention_mask=padding_mask(attention_mask, x[..., 0]),
+            output_attentions=asked(output_attentions, config, "output_attentions"),
+            output_hidden_states=asked(output_hidden_states, config, "output_hidden_states"),
+        )
+        pooled = self.pooler(out.last_hidden_state)
+        outcome = BaseModelOutputWithPooling(out.last_hidden_state, pooled, out.hidden_states, out.attentions)
+        return answer(outcome, return_dict, config)
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
-        x = self._tokens(input_ids, None, None)
-        return self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=_mask(attention_mask))
+        if hooked(self) or hooked_within(self.pooler):
+            return self(input_ids, attention_mask, return_dict=True).last_hidden_state[:, 0]  # type: ignore[no-any-return]
+        x, mask = self.embeddings(input_ids=input_ids), padding_mask(attention_mask, input_ids)
+        return self.encoder.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=mask)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""
-        return self._pooled(self.first(input_ids, attention_mask))
-
-    def positions(self, input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-        """The position embeddings that are added to the tokens, by default from 0 on: (L, W) or (B, L, W)."""
-        table = self.position_embedding
-        return table[: input_ids.shape[-1]] if position_ids is None else table[position_ids]
-
-    def _pooled(self, first: Tensor) -> Tensor:
-        return self.pooler(first).tanh()  # type: ignore[no-any-return]
-
-    def _tokens(self, input_ids: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None) -> Tensor:
-        length = input_ids.shape[-1]
-        if length > self.config.max_tokens:
-            raise UsageError(
-                f"{length} tokens, but the model has {self.config.max_tokens} positions; cut the text (truncation=True)"
-            )
-        types = self.type_embedding[0] if token_type_ids is None else self.type_embedding[token_type_ids]
-        x = self.norm(self.token_embedding(input_ids) + types + self.positions(input_ids, position_ids))
-        return F.dropout(x, self.config.hidden_dropout_prob, self.training)
+        if hooked(self) or hooked_within(self.pooler):
+            return self(input_ids, attention_mask, return_dict=True).pooler_output  # type: ignore[no-any-return]
+        return self.pooler(self.first(input_ids, attention_mask)[:, None])  # type: ignore[no-any-return]
 
 
-def _mask(attention_mask: Tensor | None) -> Tensor | None:
-    return None if attention_mask is None else attention_mask[:, None, None].bool()
+def _table(size: int, width: int, padding: int | None = None) -> nn.Embedding:
+    return nn.Embedding(size, width, padding, _weight=torch.zeros(size, width))

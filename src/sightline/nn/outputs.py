@@ -1,70 +1,117 @@
-"""Outputs of models: dataclasses that can also be read as dictionaries and unpacked as tuples."""
+"""Outputs of models: dataclasses that are dictionaries of what is not None, as scripts for the reference read them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NoReturn, Self
 
 from torch import Tensor
-from torch.utils._pytree import GetAttrKey, register_pytree_node
+from torch.utils._pytree import MappingKey, register_pytree_node
+
+absent: Any = None
+"""The default of a field that is never missing in what a model returns; who makes an output may leave any out."""
 
 
-@dataclass
-class Output:
-    """Fields by name (`out.loss`, `out["loss"]`) or, those that are not None, by position (`out[0]`).
+class ModelOutput(dict[str, Any]):
+    """The base of all outputs: what is not None by name (`out.loss`, `out["loss"]`) or by position (`out[0]`).
 
-    Torch's transformations (`torch.export`, say) see the fields: each class is registered as a tree of them.
+    Subclasses are dataclasses whose fields all have the default None. An output is also made of one dictionary, or of
+    pairs of names and values, as those who rebuild dictionaries make it (`accelerate`, `DataParallel`). Torch's
+    transformations (`torch.export`, say) see the values: each class is registered as a tree of them.
     """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         register_pytree_node(
             cls,
-            lambda out: ([getattr(out, f.name) for f in fields(out)], None),
-            lambda values, _: cls(*values),
+            lambda out: (list(out.values()), list(out)),
+            lambda values, names: cls._of(zip(names, values, strict=True)),
             serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
-            flatten_with_keys_fn=lambda out: ([(GetAttrKey(f.name), getattr(out, f.name)) for f in fields(out)], None),
+            flatten_with_keys_fn=lambda out: ([(MappingKey(name), out[name]) for name in out], list(out)),
         )
 
-    def keys(self) -> list[str]:
-        """The names of the fields that are not None."""
-        return [f.name for f in fields(self) if getattr(self, f.name) is not None]
+    @classmethod
+    def _of(cls, items: Iterable[tuple[str, Any]]) -> Self:
+        out = cls()
+        for name, value in items:
+            out[name] = value
+        return out
 
-    def values(self) -> list[Any]:
-        """The values that are not None."""
-        return [getattr(self, key) for key in self.keys()]
+    def __post_init__(self) -> None:
+        first, *others = (field.name for field in fields(self))  # type: ignore[arg-type]
+        given = getattr(self, first)
+        if isinstance(given, Tensor) or not isinstance(given, Iterable) or any(name in self for name in others):
+            return
+        pairs = list(given.items() if isinstance(given, Mapping) else given)
+        if all(isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+            setattr(self, first, None)
+            for name, value in pairs:
+                self[name] = value
 
-    def items(self) -> list[tuple[str, Any]]:
-        """Names and values, without those that are None."""
-        return list(zip(self.keys(), self.values(), strict=True))
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if value is not None:
+            super().__setitem__(name, value)
+        elif name in self:
+            super().__delitem__(name)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The field's value; `default` where it is None or the field is unknown."""
-        return getattr(self, key) if key in self.keys() else default
-
-    def to_tuple(self) -> tuple[Any, ...]:
-        """The values that are not None."""
-        return tuple(self.values())
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
 
     def __getitem__(self, key: str | int | slice) -> Any:
-        if isinstance(key, str):
-            if key not in self.keys():
-                raise KeyError(key)
-            return getattr(self, key)
-        return self.to_tuple()[key]
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The values that are not None; outputs among them are tuples as well."""
+        return tuple(value.to_tuple() if isinstance(value, ModelOutput) else value for value in self.values())
 
-    def __len__(self) -> int:
-        return len(self.keys())
+    def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"values of a {type(self).__name__} are not taken out; assign them (out.loss = None)")
+
+    __delitem__ = pop = popitem = setdefault = update = clear = _fixed
 
 
 @dataclass
-class TowerOutput(Output):
+class BaseModelOutput(ModelOutput):
+    """All states of a part of a tower (B, L, W), and what the call asks for."""
+
+    last_hidden_state: Tensor = absent
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class BaseModelOutputWithNoAttention(ModelOutput):
+    """All states of a part without attention (B, C, H, W), and those between its blocks if the call asks for them."""
+
+    last_hidden_state: Tensor = absent
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class BaseModelOutputWithPooling(ModelOutput):
     """A tower's output: all states (B, L, W), the pooled state (B, W), and what the call asks for."""
 
-    last_hidden_state: Tensor
-    pooler_output: Tensor
+    last_hidden_state: Tensor = absent
+    pooler_output: Tensor = absent
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class BaseModelOutputWithPoolingAndNoAttention(ModelOutput):
+    """The output of a tower without attention: all states (B, C, H, W), the pooled state (B, C)."""
+
+    last_hidden_state: Tensor = absent
+    pooler_output: Tensor = absent
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class ImageClassifierOutput(ModelOutput):
+    """The loss if there are labels, each class's score (B, classes), and what the call asks for."""
+
+    loss: Tensor | None = None
+    logits: Tensor = absent
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
 

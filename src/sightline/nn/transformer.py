@@ -5,95 +5,50 @@ Shapes: B batch, L tokens, W width. Block: Xiong et al., "On Layer Normalization
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from sightline.errors import CheckpointError
-from sightline.nn.aliases import Aliased
-from sightline.nn.attention import SelfAttention
+from sightline.nn.activations import Activation, ActivationLayer
+from sightline.nn.aliases import Aliased, alias
+from sightline.nn.attention import AttentionConfig, SelfAttention
+from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
-
-
-class Activation(NamedTuple):
-    """x -> f(slope x) / slope. The linear maps before and after multiply and divide by the slope at no cost.
-
-    `back`: the gradient of f(x), and x -> the gradient of x.
-    """
-
-    f: Callable[[Tensor], Tensor]
-    back: Callable[[Tensor, Tensor], Tensor]
-    slope: float = 1.0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(...) -> the same shape."""
-        return self.f(x) if self.slope == 1 else self.f(self.slope * x) / self.slope
-
-
-# Functions of this module, as torch's operations cannot be pickled, and a model with them could not be either.
-def _gelu_back(gradient: Tensor, x: Tensor, approximate: str = "none") -> Tensor:
-    back: Tensor = torch.ops.aten.gelu_backward(gradient, x, approximate=approximate)
-    return back
-
-
-def _silu_back(gradient: Tensor, x: Tensor) -> Tensor:
-    back: Tensor = torch.ops.aten.silu_backward(gradient, x)
-    return back
-
-
-def _relu_back(gradient: Tensor, x: Tensor) -> Tensor:
-    back: Tensor = torch.ops.aten.threshold_backward(gradient, x, 0)
-    return back
-
-
-_TANH = Activation(partial(F.gelu, approximate="tanh"), partial(_gelu_back, approximate="tanh"))
-ACTIVATIONS = {
-    # x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP.
-    "quick_gelu": Activation(F.silu, _silu_back, 1.702),
-    "gelu": Activation(F.gelu, _gelu_back),
-    "gelu_new": _TANH,
-    "gelu_pytorch_tanh": _TANH,
-    "relu": Activation(F.relu, _relu_back),
-    "silu": Activation(F.silu, _silu_back),
-    "swish": Activation(F.silu, _silu_back),
-}
-
-
-def activation(name: str) -> Activation:
-    """The activation that a config calls `name`. Raises `CheckpointError` for an unknown name."""
-    try:
-        return ACTIVATIONS[name]
-    except KeyError:
-        raise CheckpointError(f"unknown activation {name!r}; known are {', '.join(ACTIVATIONS)}") from None
+from sightline.nn.outputs import BaseModelOutput
 
 
 class Mlp(Aliased):
     """Two linear layers with an activation between them. `out`: the width of the output; None: that of the input."""
 
+    activation_fn = alias("act")
+
     def __init__(self, width: int, hidden: int, hidden_act: str, out: int | None = None) -> None:
         super().__init__()
-        self.act = activation(hidden_act)
+        self.act = ActivationLayer(hidden_act)
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width if out is None else out)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` (..., W) -> (..., W or `out`)."""
-        if type(self.fc1) is not nn.Linear or type(self.fc2) is not nn.Linear:  # an adapter's, say, or quantised
-            return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
-        inputs = [x.flatten(0, -2), self.fc1.weight, self.fc1.bias, self.fc2.weight, self.fc2.bias]
-        if not torch.is_grad_enabled():
-            y = _feed(self.act, *inputs)[-1]
-        else:
-            kind = x.device.type
-            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
-                inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
-            y = _Feed.apply(*inputs, self.act)  # type: ignore[no-untyped-call]
-        return y.view(*x.shape[:-1], self.fc2.out_features)
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """`hidden_states` (..., W) -> (..., W or `out`)."""
+        return feed_forward(hidden_states, self.fc1, self.act, self.fc2)
+
+
+def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module) -> Tensor:
+    """`second(act(first(x)))`, at once where they are two linear maps and an activation without hooks."""
+    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
+        return second(act(first(x)))  # type: ignore[no-any-return]
+    inputs: list[Any] = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
+    if not torch.is_grad_enabled():
+        y = _feed(act.kind, *inputs)[-1]  # type: ignore[arg-type]
+    else:
+        kind = x.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
+            inputs = [tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs]
+        y = _Feed.apply(*inputs, act.kind)  # type: ignore[no-untyped-call]
+    return y.view(*x.shape[:-1], int(second.out_features))  # type: ignore[arg-type]
 
 
 def _feed(
@@ -140,49 +95,71 @@ class _Feed(torch.autograd.Function):
         )
 
 
-class BlockConfig(Protocol):
+class BlockConfig(AttentionConfig, Protocol):
     """The settings that `Block` reads."""
 
     @property
-    def hidden_size(self) -> int: ...
-    @property
     def intermediate_size(self) -> int: ...
-    @property
-    def num_attention_heads(self) -> int: ...
     @property
     def hidden_act(self) -> str: ...
     @property
     def layer_norm_eps(self) -> float: ...
+
+
+class EncoderConfig(BlockConfig, Protocol):
+    """The settings that `Encoder` reads."""
+
     @property
-    def attention_dropout(self) -> float: ...
+    def num_hidden_layers(self) -> int: ...
+
+
+class BlockMlp(Mlp):
+    """A block's MLP, made from its config."""
+
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__(config.hidden_size, config.intermediate_size, config.hidden_act)
+        self.config = config
 
 
 class Block(Aliased):
     """Attention, then MLP, each on the normalized input and added to it: `attend`, then `feed`."""
 
-    def __init__(self, config: "BlockConfig") -> None:
+    layer_norm1, self_attn, layer_norm2 = alias("norm1"), alias("attention"), alias("norm2")
+    embed_dim = alias("attention.embed_dim")
+    attention_class: ClassVar[type[SelfAttention]] = SelfAttention
+
+    def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.norm1 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.attention = SelfAttention(width, config.num_attention_heads, config.attention_dropout)
+        self.attention = self.attention_class(config)
         self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.mlp = Mlp(width, config.intermediate_size, config.hidden_act)
+        self.mlp = BlockMlp(config)
 
     def attend(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
         """The first half: `x` (B, L, W) -> (B, L, W). The arguments are `SelfAttention.forward`'s."""
-        return x + self.attention(self.norm1(x), mask, causal, weights)  # type: ignore[no-any-return]
+        return x + self.heard(self.norm1(x), mask, causal, weights)
+
+    def heard(self, x: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None) -> Tensor:
+        """What the attention gives for the normalized `x`, without its weights: (B, L, W) -> (B, L, W)."""
+        # By name, as the reference calls it: hooks that look at the call's names find what they look for.
+        return self.attention(hidden_states=x, attention_mask=mask, is_causal=causal, weights=weights)[0]  # type: ignore[no-any-return]
 
     def feed(self, x: Tensor) -> Tensor:
         """The second half: `x` (B, L, W) -> (B, L, W)."""
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        is_causal: bool = False,
+        weights: list[Tensor] | None = None,
     ) -> Tensor:
-        """`attend`, then `feed`: `x` (B, L, W) -> (B, L, W)."""
-        return self.feed(self.attend(x, mask, causal, weights))
+        """`attend`, then `feed`: `hidden_states` (B, L, W) -> (B, L, W)."""
+        return self.feed(self.attend(hidden_states, attention_mask, is_causal, weights))
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
@@ -193,46 +170,67 @@ class Block(Aliased):
 class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
 
-    def __init__(self, blocks: list[Block]) -> None:
+    layers = alias("blocks")
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.gradient_checkpointing = False
+        self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
     def forward(
         self,
-        x: Tensor,
-        mask: Tensor | None = None,
-        causal: bool = False,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None = None,
+        is_causal: bool = False,
         states: list[Tensor] | None = None,
         weights: list[Tensor] | None = None,
-    ) -> Tensor:
-        """`x` (B, L, W) -> (B, L, W).
+    ) -> BaseModelOutput:
+        """`inputs_embeds` (B, L, W) -> `last_hidden_state` (B, L, W).
 
         A list given as `states` receives the input and each block's output; one given as `weights` each block's
-        attention weights (B, H, L, L).
+        attention weights (B, H, L, L). The other arguments are `SelfAttention.forward`'s.
         """
+        x = inputs_embeds
         if states is not None:
             states.append(x)
         for block in self.blocks:
-            x = self._kept(block, x, mask, causal) if weights is None else block(x, mask, causal, weights)
+            if weights is None:
+                x = self._kept(block, x, attention_mask, is_causal)
+            else:
+                x = block(x, attention_mask, is_causal, weights)
             if states is not None:
                 states.append(x)
-        return x
+        return BaseModelOutput(x)
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
 
-        Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less.
+        Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less. Where a hook
+        waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
+        if hooked(self) or hooked(last) or hooked(last.attention):
+            states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
+            return states[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:
             x = self._kept(block, x, mask, causal)
         return self._kept(last.at, x, tokens, causal, mask)
 
     def _kept(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.gradient_checkpointing and self.training:
-            return checkpoint(block, *args, use_reentrant=False)  # type: ignore[no-any-return]
+            return checkpoint(block, *args, **self.checkpoint_options)  # type: ignore[no-any-return]
         return block(*args)
+
+
+class Encoder(Transformer):
+    """The blocks of a tower, made from its config."""
+
+    block: ClassVar[type[Block]] = Block
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(self.block(config) for _ in range(config.num_hidden_layers))
+        self.config = config
 
 
 def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:

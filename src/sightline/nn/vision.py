@@ -4,19 +4,21 @@ Transferable Visual Models From Natural Language Supervision" (2021), section 2.
 Shapes: B pictures, C channels, L patches + 1, W width.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from sightline.nn.aliases import Aliased
-from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput, optional_tuple
+from sightline.nn.aliases import Aliased, alias
+from sightline.nn.calls import answer, asked, given
+from sightline.nn.hooks import hooked, plain
+from sightline.nn.initial import empty_embedding, normal
+from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
-from sightline.nn.transformer import Block, BlockConfig, Transformer, init_blocks
+from sightline.nn.transformer import Encoder, EncoderConfig, init_blocks
 
 
-class VisionTransformerConfig(BlockConfig, Protocol):
+class VisionTransformerConfig(EncoderConfig, Protocol):
     """The settings that `VisionTransformer` reads."""
 
     @property
@@ -26,65 +28,116 @@ class VisionTransformerConfig(BlockConfig, Protocol):
     @property
     def patch_size(self) -> int: ...
     @property
-    def num_hidden_layers(self) -> int: ...
-    @property
     def initializer_range(self) -> float: ...
     @property
     def initializer_factor(self) -> float: ...
 
 
+class VisionEmbeddings(Aliased):
+    """Patches and their places as vectors, a class token before them. `patches`: the map of patches, if made."""
+
+    def __init__(self, config: VisionTransformerConfig, patches: PatchEmbedding | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_dim = width = config.hidden_size
+        self.image_size, self.patch_size = config.image_size, config.patch_size
+        self.grid = config.image_size // config.patch_size
+        self.num_patches = self.grid**2
+        self.num_positions = self.num_patches + 1
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.patch_embedding = patches or PatchEmbedding(config.num_channels, config.patch_size, width)
+        self.position_embedding = empty_embedding(self.num_positions, width)
+        factor = config.initializer_factor
+        normal(self.class_embedding, width**-0.5 * factor)
+        normal(self.patch_embedding.weight, config.initializer_range * factor)
+        normal(self.position_embedding.weight, config.initializer_range * factor)
+
+    @property
+    def position_ids(self) -> Tensor:
+        """(1, positions), from 0 on: the class token's, then the patches', row by row."""
+        return torch.arange(self.num_positions, device=self.position_embedding.weight.device)[None]
+
+    def interpolate_pos_encoding(self, embeddings: Tensor, height: int, width: int) -> Tensor:
+        """The places' vectors (1, L, W) for images of `height` x `width` pixels."""
+        return self._places(height // self.patch_size, width // self.patch_size)[None]
+
+    def forward(self, pixel_values: Tensor, interpolate_pos_encoding: bool = False) -> Tensor:
+        """`pixel_values` (B, C, H, W) -> (B, L, W).
+
+        H and W are `image_size`; with `interpolate_pos_encoding` any size of at least one patch (a rest at the edges is
+        cut off). Raises `UsageError` otherwise.
+        """
+        rows, columns = patch_grid(pixel_values, self.image_size, self.patch_size, interpolate_pos_encoding)
+        if plain(self.patch_embedding, PatchEmbedding):
+            patches = self.patch_embedding.rows(pixel_values)
+        else:
+            patches = self.patch_embedding(pixel_values.to(self.patch_embedding.weight.dtype))
+            patches = patches.flatten(2).transpose(1, 2)
+        x = torch.cat([self.class_embedding.expand(patches.shape[0], 1, -1), patches], dim=1)
+        return x + self._places(rows, columns)
+
+    def _places(self, rows: int, columns: int) -> Tensor:
+        if (rows, columns) == (self.grid, self.grid) and not plain(self.position_embedding, nn.Embedding):
+            return self.position_embedding(self.position_ids)[0]  # type: ignore[no-any-return]
+        return interpolate_positions(self.position_embedding.weight, self.grid, rows, columns)
+
+
 class VisionTransformer(Aliased):
     """Transformer over patches; the class token's state, normalized, is the pooled state."""
 
+    # The reference spells the first norm in two ways: CLIP's and X-CLIP's.
+    pre_layrnorm, pre_layernorm, post_layernorm = alias("pre_norm"), alias("pre_norm"), alias("post_norm")
+    encoder = alias("transformer")
+    grid = alias("embeddings.grid")
+    blocks: ClassVar[type[Encoder]] = Encoder
     config: VisionTransformerConfig
 
     def __init__(self, config: VisionTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        width, factor = config.hidden_size, config.initializer_factor
-        self.grid = config.image_size // config.patch_size
-        self.class_embedding = nn.Parameter(torch.empty(width))
-        self.patch_embedding = PatchEmbedding(config.num_channels, config.patch_size, width)
-        self.position_embedding = nn.Parameter(torch.empty(self.grid**2 + 1, width))
+        width = config.hidden_size
+        # The order in which random numbers are drawn is not that of the parts: a seed's model stays what it is.
+        patches = PatchEmbedding(config.num_channels, config.patch_size, width)
+        transformer = self.blocks(config)
+        self.embeddings = VisionEmbeddings(config, patches)
         self.pre_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.transformer = Transformer([self.block() for _ in range(config.num_hidden_layers)])
+        self.transformer = transformer
         self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        normal(self.class_embedding, width**-0.5 * factor)
-        normal(self.patch_embedding.weight, config.initializer_range * factor)
-        normal(self.position_embedding, config.initializer_range * factor)
-        init_blocks(self.transformer.blocks, factor)
-
-    def block(self) -> Block:
-        """One of the tower's blocks."""
-        return Block(self.config)
+        init_blocks(self.transformer.blocks, config.initializer_factor)
 
     def forward(
         self,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """`pixel_values` (B, C, H, W) -> all states (B, L, W), not normalized, and the pooled one (B, W).
 
         H and W are the config's `image_size`; with `interpolate_pos_encoding` any size of at least one patch (a
-        rest at the edges is cut off). Raises `UsageError` otherwise.
+        rest at the edges is cut off). Raises `UsageError` otherwise. What is None among the last three is as the config
+        says.
         """
-        x = self._tokens(pixel_values, interpolate_pos_encoding)
-        states: list[Tensor] | None = [] if output_hidden_states else None
-        weights: list[Tensor] | None = [] if output_attentions else None
-        x = self.transformer(x, None, False, states, weights)
-        return TowerOutput(x, self.post_norm(x[:, 0]), optional_tuple(states), optional_tuple(weights))
+        config = self.config
+        x = self._tokens(given(pixel_values, "pixel_values"), interpolate_pos_encoding)
+        states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
+        weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
+        x = self.transformer(inputs_embeds=x, states=states, weights=weights).last_hidden_state
+        pooled = self.post_norm(x[:, 0])
+        out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
+        return answer(out, return_dict, config)
 
     def pool(self, pixel_values: Tensor) -> Tensor:
-        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W)."""
+        """`forward`'s `pooler_output` alone, for less work: (B, C, H, W) -> (B, W).
+
+        Hooks on parts of the last block get the pooled states alone.
+        """
+        if hooked(self):
+            return self(pixel_values, return_dict=True).pooler_output  # type: ignore[no-any-return]
         x = self._tokens(pixel_values, False)
         return self.post_norm(self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long)))  # type: ignore[no-any-return]
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
-        config = self.config
-        rows, columns = patch_grid(pixel_values, config.image_size, config.patch_size, interpolate_pos_encoding)
-        patches = self.patch_embedding(pixel_values)
-        x = torch.cat([self.class_embedding.expand(patches.shape[0], 1, -1), patches], dim=1)
-        x = x + interpolate_positions(self.position_embedding, self.grid, rows, columns)
+        x = self.embeddings(pixel_values, interpolate_pos_encoding=interpolate_pos_encoding)
         return self.pre_norm(x)  # type: ignore[no-any-return]

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -11,18 +13,11 @@ from numpy.typing import NDArray
 
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
+from sightline.processing.pipelines import GENERAL, PARTS, copied, tokenizer_class
+from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, token_text
 from sightline.processing.spelling import may_be_spelled, spelled_words
 from sightline.processing.text_counts import TextCounts
-from sightline.processing.tokenizer_files import (
-    BERT_TOKENS,
-    KEPT_SETTINGS,
-    ROBERTA_TOKENS,
-    TOKEN_NAMES,
-    read_pipeline,
-    read_settings,
-    token_text,
-    tokenizer_class,
-)
+from sightline.processing.tokenizer_files import KEPT_SETTINGS, read_pipeline, read_settings
 
 Ids = NDArray[np.int64]
 
@@ -47,6 +42,8 @@ class Tokenizer:
         self._pipeline = pipeline
         self._class = tokenizer_class(pipeline)
         defaults = {"BertTokenizer": BERT_TOKENS, "RobertaTokenizer": ROBERTA_TOKENS}.get(self._class, {})
+        if settings.get("tokenizer_class") in GENERAL:
+            defaults = {}
         self._settings = {"tokenizer_class": self._class} | defaults | dict(settings)
         self.max_length = max_length
         ends = pipeline.encode("").ids
@@ -59,31 +56,53 @@ class Tokenizer:
         self.pad_id: int = self.eos_id if pad is None else pad
         unknown = pipeline.token_to_id(token_text(self._settings.get("unk_token")))
         self._unknown_id = None if unknown in ends else unknown
-        self.has_token_types = "token_type_ids" in settings.get(
-            "model_input_names", ["token_type_ids"] * (self._class == "BertTokenizer")
-        )
+        is_bert = self._class == "BertTokenizer" and self._settings["tokenizer_class"] not in GENERAL
+        self.has_token_types = "token_type_ids" in settings.get("model_input_names", ["token_type_ids"] * is_bert)
         self.vocab_size: int = pipeline.get_vocab_size(with_added_tokens=False)
 
     def __len__(self) -> int:
         return self._pipeline.get_vocab_size(with_added_tokens=True)
 
     @classmethod
-    def from_folder(cls, folder: Path, max_length: int | None = None) -> Self:
+    def from_folder(
+        cls, folder: Path, max_length: int | None = None, settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> Self:
         """Reads `tokenizer.json`, or `vocab.json` with `merges.txt` (CLIP's pipeline or, by its words, RoBERTa's), or
         `vocab.txt` (BERT's), and the settings beside them.
 
-        `max_length` is the model's limit; the least of it and of the files' limits counts. Raises CheckpointError.
+        `max_length` is the model's limit; the least of it and of the files' limits counts. `settings` go before those
+        of the files, a `model_max_length` before every limit. Raises CheckpointError.
         """
-        with _library_errors(f"{folder}: its tokenizer can't be read"):
-            settings = read_settings(folder)
-            pipeline = read_pipeline(folder, settings)
-            limits = [max_length, settings.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
+        with library_errors(f"{folder}: its tokenizer can't be read"):
+            read = read_settings(folder)
+            pipeline = read_pipeline(folder, read | dict(settings))
+            limits = [max_length, read.get("model_max_length"), (pipeline.truncation or {}).get("max_length")]
             real = [int(limit) for limit in limits if isinstance(limit, int | float) and limit <= _MAX_LIMIT]
-            if not real:
+            limit = settings.get("model_max_length") or min(real, default=max_length)
+            if limit is None:
                 raise CheckpointError(f"{folder}: names no model_max_length; pass max_length")
             pipeline.no_truncation()
             pipeline.no_padding()
-            return cls(pipeline, settings, min(real))
+            return cls(pipeline, read | dict(settings), limit)
+
+    def copy(self) -> tokenizers.Tokenizer:
+        """The library's object as a copy whose parts may be changed; the trained model is shared."""
+        copy: Any = copied(self._pipeline)
+        for part in PARTS:
+            if getattr(copy, part) is not None:
+                setattr(copy, part, deepcopy(getattr(copy, part)))
+        made: tokenizers.Tokenizer = copy
+        return made
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the files, and the kind of tokenizer, say of special tokens and of calls: as in the files."""
+        return dict(self._settings)
+
+    @property
+    def kind(self) -> str:
+        """The reference's class of tokenizer, by the pipeline."""
+        return self._class
 
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
@@ -103,12 +122,12 @@ class Tokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[Ids]:
         """Each string's ids, start and end among them, however long. Raises UsageError for anything but strings."""
-        with _library_errors(_UNREADABLE_TEXT):
+        with library_errors(_UNREADABLE_TEXT):
             return [np.array(encoding.ids, np.int64) for encoding in self._pipeline.encode_batch_fast(_clean(texts))]
 
     def tokens(self, text: str) -> list[str]:
         """The string's tokens as the vocabulary has them, without start and end. Raises UsageError."""
-        with _library_errors(_UNREADABLE_TEXT):
+        with library_errors(_UNREADABLE_TEXT):
             return self._pipeline.encode(_clean([text])[0], add_special_tokens=False).tokens
 
     def token(self, number: int) -> str:
@@ -156,7 +175,7 @@ class Tokenizer:
             has_unknown = self._unknown_id is not None and self._unknown_id in ids
             if has_unknown or may_be_spelled(text, len(ids) - 2):
                 clean = _clean([text])[0]
-                with _library_errors(_UNREADABLE_TEXT):
+                with library_errors(_UNREADABLE_TEXT):
                     encoding = self._pipeline.encode(clean, add_special_tokens=False)
                 if words := spelled_words(clean, encoding, self._unknown_id):
                     counts.spelled += 1
@@ -174,12 +193,18 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         """The text of ids, as near as lower case and folded white space allow."""
-        text = self._pipeline.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
-        return text.replace(getattr(self._pipeline.model, "end_of_word_suffix", None) or "\0", " ").strip()
+        return decoded(self._pipeline, ids, skip_special_tokens)
+
+
+def decoded(pipeline: tokenizers.Tokenizer, ids: Sequence[int], skip_special_tokens: bool) -> str:
+    """The text of ids by the library, with the ends of words, where the trained tokens have such, as spaces."""
+    text = pipeline.decode([int(i) for i in ids], skip_special_tokens=skip_special_tokens)
+    end = getattr(pipeline.model, "end_of_word_suffix", None)
+    return text.replace(end, " ").strip() if end else text
 
 
 @contextmanager
-def _library_errors(failure: str) -> Iterator[None]:
+def library_errors(failure: str) -> Iterator[None]:
     """Turns the library's failures into CheckpointError: plain `Exception`, and the panics of its Rust code. A panic,
     for a template with a token that the vocabulary lacks, is a BaseException whose class can't be imported."""
     try:
@@ -190,6 +215,11 @@ def _library_errors(failure: str) -> Iterator[None]:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise CheckpointError(f"{failure} ({error})") from error
         raise
+
+
+def readable(text: Any) -> Any:
+    """A string, or strings in lists and tuples, as `_clean` makes them. Raises UsageError for anything else."""
+    return type(text)(map(readable, text)) if isinstance(text, list | tuple) else _clean([text])[0]
 
 
 def _clean(texts: Sequence[str]) -> list[str]:

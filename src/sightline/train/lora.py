@@ -1,15 +1,17 @@
 """LoRA: low-rank adapters beside the large matrices, which are not trained. Hu et al., "LoRA: Low-Rank Adaptation of
 Large Language Models" (2022), section 4.1. The adapters are `peft`'s.
 
-A model's `lora_targets` name the modules that can have an adapter:
+A model's `lora_targets` name the modules that can have an adapter, by the last names of their paths:
 
 | name | module | in |
 |---|---|---|
-| `qkv`, `out` | a self-attention's queries, keys and values as one map; its output map | all but ALIGN's vision tower |
-| `fc1`, `fc2` | the two maps of an MLP, over channels or tokens | all but ALIGN's vision tower |
-| `q`, `kv`, `out` | attentions of groups over tokens, and assignments of tokens to groups | GroupViT's vision tower |
+| `qkv` | a self-attention's queries, keys and values as one map | all but ALIGN's vision tower |
+| `out`, `fc1`, `fc2` | a self-attention's output map; the two maps of an MLP, over channels or tokens | all but ALIGN |
+| `output.dense`, `intermediate.dense` | the same maps in a BERT | ALIGN's and other BERTs |
+| `q`, `kv`, `out` | attentions of groups over tokens | GroupViT's vision tower |
+| `q_proj`, `kv`, `proj` | assignments of tokens to groups | GroupViT's vision tower |
 | `message_fc` | the map that makes a frame's message | X-CLIP's vision tower |
-| `conv` | convolutions over all channels: the stem, expansions, projections; not the depthwise | ALIGN's vision tower |
+| `convolution`, `expand_conv`, `project_conv` | convolutions, not the depthwise | ALIGN's vision tower |
 | `reduce`, `expand` | squeeze and excitation | ALIGN's vision tower |
 """
 
@@ -131,11 +133,12 @@ def _targets(model: PairModel, lora: Lora) -> list[str]:
     if unknown := set(lora.towers) - model.towers.keys():
         raise UsageError(f"{', '.join(sorted(unknown))} is no tower; there is {', '.join(model.towers)}")
     towers = tuple(f"{module}." for tower in lora.towers for module in model.towers[tower])
+    ends = tuple(f".{target}" for target in targets)
     names = [
         name
         for name, module in model.named_modules()
         if name.startswith(towers)
-        and name.rpartition(".")[2] in targets
+        and f".{name}".endswith(ends)
         and (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1))
     ]
     if not names:

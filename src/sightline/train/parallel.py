@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sightline.encoder.hardware import pick_device
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
+from sightline.nn.bert_layers import BertLayer
 from sightline.nn.transformer import Block
 
 T = TypeVar("T")
@@ -168,7 +169,7 @@ class FSDPProcesses(DDPProcesses):
             distributed.broadcast(value, 0)
         mesh = init_device_mesh(self.device.type, (self.world_size,))
         for module in model.modules():
-            if isinstance(module, Block):
+            if isinstance(module, Block | BertLayer):
                 fully_shard(module, mesh=mesh)
                 register_fsdp_forward_method(module, "at")
         # FSDP cannot divide a single number: every process has the logit scale.

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import SightlineError, UsageError
-from sightline.models.config import PairConfig
 from sightline.models.families import family_of, from_towers
+from sightline.models.pair_config import PairConfig
 from sightline.models.pairs import PairModel
 from sightline.models.preprocessing import check_preprocessing
 from sightline.models.processor import Processor

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.checkpoint.fingerprint import fingerprint
-from sightline.checkpoint.hub import resolve, weight_paths
+from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import packaged
+from sightline.checkpoint.weight_files import weight_paths
 from sightline.data.paths import resolve_paths
 from sightline.errors import CheckpointError, JsonError, SightlineError, UsageError
 from sightline.files import read_json, write_json

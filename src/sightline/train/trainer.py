@@ -19,6 +19,7 @@ from sightline.checkpoint.selection import read_selection
 from sightline.encoder.hardware import pick_dtype
 from sightline.errors import DataError, SightlineError, UsageError
 from sightline.models.pairs import PairModel
+from sightline.nn.bert_layers import BertLayer
 from sightline.nn.transformer import Block
 from sightline.train.advice import memory_advice
 from sightline.train.batch import Batch
@@ -110,7 +111,7 @@ class Trainer:
             model.gradient_checkpointing_enable()
         if self.recipe.compile:
             for module in model.modules():
-                if isinstance(module, Block):
+                if isinstance(module, Block | BertLayer):
                     module.compile()
 
     def _steps(self, epochs: float) -> int:

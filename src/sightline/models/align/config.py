@@ -2,50 +2,50 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, PairConfig
+from sightline.models.config import Config
+from sightline.models.pair_config import PairConfig
 from sightline.models.shared_configs import SharedBertConfig
 
 _STAGES = ("kernel_sizes", "in_channels", "out_channels", "strides", "num_block_repeats", "expand_ratios")
 _MOST = {"kernel_sizes": 31, "strides": 2, "num_block_repeats": 1 << 10}
 
 
-@dataclass(frozen=True, kw_only=True)
 class AlignTextConfig(SharedBertConfig):
     """The text tower's settings: BERT's."""
 
     model_type: ClassVar[str] = "align_text_model"
+    base_config_key: ClassVar[str] = "text_config"
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_dict(AlignConfig.tower(data, "text_config"))
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return super().own(AlignConfig.tower(data, "text_config"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class AlignVisionConfig(Config):
-    """The vision tower's settings: EfficientNet's. The tuples have an entry for each of its stages.
+    """The vision tower's settings: EfficientNet's. The lists have an entry for each of its stages.
 
     `depthwise_padding` are the numbers of blocks that are padded alike on all sides although they stride.
     `hidden_dim` and `image_size`, which is in pixels, are kept for the file; no layer depends on them.
     """
 
     model_type: ClassVar[str] = "align_vision_model"
+    base_config_key: ClassVar[str] = "vision_config"
 
     num_channels: int = 3
     image_size: int = 600
     width_coefficient: float = 2.0
     depth_coefficient: float = 3.1
     depth_divisor: int = 8
-    kernel_sizes: tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
-    in_channels: tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
-    out_channels: tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
-    depthwise_padding: tuple[int, ...] = ()
-    strides: tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
-    num_block_repeats: tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
-    expand_ratios: tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
+    kernel_sizes: list[int] | tuple[int, ...] = (3, 3, 5, 3, 5, 5, 3)
+    in_channels: list[int] | tuple[int, ...] = (32, 16, 24, 40, 80, 112, 192)
+    out_channels: list[int] | tuple[int, ...] = (16, 24, 40, 80, 112, 192, 320)
+    depthwise_padding: list[int] | tuple[int, ...] = ()
+    strides: list[int] | tuple[int, ...] = (1, 2, 2, 2, 1, 2, 1)
+    num_block_repeats: list[int] | tuple[int, ...] = (1, 2, 2, 3, 3, 4, 1)
+    expand_ratios: list[int] | tuple[int, ...] = (1, 6, 6, 6, 6, 6, 6)
     squeeze_expansion_ratio: float = 0.25
     hidden_act: str = "swish"
     hidden_dim: int = 2560
@@ -55,10 +55,11 @@ class AlignVisionConfig(Config):
     batch_norm_momentum: float = 0.99
     drop_connect_rate: float = 0.2
 
-    def __post_init__(self) -> None:
-        for name in (*_STAGES, "depthwise_padding"):
-            _check_numbers(self, name)
-        super().__post_init__()
+    def read(self, name: str, value: Any) -> Any:
+        return self._numbers(name, value) if name in (*_STAGES, "depthwise_padding") else super().read(name, value)
+
+    def validate(self) -> None:
+        super().validate()
         if self.pooling_type not in ("mean", "max"):
             raise CheckpointError(f"{self.model_type} config: pooling_type is {self.pooling_type!r}, not mean or max")
         if len({len(getattr(self, name)) for name in _STAGES}) > 1 or not self.strides:
@@ -73,14 +74,33 @@ class AlignVisionConfig(Config):
                 raise CheckpointError(
                     f"{self.model_type} config: a stage takes {taken} channels, but the one before returns {out}"
                 )
-        if (blocks := sum(map(self.repeats, self.num_block_repeats))) > 1 << 10:
+        if (blocks := self.num_hidden_layers) > 1 << 10:
             raise CheckpointError(f"{self.model_type} config: {blocks} blocks, expected 1 to 1024")
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        data = AlignConfig.tower(data, "vision_config")
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return super().own(AlignConfig.tower(data, "vision_config"))
+
+    @classmethod
+    def modern(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         # The number of blocks follows from the others; files of different ages count differently.
-        return super().from_dict({key: value for key, value in data.items() if key != "num_hidden_layers"})
+        return {name: value for name, value in super().modern(settings).items() if name != "num_hidden_layers"}
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"num_hidden_layers": self.num_hidden_layers}
+
+    @property
+    def num_hidden_layers(self) -> int:
+        """The number of blocks."""
+        return sum(map(self.repeats, self.num_block_repeats))
+
+    def _numbers(self, name: str, value: Any) -> list[int]:
+        least, most = int(name in _STAGES), _MOST.get(name, 1 << 24)
+        if not isinstance(value, list | tuple) or any(type(n) is not int or not least <= n <= most for n in value):
+            raise CheckpointError(
+                f"{self.model_type} config: {name} is {value!r}, expected numbers of {least} to {most}"
+            )
+        return list(value)
 
     def channels(self, base: int) -> int:
         """`base` channels widened: to a multiple of the divisor, at most a tenth below (Tan & Le, 2019)."""
@@ -98,14 +118,13 @@ class AlignVisionConfig(Config):
         return self.channels(self.out_channels[-1])
 
 
-@dataclass(frozen=True, kw_only=True)
 class AlignConfig(PairConfig):
     """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "align"
 
-    text_config: AlignTextConfig = field(default_factory=AlignTextConfig)
-    vision_config: AlignVisionConfig = field(default_factory=AlignVisionConfig)
+    text_config: AlignTextConfig
+    vision_config: AlignVisionConfig
     projection_dim: int = 640
     temperature_init_value: float = 1.0
     initializer_range: float = 0.02
@@ -114,18 +133,10 @@ class AlignConfig(PairConfig):
     def image_side(self) -> int | None:
         return None  # convolutions
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         if self.projection_dim != self.vision_config.width:
             raise CheckpointError(
                 f"{self.model_type} config: projection_dim is {self.projection_dim}, but images' features, which are "
                 f"not projected, are {self.vision_config.width} wide"
             )
-
-
-def _check_numbers(config: Config, name: str) -> None:
-    """Lists of JSON become tuples."""
-    value, least, most = getattr(config, name), int(name in _STAGES), _MOST.get(name, 1 << 24)
-    if not isinstance(value, list | tuple) or any(type(n) is not int or not least <= n <= most for n in value):
-        raise CheckpointError(f"{config.model_type} config: {name} is {value!r}, expected numbers of {least} to {most}")
-    object.__setattr__(config, name, tuple(value))

@@ -1,39 +1,39 @@
 """ALIGN's tensors in Hugging Face's files. Targets are the names in `AlignModel`. The table runs both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sightline.checkpoint.rules import Rule, move
 from sightline.models.layouts import bare, bert, linear
 
-
-def _norm(source: str, target: str) -> list[Rule]:
-    """A batch norm's tensors, its running statistics among them."""
-    names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    return [move(f"{source}.{name}", f"{target}.norm.{name}") for name in names]
+_LAYER = ("weight", "bias")
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def _vision(source: str, target: str) -> list[Rule]:
+def _same(name: str, kinds: Iterable[str]) -> list[Rule]:
+    """Tensors with the same name in files and in ours."""
+    return [move(f"{name}.{kind}", f"{name}.{kind}") for kind in kinds]
+
+
+def _vision(tower: str) -> list[Rule]:
     """An EfficientNet without its top."""
-    s, t = f"{source}.encoder.blocks.*", f"{target}.blocks.*"
-    return [
-        move(f"{source}.embeddings.convolution.weight", f"{target}.stem.conv.weight"),
-        *_norm(f"{source}.embeddings.batchnorm", f"{target}.stem"),
-        move(f"{s}.expansion.expand_conv.weight", f"{t}.expand.conv.weight"),
-        *_norm(f"{s}.expansion.expand_bn", f"{t}.expand"),
-        move(f"{s}.depthwise_conv.depthwise_conv.weight", f"{t}.depthwise.conv.weight"),
-        *_norm(f"{s}.depthwise_conv.depthwise_norm", f"{t}.depthwise"),
-        *linear(f"{s}.squeeze_excite.reduce", f"{t}.squeeze_excite.reduce"),
-        *linear(f"{s}.squeeze_excite.expand", f"{t}.squeeze_excite.expand"),
-        move(f"{s}.projection.project_conv.weight", f"{t}.project.conv.weight"),
-        *_norm(f"{s}.projection.project_bn", f"{t}.project"),
-    ]
+    block = f"{tower}.encoder.blocks.*"
+    convolutions = {
+        f"{tower}.embeddings": ("convolution", "batchnorm"),
+        f"{block}.expansion": ("expand_conv", "expand_bn"),
+        f"{block}.depthwise_conv": ("depthwise_conv", "depthwise_norm"),
+        f"{block}.projection": ("project_conv", "project_bn"),
+    }
+    rules = [*_same(f"{block}.squeeze_excite.reduce", _LAYER), *_same(f"{block}.squeeze_excite.expand", _LAYER)]
+    for layer, (conv, norm) in convolutions.items():
+        rules += [*_same(f"{layer}.{conv}", ["weight"]), *_same(f"{layer}.{norm}", (*_LAYER, *_STATISTICS))]
+    return rules
 
 
 HUGGING_FACE = (
     move("temperature", "temperature"),
     *linear("text_projection", "text_projection"),
     *bert("text_model.", "text_model."),
-    *_vision("vision_model", "vision_model"),
+    *_vision("vision_model"),
 )
 
 TABLES: Mapping[str, tuple[Rule, ...]] = {

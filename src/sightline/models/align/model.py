@@ -5,6 +5,7 @@ Shapes: B pictures, T texts, P projection.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -14,17 +15,27 @@ from sightline.models.align.config import AlignConfig
 from sightline.models.align.layouts import TABLES
 from sightline.models.align.text import AlignTextModel
 from sightline.models.align.vision import AlignVisionModel
-from sightline.models.pairs import PairEmbeddings, PairModel, PairOutput
-from sightline.nn.outputs import TowerOutput
+from sightline.models.pairs import CLIPOutput, PairEmbeddings, PairModel
+from sightline.nn.calls import answer
+from sightline.nn.outputs import BaseModelOutputWithPooling, BaseModelOutputWithPoolingAndNoAttention
+
+
+@dataclass
+class AlignOutput(CLIPOutput):
+    """`CLIPOutput`'s fields; `text_model_output` has BERT's own `pooler_output`, which is no part of the embedding."""
 
 
 class AlignModel(PairModel):
     """Both towers, the projection of texts and the learned temperature of the logits."""
 
+    base_model_prefix: ClassVar[str] = "align"
     config_class = AlignConfig
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
-    lora_targets: ClassVar[tuple[str, ...]] = (*PairModel.lora_targets, "conv", "reduce", "expand")
+    lora_targets: ClassVar[tuple[str, ...]] = (
+        *("qkv", "output.dense", "intermediate.dense"),
+        *("convolution", "expand_conv", "project_conv", "reduce", "expand"),
+    )
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "image": ("vision_model",),
         "text": ("text_model", "text_projection"),
@@ -57,25 +68,37 @@ class AlignModel(PairModel):
 
     def get_text_features(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """The text tower's outputs; `pooler_output` (T, P) is the first token's state projected, not of unit length."""
-        out: TowerOutput = self.text_model(
-            input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
+        options = self.options(output_attentions, output_hidden_states)
+        out: BaseModelOutputWithPooling = self.text_model(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options
         )
         out.pooler_output = self.text_projection(out.last_hidden_state[:, 0])
-        return out
+        return answer(out, return_dict, self.config)
 
     def get_image_features(
-        self, pixel_values: Tensor, output_hidden_states: bool = False, output_attentions: bool = False
-    ) -> TowerOutput:
+        self,
+        pixel_values: Tensor,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
         """The vision tower's outputs, `pooler_output` (B, P) not of unit length."""
-        return self.vision_model(pixel_values, output_hidden_states, output_attentions)  # type: ignore[no-any-return]
+        options = self.options(output_attentions, output_hidden_states)
+        out: BaseModelOutputWithPoolingAndNoAttention = self.vision_model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options
+        )
+        return answer(out, return_dict, self.config)
 
     def forward(
         self,
@@ -84,23 +107,26 @@ class AlignModel(PairModel):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        return_loss: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> PairOutput:
+        inputs_embeds: Tensor | None = None,
+        return_loss: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
+    ) -> AlignOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
         """
-        input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
-        vision = self.vision_model(pixel_values, output_hidden_states, output_attentions)
-        text = self.text_model(
-            input_ids, attention_mask, token_type_ids, position_ids, output_hidden_states, output_attentions
-        )
+        _, pixel_values = self.check_inputs(input_ids if inputs_embeds is None else inputs_embeds, pixel_values)
+        options = self.options(output_attentions, output_hidden_states)
+        vision = self.vision_model(pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options)
+        text = self.text_model(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **options)
         texts = self.text_projection(text.last_hidden_state[:, 0])
         pairs = self.match(PairEmbeddings((vision.pooler_output,), (texts,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
-        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        out = AlignOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        return answer(out, return_dict, self.config)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         texts = self.text_projection(self.text_model.first(input_ids, attention_mask))

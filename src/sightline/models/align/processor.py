@@ -1,6 +1,8 @@
 """ALIGN's processor."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from sightline.models.processor import Processor
 
@@ -9,5 +11,4 @@ class AlignProcessor(Processor):
     """Text and pictures to the inputs of an `AlignModel`. Texts are filled up to 64 tokens, and not cut."""
 
     max_positions: ClassVar[int] = 512
-    padding: ClassVar[bool | str] = "max_length"
-    max_length: ClassVar[int | None] = 64
+    text_kwargs: ClassVar[Mapping[str, Any]] = MappingProxyType({"padding": "max_length", "max_length": 64})

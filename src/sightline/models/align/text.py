@@ -12,11 +12,44 @@ from sightline.models.align.layouts import TABLES, TEXT_TABLES
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
 from sightline.nn.bert import BertTransformer
+from sightline.nn.bert_layers import BertAttention, BertEncoder, BertLayer, BertSelfAttention
+
+
+class AlignTextSelfAttention(BertSelfAttention):
+    """Attention without the output's map."""
+
+    shows_weights = True
+
+
+class AlignTextAttention(BertAttention):
+    """The first half of a block, which gives its states alone."""
+
+    self_class = AlignTextSelfAttention
+
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, weights: list[Tensor] | None = None
+    ) -> Tensor:
+        """(B, L, W) -> (B, L, W). The arguments are `SelfAttention.forward`'s."""
+        return super().forward(hidden_states, attention_mask, weights)[0]
+
+
+class AlignTextLayer(BertLayer):
+    """A block."""
+
+    attention_class = AlignTextAttention
+
+
+class AlignTextEncoder(BertEncoder):
+    """All blocks, one after another."""
+
+    layer_class = AlignTextLayer
 
 
 class AlignTextModel(BertTransformer, PretrainedModel):
     """The tower alone. The embedding does not use BERT's `pooler_output`."""
 
+    base_model_prefix: ClassVar[str] = "align"
+    encoder_class = AlignTextEncoder
     config_class = AlignTextConfig
     tables = TEXT_TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)

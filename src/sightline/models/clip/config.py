@@ -1,15 +1,13 @@
 """CLIP's configs. Defaults are ViT-B/32's, as the reference has them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sightline.models.clip.open_clip import from_open_clip
-from sightline.models.config import PairConfig
+from sightline.models.pair_config import PairConfig
 from sightline.models.shared_configs import SharedTextConfig, SharedVisionConfig
 
 
-@dataclass(frozen=True, kw_only=True)
 class CLIPTextConfig(SharedTextConfig):
     """The text tower's settings."""
 
@@ -18,11 +16,10 @@ class CLIPTextConfig(SharedTextConfig):
     projection_dim: int = 512
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_dict(CLIPConfig.tower(data, "text_config"))
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return super().own(CLIPConfig.tower(data, "text_config"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class CLIPVisionConfig(SharedVisionConfig):
     """The vision tower's settings."""
 
@@ -31,24 +28,21 @@ class CLIPVisionConfig(SharedVisionConfig):
     projection_dim: int = 512
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_dict(CLIPConfig.tower(data, "vision_config"))
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return super().own(CLIPConfig.tower(data, "vision_config"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class CLIPConfig(PairConfig):
     """The whole model's settings. The towers' settings may be dictionaries."""
 
     model_type: ClassVar[str] = "clip"
 
-    text_config: CLIPTextConfig = field(default_factory=CLIPTextConfig)
-    vision_config: CLIPVisionConfig = field(default_factory=CLIPVisionConfig)
+    text_config: CLIPTextConfig
+    vision_config: CLIPVisionConfig
     projection_dim: int = 512
     logit_scale_init_value: float = 2.6592
     initializer_factor: float = 1.0
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        if "model_cfg" in data:
-            data = from_open_clip(data["model_cfg"])
-        return super().from_dict(data)
+    def own(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return super().own(from_open_clip(data["model_cfg"]) if "model_cfg" in data else data)

@@ -39,13 +39,13 @@ def _openai(tower: str) -> tuple[Rule, ...]:
         move("logit_scale", "logit_scale"),
         transpose(f"{tower}text_projection", "text_projection.weight"),
         transpose("visual.proj", "visual_projection.weight"),
-        move(f"{tower}token_embedding.weight", "text_model.token_embedding.weight"),
-        move(f"{tower}positional_embedding", "text_model.position_embedding"),
+        move(f"{tower}token_embedding.weight", "text_model.embeddings.token_embedding.weight"),
+        move(f"{tower}positional_embedding", "text_model.embeddings.position_embedding.weight"),
         *_openai_blocks(tower, "text_model"),
         *linear(f"{tower}ln_final", "text_model.final_norm"),
-        move("visual.class_embedding", "vision_model.class_embedding"),
-        move("visual.conv1.weight", "vision_model.patch_embedding.weight"),
-        move("visual.positional_embedding", "vision_model.position_embedding"),
+        move("visual.class_embedding", "vision_model.embeddings.class_embedding"),
+        move("visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight"),
+        move("visual.positional_embedding", "vision_model.embeddings.position_embedding.weight"),
         *linear("visual.ln_pre", "vision_model.pre_norm"),
         *_openai_blocks("visual.", "vision_model"),
         *linear("visual.ln_post", "vision_model.post_norm"),
@@ -66,4 +66,8 @@ TABLES: Mapping[str, tuple[Rule, ...]] = {
     "text.token_embedding.weight": OPEN_CLIP_CUSTOM_TEXT,
     "token_embedding.weight": OPENAI,
     "visual.class_embedding": OPENAI,
+}
+CLASSIFIER_TABLES: Mapping[str, tuple[Rule, ...]] = {
+    "classifier.weight": (*HUGGING_FACE, *linear("classifier", "classifier")),
+    **TABLES,
 }

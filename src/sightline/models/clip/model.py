@@ -3,6 +3,8 @@
 Shapes: B pictures, T texts, P projection.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -10,13 +12,15 @@ from sightline.models.clip.config import CLIPConfig
 from sightline.models.clip.layouts import TABLES
 from sightline.models.clip.text import CLIPTextModel
 from sightline.models.clip.vision import CLIPVisionModel
-from sightline.models.pairs import PairEmbeddings, PairOutput, ProjectedImages, ProjectedTexts
+from sightline.models.pairs import CLIPOutput, PairEmbeddings, ProjectedImages, ProjectedTexts
+from sightline.nn.calls import answer
 from sightline.nn.initial import normal
 
 
 class CLIPModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
+    base_model_prefix: ClassVar[str] = "clip"
     config_class = CLIPConfig
     tables = TABLES
     config: CLIPConfig
@@ -42,23 +46,24 @@ class CLIPModel(ProjectedTexts, ProjectedImages):
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        return_loss: bool = False,
+        return_loss: bool | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> PairOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> CLIPOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers'.
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
-        vision = self.get_image_features(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
-        )
-        text = self.get_text_features(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        options = self.options(output_attentions, output_hidden_states)
+        vision = self.get_image_features(pixel_values, interpolate_pos_encoding, **options)
+        text = self.get_text_features(input_ids, attention_mask, position_ids, **options)
         pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
-        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        out = CLIPOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        return answer(out, return_dict, self.config)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         images = self.visual_projection(self.vision_model.pool(pixel_values))

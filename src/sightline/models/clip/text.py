@@ -8,21 +8,24 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sightline.checkpoint.rules import Rule
 from sightline.models.clip.config import CLIPTextConfig
-from sightline.models.clip.layouts import TABLES
+from sightline.models.clip.layouts import HUGGING_FACE, TABLES
+from sightline.models.layouts import bare
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
+from sightline.nn.calls import answer
 from sightline.nn.initial import normal
-from sightline.nn.outputs import Output
+from sightline.nn.outputs import ModelOutput, absent
 from sightline.nn.text import TextTransformer
 
 
 @dataclass
-class CLIPTextModelOutput(Output):
+class CLIPTextModelOutput(ModelOutput):
     """`text_embeds` (B, P), not of unit length, and the tower's outputs."""
 
-    text_embeds: Tensor
-    last_hidden_state: Tensor
+    text_embeds: Tensor = absent
+    last_hidden_state: Tensor = absent
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
 
@@ -30,11 +33,16 @@ class CLIPTextModelOutput(Output):
 class CLIPTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "clip"
     config_class = CLIPTextConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: CLIPTextConfig
+
+    @property
+    def reference_layout(self) -> tuple[Rule, ...]:
+        return bare(HUGGING_FACE, "text_model.")
 
 
 class CLIPTextModelWithProjection(TextTower):
@@ -53,13 +61,16 @@ class CLIPTextModelWithProjection(TextTower):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> CLIPTextModelOutput:
         """The arguments are `CLIPTextModel.forward`'s."""
-        out = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        options = self.options(output_attentions, output_hidden_states)
+        out = self.text_model(input_ids, attention_mask, position_ids, **options)
         embeds = self.text_projection(out.pooler_output)
-        return CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+        outcome = CLIPTextModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+        return answer(outcome, return_dict, self.config)

@@ -8,21 +8,24 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from sightline.checkpoint.rules import Rule
 from sightline.models.clip.config import CLIPVisionConfig
-from sightline.models.clip.layouts import TABLES
+from sightline.models.clip.layouts import HUGGING_FACE, TABLES
+from sightline.models.layouts import bare
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import ImageTower
+from sightline.nn.calls import answer
 from sightline.nn.initial import normal
-from sightline.nn.outputs import Output
+from sightline.nn.outputs import ModelOutput, absent
 from sightline.nn.vision import VisionTransformer
 
 
 @dataclass
-class CLIPVisionModelOutput(Output):
+class CLIPVisionModelOutput(ModelOutput):
     """`image_embeds` (B, P), not of unit length, and the tower's outputs."""
 
-    image_embeds: Tensor
-    last_hidden_state: Tensor
+    image_embeds: Tensor = absent
+    last_hidden_state: Tensor = absent
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
 
@@ -30,11 +33,18 @@ class CLIPVisionModelOutput(Output):
 class CLIPVisionModel(VisionTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "clip"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "embeddings.patch_embedding"
     config_class = CLIPVisionConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
     prefix: ClassVar[str] = "vision_model."
     config: CLIPVisionConfig
+
+    @property
+    def reference_layout(self) -> tuple[Rule, ...]:
+        return bare(HUGGING_FACE, "vision_model.")
 
 
 class CLIPVisionModelWithProjection(ImageTower):
@@ -53,12 +63,15 @@ class CLIPVisionModelWithProjection(ImageTower):
 
     def forward(
         self,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> CLIPVisionModelOutput:
         """The arguments are `CLIPVisionModel.forward`'s."""
-        out = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
+        options = self.options(output_attentions, output_hidden_states)
+        out = self.vision_model(pixel_values, interpolate_pos_encoding, **options)
         embeds = self.visual_projection(out.pooler_output)
-        return CLIPVisionModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+        outcome = CLIPVisionModelOutput(embeds, out.last_hidden_state, out.hidden_states, out.attentions)
+        return answer(outcome, return_dict, self.config)

@@ -1,31 +1,40 @@
 """The configs of any two towers, and of the text towers that no other family has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sightline.errors import CheckpointError
-from sightline.models.config import Config, PairConfig
+from sightline.models.config import Config
 from sightline.models.families import TOWERS
+from sightline.models.pair_config import PairConfig
 from sightline.models.shared_configs import SharedBertConfig
 
 
-@dataclass(frozen=True, kw_only=True)
 class BertConfig(SharedBertConfig):
     """A BERT's settings."""
 
     model_type: ClassVar[str] = "bert"
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        {"use_cache", "classifier_dropout", "is_decoder", "add_cross_attention", "tie_word_embeddings"}
+    )
+    # The settings of heads that are not part of the tower.
+    also_known: ClassVar[frozenset[str]] = frozenset(
+        {"directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"}
+        | {"pooler_size_per_head", "pooler_type"}
+    )
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        if data.get("is_decoder"):
-            raise CheckpointError(f"{cls.model_type} config: is_decoder is set, but only encoders can be opened")
-        # The settings of heads that are not part of the tower.
-        head = ("classifier_dropout", "directionality", "pooler_")
-        return super().from_dict({key: value for key, value in data.items() if not key.startswith(head)})
+    use_cache: bool = True
+    classifier_dropout: float | None = None
+    is_decoder: bool = False
+    add_cross_attention: bool = False
+    tie_word_embeddings: bool = True
+
+    def read(self, name: str, value: Any) -> Any:
+        if name == "is_decoder" and value:
+            raise CheckpointError(f"{self.model_type} config: is_decoder is set, but only encoders can be opened")
+        return super().read(name, value)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RobertaConfig(BertConfig):
     """A RoBERTa's settings. Positions in a text are counted from the number after `pad_token_id`."""
 
@@ -36,8 +45,8 @@ class RobertaConfig(BertConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | None = 2
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         if self.max_tokens < 1:
             raise CheckpointError(
                 f"{self.model_type} config: max_position_embeddings {self.max_position_embeddings} leaves no place "
@@ -56,27 +65,36 @@ class RobertaConfig(BertConfig):
         return self.max_position_embeddings - self.padding - 1
 
 
-@dataclass(frozen=True, kw_only=True)
 class VisionTextDualEncoderConfig(PairConfig):
     """The whole model's settings. The towers' settings are configs of their kinds (`sightline.models.TOWERS`), or
     dictionaries whose `model_type` says the kind."""
 
     model_type: ClassVar[str] = "vision-text-dual-encoder"
 
-    text_config: Config = field(default_factory=BertConfig)
-    vision_config: Config = field(default_factory=lambda: TOWERS["clip_vision_model"].config())
+    text_config: Config
+    vision_config: Config
     projection_dim: int = 512
     logit_scale_init_value: float = 2.6592
 
-    def __post_init__(self) -> None:
-        for name, default in (("text_config", "bert"), ("vision_config", "vit")):  # the reference's
-            value = getattr(self, name)
-            kind = value.get("model_type", default) if isinstance(value, Mapping) else value.model_type
-            if kind not in (known := [k for k, tower in TOWERS.items() if tower.part == name]):
-                raise CheckpointError(
-                    f"{self.model_type} config: {name} is of the kind {kind!r}, which cannot be opened; "
-                    f"only {', '.join(known)}"
-                )
-            if isinstance(value, Mapping):
-                object.__setattr__(self, name, TOWERS[kind].config.from_dict(value))
-        super().__post_init__()
+    @classmethod
+    def tower_class(cls, name: str, settings: Mapping[str, Any]) -> type[Config]:
+        kind = settings.get("model_type", {"text_config": "bert", "vision_config": "vit"}[name])  # the reference's
+        if not settings and name == "vision_config":
+            kind = "clip_vision_model"
+        return TOWERS[cls._known(name, kind)].config
+
+    def read(self, name: str, value: Any) -> Any:
+        value = super().read(name, value)
+        if isinstance(value, Config):
+            self._known(name, value.model_type)
+        return value
+
+    @classmethod
+    def _known(cls, name: str, kind: Any) -> str:
+        """The kind. Raises `CheckpointError` for one that cannot be opened."""
+        if kind not in (known := [k for k, tower in TOWERS.items() if tower.part == name]):
+            raise CheckpointError(
+                f"{cls.model_type} config: {name} is of the kind {kind!r}, which cannot be opened; "
+                f"only {', '.join(known)}"
+            )
+        return str(kind)

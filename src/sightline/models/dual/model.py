@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
-from sightline.models.pairs import LogitScale, PairEmbeddings, PairOutput, ProjectedImages
+from sightline.models.pairs import CLIPOutput, LogitScale, PairEmbeddings, ProjectedImages
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert import BertTransformer
-from sightline.nn.outputs import TowerOutput
+from sightline.nn.calls import answer
+from sightline.nn.outputs import BaseModelOutputWithPooling
 
 
 class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
+    base_model_prefix: ClassVar[str] = "vision_text_dual_encoder"
+    lora_targets: ClassVar[tuple[str, ...]] = (*LogitScale.lora_targets, "output.dense", "intermediate.dense")
     # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 
@@ -34,6 +37,8 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         super().__init__()
         self.config = config
         self.projection_dim = config.projection_dim
+        self.text_embed_dim = config.text_config.hidden_size  # type: ignore[attr-defined]
+        self.vision_embed_dim = config.vision_config.hidden_size  # type: ignore[attr-defined]
         self.vision_model: Any = vision_model or tower(config.vision_config)
         self.text_model: Any = text_model or tower(config.text_config)
         self.visual_projection = projection(config.vision_config, config.projection_dim)
@@ -57,7 +62,7 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         the dtype is float32 where none is named. The new model is in `eval()` mode; its processor is
         `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
         """
-        options = {"dtype": "float32"} | options
+        options = {"dtype": options.pop("torch_dtype", "float32")} | options
         vision_tower = open_tower(image, "vision_config", options)
         text_tower = open_tower(text, "text_config", options)
         config = VisionTextDualEncoderConfig(
@@ -84,14 +89,15 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """The text tower's outputs with `pooler_output` (T, P) projected, not of unit length."""
-        options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
+        options = self.options(output_attentions, output_hidden_states)
         out = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
         out.pooler_output = self.text_projection(out.pooler_output)
-        return out
+        return answer(out, return_dict, self.config)
 
     def forward(
         self,
@@ -99,32 +105,42 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        return_loss: bool = False,
+        return_loss: bool | None = None,
         token_type_ids: Tensor | None = None,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-    ) -> PairOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
+    ) -> CLIPOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. The other arguments are the towers';
         `token_type_ids` are for those that have them.
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
-        options = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
-        vision: TowerOutput = self.vision_model(pixel_values, **options)
+        options = self.options(output_attentions, output_hidden_states)
+        vision: BaseModelOutputWithPooling = self.vision_model(
+            pixel_values, interpolate_pos_encoding=interpolate_pos_encoding, **options
+        )
         text = self._read(input_ids, attention_mask, position_ids, token_type_ids, options)
         images, texts = self.visual_projection(vision.pooler_output), self.text_projection(text.pooler_output)
         pairs = self.match(PairEmbeddings((images,), (texts,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
-        return PairOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        out = CLIPOutput(loss, logits, logits.t(), pairs.text_embeds, pairs.image_embeds, text, vision)
+        return answer(out, return_dict, self.config)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         images = self.visual_projection(self.vision_model.pool(pixel_values))
         return PairEmbeddings((images,), (self.text_projection(self.text_model.pool(input_ids, attention_mask)),))
 
     def _read(
-        self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, types: Tensor | None, options: dict[str, bool]
-    ) -> TowerOutput:
+        self,
+        ids: Tensor,
+        mask: Tensor | None,
+        positions: Tensor | None,
+        types: Tensor | None,
+        options: Mapping[str, bool | None],
+    ) -> BaseModelOutputWithPooling:
         typed = {"token_type_ids": types} if isinstance(self.text_model, BertTransformer) else {}
-        out: TowerOutput = self.text_model(ids, mask, position_ids=positions, **typed, **options)
+        out: BaseModelOutputWithPooling = self.text_model(ids, mask, position_ids=positions, **typed, **options)
         return out

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from sightline.checkpoint.hub import resolve
+from sightline.checkpoint.hub import WHERE, resolve
 from sightline.checkpoint.rules import Rule
 from sightline.errors import CheckpointError
 from sightline.models.config import Config
@@ -66,7 +66,7 @@ def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, An
 
     `options` are `from_pretrained`'s. Raises `CheckpointError` for a checkpoint without a tower of a known kind.
     """
-    where = {key: options[key] for key in ("revision", "local_files_only", "cache_dir") if key in options}
+    where = {key: options[key] for key in WHERE if key in options}
     path = resolve(name, weights=False, **where)
     kind = model_type(path if path.is_dir() else path.parent)
     known = {name: tower for name, tower in TOWERS.items() if tower.part == part}
@@ -76,7 +76,8 @@ def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, An
         raise CheckpointError(
             f"{name}: model_type {kind!r} has no {suffix} that can be opened; only {', '.join(known)}"
         )
-    return tower_kind.model.from_pretrained(name, **options)
+    model: PretrainedModel = tower_kind.model.from_pretrained(name, **options)
+    return model
 
 
 def tower(config: Config) -> PretrainedModel:

@@ -12,20 +12,17 @@ def _stage(source: str, target: str) -> list[Rule]:
     rules = [
         move(f"{source}.group_token", f"{target}.group_token"),
         *block(f"{source}.layers.*", f"{target}.transformer.blocks.*"),
-        *linear(f"{source}.group_projector.0", f"{target}.group_projector.norm"),
-        *linear(f"{source}.group_projector.1.fc1", f"{target}.group_projector.mixer.fc1"),
-        *linear(f"{source}.group_projector.1.fc2", f"{target}.group_projector.mixer.fc2"),
-        *linear(f"{attention}.attn.q_proj", f"{attend}.attention.q"),
-        *linear(f"{attention}.attn.out_proj", f"{attend}.attention.out"),
-        *linear(f"{grouping}.assign.q_proj", f"{new}.assign.q"),
-        *linear(f"{grouping}.assign.proj", f"{new}.assign.out"),
+        *linear(f"{attention}.attn.q_proj", f"{attend}.attn.q"),
+        *linear(f"{attention}.attn.out_proj", f"{attend}.attn.out"),
     ]
     for kind in ("weight", "bias"):
-        rules.append(join(f"{attention}.attn.{{k,v}}_proj.{kind}", f"{attend}.attention.kv.{kind}"))
+        rules.append(join(f"{attention}.attn.{{k,v}}_proj.{kind}", f"{attend}.attn.kv.{kind}"))
         rules.append(join(f"{grouping}.assign.{{k,v}}_proj.{kind}", f"{new}.assign.kv.{kind}"))
     for same in ("norm2", "mlp.fc1", "mlp.fc2", "norm_post"):
         rules += linear(f"{attention}.{same}", f"{attend}.{same}")
-    for same in ("norm_tokens", "norm_post_tokens", "norm_x", "norm_new_x"):
+    for same in ("0", "1.fc1", "1.fc2"):
+        rules += linear(f"{source}.group_projector.{same}", f"{target}.group_projector.{same}")
+    for same in ("norm_tokens", "norm_post_tokens", "norm_x", "norm_new_x", "assign.q_proj", "assign.proj"):
         rules += linear(f"{grouping}.{same}", f"{new}.{same}")
     for same in ("mlp_inter.fc1", "mlp_inter.fc2", "mlp_channels.fc1", "mlp_channels.fc2"):
         rules += linear(f"{grouping}.{same}", f"{new}.{same}")
@@ -37,16 +34,17 @@ def _head(name: str) -> list[Rule]:
     return [*linear(f"{name}.*", f"{name}.*"), *(move(f"{name}.1.{kind}", f"{name}.1.{kind}") for kind in buffers)]
 
 
+_PATCHES = "vision_model.embeddings.patch_embeddings.projection"
 HUGGING_FACE = (
     move("logit_scale", "logit_scale"),
     *_head("text_projection"),
     *_head("visual_projection"),
     *text("text_model", "text_model"),
-    *linear("vision_model.embeddings.patch_embeddings.projection", "vision_model.patch_embedding"),
-    move("vision_model.embeddings.position_embeddings", "vision_model.position_embedding"),
-    *linear("vision_model.embeddings.layernorm", "vision_model.pre_norm"),
-    *_stage("vision_model.encoder.stages.*", "vision_model.stages.*"),
-    *linear("vision_model.layernorm", "vision_model.post_norm"),
+    *linear(_PATCHES, _PATCHES),
+    move("vision_model.embeddings.position_embeddings", "vision_model.embeddings.position_embeddings"),
+    *linear("vision_model.embeddings.layernorm", "vision_model.embeddings.layernorm"),
+    *_stage("vision_model.encoder.stages.*", "vision_model.encoder.stages.*"),
+    *linear("vision_model.layernorm", "vision_model.layernorm"),
     drop("text_model.embeddings.position_ids"),
     drop("multi_label_logit_scale"),  # of the authors' second loss
 )

@@ -17,32 +17,34 @@ from sightline.models.groupvit.layouts import TABLES
 from sightline.models.groupvit.text import GroupViTTextModel
 from sightline.models.groupvit.vision import GroupViTVisionModel
 from sightline.models.pairs import PairEmbeddings, ProjectedImages, ProjectedTexts
-from sightline.nn.outputs import Output, TowerOutput
+from sightline.nn.calls import answer
+from sightline.nn.outputs import BaseModelOutputWithPooling, ModelOutput, absent
 
 
 @dataclass
-class GroupViTOutput(Output):
+class GroupViTModelOutput(ModelOutput):
     """Scaled cosines (B, T) and (T, B), unit vectors (T, P) and (B, P); the loss and, for each picture, text and pixel,
     the segmentation's logits (B, T, H, W), if asked for. The towers' outputs are pooled, not projected.
     """
 
-    loss: Tensor | None
-    logits_per_image: Tensor
-    logits_per_text: Tensor
-    segmentation_logits: Tensor | None
-    text_embeds: Tensor
-    image_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
+    loss: Tensor | None = None
+    logits_per_image: Tensor = absent
+    logits_per_text: Tensor = absent
+    segmentation_logits: Tensor | None = None
+    text_embeds: Tensor = absent
+    image_embeds: Tensor = absent
+    text_model_output: BaseModelOutputWithPooling = absent
+    vision_model_output: BaseModelOutputWithPooling = absent
 
 
 class GroupViTModel(ProjectedTexts, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
+    base_model_prefix: ClassVar[str] = "groupvit"
     config_class = GroupViTConfig
     tables = TABLES
     hub_task: ClassVar[str] = "image-segmentation"
-    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "q", "kv")
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "q", "kv", "q_proj", "proj")
     batch_modules: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead
@@ -68,12 +70,13 @@ class GroupViTModel(ProjectedTexts, ProjectedImages):
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        return_loss: bool = False,
-        interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        return_loss: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         output_segmentation: bool | None = None,
-    ) -> GroupViTOutput:
+        return_dict: bool | None = None,
+        interpolate_pos_encoding: bool = False,
+    ) -> GroupViTModelOutput:
         """`input_ids` (T, L) and `pixel_values` (B, C, H, W) -> similarities of all pairs.
 
         The loss takes the i-th text and the i-th picture as a pair, so B = T. `output_segmentation` asks for
@@ -82,24 +85,27 @@ class GroupViTModel(ProjectedTexts, ProjectedImages):
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         segments = self.config.output_segmentation if output_segmentation is None else output_segmentation
-        vision: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions or segments
+        options = self.options(output_attentions, output_hidden_states)
+        vision: BaseModelOutputWithPooling = self.vision_model(
+            pixel_values,
+            interpolate_pos_encoding=interpolate_pos_encoding,
+            **options | ({"output_attentions": True} if segments else {}),
         )
-        text: TowerOutput = self.text_model(
-            input_ids, attention_mask, position_ids, output_hidden_states, output_attentions
-        )
+        text: BaseModelOutputWithPooling = self.text_model(input_ids, attention_mask, position_ids, **options)
         pairs = self.match(PairEmbeddings((vision.pooler_output,), (text.pooler_output,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
         segmentation = None
         if segments:
             groups = _unit(self.visual_projection.of_each(vision.last_hidden_state))
             segmentation = self._segmentation(groups @ pairs.text_embeds.t(), vision.attentions, pixel_values.shape)
-        return GroupViTOutput(
+        out = GroupViTModelOutput(
             loss, logits, logits.t(), segmentation, pairs.text_embeds, pairs.image_embeds, text, vision
         )
+        return answer(out, return_dict, self.config)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
-        return PairEmbeddings((self.vision_model(pixel_values).pooler_output,), (self.text_model.pool(input_ids),))
+        images = self.vision_model(pixel_values, return_dict=True).pooler_output
+        return PairEmbeddings((images,), (self.text_model.pool(input_ids),))
 
     def project_batch(self, embeddings: PairEmbeddings) -> PairEmbeddings:
         """Both projections, whose batch norms need the whole batch."""

@@ -4,24 +4,39 @@ Text Supervision" (2022), section 3.2.
 Shapes: B texts, L tokens, W width, P projection.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig
+from sightline.models.groupvit.grouping import GroupViTEncoderLayer
 from sightline.models.groupvit.head import ProjectionHead
 from sightline.models.groupvit.layouts import TABLES
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
 from sightline.nn.text import TextTransformer
+from sightline.nn.transformer import Encoder
+
+
+class GroupViTTextEncoder(Encoder):
+    """All blocks, one after another."""
+
+    block = GroupViTEncoderLayer
 
 
 class GroupViTTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "groupvit"
+    encoder_class = GroupViTTextEncoder
     config_class = GroupViTTextConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: GroupViTTextConfig
+
+    @property
+    def text_model(self) -> Self:
+        """The tower itself: in the reference this class holds it under this name."""
+        return self
 
 
 class GroupViTTextTower(TextTower):

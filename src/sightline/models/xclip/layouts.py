@@ -29,8 +29,8 @@ HUGGING_FACE = (
     *linear(f"{_PROMPT}.cross_attn.proj", f"{_LAYER}.attention.out"),
     *linear(f"{_PROMPT}.norm1", f"{_LAYER}.norm1"),
     *linear(f"{_PROMPT}.norm3", f"{_LAYER}.norm2"),
-    *linear(f"{_PROMPT}.mlp.0", f"{_LAYER}.fc1"),
-    *linear(f"{_PROMPT}.mlp.3", f"{_LAYER}.fc2"),
+    *linear(f"{_PROMPT}.mlp.0", f"{_LAYER}.mlp.0"),
+    *linear(f"{_PROMPT}.mlp.3", f"{_LAYER}.mlp.3"),
     drop("text_model.embeddings.position_ids"),
     drop("vision_model.embeddings.position_ids"),
 )

@@ -14,30 +14,32 @@ from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.prompts import XCLIPPromptGenerator, similarity
 from sightline.models.xclip.text import XCLIPTextModel
 from sightline.models.xclip.vision import XCLIPVideoTower
+from sightline.nn.calls import answer
 from sightline.nn.initial import normal
-from sightline.nn.outputs import Output, TowerOutput
+from sightline.nn.outputs import BaseModelOutputWithPooling, ModelOutput, absent
 
 
 @dataclass
-class XCLIPOutput(Output):
+class XCLIPOutput(ModelOutput):
     """Scaled cosines (T, V) and (V, T), unit vectors (V, T, P) and (V, P), the loss if asked for.
 
     Texts are as each video prompts them. The towers' outputs are their own: pooled, not projected.
     """
 
-    loss: Tensor | None
-    logits_per_text: Tensor
-    text_embeds: Tensor
-    text_model_output: TowerOutput
-    vision_model_output: TowerOutput
-    logits_per_video: Tensor
-    video_embeds: Tensor
-    mit_output: TowerOutput
+    loss: Tensor | None = None
+    logits_per_text: Tensor = absent
+    text_embeds: Tensor = absent
+    text_model_output: BaseModelOutputWithPooling = absent
+    vision_model_output: BaseModelOutputWithPooling = absent
+    logits_per_video: Tensor = absent
+    video_embeds: Tensor = absent
+    mit_output: BaseModelOutputWithPooling = absent
 
 
 class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
     """The video tower, the text tower and the prompts that the one gives the other."""
 
+    base_model_prefix: ClassVar[str] = "x_clip"
     parts: ClassVar[tuple[str, ...]] = ("",)
     hub_task: ClassVar[str] = "video-classification"
     lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "message_fc")
@@ -58,16 +60,16 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         self,
         pixel_values: Tensor,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-    ) -> TowerOutput:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
         """The vision tower's outputs with the videos' features as `pooler_output` (V, P), not of unit length."""
         self._check(pixel_values)
-        out: TowerOutput = self.vision_model(
-            pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions
-        )
+        options = self.options(output_attentions, output_hidden_states)
+        out: BaseModelOutputWithPooling = self.vision_model(pixel_values, interpolate_pos_encoding, **options)
         out.pooler_output = self.integrate(out.pooler_output).pooler_output
-        return out
+        return answer(out, return_dict, self.config)
 
     def forward(
         self,
@@ -75,10 +77,11 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        return_loss: bool = False,
+        return_loss: bool | None = None,
         interpolate_pos_encoding: bool = False,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> XCLIPOutput:
         """`input_ids` (T, L) and `pixel_values` (V, F, C, H, W) -> similarities of all pairs.
 
@@ -87,14 +90,16 @@ class XCLIPModel(ProjectedTexts, XCLIPVideoTower):
         """
         input_ids, pixel_values = self.check_inputs(input_ids, pixel_values)
         self._check(pixel_values)
-        vision = self.vision_model(pixel_values, interpolate_pos_encoding, output_hidden_states, output_attentions)
+        options = self.options(output_attentions, output_hidden_states)
+        vision = self.vision_model(pixel_values, interpolate_pos_encoding, **options)
         mit = self.integrate(vision.pooler_output)
-        text = self.text_model(input_ids, attention_mask, position_ids, output_hidden_states, output_attentions)
+        text = self.text_model(input_ids, attention_mask, position_ids, **options)
         plain = self.text_projection(text.pooler_output)
         videos = mit.pooler_output, self.summarise(vision.last_hidden_state)
         pairs = self.match(PairEmbeddings(videos, (plain,)))
         loss, logits = self.loss(pairs) if return_loss else None, pairs.logits_per_image
-        return XCLIPOutput(loss, logits.t(), pairs.text_embeds, text, vision, logits, pairs.image_embeds, mit)
+        out = XCLIPOutput(loss, logits.t(), pairs.text_embeds, text, vision, logits, pairs.image_embeds, mit)
+        return answer(out, return_dict, self.config)
 
     def encode(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> PairEmbeddings:
         """Of videos the vectors and the summaries, of texts the vectors before any prompt."""

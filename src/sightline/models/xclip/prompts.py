@@ -7,39 +7,57 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.xclip.config import XCLIPConfig
 from sightline.models.xclip.layouts import TABLES
-from sightline.nn.aliases import Aliased
+from sightline.nn.activations import ActivationLayer
+from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import CrossAttention
-from sightline.nn.transformer import activation
+from sightline.nn.hooks import hooked, hooked_within
 
 _NUMBERS = 1 << 23
 """Numbers in memory at a time while videos are scored: 32 MB in float32."""
 
 
-class XCLIPPromptLayer(Aliased):
+class XCLIPCrossAttention(CrossAttention):
+    """Texts look at a video's patches."""
+
+    proj = alias("out")
+
+    def __init__(self, config: XCLIPConfig) -> None:
+        super().__init__(
+            config.projection_dim, config.prompt_num_attention_heads, config.prompt_attention_dropout, bias=False
+        )
+        self.follow(config)
+        self.proj_drop = nn.Dropout(config.prompt_projection_dropout)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
+        """`queries` (V, T, P), `keys` and `values` (V, L, P) -> (V, T, P)."""
+        return self.proj_drop(self.out(self.look(queries, keys, values)))  # type: ignore[no-any-return]
+
+
+class PromptGeneratorLayer(Aliased):
     """Texts look at a video's patches, then an MLP; each on the normalized text and added to it."""
+
+    cross_attn, norm3 = alias("attention"), alias("norm2")
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
         width, eps = config.projection_dim, config.text_config.layer_norm_eps
         self.norm1 = nn.LayerNorm(width, eps)
-        self.attention = CrossAttention(
-            width, config.prompt_num_attention_heads, config.prompt_attention_dropout, bias=False
-        )
+        self.attention = XCLIPCrossAttention(config)
         self.norm2 = nn.LayerNorm(width, eps)
-        self.act = activation(config.prompt_hidden_act)
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-        # The reference uses the attention's rate inside the MLP as well.
-        self.mlp_dropout, self.dropout = config.prompt_attention_dropout, config.prompt_projection_dropout
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width),
+            ActivationLayer(config.prompt_hidden_act),
+            nn.Dropout(config.prompt_attention_dropout),  # the attention's rate, as in the reference
+            nn.Linear(4 * width, width),
+        )
 
-    def forward(self, text: Tensor, patches: Tensor) -> Tensor:
-        """`text` (V, T, P), `patches` (V, L, P) -> (V, T, P)."""
-        return self._feed(text + F.dropout(self.attention(self.norm1(text), patches), self.dropout, self.training))
+    def forward(self, hidden_states: Tensor, visual: Tensor) -> Tensor:
+        """`hidden_states`, the texts, (V, T, P), `visual`, the patches, (V, L, P) -> (V, T, P)."""
+        return self._feed(hidden_states + self.attention(self.norm1(hidden_states), visual, visual))
 
     def short(self, text: Tensor, patches: Tensor) -> Tensor:
         """`forward`'s output in evaluation, for a few texts and many videos: an eighth of the work for a single text.
@@ -47,6 +65,8 @@ class XCLIPPromptLayer(Aliased):
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
         weighted mean of the patches through the values'. `text` (V or 1, T, P), `patches` (V, L, P) -> (V, T, P).
         """
+        if hooked_within(self):
+            return self(text.expand(patches.shape[0], -1, -1), patches)  # type: ignore[no-any-return]
         heads = self.attention.heads
         q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
         keys, values = self.attention.kv.weight.view(2, heads, q.shape[-1], -1)
@@ -58,30 +78,33 @@ class XCLIPPromptLayer(Aliased):
         return self._feed(text + self.attention.out(output))
 
     def _feed(self, text: Tensor) -> Tensor:
-        hidden = F.dropout(self.act(self.fc1(self.norm2(text))), self.mlp_dropout, self.training)
-        return text + self.fc2(hidden)  # type: ignore[no-any-return]
+        return text + self.mlp(self.norm2(text))  # type: ignore[no-any-return]
 
 
 class XCLIPPromptGenerator(Aliased):
     """The prompt that is added to each text for each video."""
 
+    layernorm, decoder = alias("norm"), alias("layers")
+
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.projection_dim, config.vision_config.layer_norm_eps)
-        self.layers = nn.ModuleList(XCLIPPromptLayer(config) for _ in range(config.prompt_layers))
+        self.layers = nn.ModuleList(PromptGeneratorLayer(config) for _ in range(config.prompt_layers))
         self.alpha = nn.Parameter(torch.full((config.projection_dim,), config.prompt_alpha))
 
-    def forward(self, text: Tensor, patches: Tensor) -> Tensor:
-        """Texts (T, P) and summaries of videos (V, L, P) -> (V, T, P)."""
-        patches = self.norm(patches)
+    def forward(self, text: Tensor, visual: Tensor) -> Tensor:
+        """Texts (T, P) or (V, T, P), and `visual`, summaries of videos (V, L, P) -> (V, T, P)."""
+        patches = self.norm(visual)
         text = text.expand(patches.shape[0], -1, -1)
         for layer in self.layers:
             text = layer(text, patches)
         return self.alpha * text
 
-    def short(self, text: Tensor, patches: Tensor) -> Tensor:
-        """`forward`'s output in evaluation; see `XCLIPPromptLayer.short`."""
-        patches, text = self.norm(patches), text[None]
+    def short(self, text: Tensor, visual: Tensor) -> Tensor:
+        """`forward`'s output in evaluation; see `PromptGeneratorLayer.short`."""
+        if hooked(self):
+            return self(text, visual)  # type: ignore[no-any-return]
+        patches, text = self.norm(visual), text[None]
         for layer in self.layers:
             text = layer.short(text, patches)  # type: ignore[operator]
         return self.alpha * text

@@ -5,7 +5,7 @@ Shapes: B texts, L tokens, P projection.
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import TextTower
@@ -18,15 +18,16 @@ from sightline.nn.text import TextTransformer
 class XCLIPTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
+    base_model_prefix: ClassVar[str] = "x_clip"
     config_class = XCLIPTextConfig
     tables = TEXT_TABLES
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: XCLIPTextConfig
 
-    def _end(self, input_ids: Tensor) -> Tensor:
-        # At the highest id, whatever the config says: the checkpoints were made so, and the reference does the same.
-        return input_ids.argmax(-1)
+    def __init__(self, config: XCLIPTextConfig) -> None:
+        super().__init__(config)
+        self.eos_token_id = 2  # at the highest id, whatever the config says: the checkpoints were made so
 
 
 class XCLIPTextTower(TextTower):

@@ -13,34 +13,57 @@ from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import Tower
 from sightline.models.xclip.config import XCLIPConfig, XCLIPVisionConfig
 from sightline.models.xclip.layouts import TABLES, VISION_TABLES
-from sightline.nn.aliases import Aliased
+from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
-from sightline.nn.outputs import TowerOutput
-from sightline.nn.transformer import Block, Transformer, init_blocks
+from sightline.nn.outputs import BaseModelOutputWithPooling
+from sightline.nn.transformer import Block, Encoder, init_blocks
 from sightline.nn.vision import VisionTransformer
 
 
-class XCLIPBlock(Block):
+class XCLIPDropPath(Aliased):
+    """In training each video's row nothing, with the probability `drop_prob`, or scaled up to keep the mean (Huang et
+    al., 2016)."""
+
+    def __init__(self, drop_prob: float = 0.0) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, T, W) -> the same shape."""
+        x, keep = hidden_states, 1 - self.drop_prob
+        if not (self.training and self.drop_prob):
+            return x
+        return x / keep * (torch.rand(x.shape[0], 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
+
+
+class XCLIPVisionEncoderLayer(Block):
     """A block whose frames hear of each other by a message token each. Section 3.2, "Cross-frame Communication"."""
+
+    message_ln, message_attn = alias("message_norm"), alias("message_attention")
 
     def __init__(self, config: XCLIPVisionConfig) -> None:
         super().__init__(config)
         width, factor = config.hidden_size, config.initializer_factor
-        self.frames = config.num_frames
-        self.drop_path_rate = config.drop_path_rate
+        self.num_frames = config.num_frames
+        self.drop_path = XCLIPDropPath(config.drop_path_rate) if config.drop_path_rate else nn.Identity()
         self.message_fc = nn.Linear(width, width)
         self.message_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.message_attention = SelfAttention(width, config.num_attention_heads, config.attention_dropout)
+        self.message_attention = SelfAttention(config)
         for weight in (self.message_fc.weight, self.message_attention.qkv.weight):
             normal(weight, factor * width**-0.5)
         normal(self.message_attention.out.weight, factor * (2 * width * config.num_hidden_layers) ** -0.5)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        is_causal: bool = False,
+        weights: list[Tensor] | None = None,
     ) -> Tensor:
-        """`x` (B * T, L, W) -> (B * T, L, W): only the attention sees the message token."""
-        heard = self.attention(self.norm1(self._with_message(x)), mask, causal, weights)
+        """`hidden_states` (B * T, L, W) -> (B * T, L, W): only the attention sees the message token."""
+        x = hidden_states
+        heard = self.heard(self.norm1(self._with_message(x)), attention_mask, is_causal, weights)
         return self.feed(x + heard[:, :-1])
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
@@ -49,30 +72,29 @@ class XCLIPBlock(Block):
 
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
-        message = self.message_fc(x[:, 0]).view(x.shape[0] // self.frames, self.frames, x.shape[-1])
-        others = self.message_attention(self.message_norm(message))
-        if self.training and self.drop_path_rate:
-            others = _drop_path(others, self.drop_path_rate)
+        message = self.message_fc(x[:, 0]).view(x.shape[0] // self.num_frames, self.num_frames, x.shape[-1])
+        others = self.drop_path(self.message_attention(self.message_norm(message))[0])
         return torch.cat([x, (message + others).view(x.shape[0], 1, x.shape[-1])], dim=1)
 
 
-def _drop_path(x: Tensor, rate: float) -> Tensor:
-    """Each video's row nothing, with the probability `rate`, or scaled up to keep the mean (Huang et al., 2016)."""
-    keep = 1 - rate
-    return x / keep * (torch.rand(x.shape[0], 1, 1, dtype=x.dtype, device=x.device) + keep).floor()
+class XCLIPVisionEncoder(Encoder):
+    """The blocks over the frames of videos."""
+
+    block = XCLIPVisionEncoderLayer
 
 
 class XCLIPVisionModel(VisionTransformer, PretrainedModel):
     """The tower over frames alone. Its outputs are of single frames, B * T of them."""
 
+    base_model_prefix: ClassVar[str] = "x_clip"
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "embeddings.patch_embedding"
     config_class = XCLIPVisionConfig
     tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
     prefix: ClassVar[str] = "vision_model."
+    blocks: ClassVar[type[Encoder]] = XCLIPVisionEncoder
     config: XCLIPVisionConfig
-
-    def block(self) -> XCLIPBlock:
-        return XCLIPBlock(self.config)
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         """Videos (B, T, C, H, W), or their frames one after another (B * T, C, H, W).
@@ -101,24 +123,30 @@ def check_frames(frames: int, of_video: int) -> None:
 
 
 class XCLIPMultiframeIntegrationTransformer(Aliased):
-    """From frames to a video: a transformer over time, and the mean. Section 3.2, the last paragraph."""
+    """From frames to a video: a transformer over time, and the mean. Section 3.2, the last paragraph. `config`: the
+    vision tower's `mit`."""
+
+    encoder = alias("transformer")
 
     def __init__(self, config: XCLIPVisionConfig) -> None:
         super().__init__()
-        self.position_embedding = nn.Parameter(torch.empty(1, config.num_frames, config.mit_hidden_size))
-        self.transformer = Transformer([Block(config.mit) for _ in range(config.mit_num_hidden_layers)])
+        self.position_embedding = nn.Parameter(torch.empty(1, config.num_frames, config.hidden_size))
+        self.transformer = Encoder(config)
         normal(self.position_embedding, config.initializer_factor)
         init_blocks(self.transformer.blocks, config.initializer_factor)
 
-    def forward(self, x: Tensor) -> TowerOutput:
+    def forward(self, hidden_states: Tensor) -> BaseModelOutputWithPooling:
         """Frames' features (B, T, P) -> their new states (B, T, P) and the video's (B, P)."""
-        x = x + self.transformer(x + self.position_embedding)
-        return TowerOutput(x, x.mean(dim=1))
+        x = hidden_states
+        x = x + self.transformer(inputs_embeds=x + self.position_embedding).last_hidden_state
+        return BaseModelOutputWithPooling(x, x.mean(dim=1))
 
 
 class XCLIPVideoTower(Tower):
     """From videos to the space that they share with texts, and to the summaries that texts are prompted with."""
 
+    main_input_name: ClassVar[str] = "pixel_values"
+    input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     config_class = XCLIPConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")
@@ -131,7 +159,7 @@ class XCLIPVideoTower(Tower):
         width, projection = vision.hidden_size, config.projection_dim
         self.vision_model = XCLIPVisionModel(vision)
         self.visual_projection = nn.Linear(width, projection, bias=False)
-        self.mit = XCLIPMultiframeIntegrationTransformer(vision)
+        self.mit = XCLIPMultiframeIntegrationTransformer(vision.mit)
         self.prompts_visual_layernorm = nn.LayerNorm(width, vision.layer_norm_eps)
         self.prompts_visual_projection = nn.Parameter(torch.empty(width, projection))
         normal(self.visual_projection.weight, factor * width**-0.5)
@@ -145,7 +173,7 @@ class XCLIPVideoTower(Tower):
     @property
     def rows(self) -> int:
         """Patches and class token of each frame. Only the attentions see the messages."""
-        return self.frames * (self.vision_model.grid**2 + 1)
+        return self.frames * int(self.vision_model.grid**2 + 1)
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`get_video_features`'s `pooler_output`, which is the embedding, for less work."""
@@ -158,12 +186,12 @@ class XCLIPVideoTower(Tower):
         Both are what `XCLIPRescorer` needs of a video.
         """
         self._check(pixel_values)
-        frames = self.vision_model(pixel_values)
+        frames = self.vision_model(pixel_values, return_dict=True)
         return self.integrate(frames.pooler_output).pooler_output, self.summarise(frames.last_hidden_state)
 
-    def integrate(self, pooled: Tensor) -> TowerOutput:
+    def integrate(self, pooled: Tensor) -> BaseModelOutputWithPooling:
         """Pooled frames (B * T, W) -> projected frames and videos: (B, T, P), (B, P)."""
-        return self.mit(self.visual_projection(self._by_video(pooled)))  # type: ignore[no-any-return]
+        return self.mit(self._by_video(self.visual_projection(pooled)))  # type: ignore[no-any-return]
 
     def summarise(self, states: Tensor) -> Tensor:
         """All tokens of all frames (B * T, L, W) -> each patch's mean over time (B, L - 1, P).

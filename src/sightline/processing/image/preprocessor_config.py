@@ -31,34 +31,51 @@ class InvalidSettingError(CheckpointError):
 
 
 def read_folder(folder: Path) -> dict[str, Any]:
-    """PixelProfile's fields from `processor_config.json`, `preprocessor_config.json` or `open_clip_config.json`. Raises
-    CheckpointError."""
-    nested, plain, open_clip = (
-        folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
-    )
-    path, data = nested, None
+    """PixelProfile's fields from the file in a folder that decides. Raises CheckpointError."""
+    path, data = find_settings(folder)
     try:
-        if nested.is_file():
-            data = _mapping("image_processor", read_checkpoint_json(nested).get("image_processor")) or None
-        path = nested if data else plain
-        if data is None and open_clip.is_file() and not plain.is_file():
-            path, data = open_clip, _from_open_clip(read_checkpoint_json(open_clip))
-        if data is None and not plain.is_file():
-            raise CheckpointError(
-                f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
-                "processor there too"
-            )
-        return read_settings(read_checkpoint_json(plain) if data is None else data)
+        return read_settings(data)
     except InvalidSettingError as error:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def read_settings(data: Mapping[str, Any]) -> dict[str, Any]:
-    """PixelProfile's fields from the contents of such a file, of any age. Raises InvalidSettingError."""
+def find_settings(folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The file in a folder that decides, and what it says: `processor_config.json`, `preprocessor_config.json` or
+    `open_clip_config.json`. Raises CheckpointError."""
+    nested, plain, open_clip = (
+        folder / f"{name}.json" for name in ("processor_config", "preprocessor_config", "open_clip_config")
+    )
+    path = nested
+    try:
+        if nested.is_file() and (
+            inner := _mapping("image_processor", read_checkpoint_json(nested).get("image_processor"))
+        ):
+            return nested, inner
+        path = open_clip
+        if open_clip.is_file() and not plain.is_file():
+            return open_clip, _from_open_clip(read_checkpoint_json(open_clip))
+    except InvalidSettingError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if not plain.is_file():
+        raise CheckpointError(
+            f"{folder}: no preprocessor_config.json (or processor_config.json) in it; save the model's "
+            "processor there too"
+        )
+    return plain, read_checkpoint_json(plain)
+
+
+def kind_of(data: Mapping[str, Any]) -> str:
+    """The kind of processor that such a file names. Raises InvalidSettingError for one that is not known here."""
     processor = data.get("image_processor_type") or data.get("feature_extractor_type") or "CLIPImageProcessor"
     kind = re.sub("(ImageProcessor(Fast|Pil)?|FeatureExtractor)$", "", str(processor))
     if kind not in _DEFAULTS:
         raise InvalidSettingError(f"images prepared by {processor} are not known here, only by {', '.join(_DEFAULTS)}")
+    return kind
+
+
+def read_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """PixelProfile's fields from the contents of such a file, of any age. Raises InvalidSettingError."""
+    kind = kind_of(data)
     if data.get("do_pad"):
         raise InvalidSettingError("do_pad is not known here")
     settings = _DEFAULTS[kind] | {key: value for key, value in data.items() if value is not None}
@@ -102,6 +119,10 @@ def _size(key: str, value: Any) -> int | tuple[int, int]:
         value = [value["height"], value["width"]]
     if isinstance(value, list | tuple) and len(value) == 2:
         return _side(key, value[0]), _side(key, value[1])
+    if isinstance(value, Mapping):
+        raise InvalidSettingError(
+            f'{key} is {dict(value)!r}, expected {{"shortest_edge": pixels}} or {{"height": pixels, "width": pixels}}'
+        )
     return _side(key, value)
 
 

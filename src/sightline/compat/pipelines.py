@@ -1,0 +1,274 @@
+"""`pipeline(task)`: a model and its processing in one call, with the arguments and answers of the reference's."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sightline.checkpoint.hub import resolve
+from sightline.encoder.hardware import pick_device
+from sightline.errors import UsageError
+from sightline.models.families import family_of
+from sightline.models.image_processor import ImageProcessor
+from sightline.models.pairs import PairModel
+from sightline.models.pretrained import PretrainedModel
+from sightline.models.text_processor import TextProcessor
+from sightline.processing.image.reading import load_image
+from sightline.processing.image.sources import is_image_source, is_pixels
+
+
+class Pipeline:
+    """The base of the pipelines. `batch_size`: how many images of a list are computed together."""
+
+    task: ClassVar[str]
+
+    def __init__(
+        self,
+        model: PretrainedModel,
+        tokenizer: TextProcessor | None = None,
+        image_processor: ImageProcessor | None = None,
+        *,
+        device: int | str | torch.device | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if image_processor is None:
+            raise UsageError(f"pipeline({self.task!r}) of an open model needs image_processor=, too")
+        self.tokenizer, self.image_processor = tokenizer, image_processor
+        self.device = model.device if device is None else _device(device)
+        self.model: Any = model.to(self.device).eval()
+        self.batch_size = _checked(batch_size)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's dtype."""
+        return self.model.dtype  # type: ignore[no-any-return]
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the model and its processing, as `pipeline(task, folder)` and the reference read them."""
+        self.model.save_pretrained(folder)
+        self.image_processor.save_pretrained(folder)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
+
+    def __call__(self, images: Any = None, *, batch_size: int | None = None, **options: Any) -> Any:
+        """An image (open, a path or an address) -> its answer; a list -> the list of answers; a data set or another
+        iterable -> an iterator of answers. Raises ImageError, UsageError."""
+        images = options.pop("images", images)
+        if images is None:
+            raise UsageError(f"pipeline({self.task!r}) needs an image or a list of images")
+        size = _checked(batch_size) or self.batch_size
+        if isinstance(images, list):
+            return list(self._answers(images, size or 16, options))
+        if isinstance(images, Image.Image) or is_pixels(images) or is_image_source(images):
+            return next(self._answers([images], 1, options))
+        return self._answers(images, size or 1, options)
+
+    def _answers(self, images: Iterable[Any], size: int, options: dict[str, Any]) -> Iterator[Any]:
+        rest = iter(images)
+        while batch := list(islice(rest, size)):
+            with torch.no_grad():
+                yield from self.answer(batch, **options)
+
+    def answer(self, images: list[Any], **options: Any) -> list[Any]:
+        """The answers of a batch of images."""
+        raise NotImplementedError
+
+    def pixels(self, images: list[Any], timeout: float | None, **settings: Any) -> dict[str, Tensor]:
+        """The model's inputs for images."""
+        inputs = self.image_processor([load_image(image, timeout) for image in images], return_tensors="pt", **settings)
+        return {name: value.to(self.device, self.dtype) for name, value in inputs.items()}
+
+
+class ZeroShotImageClassificationPipeline(Pipeline):
+    """Images to the labels that a call gives: the softmax over the labels of each image's similarities."""
+
+    task: ClassVar[str] = "zero-shot-image-classification"
+
+    def __init__(self, model: PretrainedModel, tokenizer: TextProcessor | None = None, *args: Any, **kw: Any) -> None:
+        if tokenizer is None:
+            raise UsageError(f"pipeline({self.task!r}) of an open model needs tokenizer=, too")
+        if not isinstance(model, PairModel) or not hasattr(model, "get_image_features"):
+            raise UsageError(f"pipeline({self.task!r}) takes a model of images and texts, not a {type(model).__name__}")
+        super().__init__(model, tokenizer, *args, **kw)
+
+    def answer(  # type: ignore[override]
+        self,
+        images: list[Any],
+        candidate_labels: Sequence[str] | str = (),
+        hypothesis_template: str = "This is a photo of {}.",
+        timeout: float | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+    ) -> list[Any]:
+        """For each image a list of `{"score": ..., "label": ...}`, the best first. `hypothesis_template` makes a
+        label's text, in place of its `{}`."""
+        labels = [candidate_labels] if isinstance(candidate_labels, str) else list(candidate_labels)
+        if not labels:
+            raise UsageError('candidate_labels is empty: name the labels, candidate_labels=["a cat", "a dog"]')
+        if hypothesis_template.format("") == hypothesis_template.format("-"):
+            raise UsageError(f"hypothesis_template {hypothesis_template!r} has no {{}} where the label goes")
+        assert self.tokenizer is not None
+        texts = self.tokenizer(
+            [hypothesis_template.format(label) for label in labels],
+            return_tensors="pt",
+            **{"padding": True} | (tokenizer_kwargs or {}),
+        )
+        out = self.model(**texts.to(self.device), **self.pixels(images, timeout))
+        rows = out.logits_per_image.softmax(dim=-1)
+        best = rows.argsort(dim=-1, descending=True, stable=True)
+        return [
+            [{"score": row[place].item(), "label": labels[place]} for place in order.tolist()]
+            for row, order in zip(rows, best, strict=True)
+        ]
+
+
+class ImageFeatureExtractionPipeline(Pipeline):
+    """Images to a vision tower's states. Of a whole model its vision tower is taken."""
+
+    task: ClassVar[str] = "image-feature-extraction"
+
+    def answer(  # type: ignore[override]
+        self,
+        images: list[Any],
+        pool: bool = False,
+        return_tensors: bool = False,
+        timeout: float | None = None,
+        image_processor_kwargs: dict[str, Any] | None = None,
+    ) -> list[Any]:
+        """For each image its states (1, L, W), or with `pool` the pooled state (1, W), as lists or tensors."""
+        tower = self.model.vision_model if isinstance(self.model, PairModel) else self.model
+        out = tower(**self.pixels(images, timeout, **image_processor_kwargs or {}))
+        states = out["pooler_output"] if pool else out[0]
+        return [state if return_tensors else state.tolist() for state in states.split(1)]
+
+
+class ImageClassificationPipeline(Pipeline):
+    """Images to the labels that a classifier was trained on."""
+
+    task: ClassVar[str] = "image-classification"
+
+    def answer(  # type: ignore[override]
+        self,
+        images: list[Any],
+        top_k: int | None = 5,
+        function_to_apply: str | None = None,
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """For each image the `top_k` labels `{"label": ..., "score": ...}`, the best first (None: all)."""
+        config: Any = self.model.config
+        kinds: dict[str, Callable[[Tensor], Tensor]] = {
+            "softmax": lambda x: x.softmax(-1),
+            "sigmoid": torch.sigmoid,
+            "none": lambda x: x,
+        }
+        single = config.problem_type == "multi_label_classification" or config.num_labels == 1
+        name = function_to_apply or ("sigmoid" if single else "softmax")
+        if name not in kinds:
+            raise UsageError(f"function_to_apply={name!r} is not known; there is {', '.join(kinds)}")
+        rows = kinds[name](self.model(**self.pixels(images, timeout)).logits)
+        best = rows.argsort(dim=-1, descending=True, stable=True)[:, :top_k]
+        return [
+            [{"label": config.id2label[place], "score": row[place].item()} for place in order.tolist()]
+            for row, order in zip(rows, best, strict=True)
+        ]
+
+
+TASKS: dict[str, type[Pipeline]] = {
+    kind.task: kind
+    for kind in (ZeroShotImageClassificationPipeline, ImageFeatureExtractionPipeline, ImageClassificationPipeline)
+}
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | os.PathLike[str] | PretrainedModel | None = None,
+    *,
+    config: Any = None,
+    tokenizer: TextProcessor | str | os.PathLike[str] | None = None,
+    image_processor: ImageProcessor | str | os.PathLike[str] | None = None,
+    processor: Any = None,
+    device: int | str | torch.device | None = None,
+    device_map: Any = None,
+    dtype: torch.dtype | str | None = None,
+    torch_dtype: torch.dtype | str | None = None,
+    batch_size: int | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    model_kwargs: dict[str, Any] | None = None,
+    use_fast: bool = True,
+    trust_remote_code: bool | None = None,
+    framework: str | None = "pt",
+) -> Pipeline:
+    """A pipeline of the `task`: "zero-shot-image-classification", "image-feature-extraction" or "image-classification".
+
+    `model`: a folder, a packaged model, a Hub name, or an open model with its `tokenizer` and `image_processor` (or its
+    `processor`). Without `device`: a GPU if there is one. `model_kwargs` are `from_pretrained`'s. `use_fast`,
+    `trust_remote_code` and `framework`, which choose among the reference's implementations, have no effect. Raises
+    CheckpointError, UsageError.
+    """
+    if framework not in (None, "pt"):
+        raise UsageError(f'framework={framework!r}: the models are PyTorch\'s ("pt")')
+    if task not in TASKS:
+        raise UsageError(f"pipeline({task!r}) is not known; there is {', '.join(TASKS)}")
+    if model is None:
+        raise UsageError(f"pipeline({task!r}) needs model=: a folder, a Hub name, or a packaged model")
+    kind, name = TASKS[task], None
+    if isinstance(model, PretrainedModel):
+        open_model = model
+    else:
+        options = dict(model_kwargs or {})
+        options |= {"dtype": torch_dtype or dtype, "revision": revision, "token": token, "config": config}
+        options |= {"device_map": device_map} if device_map is not None else {}
+        open_model, name = (
+            _open(kind, model, {key: value for key, value in options.items() if value is not None}),
+            model,
+        )
+        if device is None and device_map is None:
+            device = pick_device("auto")
+    if processor is not None:
+        tokenizer = processor.tokenizer if tokenizer is None else tokenizer
+        image_processor = processor.image_processor if image_processor is None else image_processor
+    where = {key: value for key, value in (("revision", revision), ("token", token)) if value is not None}
+    return kind(
+        open_model,
+        _processing("tokenizer", tokenizer, name, where),
+        _processing("image_processor", image_processor, name, where),
+        device=device,
+        batch_size=batch_size,
+    )
+
+
+def _open(kind: type[Pipeline], name: str | os.PathLike[str], options: dict[str, Any]) -> PretrainedModel:
+    if kind is ImageClassificationPipeline:
+        from sightline.models.clip.classifier import CLIPForImageClassification
+
+        return CLIPForImageClassification.from_pretrained(name, **options)
+    where = {key: options[key] for key in ("revision", "token", "cache_dir", "local_files_only") if key in options}
+    path = resolve(name, **where)
+    family = family_of(path if path.is_dir() else path.parent)
+    return family.model.from_pretrained(name, **options)
+
+
+def _processing(part: str, given: Any, name: str | os.PathLike[str] | None, where: dict[str, Any]) -> Any:
+    """The tokenizer or image processor that is given, or that of a checkpoint; None where neither is."""
+    source = name if given is None else given
+    if source is None or not isinstance(source, str | os.PathLike):
+        return source
+    path = resolve(source, weights=False, **where)
+    folder = path if path.is_dir() else path.parent
+    return getattr(family_of(folder).processor.from_pretrained(folder), part)
+
+
+def _device(device: int | str | torch.device) -> torch.device:
+    if isinstance(device, int):
+        device = "cpu" if device < 0 else f"cuda:{device}"
+    return pick_device(device)
+
+
+def _checked(batch_size: int | None) -> int | None:
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}, expected 1 or more")
+    return batch_size

@@ -1,0 +1,1 @@
+"""BERT in the place that the reference gives it; see `sightline.models.dual`."""

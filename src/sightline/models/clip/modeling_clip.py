@@ -1,0 +1,33 @@
+"""CLIP's modules by the names and in the place that the reference gives them: all ours, under one roof."""
+
+from sightline.models.clip.classifier import CLIPForImageClassification
+from sightline.models.clip.model import CLIPModel
+from sightline.models.clip.text import CLIPTextModel, CLIPTextModelOutput, CLIPTextModelWithProjection
+from sightline.models.clip.vision import CLIPVisionModel, CLIPVisionModelOutput, CLIPVisionModelWithProjection
+from sightline.models.pairs import CLIPOutput
+from sightline.models.pretrained import PretrainedModel as CLIPPreTrainedModel
+from sightline.nn.attention import SelfAttention as CLIPAttention
+from sightline.nn.text import TextEmbeddings as CLIPTextEmbeddings, TextTransformer as CLIPTextTransformer
+from sightline.nn.transformer import Block as CLIPEncoderLayer, BlockMlp as CLIPMLP, Encoder as CLIPEncoder
+from sightline.nn.vision import VisionEmbeddings as CLIPVisionEmbeddings, VisionTransformer as CLIPVisionTransformer
+
+__all__ = [
+    "CLIPMLP",
+    "CLIPAttention",
+    "CLIPEncoder",
+    "CLIPEncoderLayer",
+    "CLIPForImageClassification",
+    "CLIPModel",
+    "CLIPOutput",
+    "CLIPPreTrainedModel",
+    "CLIPTextEmbeddings",
+    "CLIPTextModel",
+    "CLIPTextModelOutput",
+    "CLIPTextModelWithProjection",
+    "CLIPTextTransformer",
+    "CLIPVisionEmbeddings",
+    "CLIPVisionModel",
+    "CLIPVisionModelOutput",
+    "CLIPVisionModelWithProjection",
+    "CLIPVisionTransformer",
+]

@@ -1,0 +1,154 @@
+"""A model's tensors by name: its own names, and those of files and of the reference's models."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
+
+from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, is_dropped, read, split
+from sightline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a state dict names a model's tensors: `begin` before all names, then `pieces` by the model's own names."""
+
+    begin: str
+    pieces: Mapping[str, Piece]
+    table: tuple[Rule, ...] = ()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The state dict's names, with the model's own for each."""
+        return {self.begin + source: key for key, piece in self.pieces.items() for source in piece.sources}
+
+
+class StateDicts(nn.Module):
+    """A model that reads and writes the names of its tables. A base of `PretrainedModel`, which explains them."""
+
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    prefix: ClassVar[str] = ""
+
+    @property
+    def layout(self) -> tuple[Rule, ...]:
+        """The table by which the model is saved."""
+        return next(iter(self.tables.values()))
+
+    @property
+    def reference_layout(self) -> tuple[Rule, ...]:
+        """The table of the names that the reference's class of this name has for its tensors."""
+        return self.layout
+
+    def file_names(self, key: str) -> tuple[str, ...]:
+        """The names of one of the model's tensors in the files that are saved."""
+        piece = backwards(self.layout, self.prefix + key)
+        return (key,) if piece is None else piece.sources
+
+    def reference_state_dict(self) -> dict[str, Tensor]:
+        """`state_dict` by the names of the reference's class of this name, whose `load_state_dict` reads it.
+
+        The tensors share the model's memory, but for those that the reference keeps transposed.
+        """
+        return self._written(self.reference_layout, self.state_dict())
+
+    def file_state(self, state_dict: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """The tensors, or those of a state dict of any naming, by the names of the files that are saved."""
+        if state_dict is None:
+            return self._written(self.layout, self.state_dict())
+        naming = self._naming(state_dict.keys())
+        given = {name.removeprefix(naming.begin): tensor for name, tensor in state_dict.items()}
+        whole = {key: piece for key, piece in naming.pieces.items() if set(piece.sources) <= given.keys()}
+        ours = {key: read(piece, given.__getitem__, "state_dict") for key, piece in whole.items()}
+        read_names = {source for piece in whole.values() for source in piece.sources}
+        if others := [name for name in given if name not in read_names and not is_dropped(naming.table, name)]:
+            raise UsageError(
+                f"state_dict: {first_names(others)} is no tensor of a {type(self).__name__}, or lacks others to be "
+                "joined with"
+            )
+        return self._written(self.layout, ours)
+
+    def _written(self, table: tuple[Rule, ...], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the model's own names by those of a table; what the table lacks keeps its name."""
+        file: dict[str, Tensor] = {}
+        for key, tensor in state.items():
+            piece = backwards(table, self.prefix + key)
+            file |= {key: tensor} if piece is None else split(piece, tensor)
+        return file
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As `torch.nn.Module.load_state_dict`, for the model's own names and for those of the files that it opens: the
+        reference's, OpenAI's, open_clip's; also with a beginning that all names have, such as "module.".
+
+        Missing and unexpected keys, and errors, are in the names of what was given.
+        """
+        naming = self._naming(state_dict.keys())
+        own = self.state_dict()
+        if not naming.table and not naming.begin:
+            return super().load_state_dict(state_dict, strict, assign)
+        expected = {
+            naming.begin + source: part
+            for key, piece in naming.pieces.items()
+            for source, part in split(piece, own[key]).items()
+        }
+        missing = [name for name in expected if name not in state_dict]
+        unexpected = [
+            name
+            for name in state_dict
+            if name not in expected and not is_dropped(naming.table, name.removeprefix(naming.begin))
+        ]
+        wrong = [
+            f"size mismatch for {name}: copying a param with shape {state_dict[name].shape} from checkpoint, the shape "
+            f"in current model is {part.shape}."
+            for name, part in expected.items()
+            if name in state_dict and state_dict[name].shape != part.shape
+        ]
+        for what, names in (("Unexpected", unexpected), ("Missing", missing)) if strict else ():
+            if names:
+                wrong.insert(0, f"{what} key(s) in state_dict: " + ", ".join(f'"{name}"' for name in names) + ". ")
+        if wrong:
+            listed = "\n\t".join(wrong)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+        # Of a join of which parts are given, the other parts stay as they are.
+        tensors = {name.removeprefix(naming.begin): state_dict.get(name, part) for name, part in expected.items()}
+        given = {
+            key: read(piece, tensors.__getitem__, "state_dict")
+            for key, piece in naming.pieces.items()
+            if any(naming.begin + source in state_dict for source in piece.sources)
+        }
+        super().load_state_dict(given, strict=False, assign=assign)
+        return _IncompatibleKeys(missing, unexpected)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As a part of another module, whose `load_state_dict` this is: a file's names become the model's own."""
+        if prefix and any(prefix + name not in state_dict for name, _ in self.named_parameters()):
+            below = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
+            naming = self._naming(below.keys())
+            for key, piece in naming.pieces.items() if naming.table else ():
+                names = [below[naming.begin + source] for source in piece.sources if naming.begin + source in below]
+                if len(names) == len(piece.sources):
+                    parts = dict(zip(piece.sources, map(state_dict.pop, names), strict=True))
+                    state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _naming(self, names: Collection[str]) -> Naming:
+        """The naming, of all that are known, that explains most of `names`."""
+        own = list(self.state_dict())
+        plain = {key: Piece((key,), False) for key in own}
+        if set(names) <= plain.keys():
+            return Naming("", plain)
+        namings = [Naming("", plain)]
+        for table in dict.fromkeys((self.reference_layout, self.layout, *self.tables.values())):
+            known = {key: backwards(table, self.prefix + key) for key in own}
+            if any(known.values()):
+                namings.append(Naming("", {key: piece or plain[key] for key, piece in known.items()}, table))
+        begin = ""
+        while True:
+            left = {name.removeprefix(begin) for name in names}
+            hits = [len(left & naming.names.keys()) for naming in namings]
+            first = next(iter(left), "").partition(".")[0] + "."
+            if any(hits) or not left or not all(name.startswith(first) and name != first for name in left):
+                best = namings[hits.index(max(hits))]
+                return Naming(begin, best.pieces, best.table) if any(hits) else namings[0]
+            begin += first

@@ -1,0 +1,222 @@
+"""The parts of a fused linear map as modules: `attention.q_proj`, `k_proj`, `v_proj` of the one map `attention.qkv`.
+
+| what is done | what happens |
+|---|---|
+| `q_proj(x)` | the part's rows of the fused map's output |
+| a hook on it | it runs whenever the attention computes, on the part's input and output, and may replace them |
+| `q_proj.weight`, `.bias` | rows of the fused tensors, in the same memory: changes in place are changes there |
+| `q_proj.weight = tensor`, `.weight.data = tensor` | the numbers are copied into the rows |
+| `q_proj.weight.grad` | the rows of the fused gradient |
+| `q_proj = module` | the module computes the part from then on, and is a part of the attention by that name |
+| `q_proj.requires_grad_(False)` | an error: the fused tensor is trained as one |
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.errors import UsageError
+from sightline.nn.aliases import Alias
+from sightline.nn.hooks import hooked, plain
+
+
+class Rows(nn.Parameter):
+    """Some rows of a parameter. The gradient goes to the whole one, so an optimizer takes that."""
+
+    whole: Tensor
+    rows: slice
+
+    @classmethod
+    def of(cls, whole: Tensor, rows: slice) -> "Rows":
+        """`whole` (R, ...) and which of its R rows."""
+        found = whole[rows].as_subclass(cls)
+        found.whole, found.rows = whole, rows
+        return found
+
+    @property
+    def data(self) -> Tensor:
+        """The numbers, without a gradient."""
+        return self.whole.data[self.rows]
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        _copy(value, self.data)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The rows of the whole's gradient; None where that has none."""
+        return None if self.whole.grad is None else self.whole.grad[self.rows]
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if self.whole.grad is None and value is not None:
+            self.whole.grad = torch.zeros_like(self.whole)
+        if self.whole.grad is not None:
+            rows = self.whole.grad[self.rows]
+            _copy(torch.zeros_like(rows) if value is None else value, rows)
+
+    @property
+    def requires_grad(self) -> bool:
+        """The whole's."""
+        return self.whole.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Rows":
+        """Raises `UsageError` where it would change something."""
+        if requires_grad != self.whole.requires_grad:
+            raise UsageError(
+                "q_proj, k_proj and v_proj are rows of one parameter, which is trained or not as a whole; use "
+                "attention.qkv.requires_grad_() (attention.kv for keys and values alone)"
+            )
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
+        """The hook gets the gradient's rows, and may return others."""
+
+        def of_whole(gradient: Tensor) -> Tensor | None:
+            if (rows := hook(gradient[self.rows])) is None:
+                return None
+            gradient = gradient.clone()
+            gradient[self.rows] = rows
+            return gradient
+
+        return self.whole.register_hook(of_whole)  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Parameter:
+        return nn.Parameter(self.data.clone(), self.requires_grad)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__deepcopy__({}).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
+
+
+class Slice(nn.Linear):
+    """One of the equal parts of a fused linear map, `owner.<fused>`: its rows from `number` times their count on."""
+
+    _owner: Any
+    _fused: str
+    _number: int
+    _parts: int
+
+    def __init__(self, owner: nn.Module, fused: str, number: int, parts: int) -> None:
+        nn.Module.__init__(self)
+        # Not as a module of this one: the owner holds it.
+        self.__dict__.update(_owner=owner, _fused=fused, _number=number, _parts=parts)
+
+    @property
+    def fused(self) -> Any:
+        """The whole map."""
+        return getattr(self._owner, self._fused)
+
+    @property
+    def rows(self) -> slice:
+        """Which of the whole map's rows are this part's."""
+        return slice(self._number * self.out_features, (self._number + 1) * self.out_features)
+
+    @property
+    def in_features(self) -> int:  # type: ignore[override]
+        """The inputs' width."""
+        return int(self.fused.in_features)
+
+    @property
+    def out_features(self) -> int:  # type: ignore[override]
+        """The outputs' width."""
+        return int(self.fused.out_features) // self._parts
+
+    @property
+    def weight(self) -> Rows:  # type: ignore[override]
+        """(out_features, in_features), in the whole's memory."""
+        return Rows.of(self.fused.weight, self.rows)
+
+    @property
+    def bias(self) -> Rows | None:  # type: ignore[override]
+        """(out_features,), in the whole's memory; None where the whole has none."""
+        return None if self.fused.bias is None else Rows.of(self.fused.bias, self.rows)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("weight", "bias"):
+            super().__setattr__(name, value)
+        elif (rows := getattr(self, name)) is not None and isinstance(value, Tensor):
+            _copy(value, rows.data)
+        elif rows is not value:
+            raise UsageError(f"{name}: a part of {self._fused} has one as the others have; assign a module instead")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        fused, rows = self.fused, self.rows
+        if plain(fused, nn.Linear):
+            return F.linear(input, fused.weight[rows], None if fused.bias is None else fused.bias[rows])
+        return fused(input)[..., rows]  # type: ignore[no-any-return]
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """`weight` and, if there is one, `bias`."""
+        for name in ("weight", "bias"):
+            if (rows := getattr(self, name)) is not None:
+                yield f"{prefix}.{name}" if prefix else name, rows
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Both tensors; in the state of a module around it, nothing: there the whole map has its place."""
+        if args or destination is not None:
+            return args[0] if args else destination
+        return {f"{prefix}{name}": rows if keep_vars else rows.data for name, rows in self.named_parameters()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Copies both tensors into the rows. Raises `UsageError` for other names."""
+        if strict and (wrong := state_dict.keys() ^ dict(self.named_parameters()).keys()):
+            raise UsageError(f"a part of {self._fused} has a weight and a bias; missing or unknown: {sorted(wrong)}")
+        for name, tensor in state_dict.items():
+            setattr(self, name, tensor)
+        return nn.modules.module._IncompatibleKeys([], [])
+
+
+class Part(Alias):
+    """A part of a module's fused linear map, as an attribute of the module's class: see above."""
+
+    def __init__(self, fused: str, number: int, parts: int) -> None:
+        super().__init__(fused)
+        self.number, self.parts = number, parts
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: nn.Module | None, kind: type) -> Any:
+        if module is None:
+            return self
+        if self.name in module._modules:
+            return module._modules[self.name]
+        slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
+        if self.name not in slices:
+            slices[self.name] = Slice(module, self.path, self.number, self.parts)
+        return slices[self.name]
+
+    def __set__(self, module: nn.Module, value: Any) -> None:
+        if not isinstance(value, nn.Module):
+            raise UsageError(f"{self.name} is {type(value).__name__}, expected a module")
+        module._modules.pop(self.name, None)
+        if value is not self.__get__(module, type(module)):
+            module._modules[self.name] = value
+
+
+def part(fused: str, number: int, parts: int) -> Any:
+    """A `Part`, as the attribute of a class of `Aliased` modules that have `slices`, an empty dictionary."""
+    return Part(fused, number, parts)
+
+
+def apart(module: nn.Module) -> bool:
+    """Whether one of the module's parts has a hook or is another's module, so that each is to be called."""
+    slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
+    return bool(slices) and any(name in module._modules or hooked(found) for name, found in slices.items())
+
+
+def _copy(value: Tensor, into: Tensor) -> None:
+    if value.shape != into.shape:
+        raise UsageError(f"a tensor of shape {tuple(value.shape)}, where the part has {tuple(into.shape)}")
+    with torch.no_grad():
+        into.copy_(value)

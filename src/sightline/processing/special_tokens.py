@@ -1,0 +1,47 @@
+"""Special tokens of the kinds of tokenizers: their names, texts and flags."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenizers import AddedToken
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+CLIP_TOKENS = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
+BERT_TOKENS = {f"{name}_token": f"[{name.upper()}]" for name in ("unk", "sep", "pad", "cls", "mask")}
+ROBERTA_TOKENS = {f"{name}_token": f"<{name}>" for name in ("unk", "pad", "mask")}
+ROBERTA_TOKENS |= {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
+"""Special tokens by name, as each kind of tokenizer has them where the files name no others."""
+
+TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""In the order in which the reference adds special tokens."""
+
+
+def special_tokens(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
+    """The special tokens by name, in the order in which the reference adds them.
+
+    Of tokens with the same text the last one's flags count. Special tokens are found inside a text too.
+    """
+    declared = {token_text(token): token for token in settings.get("added_tokens_decoder", {}).values()}
+    tokens = {}
+    for name in TOKEN_NAMES:
+        if text := token_text(settings.get(name)):
+            tokens[name] = special_token(declared.get(text, settings[name]))
+    return tokens
+
+
+def extra_tokens(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
+    """The special tokens without a name, by their text. Release 4 wrote them as `additional_special_tokens`."""
+    listed = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
+    return {token_text(token): special_token(token) for token in (listed if isinstance(listed, list | tuple) else [])}
+
+
+def special_token(token: Any) -> AddedToken:
+    """A token of a text, with the flags that it has in files or as an object; else found as it stands."""
+    values = token.__getstate__() if isinstance(token, AddedToken) else token if isinstance(token, Mapping) else {}
+    flags = {flag: bool(values[flag]) for flag in ("single_word", "lstrip", "rstrip", "normalized") if flag in values}
+    return AddedToken(token_text(token), special=True, **({"normalized": False} | flags))
+
+
+def token_text(token: Any) -> str:
+    """The text of a special token, which files give as a string or as an object with flags; "" for none."""
+    return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
