@@ -139,7 +139,7 @@ def freeze(module: torch.nn.Module) -> None:
 
 
 def main(arguments: list[str], trainer_class: type[Trainer] = Trainer) -> Trainer:
-    parser = HfArgumentParser((ModelArguments, DataArguments, TrainingArguments))  # type: ignore[arg-type]
+    parser = HfArgumentParser((ModelArguments, DataArguments, TrainingArguments))
     chosen, data, training = parser.parse_args_into_dataclasses(arguments)
     output = Path(training.output_dir)
     last_checkpoint = get_last_checkpoint(output) if output.is_dir() else None

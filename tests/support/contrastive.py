@@ -39,7 +39,7 @@ def roberta(folder: Path, captions: Iterable[str], vocabulary: int, dropout: flo
 
 
 class Recorder(Trainer):
-    """A trainer that keeps the loss of each batch as it is, and what time of the processor it took with the way back."""
+    """A trainer that keeps the loss of each batch as it is, and the processor's time for it and its gradient."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, tower
 from sightline.models.pairs import CLIPOutput, LogitScale, PairEmbeddings, ProjectedImages
@@ -30,12 +31,17 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
 
     def __init__(
         self,
-        config: VisionTextDualEncoderConfig,
+        config: VisionTextDualEncoderConfig | None = None,
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """A tower that is left out is new; the projections have the first values that the reference would draw."""
+        """A tower that is left out is new; the config may be, if both towers are given. The projections have the first
+        values that the reference would draw."""
         super().__init__()
+        if config is None:
+            if vision_model is None or text_model is None:
+                raise UsageError(f"{type(self).__name__} needs a config, or both vision_model=... and text_model=...")
+            config = VisionTextDualEncoderConfig(text_config=text_model.config, vision_config=vision_model.config)
         self.config = config
         self.projection_dim = config.projection_dim
         self.text_embed_dim = config.text_config.hidden_size  # type: ignore[attr-defined]
