@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sightline.checkpoint.hub import resolve
+from sightline.compat.auto import AutoModel, AutoModelForImageClassification
+from sightline.compat.auto_processor import AutoImageProcessor
+from sightline.compat.tokenizers import AutoTokenizer
 from sightline.encoder.hardware import pick_device
 from sightline.errors import UsageError
-from sightline.models.families import family_of
 from sightline.models.image_processor import ImageProcessor
 from sightline.models.pairs import PairModel
 from sightline.models.pretrained import PretrainedModel
@@ -25,6 +26,8 @@ class Pipeline:
     """The base of the pipelines. `batch_size`: how many images of a list are computed together."""
 
     task: ClassVar[str]
+    model_class: ClassVar[Any] = AutoModel
+    takes_texts: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class ZeroShotImageClassificationPipeline(Pipeline):
     """Images to the labels that a call gives: the softmax over the labels of each image's similarities."""
 
     task: ClassVar[str] = "zero-shot-image-classification"
+    takes_texts: ClassVar[bool] = True
 
     def __init__(self, model: PretrainedModel, tokenizer: TextProcessor | None = None, *args: Any, **kw: Any) -> None:
         if tokenizer is None:
@@ -139,7 +143,7 @@ class ImageFeatureExtractionPipeline(Pipeline):
         image_processor_kwargs: dict[str, Any] | None = None,
     ) -> list[Any]:
         """For each image its states (1, L, W), or with `pool` the pooled state (1, W), as lists or tensors."""
-        tower = self.model.vision_model if isinstance(self.model, PairModel) else self.model
+        tower: Any = self.model.vision_model if isinstance(self.model, PairModel) else self.model
         out = tower(**self.pixels(images, timeout, **image_processor_kwargs or {}))
         states = out["pooler_output"] if pool else out[0]
         return [state if return_tensors else state.tolist() for state in states.split(1)]
@@ -149,6 +153,7 @@ class ImageClassificationPipeline(Pipeline):
     """Images to the labels that a classifier was trained on."""
 
     task: ClassVar[str] = "image-classification"
+    model_class: ClassVar[Any] = AutoModelForImageClassification
 
     def answer(  # type: ignore[override]
         self,
@@ -215,51 +220,31 @@ def pipeline(
         raise UsageError(f"pipeline({task!r}) is not known; there is {', '.join(TASKS)}")
     if model is None:
         raise UsageError(f"pipeline({task!r}) needs model=: a folder, a Hub name, or a packaged model")
-    kind, name = TASKS[task], None
-    if isinstance(model, PretrainedModel):
-        open_model = model
-    else:
-        options = dict(model_kwargs or {})
-        options |= {"dtype": torch_dtype or dtype, "revision": revision, "token": token, "config": config}
-        options |= {"device_map": device_map} if device_map is not None else {}
-        open_model, name = (
-            _open(kind, model, {key: value for key, value in options.items() if value is not None}),
-            model,
-        )
+    kind = TASKS[task]
+    name, open_model = (None, model) if isinstance(model, PretrainedModel) else (model, None)
+    place = {"revision": revision, "token": token}
+    if open_model is None:
+        options = place | {"config": config, "device_map": device_map, "dtype": torch_dtype or dtype}
+        given = {key: value for key, value in options.items() if value is not None}
+        open_model = kind.model_class.from_pretrained(name, **(model_kwargs or {}), **given)
         if device is None and device_map is None:
             device = pick_device("auto")
     if processor is not None:
         tokenizer = processor.tokenizer if tokenizer is None else tokenizer
         image_processor = processor.image_processor if image_processor is None else image_processor
-    where = {key: value for key, value in (("revision", revision), ("token", token)) if value is not None}
     return kind(
         open_model,
-        _processing("tokenizer", tokenizer, name, where),
-        _processing("image_processor", image_processor, name, where),
+        _opened(AutoTokenizer, tokenizer, name, place) if kind.takes_texts else None,
+        _opened(AutoImageProcessor, image_processor, name, place),
         device=device,
         batch_size=batch_size,
     )
 
 
-def _open(kind: type[Pipeline], name: str | os.PathLike[str], options: dict[str, Any]) -> PretrainedModel:
-    if kind is ImageClassificationPipeline:
-        from sightline.models.clip.classifier import CLIPForImageClassification
-
-        return CLIPForImageClassification.from_pretrained(name, **options)
-    where = {key: options[key] for key in ("revision", "token", "cache_dir", "local_files_only") if key in options}
-    path = resolve(name, **where)
-    family = family_of(path if path.is_dir() else path.parent)
-    return family.model.from_pretrained(name, **options)
-
-
-def _processing(part: str, given: Any, name: str | os.PathLike[str] | None, where: dict[str, Any]) -> Any:
-    """The tokenizer or image processor that is given, or that of a checkpoint; None where neither is."""
+def _opened(kind: Any, given: Any, name: str | os.PathLike[str] | None, place: dict[str, Any]) -> Any:
+    """What is given, opened if it is a name; by default that of the checkpoint `name`, if there is one."""
     source = name if given is None else given
-    if source is None or not isinstance(source, str | os.PathLike):
-        return source
-    path = resolve(source, weights=False, **where)
-    folder = path if path.is_dir() else path.parent
-    return getattr(family_of(folder).processor.from_pretrained(folder), part)
+    return kind.from_pretrained(source, **place) if isinstance(source, str | os.PathLike) else source
 
 
 def _device(device: int | str | torch.device) -> torch.device:
