@@ -8,7 +8,6 @@ import torch
 import transformers
 
 import sightline
-from sightline.errors import UsageError
 from support import twins
 
 LIBRARIES = (sightline, transformers)
@@ -50,8 +49,6 @@ def test_two_open_towers() -> None:
         library.set_seed(0)
         pairs.append(library.VisionTextDualEncoderModel(**towers))
     assert torch.equal(pairs[0].text_projection.weight, pairs[1].text_projection.weight)
-    with pytest.raises(UsageError, match="needs a config, or both"):
-        sightline.VisionTextDualEncoderModel(vision_model=pairs[0].vision_model)
 
 
 def test_our_own_pairs_have_clip_s_spread() -> None:

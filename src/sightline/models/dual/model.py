@@ -35,13 +35,13 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """A tower that is left out is new; the config may be, if both towers are given. The projections have the first
-        values that the reference would draw."""
+        """A tower that is left out is new; without a config, it is made of those of the two towers. The projections have
+        the first values that the reference would draw. Raises UsageError where neither is given."""
         super().__init__()
         if config is None:
             if vision_model is None or text_model is None:
-                raise UsageError(f"{type(self).__name__} needs a config, or both vision_model=... and text_model=...")
-            config = VisionTextDualEncoderConfig(text_config=text_model.config, vision_config=vision_model.config)
+                raise UsageError("a model of two towers needs config=, or both vision_model= and text_model=")
+            config = VisionTextDualEncoderConfig.from_vision_text_configs(vision_model.config, text_model.config)
         self.config = config
         self.projection_dim = config.projection_dim
         self.text_embed_dim = config.text_config.hidden_size  # type: ignore[attr-defined]
