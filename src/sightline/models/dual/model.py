@@ -35,8 +35,8 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """A tower that is left out is new; without a config, it is made of those of the two towers. The projections have
-        the first values that the reference would draw. Raises UsageError where neither is given."""
+        """A tower that is left out is new; without a config, it is made of those of the two towers. The projections'
+        first values are the reference's. Raises UsageError where neither is given."""
         super().__init__()
         if config is None:
             if vision_model is None or text_model is None:

@@ -1,4 +1,4 @@
-"""Weights that a checkpoint lacks, drawn with one seed, are those that the reference draws."""
+"""With one seed both libraries draw the same: weights that a checkpoint lacks, and what drops out in training."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,10 @@ import sightline
 from support import twins
 
 LIBRARIES = (sightline, transformers)
+DROPS = (
+    *("attention_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "drop_connect_rate"),
+    *("drop_path_rate", "prompt_attention_dropout", "prompt_projection_dropout"),
+)
 
 
 def opened(kind: str, method: str, *names: Path, **options: Any) -> list[Any]:
@@ -58,3 +62,23 @@ def test_our_own_pairs_have_clip_s_spread() -> None:
     for projection in (pair.visual_projection, pair.text_projection):
         assert projection.weight.std().item() == pytest.approx(16**-0.5, rel=0.05)
         assert projection.weight.requires_grad
+
+
+@pytest.mark.parametrize("name", twins.WHOLE)
+def test_the_same_numbers_drop_out(name: str, tmp_path: Path) -> None:
+    config = twins.their_config(name)
+    for part in (config, config.text_config, config.vision_config):
+        for drop in DROPS:
+            if hasattr(part, drop):
+                setattr(part, drop, 0.2)
+    getattr(transformers, name)(config).save_pretrained(tmp_path)
+    losses = []
+    for library in LIBRARIES:
+        model = getattr(library, name).from_pretrained(tmp_path)
+        for module in model.modules():  # ALIGN's batch norms would make another loss as well
+            module.training = not isinstance(module, torch.nn.BatchNorm2d)
+        given = twins.inputs(name, 4) | {"return_loss": True}
+        library.set_seed(0)
+        losses.append([model(**given).loss.item(), model(**given).loss.item()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0][0] != losses[0][1]  # as something else dropped out
