@@ -82,17 +82,31 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     @classmethod
     def from_vision_text_pretrained(
         cls,
-        vision_model_name_or_path: str | os.PathLike[str],
-        text_model_name_or_path: str | os.PathLike[str],
+        vision_model_name_or_path: str | os.PathLike[str] | None = None,
+        text_model_name_or_path: str | os.PathLike[str] | None = None,
         *,
         projection_dim: int = 512,
         logit_scale_init_value: float = 2.6592,
         **options: Any,
     ) -> Self:
-        """As `from_towers`, but that the projections are those that the reference draws with the same seed."""
+        """As `from_towers`, but that the projections are those that the reference draws with the same seed.
+
+        Options whose names begin with `vision_` or `text_` are for one tower; `vision_model` or `text_model` is the
+        tower itself, in place of a checkpoint.
+        """
         options = {"dtype": options.pop("torch_dtype", "float32")} | options
-        vision_tower = open_tower(vision_model_name_or_path, "vision_config", options)
-        text_tower = open_tower(text_model_name_or_path, "text_config", options)
+        own = {side: _own_options(options, side) for side in ("vision_", "text_")}
+        names = {"vision_": vision_model_name_or_path, "text_": text_model_name_or_path}
+        towers: dict[str, PretrainedModel] = {}
+        for side, name in names.items():
+            given = own[side].pop("model", None)
+            if given is not None:
+                towers[side] = given
+            elif name is not None:
+                towers[side] = open_tower(name, f"{side}config", options | own[side])
+            else:
+                raise UsageError(f"no {side}model_name_or_path, and no {side}model in its place")
+        vision_tower, text_tower = towers.values()
         config = VisionTextDualEncoderConfig(
             text_config=text_tower.config,
             vision_config=vision_tower.config,
@@ -162,3 +176,8 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         typed = {"token_type_ids": types} if isinstance(self.text_model, BertTransformer) else {}
         out: BaseModelOutputWithPooling = self.text_model(ids, mask, position_ids=positions, **typed, **options)
         return out
+
+
+def _own_options(options: dict[str, Any], side: str) -> dict[str, Any]:
+    """Takes out of `options` those whose names begin with `side`, which their names then lack."""
+    return {name.removeprefix(side): options.pop(name) for name in list(options) if name.startswith(side)}
