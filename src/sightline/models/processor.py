@@ -130,7 +130,8 @@ class Processor(Published):
         one that both have, `return_tensors` say, goes to both.
 
         `text_kwargs` and `images_kwargs` are dictionaries of arguments for one of them. The tokenizer's arguments
-        default to its `call_settings`, then the class's `text_kwargs`. Raises ImageError, UsageError (for an argument that neither has, too).
+        default to its `call_settings`, then the class's `text_kwargs`. Raises ImageError, UsageError (for an argument
+        that neither has, too).
         """
         usual = {**self.text_kwargs, **self.tokenizer.call_settings}
         for_text, for_images = sorted_arguments(options, usual, self.image_processor.setting_names)

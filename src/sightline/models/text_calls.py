@@ -75,8 +75,8 @@ class TextCalls(TokenNames):
     def _check_end(self, name: str, value: bool) -> None:
         if bool(value) != getattr(self, name):
             raise UsageError(
-                f"{name}={value!r}: a text stands between {' and '.join(self._pipeline.encode('').tokens)} as the model "
-                "was trained; leave both out by add_special_tokens=False in the call"
+                f"{name}={value!r}: a text stands between {' and '.join(self._pipeline.encode('').tokens)}, as the "
+                "model was trained; leave both out by add_special_tokens=False in the call"
             )
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:

@@ -19,7 +19,14 @@ from sightline.models.text_decoding import TextDecoding
 from sightline.models.text_length import text_length
 from sightline.models.text_options import NO_LIMIT
 from sightline.processing.pipelines import GENERAL, add_missing, copied
-from sightline.processing.special_tokens import END, TOKEN_NAMES, extra_tokens, further_tokens, special_tokens, token_text
+from sightline.processing.special_tokens import (
+    END,
+    TOKEN_NAMES,
+    extra_tokens,
+    further_tokens,
+    special_tokens,
+    token_text,
+)
 from sightline.processing.tokenizer import Tokenizer, library_errors
 from sightline.processing.tokenizer_files import CALL_SETTINGS, KEPT_SETTINGS, settings_of
 
@@ -48,6 +55,7 @@ class TextProcessor(TextCalls, TextDecoding, Published):
 
     is_fast = True
     backend = "tokenizers"
+    init_inputs = ()
     chat_template = None
 
     def __init__(

@@ -46,7 +46,7 @@ class _Number:
 class TokenNames:
     """The tokens of a pipeline of the `tokenizers` library, which is this object's own."""
 
-    SPECIAL_TOKENS_ATTRIBUTES: list[str] = list(TOKEN_NAMES)
+    SPECIAL_TOKENS_ATTRIBUTES: Sequence[str] = TOKEN_NAMES
     """The names of the special tokens: those below and the model's own."""
     bos_token, bos_token_id = _Name(), _Number()
     eos_token, eos_token_id = _Name(), _Number()

@@ -44,7 +44,9 @@ def byte_pairs(words: dict[str, int], pairs: Any, settings: Mapping[str, Any], s
     return _clip(words, pairs, tokens)
 
 
-def _roberta(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], settings: Mapping[str, Any]) -> Tokenizer:
+def _roberta(
+    words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], settings: Mapping[str, Any]
+) -> Tokenizer:
     """GPT-2's byte-level BPE between RoBERTa's start and end (Liu et al., 2019, section 4.4)."""
     space, trims = bool(settings.get("add_prefix_space", False)), bool(settings.get("trim_offsets", True))
     bpe = models.BPE(vocab=words, merges=pairs, continuing_subword_prefix="", end_of_word_suffix="")
