@@ -5,7 +5,9 @@ python benchmarks/common_tests.py TESTS [--only REGEX] [--verbose] [--json FILE]
 TESTS is the folder `tests` of the source distribution of the installed `transformers` (`pip download --no-binary
 transformers --no-deps transformers==VERSION`); nothing of it is kept here. It needs the package `parameterized`. The
 testers, which say what a small model of each family is, are ours. A pair is a class and a test; those that the
-reference skips or fails do not count, nor do tests of its inner workings (`INNER`), which no script touches.
+reference skips or fails do not count, nor do tests of its inner workings (`INNER`), which no script touches. For our
+classes the tests import from Sightline what it has under the same name. Pairs that fail for a reason that is known
+(`KNOWN`) count as failed, and are listed by reason.
 """
 
 import argparse
