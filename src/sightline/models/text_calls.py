@@ -9,9 +9,9 @@ import tokenizers
 from sightline.errors import UsageError
 from sightline.models.batch_encoding import BatchEncoding
 from sightline.models.features import tensor_kind
+from sightline.models.text_ends import TextEnds
 from sightline.models.text_options import Lengths, TextOptions, checked
 from sightline.models.text_padding import filled, gathered
-from sightline.models.token_names import TokenNames
 from sightline.processing.pipelines import copied
 from sightline.processing.tokenizer import Tokenizer, library_errors, readable
 
@@ -31,7 +31,7 @@ class _Side:
         tokenizer.__dict__[self._name] = _side(self._name, side)
 
 
-class TextCalls(TokenNames):
+class TextCalls(TextEnds):
     """A tokenizer as a function.
 
     `model_max_length`: tokens that the model takes; `model_input_names`: what a call gives; `padding_side`,
@@ -49,35 +49,6 @@ class TextCalls(TokenNames):
     def tokenizer(self) -> Tokenizer:
         """The tokenizer as an encoder uses it."""
         raise NotImplementedError
-
-    @property
-    def add_bos_token(self) -> bool:
-        """Whether a text begins with the token that is named so. Another value raises UsageError."""
-        return self._stands("bos_token", 0)
-
-    @add_bos_token.setter
-    def add_bos_token(self, value: bool) -> None:
-        self._check_end("add_bos_token", value)
-
-    @property
-    def add_eos_token(self) -> bool:
-        """Whether a text ends with the token that is named so. Another value raises UsageError."""
-        return self._stands("eos_token", -1)
-
-    @add_eos_token.setter
-    def add_eos_token(self, value: bool) -> None:
-        self._check_end("add_eos_token", value)
-
-    def _stands(self, name: str, place: int) -> bool:
-        tokens = self._pipeline.encode("").tokens
-        return bool(tokens) and tokens[place] == self.special_tokens_map.get(name)
-
-    def _check_end(self, name: str, value: bool) -> None:
-        if bool(value) != getattr(self, name):
-            raise UsageError(
-                f"{name}={value!r}: a text stands between {' and '.join(self._pipeline.encode('').tokens)}, as the "
-                "model was trained; leave both out by add_special_tokens=False in the call"
-            )
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens are put around a text, or around two."""
