@@ -171,7 +171,7 @@ class BertEncoder(Transformer):
     layer = alias("blocks")
 
     def __init__(self, config: BertEncoderConfig) -> None:
-        super().__init__(self.layer_class(config) for _ in range(config.num_hidden_layers))  # type: ignore[misc]
+        super().__init__((self.layer_class(config) for _ in range(config.num_hidden_layers)), config)  # type: ignore[misc]
         self.config = config
 
     def forward(  # type: ignore[override]

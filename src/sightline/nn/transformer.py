@@ -176,10 +176,11 @@ class Transformer(Aliased):
 
     layers = alias("blocks")
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[Block], config: object = None) -> None:
+        """`config`: whose `gradient_checkpointing`, if it has that, holds from the beginning."""
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = bool(getattr(config, "gradient_checkpointing", False))
         self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
     def forward(
@@ -236,7 +237,7 @@ class Encoder(Transformer):
     block: ClassVar[type[Block]] = Block
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(self.block(config) for _ in range(config.num_hidden_layers))
+        super().__init__((self.block(config) for _ in range(config.num_hidden_layers)), config)
         self.config = config
 
 
