@@ -46,6 +46,14 @@ class StateDicts(nn.Module):
         piece = backwards(self.layout, self.prefix + key)
         return (key,) if piece is None else piece.sources
 
+    def reference_names(self, key: str) -> tuple[str, ...]:
+        """The names that the reference's class of this name has for one of the model's tensors: of a fused map three.
+
+        `key`: as in `named_parameters`. A tensor that the reference does not have keeps its name.
+        """
+        piece = backwards(self.reference_layout, self.prefix + key)
+        return (key,) if piece is None else piece.sources
+
     def reference_state_dict(self) -> dict[str, Tensor]:
         """`state_dict` by the names of the reference's class of this name, whose `load_state_dict` reads it.
 

@@ -14,6 +14,7 @@ from sightline.nn.aliases import Aliased, alias
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig
 from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.hooks import hooked, hooked_within
+from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
@@ -35,7 +36,7 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
     def pad_token_id(self) -> int | None: ...
 
 
-class BertEmbeddings(Aliased):
+class BertEmbeddings(WithIds):
     """Words, their positions and kinds, added and normalized."""
 
     token_embedding = alias("word_embeddings")
@@ -43,7 +44,7 @@ class BertEmbeddings(Aliased):
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.max_tokens = config.max_tokens
+        self.unused_positions = config.max_position_embeddings - config.max_tokens
         self.word_embeddings = _table(config.vocab_size, width, config.pad_token_id)
         self.position_embeddings = self.positions(config)
         self.token_type_embeddings = _table(config.type_vocab_size, width)
@@ -56,15 +57,22 @@ class BertEmbeddings(Aliased):
 
     def count(self, input_ids: Tensor | None, like: Tensor) -> Tensor:
         """The positions of words where none are given: (1 or B, L). `like` (B, L, ...) has the words' shape."""
+        if self.has_own("position_ids"):
+            return self.position_ids[:, : like.shape[1]]  # type: ignore[no-any-return]
         return torch.arange(like.shape[1], device=like.device)[None]
 
     @property
+    def max_tokens(self) -> int:
+        """The longest text's tokens."""
+        return len(self.position_embeddings.weight) - self.unused_positions
+
+    @Ids
     def position_ids(self) -> Tensor:
         """All positions, (1, their number)."""
         table = self.position_embeddings
         return torch.arange(table.num_embeddings, device=table.weight.device)[None]
 
-    @property
+    @Ids
     def token_type_ids(self) -> Tensor:
         """The kinds where none are given: zeros, (1, the number of positions)."""
         return torch.zeros_like(self.position_ids)
@@ -85,7 +93,9 @@ class BertEmbeddings(Aliased):
             raise UsageError(
                 f"{length} tokens, but the model has {self.max_tokens} positions; cut the text (truncation=True)"
             )
-        if token_type_ids is None:  # one that all have is enough, but a hook sees each
+        if token_type_ids is None and self.has_own("token_type_ids"):
+            token_type_ids = self.token_type_ids[:, :length]
+        elif token_type_ids is None:  # one that all have is enough, but a hook sees each
             shape = (batch, length) if hooked(self.token_type_embeddings) else (1, 1)
             token_type_ids = torch.zeros(shape, dtype=torch.long, device=words.device)
         if position_ids is None:
