@@ -68,9 +68,7 @@ def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
     return re.sub(r"\*", lambda _: next(it), pattern)
 
 
-def plan(
-    table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] | None = None
-) -> dict[str, Piece]:
+def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] | None = None) -> dict[str, Piece]:
     """Target name -> the source keys that make it, for all of `keys`.
 
     `own`: the targets of keys that stand for themselves if no rule knows them. `where` names the checkpoint in errors.
@@ -131,6 +129,11 @@ def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:
 def has_rule(table: tuple[Rule, ...], target: str) -> bool:
     """Whether the table knows one of our names."""
     return bool(_pieces(table, target))
+
+
+def reads(table: tuple[Rule, ...], key: str) -> bool:
+    """Whether the table knows a source key."""
+    return any(_match(source, key) is not None for rule in table for source in rule.sources)
 
 
 def is_dropped(table: tuple[Rule, ...], key: str) -> bool:

@@ -103,10 +103,10 @@ def fill(
 
 def _is_of_left_out(target: str, slots: Collection[str]) -> bool:
     """Whether a tensor is of a block behind the last that the model has."""
-    block = re.match(r"(.*\.blocks\.)\d+\.", target)
-    return bool(block) and any(slot.startswith(block[1]) for slot in slots) and not any(  # type: ignore[index]
-        slot.startswith(block[0]) for slot in slots  # type: ignore[index]
-    )
+    if not (block := re.match(r"(.*\.blocks\.)\d+\.", target)):
+        return False
+    begins = [slot for slot in slots if slot.startswith(block[1])]
+    return bool(begins) and not any(slot.startswith(block[0]) for slot in begins)
 
 
 def _refuse(place: str | Path, what: str, targets: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve
-from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan
+from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan, reads
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, UsageError
@@ -33,7 +33,7 @@ class PretrainedModel(Saved, Reference):
 
     config_class: ClassVar[type[Config]]
     # A key that only files of a layout have -> the layout's table. `save_pretrained` writes the first layout.
-    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
     config: Config
@@ -91,6 +91,8 @@ class PretrainedModel(Saved, Reference):
         Arguments of the reference that change nothing here are accepted; others are a `UsageError` that says why, and
         unknown ones an `UnknownArgument`. Raises `CheckpointError`.
         """
+        if not hasattr(cls, "config_class"):
+            raise UsageError(f"{cls.__name__} names no config; write config_class = CLIPConfig, say, in the class")
         settings = settings_in(settings)
         device = None if device_map is None else one_device(device_map)
         wanted_dtype = dtype if dtype is not None else torch_dtype
@@ -126,28 +128,21 @@ class PretrainedModel(Saved, Reference):
         ignore_mismatched_sizes: bool,
         shorter: bool,
     ) -> tuple[Self, LoadingInfo]:
-        """A model of the config with the weights in it; `shorter`: blocks behind the config's last are left over.
-
-        What a subclass adds, which no table knows, has the name in files that it has in the model. Where a file lacks
-        it, it is new, and a warning says so.
-        """
+        """A model of the config with the weights in it; `shorter`: blocks behind the config's last are left over."""
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        if cls.is_own(weights.shapes, slots):
-            pieces = {cls.prefix + key: Piece((key,), False) for key in weights.shapes}
-        else:
-            own = {key: cls.prefix + key for key in model.state_dict()}
-            pieces = plan(cls.table(weights), set(weights.shapes), str(weights.place), own)
+        pieces = model._pieces(weights)
         missing = {target for target in slots if target not in pieces}
         fresh = cls.fresh(config, missing)
 
         def new() -> dict[str, Tensor]:
             return {cls.prefix + key: tensor for key, tensor in cls(config).state_dict().items()}
 
-        tables = cls.tables.values()
+        tables = cls.tables.values() if cls.tables else [model.layout]
+        # A subclass adds what no table knows.
         if added := {name for name in missing - set(fresh) if not any(has_rule(table, name) for table in tables)}:
-            warnings.warn(f"{weights.place}: new and to be trained: {first_names(sorted(added))}", stacklevel=3)
+            warnings.warn(f"{weights.place}: new and to be trained: {first_names(sorted(added))}", stacklevel=4)
             fresh |= {name: tensor for name, tensor in new().items() if name in added}
         state, info = fill(
             slots,
@@ -162,6 +157,18 @@ class PretrainedModel(Saved, Reference):
         nn.Module.load_state_dict(model, found, strict=True, assign=True)
         info.missing.update(name for key in fresh for name in model.file_names(key.removeprefix(cls.prefix)))
         return model, info
+
+    def _pieces(self, weights: Weights) -> dict[str, Piece]:
+        """The file's tensors by the model's names, `prefix` before them. What a subclass adds has its own name in
+        files; a class without tables takes what the models in it know."""
+        own = {key: self.prefix + key for key in self.state_dict()}
+        if self.is_own(weights.shapes, own.values()):
+            return {self.prefix + key: Piece((key,), False) for key in weights.shapes}
+        if self.tables:
+            return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
+        table = self.layout
+        known = {name for name in weights.shapes if name in own or reads(table, name)}
+        return plan(table, known, str(weights.place), own)
 
     @classmethod
     def is_own(cls, names: Collection[str], slots: Collection[str]) -> bool:

@@ -9,7 +9,8 @@ from torch import Tensor
 def by_hand() -> bool:
     """Whether a gradient written by hand will do: where torch transforms a function (`torch.func`) or records it
     (`torch.jit.trace`), it has to see each operation."""
-    return not (torch._C._are_functorch_transforms_active() or torch.jit.is_tracing())
+    traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return not (traced or torch._C._are_functorch_transforms_active())
 
 
 def twice(function: Callable[..., Tensor], inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:

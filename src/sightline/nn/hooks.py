@@ -1,5 +1,5 @@
-"""Whether hooks wait on a module, or a `forward` that a script gave it. Where none does, the module around it may use its
-tensors at once, for speed, instead of calling it."""
+"""Whether hooks wait on a module, or a `forward` that a script gave it. Where none does, the module around it may use
+its tensors at once, for speed, instead of calling it."""
 
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
