@@ -74,7 +74,7 @@ def vision(source: str, target: str) -> list[Rule]:
 
 
 def within(table: tuple[Rule, ...], prefix: str, path: str) -> tuple[Rule, ...]:
-    """The table of a model that is a part, at `path`, of another: `prefix` is what its targets have before its names."""
+    """The table of a model that is a part, at `path`, of another; `prefix`: what its targets have before its names."""
     return tuple(
         Rule(
             tuple(f"{path}.{source}" for source in rule.sources),

@@ -69,8 +69,8 @@ def fill(
     """A tensor for each of a model's `slots`, and what was left over.
 
     `parts`: the beginnings of the names that the model takes; `fresh`: values for what the file lacks. `new` gives
-    first values where shapes differ; None: that is an error. `shorter`: blocks behind the model's last one are left over.
-    Raises `CheckpointError`.
+    first values where shapes differ; None: that is an error. `shorter`: blocks behind the model's last one are left
+    over. Raises `CheckpointError`.
     """
     stored = {target for target in source.pieces if target.startswith(parts) or target in slots}
     _refuse(source.place, "missing", set(slots) - stored - set(fresh))
