@@ -14,6 +14,7 @@ from sightline.nn.aliases import Aliased, alias
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig, dropped
 from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.hooks import hooked, plain
+from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
@@ -35,7 +36,7 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
     def pad_token_id(self) -> int | None: ...
 
 
-class BertEmbeddings(Aliased):
+class BertEmbeddings(WithIds):
     """Words, their positions and kinds, added and normalized."""
 
     token_embedding = alias("word_embeddings")
@@ -43,7 +44,7 @@ class BertEmbeddings(Aliased):
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.max_tokens = config.max_tokens
+        self.unused_positions = config.max_position_embeddings - config.max_tokens
         self.word_embeddings = _table(config.vocab_size, width, config.pad_token_id)
         self.position_embeddings = self.positions(config)
         self.token_type_embeddings = _table(config.type_vocab_size, width)
@@ -57,15 +58,22 @@ class BertEmbeddings(Aliased):
     def places(self, input_ids: Tensor | None, words: Tensor) -> Tensor:
         """The positions' vectors where no positions are given, for `words` (B, L, W): (L, W) or (1 or B, L, W)."""
         table, length = self.position_embeddings, words.shape[1]
-        return table.weight[:length] if plain(table, nn.Embedding) else table(self.position_ids[:, :length])
+        if plain(table, nn.Embedding) and not self.has_own("position_ids"):
+            return table.weight[:length]
+        return table(self.position_ids[:, :length])  # type: ignore[no-any-return]
 
     @property
+    def max_tokens(self) -> int:
+        """The longest text's tokens."""
+        return len(self.position_embeddings.weight) - self.unused_positions
+
+    @Ids
     def position_ids(self) -> Tensor:
         """All positions, (1, their number)."""
         table = self.position_embeddings
         return torch.arange(table.num_embeddings, device=table.weight.device)[None]
 
-    @property
+    @Ids
     def token_type_ids(self) -> Tensor:
         """The kinds where none are given: zeros, (1, the number of positions)."""
         return torch.zeros_like(self.position_ids)
@@ -87,6 +95,8 @@ class BertEmbeddings(Aliased):
                 f"{length} tokens, but the model has {self.max_tokens} positions; cut the text (truncation=True)"
             )
         table = self.token_type_embeddings
+        if token_type_ids is None and self.has_own("token_type_ids"):
+            token_type_ids = self.token_type_ids[:, :length]
         if token_type_ids is None and plain(table, nn.Embedding):
             kinds = table.weight[0]
         elif token_type_ids is None:

@@ -62,6 +62,10 @@ class ModelOutput(dict[str, Any]):
     def __getitem__(self, key: str | int | slice) -> Any:
         return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
 
+    def copy(self) -> Self:
+        """An output with the same values."""
+        return self._of(self.items())
+
     def to_tuple(self) -> tuple[Any, ...]:
         """The values that are not None; outputs among them are tuples as well."""
         return tuple(value.to_tuple() if isinstance(value, ModelOutput) else value for value in self.values())

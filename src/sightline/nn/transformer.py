@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from sightline.nn.activations import Activation, ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import AttentionConfig, SelfAttention
+from sightline.nn.gradients import by_hand, twice
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput
@@ -38,7 +38,7 @@ class Mlp(Aliased):
 
 def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module) -> Tensor:
     """`second(act(first(x)))`, at once where they are two linear maps and an activation without hooks."""
-    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
+    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear) and by_hand()):
         return second(act(first(x)))  # type: ignore[no-any-return]
     inputs: list[Any] = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
     if not torch.is_grad_enabled():
@@ -72,13 +72,16 @@ class _Feed(torch.autograd.Function):
     ) -> Tensor:
         before, hidden, y = _feed(act, x, weight1, bias1, weight2, bias2)
         ctx.act = act
-        ctx.save_for_backward(x, weight1, weight2, before, hidden)
+        ctx.save_for_backward(x, weight1, bias1, weight2, bias2, before, hidden)
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight1, weight2, before, hidden = ctx.saved_tensors
+        x, weight1, bias1, weight2, bias2, before, hidden = ctx.saved_tensors
+        if torch.is_grad_enabled():  # by `create_graph=True`
+            act = ctx.act
+            inputs = x, weight1, bias1, weight2, bias2
+            return *twice(lambda *inputs: _feed(act, *inputs)[-1], inputs, gradient), None
         # With regard to what comes before the slope: it and the one over the slope, after, cancel.
         inner = ctx.act.back(gradient @ weight2, before)
         of_x, *of_weights = ctx.needs_input_grad
