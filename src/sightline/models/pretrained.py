@@ -15,7 +15,7 @@ from sightline.checkpoint.rules import Piece, Rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, UsageError
-from sightline.models.arguments import changed, float_dtype, given_config, one_device, settings_in
+from sightline.models.arguments import changed, given_config, model_dtype, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
@@ -79,8 +79,8 @@ class PretrainedModel(Saved, Reference):
     ) -> Self | tuple[Self, dict[str, Any]]:
         """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
 
-        `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are
-        memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
+        `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" take the config's, else the file's.
+        Tensors are memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
         `config`: in place of the checkpoint's; a config, its settings or a checkpoint's name. `settings` change single
         ones. `state_dict`: tensors in place of the checkpoint's, which may then be None if there is a `config`.
         `device_map`: one device, "auto" for the first GPU if there is one. `attn_implementation`: see
@@ -108,7 +108,8 @@ class PretrainedModel(Saved, Reference):
             config = given_config(config, cls.config_class, where)
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
-        model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
+        config.set_dtype(model_dtype(wanted_dtype, config, weights.dtype))
+        model, info = cls._filled(config, weights, ignore_mismatched_sizes)
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model._choose_attention(attn_implementation)
         if device is not None:
@@ -117,9 +118,9 @@ class PretrainedModel(Saved, Reference):
 
     @classmethod
     def _filled(
-        cls, config: Any, weights: Weights, dtype: torch.dtype | str | None, ignore_mismatched_sizes: bool
+        cls, config: Any, weights: Weights, ignore_mismatched_sizes: bool
     ) -> tuple[Self, LoadingInfo]:
-        """A model of the config with the weights in it."""
+        """A model of the config with the weights in it, in the config's dtype."""
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
@@ -137,7 +138,7 @@ class PretrainedModel(Saved, Reference):
             Source(weights, pieces, weights.place),
             cls.parts,
             fresh,
-            weights.dtype if dtype in (None, "auto") else float_dtype(dtype),
+            config.dtype,
             new if ignore_mismatched_sizes else None,
         )
         found = {key.removeprefix(cls.prefix): tensor for key, tensor in state.items()}
@@ -164,8 +165,10 @@ class PretrainedModel(Saved, Reference):
         config = given_config(config, cls.config_class, {})
         model = cls(changed(config, settings_in(settings), cls._from_config))
         model._choose_attention(attn_implementation)
-        wanted = dtype if dtype is not None else torch_dtype
-        return model if wanted in (None, "auto") else model.to(float_dtype(wanted))
+        wanted = model_dtype(dtype if dtype is not None else torch_dtype, config, model.dtype)
+        if wanted != model.dtype:
+            model.config.set_dtype(wanted)
+        return model.to(wanted)
 
     @classmethod
     def table(cls, weights: Weights) -> tuple[Rule, ...]:

@@ -1,5 +1,6 @@
 """A model as files that Sightline and `transformers` open."""
 
+import copy
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sightline.checkpoint.weight_files import is_index, shard_pattern, weight_files, with_variant
-from sightline.checkpoint.weights import write_weights
+from sightline.checkpoint.weights import Weights, write_weights
 from sightline.errors import UsageError
 from sightline.files import replacing, write_json
 from sightline.models.config import Config
@@ -56,13 +57,13 @@ class Saved(StateDicts, Published):
             return
         folder = new_folder(save_directory)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
-        dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), torch.float32)
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
         written = _write(
             folder, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
         )
-        about = {"architectures": [self.architecture], "dtype": str(dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_diff_dict() | about)
+        config = copy.deepcopy(self.config)
+        config.set_dtype(Weights(state=tensors).dtype)
+        write_json(folder / "config.json", config.to_diff_dict() | {"architectures": [self.architecture]})
         _delete_hidden(folder, written, variant)
         send_saved(type(self).__name__, folder, push_to_hub, options)
 
