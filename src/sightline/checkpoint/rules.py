@@ -68,10 +68,10 @@ def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
     return re.sub(r"\*", lambda _: next(it), pattern)
 
 
-def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece]:
+def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] = {}) -> dict[str, Piece]:  # noqa: B006
     """Target name -> the source keys that make it, for all of `keys`.
 
-    `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
+    `own`: the targets of keys that the table need not know. `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
     twice or a join lacks a part.
     """
     pieces: dict[str, Piece] = {}
@@ -79,7 +79,10 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
     for key in sorted(keys):
         hits = [(rule, n) for rule in table for p in rule.sources if (n := _match(p, key)) is not None]
         if not hits:
-            unknown.append(key)
+            if key in own:
+                pieces[own[key]] = Piece((key,), False)
+            else:
+                unknown.append(key)
             continue
         if len(hits) > 1:
             raise ValueError(f"the table is ambiguous: {key} matches {[h[0] for h in hits]}")
@@ -93,7 +96,10 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
         if absent := [source for source in piece.sources if source not in keys]:
             raise CheckpointError(f"{where}: {', '.join(absent)} missing (beside {key})")
     if unknown:
-        raise CheckpointError(f"{where}: unknown tensors {first_names(unknown)}; is this another architecture?")
+        raise CheckpointError(
+            f"{where}: unknown tensors {first_names(unknown)}; is this another architecture? To leave "
+            "them out, make the model of its config, and load_state_dict(tensors, strict=False)"
+        )
     return pieces
 
 
@@ -115,6 +121,11 @@ def backwards(table: tuple[Rule, ...], target: str) -> Piece | None:
     """The source keys that one of our tensors is made of; None for a name that has no rule, or several."""
     pieces = _pieces(table, target)
     return pieces[0] if len(pieces) == 1 else None
+
+
+def has_rule(table: tuple[Rule, ...], target: str) -> bool:
+    """Whether the table can make a tensor of this name."""
+    return bool(_pieces(table, target))
 
 
 def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:

@@ -55,6 +55,21 @@ def shard_pattern(name: str) -> str:
     return rf"{re.escape(stem + suffix)}-\d+-of-\d+{re.escape(kind)}"
 
 
+def no_config(folder: Path) -> CheckpointError:
+    """The error for a folder without a config: what it holds, and the way out."""
+    if (folder / "run.json").exists():
+        return CheckpointError(
+            f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
+            f"with --evaluate, {folder / 'best'}"
+        )
+    if weights := next((name for name in WEIGHT_FILES if (folder / name).is_file()), None):
+        return CheckpointError(
+            f"{folder.absolute()}: {weights} in it, but no config.json; if a Trainer wrote it, write the config there, "
+            f"too: model.config.save_pretrained({str(folder)!r}), or all with model.save_pretrained({str(folder)!r})"
+        )
+    return CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one")
+
+
 def weight_paths(folder: Path, files: Sequence[str] = WEIGHT_FILES) -> list[Path]:
     """The files that hold a folder's weights, the first of `files` that there is; or the file itself that is named.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.checkpoint.names import PACKAGED, packaged
+from sightline.checkpoint.weight_files import no_config
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
 
@@ -161,14 +162,7 @@ def model_type(folder: Path) -> str:
     config = folder / "config.json"
     # open_clip's own config file names no type; what it holds is a CLIP or an error.
     if not config.exists() and not (folder / "open_clip_config.json").exists():
-        if (folder / "run.json").exists():
-            raise CheckpointError(
-                f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
-                f"with --evaluate, {folder / 'best'}"
-            )
-        raise CheckpointError(
-            f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one"
-        )
+        raise no_config(folder)
     data: dict[str, Any] = read_checkpoint_json(config) if config.exists() else {}
     return str(data.get("model_type", "clip"))
 

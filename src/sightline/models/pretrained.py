@@ -1,8 +1,10 @@
 """The base of every model: opening and saving checkpoints, device and dtype."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, overload
 
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve
-from sightline.checkpoint.rules import Piece, Rule, plan
+from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, UsageError
@@ -27,12 +29,13 @@ class PretrainedModel(Saved, Reference):
     """A model with a config and, for each layout of files that it opens, a table of tensors.
 
     Tables name the tensors of the family's whole model. A class for a part of the model lists in `parts` the prefixes
-    of the tensors that it needs, and in `prefix` the prefix that its names lack.
+    of the tensors that it needs, and in `prefix` the prefix that its names lack. A model of the caller's own needs no
+    tables: see `StateDicts`.
     """
 
     config_class: ClassVar[type[Config]]
     # A key that only files of a layout have -> the layout's table. `save_pretrained` writes the first layout.
-    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
     config: Config
@@ -124,19 +127,22 @@ class PretrainedModel(Saved, Reference):
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        if cls.is_own(weights.shapes, slots):
-            pieces = {cls.prefix + key: Piece((key,), False) for key in weights.shapes}
-        else:
-            pieces = plan(cls.table(weights), set(weights.shapes), str(weights.place))
-        fresh = cls.fresh(config, {target for target in slots if target not in pieces})
+        pieces = model._pieces_in(weights)
 
+        @cache
         def new() -> dict[str, Tensor]:
             return {cls.prefix + key: tensor for key, tensor in cls(config).state_dict().items()}
 
+        missing = slots.keys() - pieces.keys()
+        fresh = cls.fresh(config, missing)
+        if added := [slot for slot in sorted(missing - fresh.keys()) if cls._is_added(slot)]:
+            names = ", ".join(slot.removeprefix(cls.prefix) for slot in added)
+            warnings.warn(f"{weights.place}: not in it, new and to be trained: {names}", stacklevel=3)
+            fresh |= {slot: new()[slot] for slot in added}
         state, info = fill(
             slots,
             Source(weights, pieces, weights.place),
-            cls.parts,
+            (*cls.parts, *(slot for slot in slots if not slot.startswith(cls.parts))),
             fresh,
             config.dtype,
             new if ignore_mismatched_sizes else None,
@@ -146,10 +152,37 @@ class PretrainedModel(Saved, Reference):
         info.missing.update(name for key in fresh for name in model.file_names(key.removeprefix(cls.prefix)))
         return model, info
 
+    def _pieces_in(self, weights: Weights) -> dict[str, Piece]:
+        """What of the weights the model's tensors are made of. Raises `CheckpointError`."""
+        own = {key: self.prefix + key for key in self.state_dict()}
+        if own.keys() == weights.shapes.keys():
+            return {slot: Piece((key,), False) for key, slot in own.items()}
+        if self.prefix and set(own.values()) <= weights.shapes.keys():  # a part of a whole model's own state
+            whole = {slot: Piece((slot,), False) for slot in own.values()}
+            if whole != {slot: self.piece(self.layout, key) for key, slot in own.items()}:
+                return whole
+        if self.tables:
+            return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
+        # A model of the caller's own, or the weights of the model that it is built around.
+        base = f"{self.base_model_prefix}."
+        base = "" if any(name.startswith(base) for name in weights.shapes) else base
+        found: dict[str, Piece] = {}
+        for key in own:
+            piece = self.piece((), key)
+            sources = tuple(source.removeprefix(base) for source in piece.sources)
+            if set(sources) <= weights.shapes.keys():
+                found[key] = Piece(sources, piece.transposed)
+        left = sorted(weights.shapes.keys() - {source for piece in found.values() for source in piece.sources})
+        if not found:
+            raise CheckpointError(f"{weights.place}: no {type(self).__name__} in it; it holds {first_names(left)}")
+        if left:
+            warnings.warn(f"{weights.place}: left out, no tensors of the model: {first_names(left)}", stacklevel=4)
+        return found
+
     @classmethod
-    def is_own(cls, names: Collection[str], slots: Collection[str]) -> bool:
-        """Whether the names are those of the model's own state dict, and not of one that a table reads."""
-        return set(names) == {slot.removeprefix(cls.prefix) for slot in slots}
+    def _is_added(cls, slot: str) -> bool:
+        """Whether a tensor belongs to what a class of the caller adds to ours: no table names it."""
+        return not any(has_rule(table, slot) for table in cls.tables.values())
 
     @classmethod
     def _from_config(
