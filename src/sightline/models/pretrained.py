@@ -157,7 +157,7 @@ class PretrainedModel(Saved, Reference):
         own = {key: self.prefix + key for key in self.state_dict()}
         if own.keys() == weights.shapes.keys():
             return {slot: Piece((key,), False) for key, slot in own.items()}
-        if self.prefix and set(own.values()) <= weights.shapes.keys():  # a part of a whole model's own state
+        if self.parts != ("",) and set(own.values()) <= weights.shapes.keys():  # a part of a whole model's own state
             whole = {slot: Piece((slot,), False) for slot in own.values()}
             if whole != {slot: self.piece(self.layout, key) for key, slot in own.items()}:
                 return whole
