@@ -114,3 +114,10 @@ def test_another_family_is_named(tmp_path: Path) -> None:
         sightline.AutoConfig.for_model("vit")
     with pytest.raises(OtherFamily, match="no model for model_type 'align'; it has one for clip"):
         sightline.AutoModelForImageClassification.from_pretrained(PACKAGED / "mini-align")
+
+
+@pytest.mark.parametrize("name", ["AutoConfig", "AutoModel"])
+def test_a_config_without_a_kind_is_no_clip(name: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("config.json").write_text("{}")
+    with pytest.raises(OtherFamily, match="names no model_type"):
+        getattr(sightline, name).from_pretrained(tmp_path)

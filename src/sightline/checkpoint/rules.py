@@ -68,10 +68,11 @@ def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
     return re.sub(r"\*", lambda _: next(it), pattern)
 
 
-def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] = {}) -> dict[str, Piece]:  # noqa: B006
+def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] = {}) -> dict[str, Piece]:
     """Target name -> the source keys that make it, for all of `keys`.
 
-    `own`: the targets of keys that the table need not know. `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
+    `own`: the targets of keys that the table need not know.
+    `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
     twice or a join lacks a part.
     """
     pieces: dict[str, Piece] = {}

@@ -120,9 +120,7 @@ class PretrainedModel(Saved, Reference):
         return (model.eval(), info.to_dict()) if output_loading_info else model.eval()
 
     @classmethod
-    def _filled(
-        cls, config: Any, weights: Weights, ignore_mismatched_sizes: bool
-    ) -> tuple[Self, LoadingInfo]:
+    def _filled(cls, config: Any, weights: Weights, ignore_mismatched_sizes: bool) -> tuple[Self, LoadingInfo]:
         """A model of the config with the weights in it, in the config's dtype."""
         with torch.device("meta"):
             model = cls(config)

@@ -60,13 +60,13 @@ class Saved(StateDicts, Published):
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
         config = copy.deepcopy(self.config)
         config.set_dtype(Weights(state=tensors).dtype)
-        about = config.to_diff_dict() | {"architectures": [self.architecture]}
+        config.architectures = [self.architecture]
         with ExitStack() as files:  # all are written before the first takes its place
 
             def place(file: str) -> Path:
                 return files.enter_context(replacing(folder / file))
 
-            _write_json(place("config.json"), about)
+            place("config.json").write_text(config.to_json_string(), encoding="utf-8", errors="backslashreplace")
             written = _write(
                 place, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
             )
@@ -112,12 +112,8 @@ def _write(
     if not index:
         return set(parts)
     of_index = _index_name(name)
-    _write_json(place(of_index), index)
+    place(of_index).write_text(json_text(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return {*parts, of_index}
-
-
-def _write_json(temporary: Path, data: Mapping[str, Any]) -> None:
-    temporary.write_text(json_text(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _index_name(name: str) -> str:
