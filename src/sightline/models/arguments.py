@@ -99,7 +99,7 @@ def model_dtype(asked: torch.dtype | str | None, config: Config, weights: torch.
     """The dtype that is asked for; for None and "auto" the one that the config names, else that of the weights. Raises
     `UsageError`, and `CheckpointError` for a config that names another kind of numbers."""
     if asked not in (None, "auto"):
-        return float_dtype(asked)  # type: ignore[arg-type]
+        return float_dtype(asked)
     if config.dtype is None:
         return weights
     try:
