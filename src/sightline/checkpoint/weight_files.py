@@ -42,6 +42,23 @@ def with_variant(name: str, variant: str) -> str:
     return f"{stem}.{variant}.{suffix}"
 
 
+def no_config(folder: Path) -> CheckpointError:
+    """Why a folder without a config is none that can be opened, and the way out."""
+    if (folder / "run.json").exists():
+        return CheckpointError(
+            f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
+            f"with --evaluate, {folder / 'best'}"
+        )
+    place = f"{folder.absolute()}: no config.json in it"
+    if any((folder / name).is_file() for name in ("training_args.bin", *WEIGHT_FILES)):
+        return CheckpointError(
+            f"{place}, as transformers.Trainer saves the weights alone: give config=..., the folder of the model from "
+            f"before the training, or write it there: model.config.save_pretrained({str(folder)!r}); both are saved by "
+            f"trainer.model.save_pretrained({str(folder)!r})"
+        )
+    return CheckpointError(f"{place}, so it is no checkpoint; name the folder of one")
+
+
 def is_index(name: str) -> bool:
     """Whether a weight file lists shards."""
     return name.endswith(".json")
@@ -53,21 +70,6 @@ def shard_pattern(name: str) -> str:
     stem, _, suffix = whole.partition(".safetensors" if ".safetensors" in whole else ".bin")
     kind = ".safetensors" if ".safetensors" in whole else ".bin"
     return rf"{re.escape(stem + suffix)}-\d+-of-\d+{re.escape(kind)}"
-
-
-def no_config(folder: Path) -> CheckpointError:
-    """The error for a folder without a config: what it holds, and the way out."""
-    if (folder / "run.json").exists():
-        return CheckpointError(
-            f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
-            f"with --evaluate, {folder / 'best'}"
-        )
-    if weights := next((name for name in WEIGHT_FILES if (folder / name).is_file()), None):
-        return CheckpointError(
-            f"{folder.absolute()}: {weights} in it, but no config.json; if a Trainer wrote it, write the config there, "
-            f"too: model.config.save_pretrained({str(folder)!r}), or all with model.save_pretrained({str(folder)!r})"
-        )
-    return CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one")
 
 
 def weight_paths(folder: Path, files: Sequence[str] = WEIGHT_FILES) -> list[Path]:

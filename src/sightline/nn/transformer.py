@@ -166,6 +166,10 @@ class Block(Aliased):
         token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
+    def uncalled(self) -> tuple[nn.Module, ...]:
+        """The modules whose `forward` has a part in the block's, and none in `at`."""
+        return self, self.attention
+
 
 class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
@@ -210,12 +214,15 @@ class Transformer(Aliased):
         waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked(last) or hooked(last.attention):
-            states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
-            return states[torch.arange(x.shape[0], device=x.device), tokens]
+        if hooked(self) or any(map(hooked, last.uncalled())):
+            return self._states(x, causal, mask)[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:
             x = self._kept(block, x, mask, causal)
         return self._kept(last.at, x, tokens, causal, mask)
+
+    def _states(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+        """`forward`'s `last_hidden_state`."""
+        return self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state  # type: ignore[no-any-return]
 
     def _kept(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.gradient_checkpointing and self.training:
