@@ -81,11 +81,14 @@ def test_an_unreadable_picture_in_a_pool_of_processes_is_its_error(tmp_path: Pat
         (HubError("a message", "offline"), OSError),
         (UsageError("a message"), ValueError),
         (UnknownArgument("a message"), TypeError),
+        (ImageError("a.jpg", "broken"), OSError),
+        (ImageError("a.jpg", "broken"), ValueError),
     ],
 )
 def test_errors_are_of_the_system_s_kinds_with_their_own_words(error: SightlineError, kind: type[Exception]) -> None:
     assert isinstance(error, kind)
-    assert (str(error), error.args) == ("a message", ("a message",))
+    message = "a.jpg: broken" if isinstance(error, ImageError) else "a message"
+    assert (str(error), error.args) == (message, (message,))
     assert getattr(error, "errno", None) is None
     assert getattr(error, "strerror", None) is None
 

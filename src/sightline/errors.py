@@ -65,8 +65,9 @@ class HubError(CheckpointError):
         self.reason = reason
 
 
-class ImageError(SightlineError):
-    """An image cannot be read. `source` names it, `reason` says why (without repeating the source)."""
+class ImageError(SightlineError, OSError, ValueError):
+    """An image cannot be read. `source` names it, `reason` says why (without repeating the source). Pillow raises an
+    `OSError` for such a file, `transformers` a `ValueError`: scripts catch one or the other."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source}: {reason}")

@@ -133,3 +133,10 @@ def test_kinds_of_tensors_by_name(kind: str) -> None:
     assert member == theirs.value
     found = sightline.CLIPProcessor.from_pretrained("mini")(text=["a dog"], return_tensors=member)
     assert type(found.input_ids).__module__ == ("torch" if kind == "PYTORCH" else "numpy")
+
+
+@pytest.mark.parametrize("name", ["AutoConfig", "AutoModel"])
+def test_a_config_without_a_kind_is_no_clip(name: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("config.json").write_text("{}")
+    with pytest.raises(OtherFamily, match="names no model_type"):
+        getattr(sightline, name).from_pretrained(tmp_path)

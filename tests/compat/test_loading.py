@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 
 import sightline
 from sightline.checkpoint.names import PACKAGED
@@ -253,7 +254,7 @@ def test_a_token_and_a_folder_go_to_the_hub(monkeypatch: pytest.MonkeyPatch, tmp
     try:
         options = {"token": "hf_mine", "subfolder": "small", "cache_dir": tmp_path, "revision": "main"}
         model = sightline.CLIPModel.from_pretrained("owner/model", force_download=True, **options)
-        assert model.config == sightline.CLIPConfig.from_pretrained("owner/model", **options)
+        assert model.config.settings() == sightline.CLIPConfig.from_pretrained("owner/model", **options).settings()
         assert hub.tokens == {"Bearer hf_mine"}
     finally:
         hub.close()
@@ -264,3 +265,51 @@ def test_an_unknown_argument_is_a_wrong_type_too(folder: Path) -> None:
         sightline.CLIPModel._from_config(sightline.CLIPConfig(), dtipe="float16")
     assert isinstance(caught.value, TypeError | ValueError)
     assert "_from_config has no such argument; did you mean dtype" in str(caught.value)
+
+
+class WithHead(sightline.CLIPModel):
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.head = torch.nn.Linear(config.projection_dim, 3)
+
+
+class Around(sightline.PreTrainedModel):
+    config_class = sightline.CLIPConfig
+    base_model_prefix = "clip"
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.clip = sightline.CLIPModel(config)
+        self.head = torch.nn.Linear(config.projection_dim, 3)
+
+
+@pytest.mark.parametrize("kind", [WithHead, Around])
+def test_what_a_class_of_the_caller_adds_is_new_and_kept(kind: Any, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"new and to be trained: head\.bias, head\.weight"):
+        model, info = kind.from_pretrained("mini", output_loading_info=True)
+    assert info["missing_keys"] == {"head.bias", "head.weight"}
+    clip: Any = getattr(model, "clip", model)
+    plain: Any = sightline.CLIPModel.from_pretrained("mini")
+    assert all(torch.equal(clip.state_dict()[name], tensor) for name, tensor in plain.state_dict().items())
+    model.save_pretrained(tmp_path)
+    again = kind.from_pretrained(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
+
+
+def test_a_model_of_the_caller_finds_nothing_of_it_in_a_file(tmp_path: Path) -> None:
+    save_file({"other": torch.ones(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="no Around in it; it holds other"):
+        Around.from_pretrained(tmp_path, config=sightline.CLIPConfig.from_pretrained("mini"))
+
+
+@pytest.mark.parametrize("asked", [None, "auto"])
+def test_the_config_s_dtype_comes_before_the_file_s(asked: Any, tmp_path: Path) -> None:
+    sightline.CLIPModel.from_pretrained("mini", dtype="float32").save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"dtype": "float32"', '"dtype": "bfloat16"'))
+    model: Any = sightline.CLIPModel.from_pretrained(tmp_path, dtype=asked)
+    assert model.dtype == model.config.dtype == model.config.text_config.dtype == torch.bfloat16
+    path.write_text(path.read_text().replace('"dtype": "bfloat16"', '"dtype": "int8"'))
+    with pytest.raises(CheckpointError, match="unknown dtype"):
+        sightline.CLIPModel.from_pretrained(tmp_path, dtype=asked)
+    assert sightline.CLIPModel.from_pretrained(tmp_path, dtype="float32").dtype == torch.float32

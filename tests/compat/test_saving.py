@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 
 import sightline
-from sightline.errors import HubError, UnknownArgument, UsageError
+from sightline.errors import CheckpointError, HubError, UnknownArgument, UsageError
 from support import tiny
 from support.hub import FakeHub, use
 
@@ -170,3 +171,26 @@ def test_what_goes_wrong_is_one_error(hub: FakeHub, monkeypatch: pytest.MonkeyPa
         config.push_to_hub("owner/new", token="hf_mine")
     assert isinstance(caught.value, HubError)
     assert caught.value.reason == "offline"
+
+
+@pytest.mark.parametrize("options", [{}, {"max_shard_size": "50KB"}, {"safe_serialization": False}])
+def test_a_save_that_fails_leaves_the_earlier_one(tmp_path: Path, options: dict[str, Any]) -> None:
+    model: Any = sightline.CLIPModel.from_pretrained("mini")
+    model.save_pretrained(tmp_path, max_shard_size="50KB")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    model.logit_scale.data.zero_()
+    model.config.my_note = object()  # which JSON cannot hold
+    with pytest.raises(UsageError, match="JSON cannot hold"):
+        model.save_pretrained(tmp_path, **options)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("named", ["CLIPModel", "CLIPVisionModel", "CLIPTextModelWithProjection"])
+def test_a_trainer_s_folder(tmp_path: Path, named: str) -> None:
+    model: Any = sightline.CLIPModel.from_pretrained("mini")
+    save_file(model.state_dict(), tmp_path / "model.safetensors")  # as `transformers.Trainer.save_model` does
+    with pytest.raises(CheckpointError, match=r"model\.config\.save_pretrained\("):
+        getattr(sightline, named).from_pretrained(tmp_path)
+    model.config.save_pretrained(tmp_path)
+    opened, wanted = (getattr(sightline, named).from_pretrained(place) for place in (tmp_path, "mini"))
+    assert same(opened.state_dict(), wanted.state_dict())

@@ -68,11 +68,11 @@ def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
     return re.sub(r"\*", lambda _: next(it), pattern)
 
 
-def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] | None = None) -> dict[str, Piece]:
+def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] = {}) -> dict[str, Piece]:
     """Target name -> the source keys that make it, for all of `keys`.
 
-    `own`: the targets of keys that stand for themselves if no rule knows them. `where` names the checkpoint in errors.
-    Raises `CheckpointError` if a key matches no rule, a target is filled
+    `own`: the targets of keys that the table need not know.
+    `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
     twice or a join lacks a part.
     """
     pieces: dict[str, Piece] = {}
@@ -80,7 +80,7 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, 
     for key in sorted(keys):
         hits = [(rule, n) for rule in table for p in rule.sources if (n := _match(p, key)) is not None]
         if not hits:
-            if own is not None and key in own:
+            if key in own:
                 pieces[own[key]] = Piece((key,), False)
             else:
                 unknown.append(key)
@@ -97,7 +97,10 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, 
         if absent := [source for source in piece.sources if source not in keys]:
             raise CheckpointError(f"{where}: {', '.join(absent)} missing (beside {key})")
     if unknown:
-        raise CheckpointError(f"{where}: unknown tensors {first_names(unknown)}; is this another architecture?")
+        raise CheckpointError(
+            f"{where}: unknown tensors {first_names(unknown)}; is this another architecture? To leave "
+            "them out, make the model of its config, and load_state_dict(tensors, strict=False)"
+        )
     return pieces
 
 
@@ -129,11 +132,6 @@ def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:
 def has_rule(table: tuple[Rule, ...], target: str) -> bool:
     """Whether the table knows one of our names."""
     return bool(_pieces(table, target))
-
-
-def reads(table: tuple[Rule, ...], key: str) -> bool:
-    """Whether the table knows a source key."""
-    return any(_match(source, key) is not None for rule in table for source in rule.sources)
 
 
 def is_dropped(table: tuple[Rule, ...], key: str) -> bool:

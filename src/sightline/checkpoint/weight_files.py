@@ -43,12 +43,18 @@ def with_variant(name: str, variant: str) -> str:
 
 
 def no_config(folder: Path) -> CheckpointError:
-    """Why a folder without a config is none that can be opened."""
+    """Why a folder without a config is none that can be opened, and the way out."""
+    if (folder / "run.json").exists():
+        return CheckpointError(
+            f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
+            f"with --evaluate, {folder / 'best'}"
+        )
     place = f"{folder.absolute()}: no config.json in it"
-    if (folder / "training_args.bin").exists():
+    if any((folder / name).is_file() for name in ("training_args.bin", *WEIGHT_FILES)):
         return CheckpointError(
             f"{place}, as transformers.Trainer saves the weights alone: give config=..., the folder of the model from "
-            "before the training, or save it by trainer.model.save_pretrained(...)"
+            f"before the training, or write it there: model.config.save_pretrained({str(folder)!r}); both are saved by "
+            f"trainer.model.save_pretrained({str(folder)!r})"
         )
     return CheckpointError(f"{place}, so it is no checkpoint; name the folder of one")
 

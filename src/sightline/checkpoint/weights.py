@@ -78,7 +78,15 @@ class Weights:
 def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Tensors to a safetensors file, whole or not at all."""
     with replacing(path) as file:
+        save_tensors(file, tensors)
+
+
+def save_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Tensors as safetensors. Raises `CheckpointError` where the disk is full, say."""
+    try:
         save_file(dict(tensors), file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise CheckpointError(f"{file.parent}: cannot be written ({error})") from error
 
 
 def _open_safetensors(path: Path) -> list[Entry]:

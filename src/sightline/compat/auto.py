@@ -38,7 +38,7 @@ class AutoConfig(_NoInstances):
         Raises `OtherFamily`.
         """
         data, rest = Config.get_config_dict(pretrained_model_name_or_path, **options)
-        kind = config_class(_kind(data), f"{pretrained_model_name_or_path}: ")
+        kind = config_class(_kind(data, pretrained_model_name_or_path), f"{pretrained_model_name_or_path}: ")
         return kind.from_dict(data, **{"name_or_path": pretrained_model_name_or_path} | rest)
 
     @classmethod
@@ -73,10 +73,11 @@ class _AutoModel(_NoInstances):
         if isinstance(config, Config):
             kind = config.model_type
         elif isinstance(config, Mapping):
-            kind = _kind(config)
+            kind = _kind(config, name)
         else:
             where = {key: options[key] for key in WHERE if key in options}
-            kind = _kind(Config.get_config_dict(name if config is None else config, **where)[0])
+            place = name if config is None else config
+            kind = _kind(Config.get_config_dict(place, **where)[0], place)
         given = {} if config is None else {"config": config}
         return cls._checked(kind, f"{name}: ").from_pretrained(name, **given, **options)
 
@@ -123,6 +124,9 @@ class AutoModelForImageClassification(_AutoModel):
         return CLIPForImageClassification
 
 
-def _kind(data: Mapping[str, Any]) -> str:
-    """What a `config.json` says; open_clip's own file names no type."""
-    return str(data.get("model_type", "clip"))
+def _kind(data: Mapping[str, Any], place: Any) -> str:
+    """What a `config.json` says; open_clip's own file names no type. Raises `OtherFamily`."""
+    kind = data.get("model_type") or ("clip" if "model_cfg" in data else None)
+    if kind is None:
+        raise OtherFamily(f"{place}: its config names no model_type: open it by its class, such as CLIPModel")
+    return str(kind)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sightline.checkpoint.hub import WHERE
 from sightline.compat.auto import AutoModel, AutoModelForImageClassification
 from sightline.compat.auto_processor import AutoImageProcessor
 from sightline.compat.tokenizers import AutoTokenizer
@@ -77,7 +78,9 @@ class Pipeline:
         return self._answers(images, size or 1, options)
 
     def _known(self, options: dict[str, Any]) -> dict[str, Any]:
-        """`options`, if the pipeline has them all. Raises UnknownArgument."""
+        """`options`, if the pipeline has them all; images are read in this process, whatever `num_workers` says. Raises
+        UnknownArgument."""
+        options = {name: value for name, value in options.items() if name != "num_workers"}
         known = inspect.signature(self.answer).parameters.keys() - {"images"}
         check_names(options, sorted(known), "argument")
         return options
@@ -235,11 +238,13 @@ def pipeline(
         raise UsageError(f"pipeline({task!r}) needs model=: a folder, a Hub name, or a packaged model")
     kind = TASKS[task]
     name, open_model = (None, model) if isinstance(model, PretrainedModel) else (model, None)
-    place = {"revision": revision, "token": token}
+    loading = dict(model_kwargs or {})
+    place = {key: loading.pop(key) for key in WHERE if key in loading}
+    place |= {key: value for key, value in {"revision": revision, "token": token}.items() if value is not None}
     if open_model is None:
-        loading = place | {"config": config, "device_map": device_map, "dtype": torch_dtype or dtype}
-        given = {key: value for key, value in loading.items() if value is not None}
-        open_model = kind.model_class.from_pretrained(name, **(model_kwargs or {}), **given)
+        given = {"config": config, "device_map": device_map, "dtype": torch_dtype or dtype}
+        loading |= {key: value for key, value in given.items() if value is not None}
+        open_model = kind.model_class.from_pretrained(name, **place, **loading)
         if device is None and device_map is None:
             device = pick_device("auto")
     if processor is not None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from sightline.errors import UnknownArgument, UsageError
+from sightline.errors import CheckpointError, UnknownArgument, UsageError
 from sightline.models.config import Config
 
 C = TypeVar("C", bound=Config)
@@ -93,6 +93,19 @@ def float_dtype(dtype: torch.dtype | str) -> torch.dtype:
     if not isinstance(named, torch.dtype) or not named.is_floating_point:
         raise UsageError(f'unknown dtype {dtype!r} for a model; try "auto", "float32" or "bfloat16"')
     return named
+
+
+def model_dtype(asked: torch.dtype | str | None, config: Config, weights: torch.dtype) -> torch.dtype:
+    """The dtype that is asked for; for None and "auto" the one that the config names, else that of the weights. Raises
+    `UsageError`, and `CheckpointError` for a config that names another kind of numbers."""
+    if asked not in (None, "auto"):
+        return float_dtype(asked)
+    if config.dtype is None:
+        return weights
+    try:
+        return float_dtype(config.dtype)
+    except UsageError as error:
+        raise CheckpointError(f"{config.model_type} config: {error}") from None
 
 
 def one_device(device_map: Any) -> torch.device:

@@ -16,9 +16,8 @@ from sightline.checkpoint.weight_files import no_config
 from sightline.errors import UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
-from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
+from sightline.models.publishing import Published, check_publishing, new_folder, send_saved
 from sightline.models.settings import UNREAD
-from sightline.models.suggestions import check_names
 
 _WITHOUT_MEANING = ("trust_remote_code", "proxies", "code_revision", "_from_auto", "_from_pipeline")
 """Arguments of `from_pretrained` that the reference takes and that change nothing here."""
@@ -137,7 +136,7 @@ class Config(ConfigBase, Published):
         `publishing` are the arguments of the method `push_to_hub`. Raises `UsageError`, and `CheckpointError` for
         settings that do not fit together.
         """
-        check_names(publishing, PUBLISHING, "argument")
+        check_publishing(publishing)
         self.validate()
         text = self.to_json_string()
         folder = new_folder(save_directory)

@@ -172,6 +172,11 @@ class ConfigBase:
         plain = value is None or isinstance(value, Mapping)
         vars(self)["dtype"] = value if plain else str(value).removeprefix("torch.")
 
+    def set_dtype(self, value: Any) -> None:
+        """Sets `dtype`, in the towers' configs, too."""
+        for config in (self, *(vars(self)[name] for name in self.sub_configs)):
+            config.dtype = value
+
     @property
     def torch_dtype(self) -> Any:
         """`dtype` by its older name."""

@@ -162,11 +162,6 @@ def model_type(folder: Path) -> str:
     config = folder / "config.json"
     # open_clip's own config file names no type; what it holds is a CLIP or an error.
     if not config.exists() and not (folder / "open_clip_config.json").exists():
-        if (folder / "run.json").exists():
-            raise CheckpointError(
-                f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
-                f"with --evaluate, {folder / 'best'}"
-            )
         raise no_config(folder)
     data: dict[str, Any] = read_checkpoint_json(config) if config.exists() else {}
     return str(data.get("model_type", "clip"))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from sightline.errors import ImageError
+from sightline.errors import ImageError, SightlineError
 from sightline.models.features import BatchFeature
 from sightline.models.image_options import ImageOptions
 from sightline.models.image_settings import ImageSettings
@@ -80,6 +80,8 @@ class ImageProcessor(ImageSettings):
             try:
                 pixels = pixels_of(options.read(picture), profile)
                 values.append(profile.normalize(pixels[None])[0] if changes else np.moveaxis(pixels, -1, 0).copy())
+            except SightlineError:
+                raise
             except (OSError, ValueError, SyntaxError) as error:
                 raise ImageError(f"image {number}", str(error)) from error
         return values

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sightline.checkpoint.hub import WHERE
 from sightline.errors import UsageError
 
-PLACE = ("revision", "local_files_only", "cache_dir", "token", "subfolder", "force_download")
-"""Arguments of `checkpoint.hub.resolve`."""
 _SWITCHES = ("use_fast", "trust_remote_code")
 _IMPLEMENTATIONS = (None, "auto", "pil", "torchvision")
 
@@ -19,5 +18,5 @@ def take_place(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
             raise UsageError(f"{name}={options[name]!r} is not known; there is True and False")
     if options.get("backend") not in _IMPLEMENTATIONS:
         raise UsageError(f'backend={options["backend"]!r} is not known; there is "pil" and "torchvision"')
-    where = {name: value for name, value in options.items() if name in PLACE and value is not None}
-    return where, {name: value for name, value in options.items() if name not in (*PLACE, *_SWITCHES, "backend")}
+    where = {name: value for name, value in options.items() if name in WHERE and value is not None}
+    return where, {name: value for name, value in options.items() if name not in (*WHERE, *_SWITCHES, "backend")}

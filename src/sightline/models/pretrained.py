@@ -4,6 +4,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, overload
 
@@ -12,11 +13,11 @@ from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve
-from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan, reads
+from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, NoWeights, UsageError
-from sightline.models.arguments import changed, float_dtype, given_config, one_device, settings_in
+from sightline.models.arguments import changed, given_config, model_dtype, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
@@ -28,7 +29,8 @@ class PretrainedModel(Saved, Reference):
     """A model with a config and, for each layout of files that it opens, a table of tensors.
 
     Tables name the tensors of the family's whole model. A class for a part of the model lists in `parts` the prefixes
-    of the tensors that it needs, and in `prefix` the prefix that its names lack.
+    of the tensors that it needs, and in `prefix` the prefix that its names lack. A model of the caller's own needs no
+    tables: see `StateDicts`.
     """
 
     config_class: ClassVar[type[Config]]
@@ -83,8 +85,8 @@ class PretrainedModel(Saved, Reference):
     ) -> Self | tuple[Self, dict[str, Any]]:
         """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
 
-        `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" keep the file's. Tensors are
-        memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
+        `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" take the config's, else the file's.
+        Tensors are memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
         `config`: in place of the checkpoint's; a config, its settings or a checkpoint's name. `settings` change single
         ones. `state_dict`: tensors in place of the checkpoint's, which may then be None if there is a `config`.
         `device_map`: one device, "auto" for the first GPU if there is one. `attn_implementation`: see
@@ -120,7 +122,8 @@ class PretrainedModel(Saved, Reference):
             config = given_config(config, cls.config_class, where)
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
-        model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes, shorter)
+        config.set_dtype(model_dtype(wanted_dtype, config, weights.dtype))
+        model, info = cls._filled(config, weights, ignore_mismatched_sizes, shorter)
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model._choose_attention(attn_implementation)
         if device is not None:
@@ -129,35 +132,31 @@ class PretrainedModel(Saved, Reference):
 
     @classmethod
     def _filled(
-        cls,
-        config: Any,
-        weights: Weights,
-        dtype: torch.dtype | str | None,
-        ignore_mismatched_sizes: bool,
-        shorter: bool,
+        cls, config: Any, weights: Weights, ignore_mismatched_sizes: bool, shorter: bool
     ) -> tuple[Self, LoadingInfo]:
-        """A model of the config with the weights in it; `shorter`: blocks behind the config's last are left over."""
+        """A model of the config with the weights in it, in its dtype; `shorter`: blocks behind its last are left
+        over."""
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        pieces = model._pieces(weights)
-        missing = {target for target in slots if target not in pieces}
-        fresh = cls.fresh(config, missing)
+        pieces = model._pieces_in(weights)
 
+        @cache
         def new() -> dict[str, Tensor]:
             return {cls.prefix + key: tensor for key, tensor in cls(config).state_dict().items()}
 
-        tables = cls.tables.values() if cls.tables else [model.layout]
-        # A subclass adds what no table knows.
-        if added := {name for name in missing - set(fresh) if not any(has_rule(table, name) for table in tables)}:
-            warnings.warn(f"{weights.place}: new and to be trained: {first_names(sorted(added))}", stacklevel=4)
-            fresh |= {name: tensor for name, tensor in new().items() if name in added}
+        missing = slots.keys() - pieces.keys()
+        fresh = cls.fresh(config, missing)
+        if added := [slot for slot in sorted(missing - fresh.keys()) if cls._is_added(slot)]:
+            names = ", ".join(slot.removeprefix(cls.prefix) for slot in added)
+            warnings.warn(f"{weights.place}: not in it, new and to be trained: {names}", stacklevel=3)
+            fresh |= {slot: new()[slot] for slot in added}
         state, info = fill(
             slots,
             Source(weights, pieces, weights.place),
-            cls.parts,
+            (*cls.parts, *(slot for slot in slots if not slot.startswith(cls.parts))),
             fresh,
-            weights.dtype if dtype in (None, "auto") else float_dtype(dtype),
+            config.dtype,
             new if ignore_mismatched_sizes else None,
             shorter,
         )
@@ -166,22 +165,38 @@ class PretrainedModel(Saved, Reference):
         info.missing.update(name for key in fresh for name in model.file_names(key.removeprefix(cls.prefix)))
         return model, info
 
-    def _pieces(self, weights: Weights) -> dict[str, Piece]:
-        """The file's tensors by the model's names, `prefix` before them. What a subclass adds has its own name in
-        files; a class without tables takes what the models in it know."""
+    def _pieces_in(self, weights: Weights) -> dict[str, Piece]:
+        """What of the weights the model's tensors are made of. Raises `CheckpointError`."""
         own = {key: self.prefix + key for key in self.state_dict()}
-        if self.is_own(weights.shapes, own.values()):
-            return {self.prefix + key: Piece((key,), False) for key in weights.shapes}
-        if self.tables:
-            return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
-        table = self.layout
-        known = {name for name in weights.shapes if name in own or reads(table, name)}
-        return plan(table, known, str(weights.place), own)
+        if own.keys() == weights.shapes.keys():
+            return {slot: Piece((key,), False) for key, slot in own.items()}
+        if self.layout:
+            try:
+                return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
+            except CheckpointError:
+                if self.parts == ("",) or not set(own.values()) <= weights.shapes.keys():
+                    raise
+                return {slot: Piece((slot,), False) for slot in own.values()}  # of a whole model's own state
+        # A model of the caller's own, or the weights of the model that it is built around.
+        base = f"{self.base_model_prefix}."
+        base = "" if any(name.startswith(base) for name in weights.shapes) else base
+        found: dict[str, Piece] = {}
+        for key in own:
+            piece = self.piece((), key)
+            sources = tuple(source.removeprefix(base) for source in piece.sources)
+            if set(sources) <= weights.shapes.keys():
+                found[key] = Piece(sources, piece.transposed)
+        left = sorted(weights.shapes.keys() - {source for piece in found.values() for source in piece.sources})
+        if not found:
+            raise CheckpointError(f"{weights.place}: no {type(self).__name__} in it; it holds {first_names(left)}")
+        if left:
+            warnings.warn(f"{weights.place}: left out, no tensors of the model: {first_names(left)}", stacklevel=4)
+        return found
 
     @classmethod
-    def is_own(cls, names: Collection[str], slots: Collection[str]) -> bool:
-        """Whether the names are those of the model's own state dict, and not of one that a table reads."""
-        return set(names) == {slot.removeprefix(cls.prefix) for slot in slots}
+    def _is_added(cls, slot: str) -> bool:
+        """Whether a tensor belongs to what a class of the caller adds to ours: no table names it."""
+        return not any(has_rule(table, slot) for table in cls.tables.values())
 
     @classmethod
     def _from_config(
@@ -197,8 +212,10 @@ class PretrainedModel(Saved, Reference):
         config = given_config(config, cls.config_class, {})
         model = cls(changed(config, settings_in(settings), cls._from_config))
         model._choose_attention(attn_implementation)
-        wanted = dtype if dtype is not None else torch_dtype
-        return model if wanted in (None, "auto") else model.to(float_dtype(wanted))
+        wanted = model_dtype(dtype if dtype is not None else torch_dtype, config, model.dtype)
+        if wanted != model.dtype:
+            model.config.set_dtype(wanted)
+        return model.to(wanted)
 
     @classmethod
     def table(cls, weights: Weights) -> tuple[Rule, ...]:

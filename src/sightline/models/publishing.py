@@ -8,7 +8,6 @@ from typing import Any
 
 from sightline.errors import HubError, UsageError
 from sightline.files import write_text
-from sightline.models.suggestions import check_names
 
 PUBLISHING = (
     "repo_id", "commit_message", "commit_description", "private", "token", "revision", "create_pr", "tags",
@@ -65,10 +64,17 @@ def new_folder(name: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def check_publishing(options: Mapping[str, Any]) -> None:
+    """Raises `UnknownArgument` for what is no argument of `push_to_hub`."""
+    from sightline.models.suggestions import check_names  # here: a search does without it
+
+    check_names(options, PUBLISHING, "argument")
+
+
 def send_saved(what: str, folder: Path, push_to_hub: bool, options: Mapping[str, Any]) -> None:
     """The end of a `save_pretrained(folder, push_to_hub, **options)`: sends the folder, by its name if no `repo_id` is
     given. `what`: the name of the class that is saved. Raises `HubError`, `UsageError` for unknown options."""
-    check_names(options, PUBLISHING, "argument")
+    check_publishing(options)
     if push_to_hub:
         given = dict(options)
         name = given.pop("repo_id", None) or folder.absolute().name

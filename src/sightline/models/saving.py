@@ -1,8 +1,10 @@
 """A model as files that Sightline and `transformers` open."""
 
+import copy
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,12 @@ import torch
 from torch import Tensor
 
 from sightline.checkpoint.weight_files import is_index, shard_pattern, weight_files, with_variant
-from sightline.checkpoint.weights import write_weights
+from sightline.checkpoint.weights import Weights, save_tensors
 from sightline.errors import UsageError
-from sightline.files import replacing, write_json
+from sightline.files import json_text, replacing
 from sightline.models.config import Config
-from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
+from sightline.models.publishing import Published, check_publishing, new_folder, send_saved
 from sightline.models.state_dicts import StateDicts
-from sightline.models.suggestions import check_names
 
 
 class Saved(StateDicts, Published):
@@ -51,18 +52,24 @@ class Saved(StateDicts, Published):
         arguments of the method `push_to_hub`. Raises `UsageError`, `OSError`.
         """
         options = {name: value for name, value in publishing.items() if name not in _WITHOUT_EFFECT}
-        check_names(options, PUBLISHING, "argument")
+        check_publishing(options)
         if not is_main_process:
             return
         folder = new_folder(save_directory)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
-        dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), torch.float32)
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
-        written = _write(
-            folder, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
-        )
-        about = {"architectures": [self.architecture], "dtype": str(dtype).removeprefix("torch.")}
-        write_json(folder / "config.json", self.config.to_diff_dict() | about)
+        config = copy.deepcopy(self.config)
+        config.set_dtype(Weights(state=tensors).dtype)
+        config.architectures = [self.architecture]
+        with ExitStack() as files:  # all are written before the first takes its place
+
+            def place(file: str) -> Path:
+                return files.enter_context(replacing(folder / file))
+
+            place("config.json").write_text(config.to_json_string(), encoding="utf-8", errors="backslashreplace")
+            written = _write(
+                place, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
+            )
         _delete_hidden(folder, written, variant)
         send_saved(type(self).__name__, folder, push_to_hub, options)
 
@@ -74,14 +81,14 @@ _WITHOUT_EFFECT = frozenset(
 
 
 def _write(
-    folder: Path,
+    place: Callable[[str], Path],
     name: str,
     tensors: dict[str, Tensor],
     max_shard_size: int | str | None,
     save_function: Callable[[dict[str, Tensor], Path], Any] | None,
 ) -> set[str]:
-    """Weights to a file of this name or, where they are larger than a shard, to shards with an index. Returns the names
-    of the files."""
+    """Weights to a file of this name or, where they are larger than a shard, to shards with an index. `place`: where to
+    write what will be a file of the name. Returns the names of the files. Raises `OSError`."""
     from huggingface_hub import split_torch_state_dict_into_shards  # here: opening a model does without it
 
     stem, kind = name.rsplit(".", 1)
@@ -99,14 +106,13 @@ def _write(
     for file, names in parts.items():
         part = {key: tensors[key] for key in names}
         if kind == "safetensors":
-            write_weights(folder / file, part)
+            save_tensors(place(file), part)
         else:
-            with replacing(folder / file) as temporary:
-                (save_function or torch.save)(part, temporary)
+            (save_function or torch.save)(part, place(file))
     if not index:
         return set(parts)
     of_index = _index_name(name)
-    write_json(folder / of_index, index)
+    place(of_index).write_text(json_text(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return {*parts, of_index}
 
 

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
-from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, is_dropped, read, split
+from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, has_rule, is_dropped, read, split
 from sightline.errors import UsageError
-from sightline.models.layouts import within
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,18 @@ class Naming:
 
 
 class StateDicts(nn.Module):
-    """A model that reads and writes the names of its tables. A base of `PretrainedModel`, which explains them."""
+    """A model that reads and writes the names of its tables. A base of `PretrainedModel`, which explains them.
+
+    A model of the caller's own has no tables: of the models in it, it reads and writes the reference's names.
+    """
 
     tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     prefix: ClassVar[str] = ""
 
     @property
     def layout(self) -> tuple[Rule, ...]:
-        """The table by which the model is saved: its class's first, or that of the models in it."""
-        return next(iter(self.tables.values()), None) or self._inner_layout()
+        """The table by which the model is saved."""
+        return next(iter(self.tables.values()), ())
 
     @property
     def reference_layout(self) -> tuple[Rule, ...]:
@@ -44,16 +46,23 @@ class StateDicts(nn.Module):
 
     def file_names(self, key: str) -> tuple[str, ...]:
         """The names of one of the model's tensors in the files that are saved."""
-        piece = backwards(self.layout, self.prefix + key)
-        return (key,) if piece is None else piece.sources
+        return self.piece(self.layout, key).sources
+
+    def piece(self, table: tuple[Rule, ...], key: str) -> Piece:
+        """What one of the model's tensors is made of in files of this table; what the table lacks keeps its name."""
+        if not self.layout:
+            for name, part in self.named_modules():
+                if isinstance(part, StateDicts) and part.layout and key.startswith(f"{name}."):
+                    found = part.piece(part.reference_layout, key.removeprefix(f"{name}."))
+                    return Piece(tuple(f"{name}.{source}" for source in found.sources), found.transposed)
+        return backwards(table, self.prefix + key) or Piece((key,), False)
 
     def reference_names(self, key: str) -> tuple[str, ...]:
         """The names that the reference's class of this name has for one of the model's tensors: of a fused map three.
 
         `key`: as in `named_parameters`. A tensor that the reference does not have keeps its name.
         """
-        piece = backwards(self.reference_layout, self.prefix + key)
-        return (key,) if piece is None else piece.sources
+        return self.piece(self.reference_layout, key).sources
 
     def reference_state_dict(self) -> dict[str, Tensor]:
         """`state_dict` by the names of the reference's class of this name, whose `load_state_dict` reads it.
@@ -79,11 +88,10 @@ class StateDicts(nn.Module):
         return self._written(self.layout, ours)
 
     def _written(self, table: tuple[Rule, ...], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of the model's own names by those of a table; what the table lacks keeps its name."""
+        """Tensors of the model's own names by those of a table."""
         file: dict[str, Tensor] = {}
         for key, tensor in state.items():
-            piece = backwards(table, self.prefix + key)
-            file |= {key: tensor} if piece is None else split(piece, tensor)
+            file |= split(self.piece(table, key), tensor)
         return file
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -141,15 +149,6 @@ class StateDicts(nn.Module):
                     state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def _inner_layout(self) -> tuple[Rule, ...]:
-        rules: list[Rule] = []
-        paths: list[str] = []
-        for path, part in self.named_modules():
-            if path and isinstance(part, StateDicts) and not path.startswith(tuple(paths)):
-                paths.append(f"{path}.")
-                rules += within(part.reference_layout, part.prefix, path)
-        return tuple(rules)
-
     def _naming(self, names: Collection[str]) -> Naming:
         """The naming, of all that are known, that explains most of `names`."""
         own = list(self.state_dict())
@@ -158,9 +157,8 @@ class StateDicts(nn.Module):
             return Naming("", plain)
         namings = [Naming("", plain)]
         for table in dict.fromkeys((self.reference_layout, self.layout, *self.tables.values())):
-            known = {key: backwards(table, self.prefix + key) for key in own}
-            if any(known.values()):
-                namings.append(Naming("", {key: piece or plain[key] for key, piece in known.items()}, table))
+            if not self.tables or any(has_rule(table, self.prefix + key) for key in own):
+                namings.append(Naming("", {key: self.piece(table, key) for key in own}, table))
         begin = ""
         while True:
             left = {name.removeprefix(begin) for name in names}

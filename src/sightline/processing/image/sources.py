@@ -124,6 +124,8 @@ def download(address: str, timeout: float | None = None) -> bytes:
                 if time.monotonic() > deadline:
                     raise ImageError(address, f"not there after {SECONDS:.0f} seconds")
             missing = answer.length
+    except ImageError:
+        raise
     except urllib.error.HTTPError as error:
         with error:
             raise ImageError(address, f"the server says {error.code} {error.reason}") from error

@@ -11,6 +11,7 @@ import av
 from av import VideoFrame
 from PIL import Image
 
+from sightline.errors import VideoError
 from sightline.processing.video.decoding import UnreliableMarksError, decoder_count
 from sightline.processing.video.keyframes import KeyframeDecoder
 from sightline.processing.video.reader import VideoReader, VideoSource, failures_as_video_errors
@@ -97,13 +98,15 @@ def _decode_from_keyframes(
     `decoders`: how many work at the same time. A single decoder takes all of FFmpeg's threads."""
     pictures = {}
     threads, count = ("AUTO", 0) if decoders == 1 else ("SLICE", 1)
-    with (
-        VideoReader(source, short_side, threads=threads, count=count) as reader,
-        suppress(UnreliableMarksError, av.FFmpegError, OSError),
-    ):
-        decoder = KeyframeDecoder(reader)
-        for tick, following in zip(ticks, [*ticks[1:], None], strict=True):
-            pictures[tick] = reader.to_image(reader.reduce(decoder.frame_at(tick, following)))
+    with VideoReader(source, short_side, threads=threads, count=count) as reader:
+        try:
+            decoder = KeyframeDecoder(reader)
+            for tick, following in zip(ticks, [*ticks[1:], None], strict=True):
+                pictures[tick] = reader.to_image(reader.reduce(decoder.frame_at(tick, following)))
+        except VideoError:  # an OSError, too
+            raise
+        except (UnreliableMarksError, av.FFmpegError, OSError):
+            pass
     return pictures
 
 
