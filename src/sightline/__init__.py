@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification,
     )
     from sightline.compat.auto_processor import (
+        AutoFeatureExtractor as AutoFeatureExtractor,
         AutoImageProcessor as AutoImageProcessor,
         AutoProcessor as AutoProcessor,
     )
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
         PreTrainedModel as PreTrainedModel,
     )
     from sightline.compat.image_processors import (
+        CLIPFeatureExtractor as CLIPFeatureExtractor,
         CLIPImageProcessorFast as CLIPImageProcessorFast,
         CLIPImageProcessorPil as CLIPImageProcessorPil,
         EfficientNetImageProcessorFast as EfficientNetImageProcessorFast,
         EfficientNetImageProcessorPil as EfficientNetImageProcessorPil,
+        VideoMAEFeatureExtractor as VideoMAEFeatureExtractor,
         VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
@@ -43,11 +46,13 @@ if TYPE_CHECKING:
     )
     from sightline.compat.seeds import set_seed as set_seed
     from sightline.compat.tokenizers import (
+        AddedToken as AddedToken,
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
         CLIPTokenizerFast as CLIPTokenizerFast,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
         RobertaTokenizerFast as RobertaTokenizerFast,
+        TensorType as TensorType,
     )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
@@ -179,13 +184,14 @@ _NAMES = {
     "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "compat.open_clip": "get_tokenizer",
-    "compat.auto_processor": "AutoImageProcessor AutoProcessor",
+    "compat.auto_processor": "AutoFeatureExtractor AutoImageProcessor AutoProcessor",
     "compat.image_processors": (
-        "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
-        "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
+        "CLIPFeatureExtractor CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast "
+        "EfficientNetImageProcessorPil VideoMAEFeatureExtractor VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
     "compat.tokenizers": (
-        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
+        "AddedToken AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast "
+        "TensorType"
     ),
     "compat.seeds": "set_seed",
     "compat.pipelines": (

@@ -30,6 +30,10 @@ class AutoImageProcessor:
         return image_processor_class(folder).from_pretrained(pretrained_model_name_or_path, **options)
 
 
+AutoFeatureExtractor = AutoImageProcessor
+"""The name in release 4."""
+
+
 class AutoProcessor:
     """Opens a checkpoint's processor as the class that its files name, else as its model's; where there are files for
     one part only, that part: the image processor or the tokenizer."""

@@ -1,17 +1,37 @@
 """The reference's names for tokenizers."""
 
 import os
+from enum import StrEnum
 from typing import Any
+
+from tokenizers import AddedToken
 
 from sightline.errors import UsageError
 from sightline.models.text_processor import TextProcessor
 from sightline.models.tokenizer_kinds import BertTokenizer, CLIPTokenizer, RobertaTokenizer
+
+__all__ = [
+    "AddedToken",
+    "AutoTokenizer",
+    "BertTokenizerFast",
+    "CLIPTokenizerFast",
+    "PreTrainedTokenizerFast",
+    "RobertaTokenizerFast",
+    "TensorType",
+]
 
 # The reference, too, has one class under both names.
 CLIPTokenizerFast = CLIPTokenizer
 BertTokenizerFast = BertTokenizer
 RobertaTokenizerFast = RobertaTokenizer
 PreTrainedTokenizerFast = TextProcessor
+
+
+class TensorType(StrEnum):
+    """What `return_tensors` may be."""
+
+    PYTORCH = "pt"
+    NUMPY = "np"
 
 
 class AutoTokenizer:

@@ -77,7 +77,7 @@ class TextCalls(TokenNames):
         encodings = [encoding for row in rows for encoding in row]
         sizes = [len(encoding) for encoding in encodings]
         width = lengths.width(max(sizes)) if lengths.padding and sizes else 0
-        values, filling = self._values(rows, encodings, given, width), self._filling(width, given) if width else None
+        values, filling = self._values(rows, encodings, given, width), self._filling(width, given) if width else {}
         if filling and width > min(sizes):
             fill = {"input_ids": filling["pad_id"], "token_type_ids": self.pad_token_type_id, **FILL}
             make = filled_array if kind and max(sizes) <= width else filled_lists
@@ -242,7 +242,7 @@ def _full_encodings(
     inputs: Sequence[Any],
     given: Mapping[str, Any],
     lengths: Lengths,
-    filling: Mapping[str, Any] | None,
+    filling: Mapping[str, Any],
 ) -> list[tokenizers.Encoding]:
     """The encodings of all rows with the places of characters, filled up."""
     encodings = [row for rows in _encoded(pipeline.encode_batch, inputs, given, lengths) for row in rows]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sightline.errors import UsageError
 from sightline.models.text_options import Lengths
 
-
 FILL = {"attention_mask": 0, "special_tokens_mask": 1, "offset_mapping": (0, 0)}
 """What rows are filled up with, beside ids and the types of tokens."""
 

@@ -35,7 +35,7 @@ _GONE = {
 """What the reference no longer has, and this class neither, with what to write."""
 
 
-_SAVED_AS_EVER = {"legacy_format", "save_jinja_files"}
+_SAVED_AS_EVER = ("legacy_format", "save_jinja_files")
 """Arguments of saving that change nothing: there is one format, and no chat template."""
 
 
