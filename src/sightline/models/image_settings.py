@@ -125,6 +125,12 @@ class ImageSettings(Published):
         else:
             self._change({name: value})
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(type(self))  # settings change, and equal ones must have equal hashes
+
     def _is_own(self, name: str) -> bool:
         """Whether an attribute is a script's, or of a key in a file that means nothing here."""
         return not (name.startswith("_") or hasattr(type(self), name))
