@@ -481,7 +481,7 @@ def test_ids_that_are_no_numbers_are_named(both, ids):
 
 
 def test_ids_that_no_token_has_are_named(both):
-    with pytest.raises(UsageError, match="no token has the id -100: fill the places .* with pad_token_id"):
+    with pytest.raises(UsageError, match=r"no token has the id -100: fill the places .* with pad_token_id"):
         both[0].decode([-100, 5])
 
 
