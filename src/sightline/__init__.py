@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         AutoFeatureExtractor as AutoFeatureExtractor,
         AutoImageProcessor as AutoImageProcessor,
         AutoProcessor as AutoProcessor,
+        AutoVideoProcessor as AutoVideoProcessor,
     )
     from sightline.compat.base_classes import (
         PreTrainedConfig as PreTrainedConfig,
@@ -45,14 +46,16 @@ if TYPE_CHECKING:
         pipeline as pipeline,
     )
     from sightline.compat.seeds import set_seed as set_seed
+    from sightline.compat.tensor_types import TensorType as TensorType
     from sightline.compat.tokenizers import (
         AddedToken as AddedToken,
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
         CLIPTokenizerFast as CLIPTokenizerFast,
+        PreTrainedTokenizerBase as PreTrainedTokenizerBase,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
         RobertaTokenizerFast as RobertaTokenizerFast,
-        TensorType as TensorType,
+        TokenizersBackend as TokenizersBackend,
     )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
@@ -184,16 +187,17 @@ _NAMES = {
     "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "compat.open_clip": "get_tokenizer",
-    "compat.auto_processor": "AutoFeatureExtractor AutoImageProcessor AutoProcessor",
+    "compat.auto_processor": "AutoFeatureExtractor AutoImageProcessor AutoProcessor AutoVideoProcessor",
     "compat.image_processors": (
         "CLIPFeatureExtractor CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast "
         "EfficientNetImageProcessorPil VideoMAEFeatureExtractor VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
     "compat.tokenizers": (
-        "AddedToken AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast "
-        "TensorType"
+        "AddedToken AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerBase PreTrainedTokenizerFast "
+        "RobertaTokenizerFast TokenizersBackend"
     ),
     "compat.seeds": "set_seed",
+    "compat.tensor_types": "TensorType",
     "compat.pipelines": (
         "ImageClassificationPipeline ImageFeatureExtractionPipeline Pipeline ZeroShotImageClassificationPipeline "
         "pipeline"

@@ -29,6 +29,10 @@ class WrongType(UsageError, TypeError):
     """An argument is of a type that nothing can be made of."""
 
 
+class NoWeights(UsageError, RuntimeError):
+    """Weights are asked for where tensors have no values."""
+
+
 class Stopped(SightlineError):
     """The user stopped the command (Ctrl-C). The message says what was kept and how to go on."""
 

@@ -1,7 +1,6 @@
 """The reference's names for tokenizers."""
 
 import os
-from enum import StrEnum
 from typing import Any
 
 from tokenizers import AddedToken
@@ -15,23 +14,17 @@ __all__ = [
     "AutoTokenizer",
     "BertTokenizerFast",
     "CLIPTokenizerFast",
+    "PreTrainedTokenizerBase",
     "PreTrainedTokenizerFast",
     "RobertaTokenizerFast",
-    "TensorType",
+    "TokenizersBackend",
 ]
 
 # The reference, too, has one class under both names.
 CLIPTokenizerFast = CLIPTokenizer
 BertTokenizerFast = BertTokenizer
 RobertaTokenizerFast = RobertaTokenizer
-PreTrainedTokenizerFast = TextProcessor
-
-
-class TensorType(StrEnum):
-    """What `return_tensors` may be."""
-
-    PYTORCH = "pt"
-    NUMPY = "np"
+PreTrainedTokenizerBase = PreTrainedTokenizerFast = TokenizersBackend = TextProcessor
 
 
 class AutoTokenizer:

@@ -14,13 +14,13 @@ from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.rules import Piece, Rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, NoWeights, UsageError
 from sightline.models.arguments import changed, float_dtype, given_config, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
 from sightline.models.saving import Saved
-from sightline.nn.attention import ATTENTION, Attention
+from sightline.nn.attention import ATTENTION, Attention, unknown_attention
 
 
 class PretrainedModel(Saved, Reference):
@@ -40,6 +40,9 @@ class PretrainedModel(Saved, Reference):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "config":
             value.validate()
+            if getattr(value, "gradient_checkpointing", False):
+                for part in value.sub_configs:
+                    getattr(value, part).gradient_checkpointing = True
         super().__setattr__(name, value)
 
     @overload
@@ -90,6 +93,11 @@ class PretrainedModel(Saved, Reference):
         Arguments of the reference that change nothing here are accepted; others are a `UsageError` that says why, and
         unknown ones an `UnknownArgument`. Raises `CheckpointError`.
         """
+        if torch.get_default_device().type == "meta":
+            raise NoWeights(
+                "You are using `from_pretrained` with a meta device context manager: its weights would have no values. "
+                f"Call it outside; for a {cls.__name__} without values write {cls.__name__}(config)"
+            )
         settings = settings_in(settings)
         device = None if device_map is None else one_device(device_map)
         wanted_dtype = dtype if dtype is not None else torch_dtype
@@ -204,11 +212,7 @@ class PretrainedModel(Saved, Reference):
         By tower: {"text_config": "sdpa", "vision_config": "eager"}, "" for what is in neither. Raises `UsageError`.
         """
         named = {"text_config": "text_model", "vision_config": "vision_model"}
-        towers = {
-            part: getattr(self, name)
-            for part, name in named.items()
-            if hasattr(self.config, part) and hasattr(self, name)
-        }
+        towers = {part: getattr(self, named[part], nn.Module()) for part in self.config.sub_configs}
         if isinstance(attn_implementation, str):
             attn_implementation = dict.fromkeys(("", *towers), attn_implementation)
         for part, name in attn_implementation.items():
@@ -216,7 +220,7 @@ class PretrainedModel(Saved, Reference):
                 parts = ", ".join(towers) or "no parts"
                 raise UsageError(f"attn_implementation: {type(self).__name__} has no {part!r}; it has {parts}")
             if name not in ATTENTION:
-                raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+                raise UsageError(unknown_attention(name))
         self.config._attn_implementation = attn_implementation
         inner = {module for tower in towers.values() for module in tower.modules()}
         for part, name in attn_implementation.items():

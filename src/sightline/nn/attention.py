@@ -19,6 +19,11 @@ from sightline.nn.slices import Slice, apart, part
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
+def unknown_attention(name: object) -> str:
+    """What is said of a way to compute attention that there is none of."""
+    return f'Specified `attn_implementation="{name}"` is not supported; there are {", ".join(ATTENTION)}'
+
+
 class AttentionConfig(Protocol):
     """The settings that `SelfAttention` reads."""
 
@@ -51,7 +56,7 @@ class Attention(Aliased):
         self.config: Any = config
         named = getattr(config, "_attn_implementation", None) or "sdpa"
         if named not in ATTENTION:
-            raise UsageError(f"unknown attn_implementation {named!r}; there are {', '.join(ATTENTION)}")
+            raise UsageError(unknown_attention(named))
         self.implementation = named
 
     @property

@@ -18,23 +18,6 @@ def hooked(module: nn.Module) -> bool:
     return not all((getattr(hook, "__module__", None) or "").startswith("torch.distributed") for hook in hooks)
 
 
-def hooked_within(module: nn.Module) -> bool:
-    """Whether a call of the module, or of a part of it at any depth, would run a hook."""
-    if _has_any_global_hook():  # type: ignore[no-untyped-call]
-        return True
-    left = [module]
-    while left:  # no recursion: a tower asks at each call
-        found = left.pop()
-        about = found.__dict__
-        waits = about["_forward_hooks"] or about["_forward_pre_hooks"]
-        if (waits or about["_backward_hooks"] or about["_backward_pre_hooks"]) and hooked(found):
-            return True
-        left += [part for part in about["_modules"].values() if part is not None]
-        if slices := about.get("slices"):
-            left += slices.values()
-    return False
-
-
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a call computes what the `kind`'s tensors say and no more: it has no hook, and it is not what stands in a
     `kind`'s place, such as an adapter or a quantised layer."""

@@ -166,16 +166,21 @@ class Block(Aliased):
         token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
+    def uncalled(self) -> tuple[nn.Module, ...]:
+        """The modules whose `forward` has a part in the block's, and none in `at`."""
+        return self, self.attention
+
 
 class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
 
     layers = alias("blocks")
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[Block], config: object = None) -> None:
+        """`config`: whose `gradient_checkpointing`, if it has that, holds from the beginning."""
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = bool(getattr(config, "gradient_checkpointing", False))
         self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
     def forward(
@@ -210,12 +215,15 @@ class Transformer(Aliased):
         waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked(last) or hooked(last.attention):
-            states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
-            return states[torch.arange(x.shape[0], device=x.device), tokens]
+        if hooked(self) or any(map(hooked, last.uncalled())):
+            return self._states(x, causal, mask)[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:
             x = self._kept(block, x, mask, causal)
         return self._kept(last.at, x, tokens, causal, mask)
+
+    def _states(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+        """`forward`'s `last_hidden_state`."""
+        return self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state  # type: ignore[no-any-return]
 
     def _kept(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.gradient_checkpointing and self.training:
@@ -229,7 +237,7 @@ class Encoder(Transformer):
     block: ClassVar[type[Block]] = Block
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(self.block(config) for _ in range(config.num_hidden_layers))
+        super().__init__((self.block(config) for _ in range(config.num_hidden_layers)), config)
         self.config = config
 
 
