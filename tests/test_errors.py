@@ -107,3 +107,11 @@ def test_handlers_of_the_system_s_errors_let_ours_pass(error: SightlineError, tm
     for guard in (reading(tmp_path), writing(tmp_path), whole(result)):
         with pytest.raises(type(error), match=r"^ours$"), guard:
             raise error
+
+
+def test_a_picture_that_cannot_be_read_is_caught_as_by_others(tmp_path):
+    """Pillow says OSError of a broken file, the reference's processors ValueError of pixels that are no picture."""
+    (tmp_path / "a.png").write_text("hello")
+    for expected in (OSError, ValueError, ImageError):
+        with pytest.raises(expected, match=r"a\.png: not an image"):
+            load_image(tmp_path / "a.png")

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         PreTrainedModel as PreTrainedModel,
     )
     from sightline.compat.image_processors import (
+        CLIPFeatureExtractor as CLIPFeatureExtractor,
         CLIPImageProcessorFast as CLIPImageProcessorFast,
         CLIPImageProcessorPil as CLIPImageProcessorPil,
         EfficientNetImageProcessorFast as EfficientNetImageProcessorFast,
         EfficientNetImageProcessorPil as EfficientNetImageProcessorPil,
+        VideoMAEFeatureExtractor as VideoMAEFeatureExtractor,
         VideoMAEImageProcessorFast as VideoMAEImageProcessorFast,
         VideoMAEImageProcessorPil as VideoMAEImageProcessorPil,
     )
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from sightline.compat.seeds import set_seed as set_seed
     from sightline.compat.tensor_types import TensorType as TensorType
     from sightline.compat.tokenizers import (
+        AddedToken as AddedToken,
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
         CLIPTokenizerFast as CLIPTokenizerFast,
@@ -186,11 +189,11 @@ _NAMES = {
     "compat.open_clip": "get_tokenizer",
     "compat.auto_processor": "AutoFeatureExtractor AutoImageProcessor AutoProcessor AutoVideoProcessor",
     "compat.image_processors": (
-        "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
-        "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
+        "CLIPFeatureExtractor CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast "
+        "EfficientNetImageProcessorPil VideoMAEFeatureExtractor VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
     "compat.tokenizers": (
-        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerBase PreTrainedTokenizerFast "
+        "AddedToken AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerBase PreTrainedTokenizerFast "
         "RobertaTokenizerFast TokenizersBackend"
     ),
     "compat.seeds": "set_seed",

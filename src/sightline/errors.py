@@ -25,6 +25,10 @@ class UnknownArgument(UsageError, TypeError):
     """A function has no argument of this name."""
 
 
+class WrongType(UsageError, TypeError):
+    """An argument is of a type that nothing can be made of."""
+
+
 class NoWeights(UsageError, RuntimeError):
     """Weights are asked for where tensors have no values."""
 
@@ -66,8 +70,11 @@ class HubError(CheckpointError):
 
 
 class ImageError(SightlineError, OSError, ValueError):
-    """An image cannot be read. `source` names it, `reason` says why (without repeating the source). Pillow raises an
-    `OSError` for such a file, `transformers` a `ValueError`: scripts catch one or the other."""
+    """An image cannot be read. `source` names it, `reason` says why (without repeating the source).
+
+    An `OSError`, as Pillow's for a broken file, and a `ValueError`, as for pixels that are no picture: a handler of
+    these around code that opens images must let it pass.
+    """
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source}: {reason}")

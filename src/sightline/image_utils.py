@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling as PILImageResampling
 
-from sightline.errors import UsageError
+from sightline.errors import UsageError, WrongType
 from sightline.models.sizes import SizeDict
 from sightline.processing.image.preprocessor_config import CLIP_MEAN, CLIP_STD
 from sightline.processing.image.reading import load_image
@@ -92,7 +92,7 @@ def make_list_of_images(images: Any, expected_ndims: int = 3) -> list[Any]:
         return [images]
     if is_pixels(images) and images.ndim in (expected_ndims, expected_ndims + 1):
         return [images] if images.ndim == expected_ndims else list(images)
-    raise UsageError(f"a picture, a list of pictures or an array of 3 or 4 dimensions, not {type(images).__name__}")
+    raise WrongType(f"a picture, a list of pictures or an array of 3 or 4 dimensions, not {type(images).__name__}")
 
 
 def make_flat_list_of_images(images: Any, expected_ndims: int = 3) -> list[Any]:
@@ -105,7 +105,7 @@ def make_flat_list_of_images(images: Any, expected_ndims: int = 3) -> list[Any]:
 def to_numpy_array(img: Any) -> NDArray[Any]:
     """A picture's or a tensor's values as they are. Raises UsageError."""
     if not is_valid_image(img):
-        raise UsageError(f"a picture, an array or a tensor, not {type(img).__name__}")
+        raise WrongType(f"a picture, an array or a tensor, not {type(img).__name__}")
     return np.array(img) if is_pil_image(img) else pixel_array(img)
 
 

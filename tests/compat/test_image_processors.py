@@ -170,12 +170,12 @@ def test_an_array_is_three_numbers():
     assert ours.image_mean == (0.1, 0.2, 0.3)
 
 
-def test_a_script_s_own_attribute_is_none_of_ours():
+def test_a_script_s_own_attribute_is_kept():
     ours = sightline.CLIPImageProcessor()
     before = ours.to_dict()
     ours.is_mine = True
     assert ours.is_mine is pickle.loads(pickle.dumps(ours)).is_mine is True
-    assert ours.to_dict() == before
+    assert ours.to_dict() == before | {"is_mine": True}
 
 
 def test_default_to_square_says_what_a_number_means():
@@ -380,3 +380,18 @@ def test_a_folder_is_sent_to_the_hub_when_asked(tmp_path, monkeypatch):
         ours.save_pretrained(tmp_path, repo="me/mine")
     with pytest.raises(UsageError, match="is a file: name a folder"):
         ours.save_pretrained(tmp_path / "a" / "preprocessor_config.json")
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, 0)])
+def test_an_empty_picture_is_named(size):
+    with pytest.raises(ImageError, match=f"image 1: an image of {size[0]} x {size[1]} pixels is empty"):
+        sightline.CLIPImageProcessor()([Image.new("RGB", (9, 9)), Image.new("RGB", size)])
+
+
+def test_a_scripts_own_attributes_are_saved_and_opened(tmp_path):
+    ours = sightline.CLIPImageProcessor()
+    ours.label, ours._scratch = {"by": "me"}, object()
+    ours.save_pretrained(tmp_path)
+    assert sightline.CLIPImageProcessor.from_pretrained(tmp_path).label == {"by": "me"}
+    assert transformers.CLIPImageProcessorPil.from_pretrained(tmp_path).label == {"by": "me"}
+    assert "num_frames" not in sightline.XCLIPProcessor.from_pretrained("mini-xclip").image_processor.to_dict()

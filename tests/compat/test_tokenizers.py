@@ -447,6 +447,51 @@ def test_a_tokenizer_of_another_kind_is_named():
         sightline.CLIPTokenizer.from_pretrained("mini-align")
 
 
+PADDED = {"padding": "max_length", "max_length": 30, "padding_side": "left", "truncation": True, "return_tensors": "pt"}
+
+
+def test_encodings_are_those_of_the_call_whenever_they_are_asked_for(both):
+    """They are made then: what is done to the tokenizer in between does not change them."""
+    ours, theirs = (tokenizer(TEXTS, **PADDED) for tokenizer in both)
+    both[0].add_tokens(["cat", "photo"])
+    both[0].padding_side, both[0].pad_token = "right", both[0].unk_token
+    sent = pickle.loads(pickle.dumps(ours))
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda row: ours.tokens(row), range(len(TEXTS))))
+    assert seen == [theirs.tokens(row) for row in range(len(TEXTS))]
+    for name in ("ids", "offsets", "attention_mask", "special_tokens_mask", "type_ids", "word_ids"):
+        wanted = [getattr(row, name) for row in theirs.encodings]
+        for mine in (ours, sent):
+            assert [getattr(row, name) for row in mine.encodings] == wanted
+    assert (ours.is_fast, ours.n_sequences) == (theirs.is_fast, theirs.n_sequences)
+
+
+@pytest.mark.parametrize("kind", ["np", "pt", None])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_everything_is_filled_up(both, kind, side):
+    options = EXTRAS | {"padding": True, "pad_to_multiple_of": 8, "padding_side": side, "return_tensors": kind}
+    same(*(tokenizer(TEXTS, SECONDS, **options) for tokenizer in both))
+
+
+@pytest.mark.parametrize("ids", ["5", ["5", "6"], [1.5], None])
+def test_ids_that_are_no_numbers_are_named(both, ids):
+    for tokenizer in both:
+        with pytest.raises(TypeError):
+            tokenizer.decode(ids)
+
+
+def test_ids_that_no_token_has_are_named(both):
+    with pytest.raises(UsageError, match=r"no token has the id -100: fill the places .* with pad_token_id"):
+        both[0].decode([-100, 5])
+
+
+def test_saving_takes_what_changes_nothing_and_writes_nothing_after_a_slip(both, tmp_path):
+    both[0].save_pretrained(tmp_path / "a", legacy_format=False)
+    with pytest.raises(UsageError, match="legacy_formt: no such argument; did you mean legacy_format"):
+        both[0].save_pretrained(tmp_path / "b", legacy_formt=False)
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.system
 def test_many_texts(both):
     texts = strings(2000)

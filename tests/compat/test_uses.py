@@ -41,7 +41,6 @@ KNOWN: dict[str, str] = {
     "errors: a processor of a folder that is not there": "an OSError, as of a model; there a ValueError",
     "errors: a wrong size at load": "a CheckpointError, and no RuntimeError after a table in the log",
     "errors: an unknown activation": "a CheckpointError that lists those that are known, and no KeyError",
-    "errors: nothing that is a picture": "a UsageError, a ValueError as for other wrong inputs, and no TypeError",
     "errors: videos of the wrong number of frames": "a UsageError that names the number, and no RuntimeError",
     "image_processors: data_format": "done; the reference's processor on PIL leaves it out",
     "loading: saved whole after it was saved in shards": "the index of the shards goes with them",

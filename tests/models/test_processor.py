@@ -228,7 +228,7 @@ def test_nothing_of_something(ours):
         ({"text": "a", "truncation": True, "max_length": 1}, UsageError, "max_length=1"),
         ({"images": 7}, UsageError, "not int"),
         ({"images": [None]}, UsageError, "not NoneType"),
-        ({"images": [], "return_tensors": "np"}, UsageError, "or none"),
+        ({"images": [], "return_tensors": "np"}, UsageError, "the list is empty"),
         ({"images": [picture(), picture(50)], "return_tensors": "np", "do_center_crop": False}, UsageError, "sizes"),
         ({"images": picture(), "sise": 3}, UsageError, "sise"),
         ({"text": "a", "paddding": True}, UsageError, "paddding: no such argument; did you mean padding"),

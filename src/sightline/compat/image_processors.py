@@ -1,4 +1,4 @@
-"""Further names of image processors: those with which the reference chooses between its implementations of one."""
+"""Further names of image processors: release 4's, and those by which the reference tells its implementations apart."""
 
 from sightline.models.image_processors import CLIPImageProcessor, EfficientNetImageProcessor
 from sightline.models.video_processor import VideoMAEImageProcessor
@@ -6,3 +6,4 @@ from sightline.models.video_processor import VideoMAEImageProcessor
 CLIPImageProcessorFast = CLIPImageProcessorPil = CLIPImageProcessor
 EfficientNetImageProcessorFast = EfficientNetImageProcessorPil = EfficientNetImageProcessor
 VideoMAEImageProcessorFast = VideoMAEImageProcessorPil = VideoMAEImageProcessor
+CLIPFeatureExtractor, VideoMAEFeatureExtractor = CLIPImageProcessor, VideoMAEImageProcessor

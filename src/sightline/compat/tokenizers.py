@@ -3,9 +3,22 @@
 import os
 from typing import Any
 
+from tokenizers import AddedToken
+
 from sightline.errors import UsageError
 from sightline.models.text_processor import TextProcessor
 from sightline.models.tokenizer_kinds import BertTokenizer, CLIPTokenizer, RobertaTokenizer
+
+__all__ = [
+    "AddedToken",
+    "AutoTokenizer",
+    "BertTokenizerFast",
+    "CLIPTokenizerFast",
+    "PreTrainedTokenizerBase",
+    "PreTrainedTokenizerFast",
+    "RobertaTokenizerFast",
+    "TokenizersBackend",
+]
 
 # The reference, too, has one class under both names.
 CLIPTokenizerFast = CLIPTokenizer

@@ -46,6 +46,8 @@ class ImageOptions:
         """The picture; an array with its channels first where `input_data_format` says where they are. Raises
         ValueError."""
         if isinstance(picture, Image.Image):
+            if not all(picture.size):
+                raise ValueError(f"an image of {picture.width} x {picture.height} pixels is empty")
             has_three = picture.mode == "RGB"
         else:
             if picture.ndim == 3 and self.input_data_format:
@@ -81,8 +83,10 @@ class ImageOptions:
         `unequal` as the name of values that make none."""
         if not self.return_tensors:
             return BatchFeature({"pixel_values": values})
-        if len({value.shape for value in values}) != 1:
-            raise UsageError(f"{unequal} (or none) make no tensor; leave do_center_crop on")
+        if not values:
+            raise UsageError("no images: the list is empty")
+        if len({value.shape for value in values}) > 1:
+            raise UsageError(f"{unequal} make no tensor; leave do_center_crop on")
         feature = tensors({"pixel_values": np.stack(values)}, self.return_tensors)
         return feature.to(self.device) if self.device is not None and self.return_tensors == "pt" else feature
 

@@ -45,13 +45,16 @@ class ImageSettings(Published):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, return_unused_kwargs: bool = False, **overrides: Any) -> Any:
-        """From the contents of a checkpoint's file, whose unknown keys are not looked at, and `overrides` of them.
+        """From the contents of a checkpoint's file, whose unknown keys become attributes, and `overrides` of them.
 
         With `return_unused_kwargs` unknown overrides come back, (processor, {name: value}), else they raise UsageError.
         """
         base = cls()
         given = {name: value for name, value in data.items() if name in base.setting_names and value is not None}
         found = cls(**given)
+        for name, value in data.items():
+            if name not in _LABELS and name not in base.setting_names and found._is_own(name):
+                object.__setattr__(found, name, value)
         unused = {name: value for name, value in overrides.items() if name not in base.setting_names}
         if not return_unused_kwargs:
             check_names(unused, base.setting_names, "setting")
@@ -125,16 +128,22 @@ class ImageSettings(Published):
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.to_dict() == other.to_dict()
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(type(self))  # settings change, and equal ones must have equal hashes
+
+    def _is_own(self, name: str) -> bool:
+        """Whether an attribute is a script's, or of a key in a file that means nothing here."""
+        return not (name.startswith("_") or hasattr(type(self), name))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a checkpoint's file holds them."""
+        """The settings as a checkpoint's file holds them, with the attributes that a script has set besides."""
         profile = self.profile.to_dict()
         means = {name: tuple(profile[name]) for name in ("image_mean", "image_std")}
-        return profile | means | self._options.to_dict()
+        own = {name: value for name, value in vars(self).items() if self._is_own(name)}
+        return own | profile | means | self._options.to_dict()
 
     def to_json_string(self) -> str:
         """The settings as the text of a checkpoint's file."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.errors import UsageError
+from sightline.errors import WrongType
 from sightline.processing.image.color import array_to_rgb, array_to_uint8
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.image.reading import load_image
@@ -15,7 +15,7 @@ from sightline.processing.image.sources import is_image_source, is_pixels, pixel
 
 
 def single_pictures(images: Any) -> Iterator[Any]:
-    """One picture, a list of them or a batch in an array, as single pictures: PIL or arrays."""
+    """One picture, a list of them or a batch in an array, as single pictures: PIL or arrays. Raises WrongType."""
     if is_pixels(images):
         images = pixel_array(images)
     if isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4):
@@ -26,7 +26,7 @@ def single_pictures(images: Any) -> Iterator[Any]:
     elif is_image_source(images):
         yield load_image(images)
     else:
-        raise UsageError(f"images are PIL images, arrays, tensors, paths or open files, not {type(images).__name__}")
+        raise WrongType(f"images are PIL images, arrays, tensors, paths or open files, not {type(images).__name__}")
 
 
 def pixels_of(picture: Image.Image | NDArray[Any], profile: PixelProfile) -> NDArray[Any]:

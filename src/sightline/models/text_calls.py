@@ -1,17 +1,18 @@
 """What a tokenizer's call does: texts to rows of ids, cut and filled up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 import tokenizers
 
-from sightline.errors import UsageError
+from sightline.errors import UsageError, WrongType
 from sightline.models.batch_encoding import BatchEncoding
 from sightline.models.features import tensor_kind
 from sightline.models.text_ends import TextEnds
 from sightline.models.text_options import Lengths, TextOptions, checked
-from sightline.models.text_padding import filled, gathered
+from sightline.models.text_padding import FILL, filled, filled_array, filled_lists, gathered
 from sightline.processing.pipelines import copied
 from sightline.processing.tokenizer import Tokenizer, library_errors, readable
 
@@ -70,14 +71,26 @@ class TextCalls(TextEnds):
         lengths = Lengths.of(given, self.model_max_length)
         if text_pair is None and not given["return_overflowing_tokens"]:
             inputs = self._shortened(inputs, lengths)
-        rows = self._rows(inputs, given, lengths)
-        values = self._values(rows, given)
+        pipeline = self._prepared(inputs, given, lengths)
+        encode = pipeline.encode_batch if given["return_offsets_mapping"] else pipeline.encode_batch_fast
+        rows = _encoded(encode, inputs, given, lengths)
+        encodings = [encoding for row in rows for encoding in row]
+        sizes = [len(encoding) for encoding in encodings]
+        width = lengths.width(max(sizes)) if lengths.padding and sizes else 0
+        values, filling = self._values(rows, encodings, given, width), self._filling(width, given) if width else {}
+        if filling and width > min(sizes):
+            fill = {"input_ids": filling["pad_id"], "token_type_ids": self.pad_token_type_id, **FILL}
+            make = filled_array if kind and max(sizes) <= width else filled_lists
+            for name in fill.keys() & values.keys():
+                values[name] = make(values[name], width, filling["direction"], fill[name])
         if kind and not inputs:
             values = {name: np.zeros((0, 0), np.int64) for name in values}
-        if is_batch or kind or given["return_overflowing_tokens"]:
-            return BatchEncoding(values, [encoding for row in rows for encoding in row], kind)
-        first = {name: value[0] if value and isinstance(value[0], list) else value for name, value in values.items()}
-        return BatchEncoding(first, rows[0])
+        is_batch = is_batch or given["return_overflowing_tokens"]
+        if not (is_batch or kind):
+            values = {name: value[0] if isinstance(value[0], list) else value for name, value in values.items()}
+        count = encodings[0].n_sequences if encodings else None
+        later = partial(_full_encodings, pipeline, inputs, given, lengths, filling)
+        return BatchEncoding(values, tensor_type=kind).encoded_by(later, count)
 
     def _shortened(self, inputs: Sequence[Any], lengths: Lengths) -> Sequence[Any]:
         """Long texts that are cut, only as far as it takes: see `Tokenizer.beginnings`."""
@@ -87,27 +100,6 @@ class TextCalls(TextEnds):
         long = [text for text in inputs if isinstance(text, str) and len(text) > size]
         short = dict(zip(long, self.tokenizer.beginnings(long, lengths.limit)[0], strict=True)) if long else {}
         return [short.get(text, text) if isinstance(text, str) else text for text in inputs]
-
-    def _rows(self, inputs: Sequence[Any], given: Mapping[str, Any], lengths: Lengths) -> list[list[Any]]:
-        """The library's encodings of each input, cut and filled up: one, or as many as overflow."""
-        pipeline = self._prepared(inputs, given, lengths)
-        specials = given["add_special_tokens"]
-        with library_errors("the tokenizer cannot read a text; fetch its files again"):
-            try:
-                encodings = pipeline.encode_batch(
-                    inputs, is_pretokenized=given["is_split_into_words"], add_special_tokens=specials
-                )
-            except TypeError as error:
-                raise UsageError(
-                    "a text is a string, or two as a tuple; a list of words needs is_split_into_words=True"
-                ) from error
-            except Exception as error:
-                if "Truncation error" in str(error):
-                    raise UsageError(f"truncation={lengths.strategy!r}: {error}") from error
-                raise
-        if lengths.padding and encodings:
-            self._fill(encodings, lengths.width(max(map(len, encodings))), given["padding_side"])
-        return [[row, *row.overflowing] if given["return_overflowing_tokens"] else [row] for row in encodings]
 
     def _prepared(self, inputs: Sequence[Any], given: Mapping[str, Any], lengths: Lengths) -> tokenizers.Tokenizer:
         """The pipeline, or a copy of it that cuts: other threads may be using it."""
@@ -136,19 +128,21 @@ class TextCalls(TextEnds):
         made: tokenizers.Tokenizer = pipeline
         return made
 
-    def _fill(self, encodings: Sequence[Any], width: int, side: str | None) -> None:
-        side = _side("padding_side", side or self.padding_side)
-        pad_id = self._pad_id()
-        for row in encodings:
-            row.pad(width, direction=side, pad_id=pad_id, pad_type_id=self.pad_token_type_id, pad_token=self.pad_token)
+    def _filling(self, width: int, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the library's `Encoding.pad`."""
+        side = _side("padding_side", given["padding_side"] or self.padding_side)
+        filling = {"length": width, "direction": side, "pad_id": self._pad_id(), "pad_token": self.pad_token}
+        return filling | {"pad_type_id": self.pad_token_type_id}
 
     def _pad_id(self) -> int:
         if self.pad_token_id is None:
             raise UsageError("no pad token to fill up with: tokenizer.pad_token = tokenizer.eos_token, say")
         return int(self.pad_token_id)
 
-    def _values(self, rows: Sequence[Sequence[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        encodings = [encoding for row in rows for encoding in row]
+    def _values(
+        self, rows: Sequence[Sequence[Any]], encodings: Sequence[Any], given: Mapping[str, Any], width: int
+    ) -> dict[str, Any]:
+        """What is asked for by name, not yet filled up to `width`. `rows`: the encodings of each text."""
         values: dict[str, Any] = {"input_ids": [row.ids for row in encodings]}
         if self._wants("token_type_ids", given):
             values["token_type_ids"] = [row.type_ids for row in encodings]
@@ -159,7 +153,7 @@ class TextCalls(TextEnds):
         if given["return_offsets_mapping"]:
             values["offset_mapping"] = [row.offsets for row in encodings]
         if given["return_length"]:
-            values["length"] = [len(row) for row in encodings]
+            values["length"] = [max(len(row), width) for row in encodings]
         if given["return_overflowing_tokens"]:
             values["overflow_to_sample_mapping"] = [number for number, row in enumerate(rows) for _ in row]
         return values
@@ -201,7 +195,7 @@ class TextCalls(TextEnds):
     ) -> list[str]:
         """The tokens of one string as the vocabulary has them, without start and end."""
         if not isinstance(text, str):
-            raise UsageError(f"texts are strings, not {type(text).__name__}")
+            raise WrongType(f"texts are strings, not {type(text).__name__}")
         return self(text, pair, add_special_tokens=add_special_tokens, **options).tokens()
 
 
@@ -209,7 +203,7 @@ def _inputs(text: Any, pair: Any, is_words: bool) -> tuple[bool, Sequence[Any]]:
     """Whether several texts are given, and what the library encodes: strings, lists of words, or pairs of these."""
     for given in (text, pair)[: 1 + (pair is not None)]:
         if not isinstance(given, str | list | tuple):
-            raise UsageError(f"text is a string or a list of strings, not {type(given).__name__}")
+            raise WrongType(f"text is a string or a list of strings, not {type(given).__name__}")
     text, pair = readable(text), None if pair is None else readable(pair)
     is_batch = isinstance(text, list | tuple) and (not is_words or (bool(text) and not isinstance(text[0], str)))
     if not is_batch:
@@ -217,8 +211,44 @@ def _inputs(text: Any, pair: Any, is_words: bool) -> tuple[bool, Sequence[Any]]:
     if pair is None:
         return True, list(text)
     if isinstance(pair, str) or len(pair) != len(text):
-        raise UsageError(f"{len(text)} texts need a list of as many text pairs, not {pair!r:.60}")
+        raise WrongType(f"{len(text)} texts need a list of as many text pairs, not {pair!r:.60}")
     return True, list(zip(text, pair, strict=True))
+
+
+def _encoded(
+    encode: Callable[..., list[Any]], inputs: Sequence[Any], given: Mapping[str, Any], lengths: Lengths
+) -> list[list[Any]]:
+    """The library's encodings of each input, cut: one, or as many as overflow."""
+    with library_errors("the tokenizer cannot read a text; fetch its files again"):
+        try:
+            encodings = encode(
+                inputs,
+                is_pretokenized=given["is_split_into_words"],
+                add_special_tokens=given["add_special_tokens"],
+            )
+        except TypeError as error:
+            raise WrongType(
+                "a text is a string, or two as a tuple; a list of words needs is_split_into_words=True"
+            ) from error
+        except Exception as error:
+            if "Truncation error" in str(error):
+                raise UsageError(f"truncation={lengths.strategy!r}: {error}") from error
+            raise
+    return [[row, *row.overflowing] if given["return_overflowing_tokens"] else [row] for row in encodings]
+
+
+def _full_encodings(
+    pipeline: tokenizers.Tokenizer,
+    inputs: Sequence[Any],
+    given: Mapping[str, Any],
+    lengths: Lengths,
+    filling: Mapping[str, Any],
+) -> list[tokenizers.Encoding]:
+    """The encodings of all rows with the places of characters, filled up."""
+    encodings = [row for rows in _encoded(pipeline.encode_batch, inputs, given, lengths) for row in rows]
+    for row in encodings if filling else ():
+        row.pad(**filling)
+    return encodings
 
 
 def _side(name: str, side: Any) -> str:

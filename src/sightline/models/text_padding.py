@@ -1,12 +1,35 @@
 """Rows of tokens filled up after the fact, as what gathers a batch does it."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightline.errors import UsageError
 from sightline.models.text_options import Lengths
+
+FILL = {"attention_mask": 0, "special_tokens_mask": 1, "offset_mapping": (0, 0)}
+"""What rows are filled up with, beside ids and the types of tokens."""
+
+
+def filled_lists(rows: Sequence[list[Any]], width: int, side: str, fill: Any) -> list[list[Any]]:
+    """Rows of at least `width` values, those at the `side` being `fill`."""
+    if side == "left":
+        return [[fill] * (width - len(row)) + row for row in rows]
+    return [row + [fill] * (width - len(row)) for row in rows]
+
+
+def filled_array(rows: Sequence[list[Any]], width: int, side: str, fill: Any) -> NDArray[np.int64]:
+    """`filled_lists` of numbers, or of tuples of them, of which no row is longer than `width`, as an array."""
+    if isinstance(fill, tuple):
+        return np.array(filled_lists(rows, width, side, fill), np.int64)
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    taken = np.arange(width) < lengths[:, None]
+    made = np.full((len(rows), width), fill, np.int64)
+    made[taken[:, ::-1] if side == "left" else taken] = np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum())
+    return made
 
 
 def gathered(inputs: Any, main: str) -> tuple[dict[str, Any], str | None]:
@@ -48,7 +71,7 @@ def _filled(row: dict[str, Any], main: str, width: int, side: str, pad_id: int |
     if mask:
         row.setdefault("attention_mask", [1] * len(ids))
     missing = max(width - len(ids), 0)
-    fill = {main: pad_id, "attention_mask": 0, "token_type_ids": 0, "special_tokens_mask": 1}
+    fill = {main: pad_id, "token_type_ids": 0} | FILL
     for name in (name for name in fill if missing and name in row):
         part = [fill[name]] * missing
         row[name] = [*part, *row[name]] if side == "left" else [*row[name], *part]

@@ -12,7 +12,7 @@ from tokenizers import AddedToken
 from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.places import take_place
-from sightline.models.publishing import Published
+from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
 from sightline.models.suggestions import check_names
 from sightline.models.text_calls import TextCalls
 from sightline.models.text_decoding import TextDecoding
@@ -39,9 +39,14 @@ _GONE = {
     "build_inputs_with_special_tokens": "call the tokenizer on the texts: tokenizer(text, text_pair)",
     "create_token_type_ids_from_sequences": "tokenizer(text, text_pair, return_token_type_ids=True)",
     "additional_special_tokens": "tokenizer.extra_special_tokens",
+    "_tokenizer": "tokenizer.backend_tokenizer",
     "train_new_from_iterator": "train with the tokenizers library, then give tokenizer_object=",
 }
 """What the reference no longer has, and this class neither, with what to write."""
+
+
+_SAVED_AS_EVER = ("legacy_format", "save_jinja_files")
+"""Arguments of saving that change nothing: there is one format, and no chat template."""
 
 
 class TextProcessor(TextCalls, TextDecoding, Published):
@@ -75,7 +80,7 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         known = tokenizer.settings
         pipeline = tokenizer.copy()
         super().__init__(pipeline, _names(tokenizer, pipeline), list(extra_tokens(known).values()))
-        self._tokenizer, self._kept = tokenizer, known
+        self._made, self._kept = tokenizer, known
         self.name_or_path = ""
         self.model_max_length = tokenizer.max_length
         types = ["token_type_ids"] * tokenizer.has_token_types
@@ -132,15 +137,11 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         `push_to_hub` sends them to `repo_id`, by default the folder's name; `publishing` are the arguments of the
         method `push_to_hub`. Raises HubError, UsageError.
         """
-        folder = Path(save_directory)
-        if folder.is_file():
-            raise UsageError(f"{folder} is a file: name a folder")
-        if not push_to_hub:
-            check_names(publishing, ("push_to_hub",), "argument")
-        folder.mkdir(parents=True, exist_ok=True)
+        options = {name: value for name, value in publishing.items() if name not in _SAVED_AS_EVER}
+        check_names(options, (*PUBLISHING, *_SAVED_AS_EVER), "argument")
+        folder = new_folder(save_directory)
         self.tokenizer.save(folder)
-        if push_to_hub:
-            self.push_to_hub(**({"repo_id": folder.absolute().name} | publishing))
+        send_saved(type(self).__name__, folder, push_to_hub, options)
         return str(folder / "tokenizer_config.json"), str(folder / "tokenizer.json")
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
@@ -156,9 +157,9 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         of = self.init_kwargs, len(self)
         if of != self._of:
             kept = {"tokenizer_class": self._kept["tokenizer_class"]}
-            self._tokenizer = Tokenizer(copied(self._pipeline), kept | self.init_kwargs, int(self.model_max_length))
+            self._made = Tokenizer(copied(self._pipeline), kept | self.init_kwargs, int(self.model_max_length))
             self._of = of
-        return self._tokenizer
+        return self._made
 
     @property
     def init_kwargs(self) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class TextProcessor(TextCalls, TextDecoding, Published):
             "split_special_tokens": self.split_special_tokens,
             "extra_special_tokens": self.extra_special_tokens,
         }
-        is_bert = self._tokenizer.kind == "BertTokenizer" and self._kept["tokenizer_class"] not in GENERAL
+        is_bert = self._made.kind == "BertTokenizer" and self._kept["tokenizer_class"] not in GENERAL
         types = ["token_type_ids"] * is_bert
         usual = [["input_ids", *types, "attention_mask"], "right", "right", False, False, []]
         for (name, value), default in zip(now.items(), usual, strict=True):

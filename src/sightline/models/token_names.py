@@ -7,7 +7,7 @@ import numpy as np
 import tokenizers
 from tokenizers import AddedToken
 
-from sightline.errors import UsageError
+from sightline.errors import UsageError, WrongType
 from sightline.processing.pipelines import copied
 from sightline.processing.special_tokens import TOKEN_NAMES, special_token
 
@@ -193,8 +193,10 @@ class TokenNames:
         """Names special tokens ({"pad_token": "<pad>"}, "extra_special_tokens": [...]), adds those that are new, and
         says how many were. Raises UsageError."""
         tokens = []
-        for name, value in special_tokens_dict.items():
-            if name in self._special_tokens_map:
+        names = self._special_tokens_map
+        # Those with a name get the lower ids, as in the reference.
+        for name, value in sorted(special_tokens_dict.items(), key=lambda item: item[0] not in names):
+            if name in names:
                 if not isinstance(value, str | AddedToken):
                     raise UsageError(f"{name} is the text of a token, not {value!r:.60}")
                 setattr(self, name, _as_special(value))
@@ -227,6 +229,12 @@ def _as_special(token: Any) -> AddedToken:
 
 
 def plain_ids(ids: Any) -> list[int]:
-    """The ids of one row: a number, a list, an array or a tensor."""
-    ids = np.asarray(ids.cpu() if hasattr(ids, "cpu") else ids)
-    return [int(number) for number in ids.reshape(-1)]
+    """The ids of one row: a number, a list, an array or a tensor. Raises WrongType, and UsageError for what no token
+    can have as its id."""
+    array = np.asarray(ids.cpu() if hasattr(ids, "cpu") else ids)
+    if array.size and array.dtype.kind not in "iu":
+        raise WrongType(f"ids are whole numbers, not {ids!r:.60}")
+    numbers: list[int] = array.reshape(-1).tolist()
+    if wrong := [number for number in numbers if not 0 <= number < 1 << 32]:
+        raise UsageError(f"no token has the id {wrong[0]}: fill the places that a loss leaves out with pad_token_id")
+    return numbers

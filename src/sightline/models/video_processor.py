@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from sightline.errors import UsageError
+from sightline.errors import UsageError, WrongType
 from sightline.models.features import BatchFeature
 from sightline.models.image_processor import ImageProcessor
 
@@ -51,7 +51,7 @@ class VideoMAEImageProcessor(ImageProcessor):
 def _as_videos(value: Any) -> list[Any]:
     """A video or several as a list of videos, each a list of pictures or an array of them. Raises UsageError."""
     if _is_image(value):
-        raise UsageError("an image is no video: give a list of frames, as many as the checkpoint takes")
+        raise WrongType("an image is no video: give a list of frames, as many as the checkpoint takes")
     is_list = isinstance(value, (list, tuple))
     if _is_video(value) and (not is_list or (value and all(map(_is_image, value)))):
         return [value]
@@ -62,7 +62,7 @@ def _as_videos(value: Any) -> list[Any]:
         if _is_image(video):
             raise UsageError("a list of videos holds an image: give frames (one video) or lists of frames")
         if not _is_video(video):
-            raise UsageError(f"a video is a list of frames, not {type(video).__name__}")
+            raise WrongType(f"a video is a list of frames, not {type(video).__name__}")
     return videos
 
 

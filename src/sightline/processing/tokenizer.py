@@ -11,7 +11,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from sightline.errors import CheckpointError, SightlineError, UsageError
+from sightline.errors import CheckpointError, SightlineError, UsageError, WrongType
 from sightline.files import write_json, write_text
 from sightline.processing.pipelines import GENERAL, PARTS, copied, tokenizer_class
 from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, further_tokens, token_text
@@ -221,13 +221,17 @@ def library_errors(failure: str) -> Iterator[None]:
 
 
 def readable(text: Any) -> Any:
-    """A string, or strings in lists and tuples, as `_clean` makes them. Raises UsageError for anything else."""
-    return type(text)(map(readable, text)) if isinstance(text, list | tuple) else _clean([text])[0]
+    """A string, or strings in lists and tuples, as `_clean` makes them. Raises WrongType for anything else."""
+    if not isinstance(text, list | tuple):
+        return _clean([text])[0]
+    is_nested = any(isinstance(part, list | tuple) for part in text)
+    clean = [readable(part) for part in text] if is_nested else _clean(text)
+    return tuple(clean) if isinstance(text, tuple) else clean
 
 
 def _clean(texts: Sequence[str]) -> list[str]:
     """The strings, fit for UTF-8: half a surrogate pair (as file names may have) becomes a question mark."""
     for text in texts:
         if not isinstance(text, str):
-            raise UsageError(f"texts are strings, not {type(text).__name__}")
+            raise WrongType(f"texts are strings, not {type(text).__name__}")
     return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]

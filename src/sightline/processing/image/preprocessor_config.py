@@ -164,9 +164,9 @@ def _divisors(key: str, value: Any) -> tuple[float, ...]:
 
 
 def _switch(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | int) or value not in (0, 1):
         raise InvalidSettingError(f"{key} is {value!r}, expected true or false")
-    return value
+    return bool(value)
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from sightline.errors import ImageError, UsageError
+from sightline.errors import ImageError, WrongType
 from sightline.processing.image.color import pixels_to_rgb8, to_rgb
 from sightline.processing.image.color_management import Codes, in_srgb, read_codes
 from sightline.processing.image.formats import MAX_PIXELS, failures_as_image_errors, recognize
@@ -101,7 +101,7 @@ def load_image(image: ImageSource, timeout: float | None = None) -> Image.Image:
     that drops transparency instead of laying it on white, clips more than 8 bits instead of scaling them, and takes
     colors as they are stored. `timeout`
     is in seconds, for each answer of a server. Addresses are trusted: don't pass on strangers' addresses. Raises
-    ImageError, and UsageError for what is no image.
+    ImageError, and WrongType for what is no image.
     """
     if isinstance(image, Image.Image):
         _check_not_empty(image.size, source_name(image))
@@ -111,7 +111,7 @@ def load_image(image: ImageSource, timeout: float | None = None) -> Image.Image:
     if is_pixels(image):
         return open_image(image)
     if not is_image_source(image):
-        raise UsageError(f"load_image takes a path, an address, bytes, an open file or an image, not {image!r:.80}")
+        raise WrongType(f"load_image takes a path, an address, bytes, an open file or an image, not {image!r:.80}")
     source = image
     if isinstance(image, str) and re.match("https?://", image, re.IGNORECASE):
         source = download(image, timeout)
