@@ -37,6 +37,7 @@ class BertSelfAttention(SelfAttention):
     query, key, value = alias("q_proj"), alias("k_proj"), alias("v_proj")
     num_attention_heads, attention_head_size, all_head_size = alias("heads"), alias("head_dim"), alias("embed_dim")
     scaling = alias("scale")
+    out_proj = alias("out", listed=False)
 
     def __init__(self, config: BertLayerConfig) -> None:
         super().__init__(config)
