@@ -100,7 +100,7 @@ class _State(OrderedDict[str, Any]):
 
 
 class Tensors(nn.Module):
-    """The tensors of one part of a model, by our names. What lists parameters module by module finds them here first."""
+    """The tensors of one part of a model, by our names: what lists parameters module by module finds them here first."""
 
     def __init__(self, path: str, module: nn.Module) -> None:
         super().__init__()
@@ -123,8 +123,8 @@ def walk(
     module: nn.Module, own: str = "", shown: str = "", adapted: bool = False, given: Mapping[str, str] | None = None
 ) -> Iterator[Place]:
     """The module and all its parts. `given`: paths of the reference that the module's owner has for parts of it."""
-    kind = type(module)
-    adapted = adapted or is_adapter(kind)
+    kind: Any = type(module)
+    adapted = adapted or is_adapter(module)
     yield Place(own, shown, module, adapted)
     names, slices = reference_names(kind), slice_names(kind)
     begin, shown_begin = own and f"{own}.", shown and f"{shown}."
@@ -147,16 +147,15 @@ def adapters(module: nn.Module) -> list[Place]:
     left = [module]
     while left:
         found = left.pop()
-        if is_adapter(type(found)):
-            return [place for place in walk(module) if is_adapter(type(place.module)) and place.module is not module]
+        if is_adapter(found):
+            return [place for place in walk(module) if is_adapter(place.module) and place.module is not module]
         left += [part for part in found._modules.values() if part is not None]
     return []
 
 
-@cache
-def is_adapter(kind: type) -> bool:
-    """Whether it is a kind of layer that `peft` puts around a part of a model."""
-    return kind.__module__.startswith("peft.")
+def is_adapter(module: nn.Module) -> bool:
+    """Whether it is a layer that `peft` puts around a part of a model."""
+    return type(module).__module__.startswith("peft.")
 
 
 @cache

@@ -116,6 +116,11 @@ class Slice(nn.Linear):
         return getattr(self._owner, self._fused)
 
     @property
+    def fused_name(self) -> str:
+        """The whole map's name in its owner."""
+        return self._fused
+
+    @property
     def rows(self) -> slice:
         """Which of the whole map's rows are this part's."""
         return slice(self._number * self.out_features, (self._number + 1) * self.out_features)
@@ -232,13 +237,13 @@ def apart(module: nn.Module) -> bool:
         return False
     if _has_any_global_hook():  # type: ignore[no-untyped-call]
         return True
-    for name, found in slices.items():
-        about = found.__dict__
-        waits = about["_forward_hooks"] or about["_forward_pre_hooks"]
-        if name in module._modules or waits or about["_backward_hooks"] or about["_backward_pre_hooks"]:
-            if name in module._modules or hooked(found):
-                return True
-    return False
+    return any(name in module._modules or _waits(found) for name, found in slices.items())
+
+
+def _waits(part: Slice) -> bool:
+    about = part.__dict__
+    some = about["_forward_hooks"] or about["_forward_pre_hooks"] or about["_backward_hooks"]
+    return bool(some or about["_backward_pre_hooks"]) and hooked(part)
 
 
 def _copy(value: Tensor, into: Tensor) -> None:

@@ -14,7 +14,8 @@ from sightline.models.xclip.layouts import TABLES
 from sightline.nn.activations import ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import CrossAttention
-from sightline.nn.hooks import hooked, hooked_within
+from sightline.nn.hooks import hooked, hooked_within, plain
+from sightline.nn.slices import apart
 
 _NUMBERS = 1 << 23
 """Numbers in memory at a time while videos are scored: 32 MB in float32."""
@@ -65,7 +66,7 @@ class PromptGeneratorLayer(Aliased):
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
         weighted mean of the patches through the values'. `text` (V or 1, T, P), `patches` (V, L, P) -> (V, T, P).
         """
-        if hooked_within(self):
+        if hooked_within(self) or apart(self.attention) or not plain(self.attention.kv, nn.Linear):
             return self(text.expand(patches.shape[0], -1, -1), patches)  # type: ignore[no-any-return]
         heads = self.attention.heads
         q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
