@@ -81,8 +81,8 @@ class Adapters(Aliased):
 
     def _put(self, peft: Any, name: str, config: Any, state: dict[str, Tensor], place: str) -> Any:
         peft.inject_adapter_in_model(config, self, name)
-        expected = {f"{_BEGIN}{key}" for key in peft.get_peft_model_state_dict(self, adapter_name=name)}
-        given = {key if key.startswith(_BEGIN) else f"{_BEGIN}{key}": tensor for key, tensor in state.items()}
+        expected = peft.get_peft_model_state_dict(self, adapter_name=name).keys()
+        given = {key.removeprefix(_BEGIN): tensor for key, tensor in state.items()}
         try:
             if unknown := sorted(given.keys() - expected):
                 raise CheckpointError(f"{place}: the model has no place for {', '.join(unknown[:3])} ({len(unknown)})")

@@ -71,7 +71,8 @@ class Aliased(nn.Module):
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """As `torch.nn.Module.state_dict`; the tensors of adapters have the reference's names."""
-        destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+        given: tuple[Any, ...] = (*args, *(destination, prefix, keep_vars)[len(args) :])
+        destination, prefix, keep_vars = given
         if isinstance(destination, _State):  # of the module around this one, which names them
             return super().state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
         state = super().state_dict(destination=_State(), prefix=prefix, keep_vars=keep_vars)
@@ -100,7 +101,7 @@ class _State(OrderedDict[str, Any]):
 
 
 class Tensors(nn.Module):
-    """The tensors of one part of a model, by our names: what lists parameters module by module finds them here first."""
+    """The tensors of one part of a model, by our names, where what lists parameters finds them first."""
 
     def __init__(self, path: str, module: nn.Module) -> None:
         super().__init__()
