@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from sightline.models.align.model import AlignModel as AlignModel, AlignOutput as AlignOutput
     from sightline.models.align.modeling_align import (
+        AlignPreTrainedModel as AlignPreTrainedModel,
         AlignTextAttention as AlignTextAttention,
         AlignTextEncoder as AlignTextEncoder,
         AlignTextIntermediate as AlignTextIntermediate,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from sightline.models.clip.model import CLIPModel as CLIPModel
     from sightline.models.clip.modeling_clip import (
         CLIPEncoder as CLIPEncoder,
+        CLIPPreTrainedModel as CLIPPreTrainedModel,
         CLIPTextEmbeddings as CLIPTextEmbeddings,
         CLIPTextTransformer as CLIPTextTransformer,
         CLIPVisionEmbeddings as CLIPVisionEmbeddings,
@@ -122,6 +124,7 @@ if TYPE_CHECKING:
         GroupViTAssignAttention as GroupViTAssignAttention,
         GroupViTCrossAttentionLayer as GroupViTCrossAttentionLayer,
         GroupViTMixerMLP as GroupViTMixerMLP,
+        GroupViTPreTrainedModel as GroupViTPreTrainedModel,
         GroupViTStage as GroupViTStage,
         GroupViTTokenAssign as GroupViTTokenAssign,
         GroupViTVisionEncoder as GroupViTVisionEncoder,
@@ -143,6 +146,7 @@ if TYPE_CHECKING:
         XCLIPAttention as XCLIPAttention,
         XCLIPEncoder as XCLIPEncoder,
         XCLIPMultiframeIntegrationTransformer as XCLIPMultiframeIntegrationTransformer,
+        XCLIPPreTrainedModel as XCLIPPreTrainedModel,
         XCLIPVisionEncoderLayer as XCLIPVisionEncoderLayer,
     )
     from sightline.models.xclip.config import (
@@ -193,7 +197,8 @@ _NAMES = {
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
     "models.align.model": "AlignModel AlignOutput",
     "models.align.modeling_align": (
-        "AlignTextAttention AlignTextEncoder AlignTextIntermediate AlignTextLayer AlignTextOutput "
+        "AlignPreTrainedModel AlignTextAttention AlignTextEncoder AlignTextIntermediate AlignTextLayer "
+        "AlignTextOutput "
         "AlignVisionBlock AlignVisionDepthwiseConv2d AlignVisionDepthwiseLayer AlignVisionEncoder "
         "AlignVisionExpansionLayer AlignVisionFinalBlockLayer AlignVisionSqueezeExciteLayer"
     ),
@@ -205,7 +210,8 @@ _NAMES = {
     "models.clip.config": "CLIPConfig CLIPTextConfig CLIPVisionConfig",
     "models.clip.model": "CLIPModel",
     "models.clip.modeling_clip": (
-        "CLIPEncoder CLIPTextEmbeddings CLIPTextTransformer CLIPVisionEmbeddings CLIPVisionTransformer"
+        "CLIPEncoder CLIPPreTrainedModel CLIPTextEmbeddings CLIPTextTransformer CLIPVisionEmbeddings "
+        "CLIPVisionTransformer"
     ),
     "models.clip.processor": "CLIPProcessor",
     "models.clip.text": "CLIPTextModel CLIPTextModelOutput CLIPTextModelWithProjection",
@@ -218,7 +224,7 @@ _NAMES = {
     "models.groupvit.config": "GroupViTConfig GroupViTTextConfig GroupViTVisionConfig",
     "models.groupvit.model": "GroupViTModel GroupViTModelOutput",
     "models.groupvit.modeling_groupvit": (
-        "GroupViTAssignAttention GroupViTCrossAttentionLayer GroupViTMixerMLP GroupViTStage "
+        "GroupViTAssignAttention GroupViTCrossAttentionLayer GroupViTMixerMLP GroupViTPreTrainedModel GroupViTStage "
         "GroupViTTokenAssign GroupViTVisionEncoder"
     ),
     "models.groupvit.text": "GroupViTTextModel",
@@ -228,7 +234,7 @@ _NAMES = {
     "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
     "models.x_clip.modeling_x_clip": (
-        "XCLIPAttention XCLIPEncoder XCLIPMultiframeIntegrationTransformer XCLIPVisionEncoderLayer"
+        "XCLIPAttention XCLIPEncoder XCLIPMultiframeIntegrationTransformer XCLIPPreTrainedModel XCLIPVisionEncoderLayer"
     ),
     "models.xclip.config": "XCLIPConfig XCLIPTextConfig XCLIPVisionConfig",
     "models.xclip.model": "XCLIPModel XCLIPOutput",

@@ -79,6 +79,8 @@ def test_states_as_the_reference(pictures: list[str]) -> None:
         for options in ({}, {"pool": True}):
             close(mine(pictures[0], **options), theirs(pictures[0], **options))
             close(mine(pictures, **options), theirs(pictures, **options))
+        always = sightline.pipeline(task, model=mine.model, image_processor=mine.image_processor, pool=True)
+        assert always(pictures[0]) == mine(pictures[0], pool=True)
         assert torch.is_tensor(mine(pictures[0], return_tensors=True))
 
 
@@ -106,6 +108,7 @@ def test_a_generator_is_answered_as_it_comes(pictures: list[str]) -> None:
         (lambda zero_shot: zero_shot(None, candidate_labels=LABELS), "needs an image"),
         (lambda zero_shot: zero_shot(image(0, (9, 9)), candidate_labels=[]), "candidate_labels is empty"),
         (lambda zero_shot: zero_shot(image(0, (9, 9)), candidate_labels=LABELS, hypothesis_template="x"), "no {}"),
+        (lambda zero_shot: zero_shot(image(0, (9, 9)), candidate_label=LABELS), "did you mean candidate_labels"),
         (lambda zero_shot: zero_shot([], candidate_labels=LABELS, batch_size=0), "expected 1 or more"),
     ],
 )

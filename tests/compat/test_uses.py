@@ -31,8 +31,9 @@ REFUSED: dict[str, str] = {
 # Where ours differs, with the reason.
 KNOWN: dict[str, str] = {
     "attributes: estimate_tokens and memory": "position ids are no buffers, which count in the reference",
+    "config: eos_token_id as a list": "several are refused at once; there the model's call fails",
+    "config: image_size as a pair": "equal sides read as one number; unequal ones are refused",
     "errors: a task that no pipeline has": "a UsageError that lists those that there are, and no KeyError",
-    "errors: no labels for a pipeline": "a UsageError that says how to name them",
     "calls: a trace with gradients": "traced under torch.no_grad(); attention's gradient is written by hand",
     "errors: a processor of a folder that is not there": "an OSError, as of a model; there a ValueError",
     "errors: a wrong size at load": "a CheckpointError, and no RuntimeError after a table in the log",

@@ -42,9 +42,9 @@ def groupvit_checkpoint(folder: Path) -> Path:
     with torch.no_grad():
         for head in (model.text_projection, model.visual_projection):
             head[3].bias.zero_()
-        for stage in model.vision_model.stages:  # groups that differ more than random ones do
+        for stage in model.vision_model.encoder.stages:  # groups that differ more than random ones do
             stage.group_token *= 3
-            stage.downsample.assign.q.weight *= 5
+            stage.downsample.assign.q_proj.weight *= 5
         model.logit_scale.fill_(2.0)
     model.save_pretrained(folder)
     for file in (PACKAGED / "mini").iterdir():

@@ -1,5 +1,6 @@
 """`pipeline(task)`: a model and its processing in one call, with the arguments and answers of the reference's."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,10 +14,11 @@ from sightline.compat.auto import AutoModel, AutoModelForImageClassification
 from sightline.compat.auto_processor import AutoImageProcessor
 from sightline.compat.tokenizers import AutoTokenizer
 from sightline.encoder.hardware import pick_device
-from sightline.errors import UsageError
+from sightline.errors import UnknownArgument, UsageError
 from sightline.models.image_processor import ImageProcessor
 from sightline.models.pairs import PairModel
 from sightline.models.pretrained import PretrainedModel
+from sightline.models.suggestions import check_names
 from sightline.models.text_processor import TextProcessor
 from sightline.processing.image.reading import load_image
 from sightline.processing.image.sources import is_image_source, is_pixels
@@ -37,13 +39,16 @@ class Pipeline:
         *,
         device: int | str | torch.device | None = None,
         batch_size: int | None = None,
+        **options: Any,
     ) -> None:
+        """`options` are those of each call that names no others."""
         if image_processor is None:
             raise UsageError(f"pipeline({self.task!r}) of an open model needs image_processor=, too")
         self.tokenizer, self.image_processor = tokenizer, image_processor
         self.device = model.device if device is None else _device(device)
         self.model: Any = model.to(self.device).eval()
         self.batch_size = _checked(batch_size)
+        self.options = self._known(options)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -63,12 +68,19 @@ class Pipeline:
         images = options.pop("images", images)
         if images is None:
             raise UsageError(f"pipeline({self.task!r}) needs an image or a list of images")
+        options = self.options | self._known(options)
         size = _checked(batch_size) or self.batch_size
         if isinstance(images, list):
             return list(self._answers(images, size or 16, options))
         if isinstance(images, Image.Image) or is_pixels(images) or is_image_source(images):
             return next(self._answers([images], 1, options))
         return self._answers(images, size or 1, options)
+
+    def _known(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`options`, if the pipeline has them all. Raises UnknownArgument."""
+        known = inspect.signature(self.answer).parameters.keys() - {"images"}
+        check_names(options, sorted(known), "argument")
+        return options
 
     def _answers(self, images: Iterable[Any], size: int, options: dict[str, Any]) -> Iterator[Any]:
         rest = iter(images)
@@ -111,7 +123,7 @@ class ZeroShotImageClassificationPipeline(Pipeline):
         label's text, in place of its `{}`."""
         labels = [candidate_labels] if isinstance(candidate_labels, str) else list(candidate_labels)
         if not labels:
-            raise UsageError('candidate_labels is empty: name the labels, candidate_labels=["a cat", "a dog"]')
+            raise UnknownArgument('candidate_labels is empty: name the labels, candidate_labels=["a cat", "a dog"]')
         if hypothesis_template.format("") == hypothesis_template.format("-"):
             raise UsageError(f"hypothesis_template {hypothesis_template!r} has no {{}} where the label goes")
         assert self.tokenizer is not None
@@ -206,13 +218,14 @@ def pipeline(
     use_fast: bool = True,
     trust_remote_code: bool | None = None,
     framework: str | None = "pt",
+    **options: Any,
 ) -> Pipeline:
     """A pipeline of the `task`: "zero-shot-image-classification", "image-feature-extraction" or "image-classification".
 
     `model`: a folder, a packaged model, a Hub name, or an open model with its `tokenizer` and `image_processor` (or its
-    `processor`). Without `device`: a GPU if there is one. `model_kwargs` are `from_pretrained`'s. `use_fast`,
-    `trust_remote_code` and `framework`, which choose among the reference's implementations, have no effect. Raises
-    CheckpointError, UsageError.
+    `processor`). Without `device`: a GPU if there is one. `model_kwargs` are `from_pretrained`'s, `options` those of
+    all calls. `use_fast`, `trust_remote_code` and `framework`, which choose among the reference's implementations, have
+    no effect. Raises CheckpointError, UsageError.
     """
     if framework not in (None, "pt"):
         raise UsageError(f'framework={framework!r}: the models are PyTorch\'s ("pt")')
@@ -224,8 +237,8 @@ def pipeline(
     name, open_model = (None, model) if isinstance(model, PretrainedModel) else (model, None)
     place = {"revision": revision, "token": token}
     if open_model is None:
-        options = place | {"config": config, "device_map": device_map, "dtype": torch_dtype or dtype}
-        given = {key: value for key, value in options.items() if value is not None}
+        loading = place | {"config": config, "device_map": device_map, "dtype": torch_dtype or dtype}
+        given = {key: value for key, value in loading.items() if value is not None}
         open_model = kind.model_class.from_pretrained(name, **(model_kwargs or {}), **given)
         if device is None and device_map is None:
             device = pick_device("auto")
@@ -238,6 +251,7 @@ def pipeline(
         _opened(AutoImageProcessor, image_processor, name, place),
         device=device,
         batch_size=batch_size,
+        **options,
     )
 
 

@@ -26,6 +26,7 @@ class Reference(Aliased):
     input_layer: ClassVar[str] = "embeddings.token_embedding"
     """Where the layer lies that the input goes through first, dotted."""
     supports_gradient_checkpointing: ClassVar[bool] = True
+    _supports_sdpa: ClassVar[bool] = True
     accepts_loss_kwargs: ClassVar[bool] = False
     """Losses are means over a batch: `transformers.Trainer` divides them by the batches of a step."""
     config: Any

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
 from sightline.models.dual.towers import Pair, open_tower, projection, tower
 from sightline.models.pairs import CLIPOutput, LogitScale, PairEmbeddings, ProjectedImages
@@ -32,12 +33,17 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
 
     def __init__(
         self,
-        config: VisionTextDualEncoderConfig,
+        config: VisionTextDualEncoderConfig | None = None,
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """A tower that is left out is new."""
+        """A tower that is left out is new; without a config, it is made of those of the two towers. Raises UsageError
+        where neither is given."""
         super().__init__()
+        if config is None:
+            if vision_model is None or text_model is None:
+                raise UsageError("a model of two towers needs config=, or both vision_model= and text_model=")
+            config = VisionTextDualEncoderConfig.from_vision_text_configs(vision_model.config, text_model.config)
         self.config = config
         self.projection_dim = config.projection_dim
         self.text_embed_dim = config.text_config.hidden_size  # type: ignore[attr-defined]
