@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from torch import nn
 
@@ -50,6 +51,8 @@ CASES = {
     "GroupViT": ("GroupViTModel", {"target_modules": "all-linear"}),
     "X-CLIP": ("XCLIPModel", {"target_modules": "all-linear"}),
     "X-CLIP's text tower": ("XCLIPTextModel", {"target_modules": ["q_proj", "fc1"]}),
+    "GroupViT's text tower": ("GroupViTTextModel", {"target_modules": ["q_proj"]}),
+    "GroupViT's image tower": ("GroupViTVisionModel", {"target_modules": ["q_proj", "v_proj"]}),
     "dual encoder": ("VisionTextDualEncoderModel", {"target_modules": ["q_proj", "query", "dense"]}),
 }
 MIXED = {"target_modules": ["q_proj", "v_proj"], "modules_to_save": ["visual_projection"]}
@@ -87,10 +90,8 @@ def close(mine, theirs):
 @pytest.mark.parametrize("name", twins.ALL)
 def test_linear_maps_are_listed_by_the_reference_s_paths(name):
     ours, theirs = twins.twins(name)
-    prefix = next((f"{part}." for part in ("text_model", "vision_model") if is_flat(ours, theirs, part)), "")
     linear = [
-        {begin + path for path, module in model.named_modules() if isinstance(module, nn.Linear)}
-        for begin, model in ((prefix, ours), ("", theirs))
+        {path for path, module in model.named_modules() if isinstance(module, nn.Linear)} for model in (ours, theirs)
     ]
     assert linear[0] == linear[1]
     parameters = dict(ours.named_parameters())
@@ -101,12 +102,8 @@ def test_linear_maps_are_listed_by_the_reference_s_paths(name):
     assert around.state_dict().keys() == {f"model.{key}" for key in state}
 
 
-def is_flat(ours, theirs, part):
-    """Whether the reference's tower lies in a part of the model, and ours is the model."""
-    return hasattr(theirs, part) and getattr(ours, part, None) is ours
-
-
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.system
 def test_an_adapter_is_the_same_on_both(case, tmp_path):
     name, settings = CASES[case]
     ours, theirs = adapted(name, **settings)
@@ -138,6 +135,7 @@ def test_an_adapter_is_the_same_on_both(case, tmp_path):
         close(outcome(type(twins.twins(name)[1]).from_pretrained(tmp_path / "merged"), name), wanted)
 
 
+@pytest.mark.system
 def test_embeddings_and_scores_have_the_adapter_too():
     """What computes from weights where it can calls the adapted parts."""
     for name in twins.WHOLE:
@@ -153,6 +151,7 @@ def test_embeddings_and_scores_have_the_adapter_too():
 
 
 @pytest.mark.parametrize("name", ["CLIPModel", "AlignModel", "GroupViTModel", "XCLIPModel"])
+@pytest.mark.system
 def test_training_takes_the_same_steps(name):
     pair = adapted(name, target_modules=["q_proj", "v_proj", "query", "value"], modules_to_save=["text_projection"])
     losses, states = [], []
@@ -175,6 +174,18 @@ def test_training_takes_the_same_steps(name):
     assert all(torch.equal(after[key], tensor) for key, tensor in frozen.items() if key in after)
 
 
+def test_the_trainer_decays_the_same_weights():
+    given = {"target_modules": ["q_proj", "fc1"], "modules_to_save": ["visual_projection"]}
+    ours, theirs = (
+        {name for name, p in model.named_parameters() if p.requires_grad and name in decayed}
+        for model in adapted("CLIPModel", **given)
+        for decayed in [transformers.Trainer.get_decay_parameter_names(None, model)]
+    )
+    assert ours == theirs
+    assert any("q_proj.lora_A" in name for name in ours)
+
+
+@pytest.mark.system
 def test_a_model_s_own_methods_are_the_reference_s(tmp_path):
     results = []
     for model in twins.twins("CLIPModel"):
@@ -312,6 +323,7 @@ def test_a_model_with_an_adapter_moves_whole(move):
         )
 
 
+@pytest.mark.system
 def test_an_adapted_model_is_exported():
     ours, _ = adapted("CLIPVisionModel", target_modules=["q_proj", "v_proj"])
     pixels = twins.inputs("CLIPVisionModel")["pixel_values"]

@@ -1,7 +1,7 @@
 """Adapters of `peft` in a model itself, by the reference's names: loaded, added, switched, saved.
 
-`peft.get_peft_model` and `peft.PeftModel` work as well. They find the parts of a model by `named_modules`, and write the
-tensors of `state_dict`; both have the reference's names for what they look for: see `sightline.nn.aliases`.
+`peft.get_peft_model` and `peft.PeftModel` work as well: `named_modules` and `state_dict` have the names that they look
+for, see `sightline.nn.aliases`.
 """
 
 import importlib
@@ -28,6 +28,16 @@ class Adapters(Aliased):
     """A model that adapters can be put into. A base of `PretrainedModel`."""
 
     name_or_path: str
+
+    def named_children(self) -> Iterator[tuple[str, nn.Module]]:
+        """The model's parts and, by the paths that their tensors have in `named_parameters`, the adapters' layers: what
+        goes through children for names, as `transformers.Trainer` for weight decay, finds these."""
+        yield from super().named_children()
+        yield from ((str(place.shown), place.module) for place in adapters(self) if place.own != place.shown)
+
+    def children(self) -> Iterator[nn.Module]:
+        """Each part once."""
+        return (part for _, part in super().named_children())
 
     def add_adapter(self, adapter_config: Any, adapter_name: str | None = None) -> None:
         """Puts a new adapter, a `peft` config's, into the model and makes it the active one, to be trained: all else is

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -44,6 +44,9 @@ def alias(path: str, listed: bool = True) -> Any:
 
 class Aliased(nn.Module):
     """A module with aliases. `nn.Module` would keep a module that is assigned to one as a further part, unused."""
+
+    lies_in: ClassVar[str] = ""
+    """The reference's name for a part that holds all others, where such a module is listed by itself; ours has none."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         known = getattr(type(self), name, None)
@@ -128,7 +131,8 @@ def walk(
     adapted = adapted or is_adapter(module)
     yield Place(own, shown, module, adapted)
     names, slices = reference_names(kind), slice_names(kind)
-    begin, shown_begin = own and f"{own}.", shown and f"{shown}."
+    inside = shown if own else getattr(kind, "lies_in", "")
+    begin, shown_begin = own and f"{own}.", inside and f"{inside}."
     replaced = {attribute for found in slices.values() for attribute in found}
     for name, child in module._modules.items():
         if child is None or name in replaced:
