@@ -69,8 +69,11 @@ class Aliased(nn.Module):
                 memo.add(module)
             if place.own != place.shown and not place.adapted and (module._parameters or module._buffers):
                 yield prefix, Tensors(place.own, module)
-            if place.shown is not None:
-                yield prefix + ("." if prefix and place.shown else "") + place.shown, module
+            path = place.shown
+            if path is None and not remove_duplicate:  # FSDP looks so for every module that holds a tensor
+                path = place.own
+            if path is not None:
+                yield prefix + ("." if prefix and path else "") + path, module
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """As `torch.nn.Module.state_dict`; the tensors of adapters have the reference's names."""
