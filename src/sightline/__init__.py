@@ -17,8 +17,10 @@ if TYPE_CHECKING:
         AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification,
     )
     from sightline.compat.auto_processor import (
+        AutoFeatureExtractor as AutoFeatureExtractor,
         AutoImageProcessor as AutoImageProcessor,
         AutoProcessor as AutoProcessor,
+        AutoVideoProcessor as AutoVideoProcessor,
     )
     from sightline.compat.base_classes import (
         PreTrainedConfig as PreTrainedConfig,
@@ -42,12 +44,15 @@ if TYPE_CHECKING:
         pipeline as pipeline,
     )
     from sightline.compat.seeds import set_seed as set_seed
+    from sightline.compat.tensor_types import TensorType as TensorType
     from sightline.compat.tokenizers import (
         AutoTokenizer as AutoTokenizer,
         BertTokenizerFast as BertTokenizerFast,
         CLIPTokenizerFast as CLIPTokenizerFast,
+        PreTrainedTokenizerBase as PreTrainedTokenizerBase,
         PreTrainedTokenizerFast as PreTrainedTokenizerFast,
         RobertaTokenizerFast as RobertaTokenizerFast,
+        TokenizersBackend as TokenizersBackend,
     )
     from sightline.encoder import Encoder as Encoder, load as load
     from sightline.errors import SightlineError as SightlineError
@@ -179,15 +184,17 @@ _NAMES = {
     "compat": "logging",
     "compat.base_classes": "PretrainedConfig PreTrainedConfig PreTrainedModel",
     "compat.open_clip": "get_tokenizer",
-    "compat.auto_processor": "AutoImageProcessor AutoProcessor",
+    "compat.auto_processor": "AutoFeatureExtractor AutoImageProcessor AutoProcessor AutoVideoProcessor",
     "compat.image_processors": (
         "CLIPImageProcessorFast CLIPImageProcessorPil EfficientNetImageProcessorFast EfficientNetImageProcessorPil "
         "VideoMAEImageProcessorFast VideoMAEImageProcessorPil"
     ),
     "compat.tokenizers": (
-        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerFast RobertaTokenizerFast"
+        "AutoTokenizer BertTokenizerFast CLIPTokenizerFast PreTrainedTokenizerBase PreTrainedTokenizerFast "
+        "RobertaTokenizerFast TokenizersBackend"
     ),
     "compat.seeds": "set_seed",
+    "compat.tensor_types": "TensorType",
     "compat.pipelines": (
         "ImageClassificationPipeline ImageFeatureExtractionPipeline Pipeline ZeroShotImageClassificationPipeline "
         "pipeline"

@@ -25,6 +25,10 @@ class UnknownArgument(UsageError, TypeError):
     """A function has no argument of this name."""
 
 
+class NoWeights(UsageError, RuntimeError):
+    """Weights are asked for where tensors have no values."""
+
+
 class Stopped(SightlineError):
     """The user stopped the command (Ctrl-C). The message says what was kept and how to go on."""
 

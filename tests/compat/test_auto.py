@@ -114,3 +114,22 @@ def test_another_family_is_named(tmp_path: Path) -> None:
         sightline.AutoConfig.for_model("vit")
     with pytest.raises(OtherFamily, match="no model for model_type 'align'; it has one for clip"):
         sightline.AutoModelForImageClassification.from_pretrained(PACKAGED / "mini-align")
+
+
+def test_processing_of_videos_and_pictures_alone() -> None:
+    videos = sightline.AutoVideoProcessor.from_pretrained("mini-xclip")
+    assert type(videos) is sightline.VideoMAEImageProcessor
+    assert type(sightline.AutoFeatureExtractor.from_pretrained("mini")) is sightline.CLIPImageProcessor
+    with pytest.raises(sightline.SightlineError, match="takes images; open it with AutoImageProcessor"):
+        sightline.AutoVideoProcessor.from_pretrained("mini")
+    for auto in (sightline.AutoVideoProcessor, sightline.AutoFeatureExtractor):
+        with pytest.raises(sightline.SightlineError, match="from_pretrained"):
+            auto()
+
+
+@pytest.mark.parametrize("kind", ["PYTORCH", "NUMPY"])
+def test_kinds_of_tensors_by_name(kind: str) -> None:
+    member, theirs = sightline.TensorType[kind], transformers.TensorType[kind]
+    assert member == theirs.value
+    found = sightline.CLIPProcessor.from_pretrained("mini")(text=["a dog"], return_tensors=member)
+    assert type(found.input_ids).__module__ == ("torch" if kind == "PYTORCH" else "numpy")

@@ -9,7 +9,8 @@ import transformers
 from torch import nn
 
 import sightline
-from support import paths
+from sightline.errors import UsageError
+from support import paths, twins
 from support.configs.dual import random_config, random_inputs
 from support.weights import randomise
 
@@ -126,3 +127,21 @@ def test_embeddings_take_vectors_in_place_of_words():
         vectors = tables.word_embeddings(words)
         assert torch.equal(tables(inputs_embeds=vectors), tables(words))
         assert tables.position_ids.shape == tables.token_type_ids.shape == (1, 512)
+
+
+def test_options_for_one_tower():
+    names = twins.folder("CLIPModel"), twins.folder("RobertaModel")
+    given = twins.inputs("VisionTextDualEncoderModel")
+    found = []
+    for library in (sightline, transformers):
+        vision = library.CLIPVisionModel.from_pretrained(names[0])
+        library.set_seed(0)
+        pair = library.VisionTextDualEncoderModel.from_vision_text_pretrained(
+            None, names[1], vision_model=vision, text_attn_implementation="eager", projection_dim=8
+        ).eval()
+        assert pair.vision_model is vision
+        assert pair.text_model.config._attn_implementation == "eager"
+        found.append(pair(**given).logits_per_image)
+    torch.testing.assert_close(*found)
+    with pytest.raises(UsageError, match="no text_model_name_or_path"):
+        sightline.VisionTextDualEncoderModel.from_vision_text_pretrained(names[0])

@@ -22,8 +22,9 @@ SHARE = 0.97
 REFUSED: dict[str, str] = {
     "attributes: a frozen query projection": "use attention.qkv.requires_grad_()",
     "errors: an argument that no one knows": "unexpected keyword argument 'colour'",
-    "loading: a config changed before": "more than the config asks for",
     "loading: a mapping of keys": "pass them as state_dict=",
+    "running: pruning a query projection": "prune or reparametrize qkv",
+    "running: second derivatives": "output_attentions=True",
     "loading: proxies": "set the variable HTTPS_PROXY",
     "loading: the memory of each device": "choose it by device_map",
 }
@@ -34,7 +35,6 @@ KNOWN: dict[str, str] = {
     "config: eos_token_id as a list": "several are refused at once; there the model's call fails",
     "config: image_size as a pair": "equal sides read as one number; unequal ones are refused",
     "errors: a task that no pipeline has": "a UsageError that lists those that there are, and no KeyError",
-    "calls: a trace with gradients": "traced under torch.no_grad(); attention's gradient is written by hand",
     "errors: a processor of a folder that is not there": "an OSError, as of a model; there a ValueError",
     "errors: a wrong size at load": "a CheckpointError, and no RuntimeError after a table in the log",
     "errors: an unknown activation": "a CheckpointError that lists those that are known, and no KeyError",
@@ -44,6 +44,9 @@ KNOWN: dict[str, str] = {
     "loading: output_hidden_states by keyword": "done; the reference does not hand it on to the towers",
     "processors: the tokenizer's model_max_length assigned": "obeyed; there the old one holds on",
     "saving: a folder that is a file": "an error; the reference writes a line to its log and saves nothing",
+    "models: training the norms by name": "`named_parameters` has our names",
+    "models: a dictionary of the named modules": "`named_modules` has our names",
+    "models: hooks on all layers by class name": "classes have our names: by `isinstance` it works",
     "state_dicts: parameters of the last layer by name": "`named_parameters` has our names",
 }
 

@@ -166,8 +166,8 @@ def test_what_is_no_film(folder: Path, given: Any, message: str) -> None:
     processor = XCLIPProcessor.from_pretrained(folder)
     with pytest.raises(UsageError, match=message):
         processor(videos=given, return_tensors="pt")
-    with pytest.raises(UsageError, match="mean the same here"):
-        processor(videos=film(), images=film())
+    with pytest.raises(UsageError, match="sampled before"):
+        processor(videos=film(), do_sample_frames=True)
     with pytest.raises(UsageError, match="XCLIPProcessor needs text"):
         processor()
 

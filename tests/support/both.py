@@ -97,6 +97,8 @@ def difference(ours: Any, theirs: Any, at: str = "value") -> str | None:
             or isinstance(ours, list) != isinstance(theirs, list)
         ):
             return f"{at}: {short(ours)}, not {short(theirs)}"
+        if theirs and all(isinstance(each, float) for each in (*ours, *theirs)):  # a row of a matrix
+            return of_arrays(np.array(ours), np.array(theirs), at)
         found = (difference(a, b, f"{at}[{i}]") for i, (a, b) in enumerate(zip(ours, theirs, strict=True)))
         return next((each for each in found if each), None)
     if isinstance(theirs, set | frozenset):

@@ -68,10 +68,11 @@ def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
     return re.sub(r"\*", lambda _: next(it), pattern)
 
 
-def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece]:
+def plan(table: tuple[Rule, ...], keys: set[str], where: str, own: Mapping[str, str] | None = None) -> dict[str, Piece]:
     """Target name -> the source keys that make it, for all of `keys`.
 
-    `where` names the checkpoint in errors. Raises `CheckpointError` if a key matches no rule, a target is filled
+    `own`: the targets of keys that stand for themselves if no rule knows them. `where` names the checkpoint in errors.
+    Raises `CheckpointError` if a key matches no rule, a target is filled
     twice or a join lacks a part.
     """
     pieces: dict[str, Piece] = {}
@@ -79,7 +80,10 @@ def plan(table: tuple[Rule, ...], keys: set[str], where: str) -> dict[str, Piece
     for key in sorted(keys):
         hits = [(rule, n) for rule in table for p in rule.sources if (n := _match(p, key)) is not None]
         if not hits:
-            unknown.append(key)
+            if own is not None and key in own:
+                pieces[own[key]] = Piece((key,), False)
+            else:
+                unknown.append(key)
             continue
         if len(hits) > 1:
             raise ValueError(f"the table is ambiguous: {key} matches {[h[0] for h in hits]}")
@@ -120,6 +124,16 @@ def backwards(table: tuple[Rule, ...], target: str) -> Piece | None:
 def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:
     hits = [(r, n) for r in table if r.target and (n := _match(r.target, target)) is not None]
     return [Piece(tuple(_fill(source, numbers) for source in rule.sources), rule.transposed) for rule, numbers in hits]
+
+
+def has_rule(table: tuple[Rule, ...], target: str) -> bool:
+    """Whether the table knows one of our names."""
+    return bool(_pieces(table, target))
+
+
+def reads(table: tuple[Rule, ...], key: str) -> bool:
+    """Whether the table knows a source key."""
+    return any(_match(source, key) is not None for rule in table for source in rule.sources)
 
 
 def is_dropped(table: tuple[Rule, ...], key: str) -> bool:

@@ -42,6 +42,17 @@ def with_variant(name: str, variant: str) -> str:
     return f"{stem}.{variant}.{suffix}"
 
 
+def no_config(folder: Path) -> CheckpointError:
+    """Why a folder without a config is none that can be opened."""
+    place = f"{folder.absolute()}: no config.json in it"
+    if (folder / "training_args.bin").exists():
+        return CheckpointError(
+            f"{place}, as transformers.Trainer saves the weights alone: give config=..., the folder of the model from "
+            "before the training, or save it by trainer.model.save_pretrained(...)"
+        )
+    return CheckpointError(f"{place}, so it is no checkpoint; name the folder of one")
+
+
 def is_index(name: str) -> bool:
     """Whether a weight file lists shards."""
     return name.endswith(".json")

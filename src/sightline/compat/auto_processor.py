@@ -30,6 +30,27 @@ class AutoImageProcessor:
         return image_processor_class(folder).from_pretrained(pretrained_model_name_or_path, **options)
 
 
+class AutoFeatureExtractor(AutoImageProcessor):
+    """`AutoImageProcessor` by the name that it had before release 4.27."""
+
+
+class AutoVideoProcessor:
+    """Opens a checkpoint's processing of videos."""
+
+    def __init__(self) -> None:
+        raise _no_instances(self)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Any:
+        """As `VideoMAEImageProcessor.from_pretrained`. Raises CheckpointError, for a checkpoint of images, too, and
+        UsageError."""
+        folder = _folder(pretrained_model_name_or_path, options)
+        kind = image_processor_class(folder)
+        if not kind.takes_videos:
+            raise CheckpointError(f"{folder}: takes images; open it with AutoImageProcessor")
+        return kind.from_pretrained(pretrained_model_name_or_path, **options)
+
+
 class AutoProcessor:
     """Opens a checkpoint's processor as the class that its files name, else as its model's; where there are files for
     one part only, that part: the image processor or the tokenizer."""

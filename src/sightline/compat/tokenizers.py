@@ -11,7 +11,7 @@ from sightline.models.tokenizer_kinds import BertTokenizer, CLIPTokenizer, Rober
 CLIPTokenizerFast = CLIPTokenizer
 BertTokenizerFast = BertTokenizer
 RobertaTokenizerFast = RobertaTokenizer
-PreTrainedTokenizerFast = TextProcessor
+PreTrainedTokenizerBase = PreTrainedTokenizerFast = TokenizersBackend = TextProcessor
 
 
 class AutoTokenizer:

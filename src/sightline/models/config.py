@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from sightline.checkpoint.hub import WHERE, resolve
-from sightline.errors import CheckpointError, UsageError
+from sightline.checkpoint.weight_files import no_config
+from sightline.errors import UsageError
 from sightline.files import json_text, read_checkpoint_json, write_text
 from sightline.models.config_base import ConfigBase
 from sightline.models.publishing import PUBLISHING, Published, new_folder, send_saved
@@ -147,7 +148,7 @@ class Config(ConfigBase, Published):
 def _read(folder: Path) -> dict[str, Any]:
     config, open_clip = folder / "config.json", folder / "open_clip_config.json"
     if not config.exists() and not open_clip.exists():
-        raise CheckpointError(f"{folder.absolute()}: no config.json in it, so it is no checkpoint")
+        raise no_config(folder)
     return read_checkpoint_json(open_clip if open_clip.is_file() and not config.exists() else config)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightline.checkpoint.names import PACKAGED, packaged
+from sightline.checkpoint.weight_files import no_config
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
 
@@ -166,9 +167,7 @@ def model_type(folder: Path) -> str:
                 f"{folder.absolute()}: a run of training, not a checkpoint; its checkpoints are {folder / 'last'} and, "
                 f"with --evaluate, {folder / 'best'}"
             )
-        raise CheckpointError(
-            f"{folder.absolute()}: no config.json in it, so it is no checkpoint; name the folder of one"
-        )
+        raise no_config(folder)
     data: dict[str, Any] = read_checkpoint_json(config) if config.exists() else {}
     return str(data.get("model_type", "clip"))
 

@@ -73,6 +73,19 @@ def vision(source: str, target: str) -> list[Rule]:
     ]
 
 
+def within(table: tuple[Rule, ...], prefix: str, path: str) -> tuple[Rule, ...]:
+    """The table of a model that is a part, at `path`, of another; `prefix`: what its targets have before its names."""
+    return tuple(
+        Rule(
+            tuple(f"{path}.{source}" for source in rule.sources),
+            f"{path}.{rule.target.removeprefix(prefix)}" if rule.target else None,
+            rule.transposed,
+        )
+        for rule in table
+        if rule.target is None or rule.target.startswith(prefix)
+    )
+
+
 def bare(table: tuple[Rule, ...], tower: str) -> tuple[Rule, ...]:
     """A tower saved alone by the reference since release 5: names without the prefix that they have in the whole."""
     return tuple(

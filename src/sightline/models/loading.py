@@ -1,5 +1,6 @@
 """A file's tensors as a model's: each in its place, in the dtype that is asked for, or an error that names it."""
 
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -63,17 +64,22 @@ def fill(
     fresh: Mapping[str, Tensor],
     dtype: torch.dtype,
     new: Callable[[], Mapping[str, Tensor]] | None,
+    shorter: bool = False,
 ) -> tuple[dict[str, Tensor], LoadingInfo]:
     """A tensor for each of a model's `slots`, and what was left over.
 
     `parts`: the beginnings of the names that the model takes; `fresh`: values for what the file lacks. `new` gives
-    first values where shapes differ; None: that is an error. Raises `CheckpointError`.
+    first values where shapes differ; None: that is an error. `shorter`: blocks behind the model's last one are left
+    over. Raises `CheckpointError`.
     """
-    stored = {target for target in source.pieces if target.startswith(parts)}
+    stored = {target for target in source.pieces if target.startswith(parts) or target in slots}
     _refuse(source.place, "missing", set(slots) - stored - set(fresh))
-    _refuse(source.place, "more than the config asks for:", stored - set(slots))
+    more = stored - set(slots)
+    if shorter:
+        more -= {target for target in more if _is_of_left_out(target, slots)}
+    _refuse(source.place, "more than the config asks for:", more)
     info = LoadingInfo()
-    for target in set(source.pieces) - stored:
+    for target in (set(source.pieces) - stored) | (stored - set(slots)):
         info.unexpected.update(source.pieces[target].sources)
     state = {}
     for target, slot in slots.items():
@@ -93,6 +99,14 @@ def fill(
         shapes = ", ".join(f"{name} {tuple(there)} for {tuple(here)}" for name, there, here in sorted(info.mismatched))
         warnings.warn(f"{source.place}: of other shapes, new and to be trained: {shapes}", stacklevel=3)
     return state, info
+
+
+def _is_of_left_out(target: str, slots: Collection[str]) -> bool:
+    """Whether a tensor is of a block behind the last that the model has."""
+    if not (block := re.match(r"(.*\.blocks\.)\d+\.", target)):
+        return False
+    begins = [slot for slot in slots if slot.startswith(block[1])]
+    return bool(begins) and not any(slot.startswith(block[0]) for slot in begins)
 
 
 def _refuse(place: str | Path, what: str, targets: Collection[str]) -> None:

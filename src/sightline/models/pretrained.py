@@ -1,6 +1,7 @@
 """The base of every model: opening and saving checkpoints, device and dtype."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,17 +12,17 @@ from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve
-from sightline.checkpoint.rules import Piece, Rule, plan
+from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan, reads
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
-from sightline.errors import CheckpointError, UsageError
+from sightline.errors import CheckpointError, NoWeights, UsageError
 from sightline.models.adapters import adapter_alone
 from sightline.models.arguments import changed, float_dtype, given_config, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
 from sightline.models.reference import Reference
 from sightline.models.saving import Saved
-from sightline.nn.attention import ATTENTION, Attention
+from sightline.nn.attention import ATTENTION, Attention, unknown_attention
 
 
 class PretrainedModel(Saved, Reference):
@@ -33,7 +34,7 @@ class PretrainedModel(Saved, Reference):
 
     config_class: ClassVar[type[Config]]
     # A key that only files of a layout have -> the layout's table. `save_pretrained` writes the first layout.
-    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     parts: ClassVar[tuple[str, ...]] = ("",)
     prefix: ClassVar[str] = ""
     config: Config
@@ -41,6 +42,9 @@ class PretrainedModel(Saved, Reference):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "config":
             value.validate()
+            if getattr(value, "gradient_checkpointing", False):
+                for part in value.sub_configs:
+                    getattr(value, part).gradient_checkpointing = True
         super().__setattr__(name, value)
 
     @overload
@@ -92,6 +96,13 @@ class PretrainedModel(Saved, Reference):
         Arguments of the reference that change nothing here are accepted; others are a `UsageError` that says why, and
         unknown ones an `UnknownArgument`. Raises `CheckpointError`.
         """
+        if torch.get_default_device().type == "meta":
+            raise NoWeights(
+                "You are using `from_pretrained` with a meta device context manager: its weights would have no values. "
+                f"Call it outside; for a {cls.__name__} without values write {cls.__name__}(config)"
+            )
+        if not hasattr(cls, "config_class"):
+            raise UsageError(f"{cls.__name__} names no config; write config_class = CLIPConfig, say, in the class")
         settings = settings_in(settings)
         device = None if device_map is None else one_device(device_map)
         wanted_dtype = dtype if dtype is not None else torch_dtype
@@ -108,6 +119,7 @@ class PretrainedModel(Saved, Reference):
             )  # fmt: skip
         if name is None and (config is None or state_dict is None):
             raise UsageError("without the name of a checkpoint both config and state_dict are wanted")
+        shorter = config is not None or bool(settings)
         path = None if name is None else resolve(name, **where, weights=state_dict is None, weight_files=files)
         if path is not None and config is None:
             config = cls.config_class.from_folder(path if path.is_dir() else path.parent)
@@ -115,7 +127,7 @@ class PretrainedModel(Saved, Reference):
             config = given_config(config, cls.config_class, where)
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
-        model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes)
+        model, info = cls._filled(config, weights, wanted_dtype, ignore_mismatched_sizes, shorter)
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model._choose_attention(attn_implementation)
         if device is not None:
@@ -124,21 +136,29 @@ class PretrainedModel(Saved, Reference):
 
     @classmethod
     def _filled(
-        cls, config: Any, weights: Weights, dtype: torch.dtype | str | None, ignore_mismatched_sizes: bool
+        cls,
+        config: Any,
+        weights: Weights,
+        dtype: torch.dtype | str | None,
+        ignore_mismatched_sizes: bool,
+        shorter: bool,
     ) -> tuple[Self, LoadingInfo]:
-        """A model of the config with the weights in it."""
+        """A model of the config with the weights in it; `shorter`: blocks behind the config's last are left over."""
         with torch.device("meta"):
             model = cls(config)
         slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
-        if cls.is_own(weights.shapes, slots):
-            pieces = {cls.prefix + key: Piece((key,), False) for key in weights.shapes}
-        else:
-            pieces = plan(cls.table(weights), set(weights.shapes), str(weights.place))
-        fresh = cls.fresh(config, {target for target in slots if target not in pieces})
+        pieces = model._pieces(weights)
+        missing = {target for target in slots if target not in pieces}
+        fresh = cls.fresh(config, missing)
 
         def new() -> dict[str, Tensor]:
             return {cls.prefix + key: tensor for key, tensor in cls(config).state_dict().items()}
 
+        tables = cls.tables.values() if cls.tables else [model.layout]
+        # A subclass adds what no table knows.
+        if added := {name for name in missing - set(fresh) if not any(has_rule(table, name) for table in tables)}:
+            warnings.warn(f"{weights.place}: new and to be trained: {first_names(sorted(added))}", stacklevel=4)
+            fresh |= {name: tensor for name, tensor in new().items() if name in added}
         state, info = fill(
             slots,
             Source(weights, pieces, weights.place),
@@ -146,11 +166,24 @@ class PretrainedModel(Saved, Reference):
             fresh,
             weights.dtype if dtype in (None, "auto") else float_dtype(dtype),
             new if ignore_mismatched_sizes else None,
+            shorter,
         )
         found = {key.removeprefix(cls.prefix): tensor for key, tensor in state.items()}
         nn.Module.load_state_dict(model, found, strict=True, assign=True)
         info.missing.update(name for key in fresh for name in model.file_names(key.removeprefix(cls.prefix)))
         return model, info
+
+    def _pieces(self, weights: Weights) -> dict[str, Piece]:
+        """The file's tensors by the model's names, `prefix` before them. What a subclass adds has its own name in
+        files; a class without tables takes what the models in it know."""
+        own = {key: self.prefix + key for key in self.state_dict()}
+        if self.is_own(weights.shapes, own.values()):
+            return {self.prefix + key: Piece((key,), False) for key in weights.shapes}
+        if self.tables:
+            return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
+        table = self.layout
+        known = {name for name in weights.shapes if name in own or reads(table, name)}
+        return plan(table, known, str(weights.place), own)
 
     @classmethod
     def is_own(cls, names: Collection[str], slots: Collection[str]) -> bool:
@@ -211,11 +244,7 @@ class PretrainedModel(Saved, Reference):
         By tower: {"text_config": "sdpa", "vision_config": "eager"}, "" for what is in neither. Raises `UsageError`.
         """
         named = {"text_config": "text_model", "vision_config": "vision_model"}
-        towers = {
-            part: getattr(self, name)
-            for part, name in named.items()
-            if hasattr(self.config, part) and hasattr(self, name)
-        }
+        towers = {part: getattr(self, named[part], nn.Module()) for part in self.config.sub_configs}
         if isinstance(attn_implementation, str):
             attn_implementation = dict.fromkeys(("", *towers), attn_implementation)
         for part, name in attn_implementation.items():
@@ -223,7 +252,7 @@ class PretrainedModel(Saved, Reference):
                 parts = ", ".join(towers) or "no parts"
                 raise UsageError(f"attn_implementation: {type(self).__name__} has no {part!r}; it has {parts}")
             if name not in ATTENTION:
-                raise UsageError(f"unknown attn_implementation {name!r}; there are {', '.join(ATTENTION)}")
+                raise UsageError(unknown_attention(name))
         self.config._attn_implementation = attn_implementation
         inner = {module for tower in towers.values() for module in tower.modules()}
         for part, name in attn_implementation.items():

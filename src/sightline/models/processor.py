@@ -21,6 +21,7 @@ from sightline.models.text_length import text_length
 from sightline.models.text_processor import SETTINGS, TextProcessor
 from sightline.models.tokenizer_kinds import open_tokenizer
 from sightline.models.vocabulary import check_folder
+from sightline.processing.tokenizer_files import CALL_SETTINGS
 
 _FILE = "processor_config.json"
 
@@ -32,6 +33,8 @@ class Processor(Published):
     """The longest text in tokens, if no file says it."""
     text_kwargs: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """The defaults of a call's arguments for texts, where they are not the tokenizer's."""
+    skip_tensor_conversion: ClassVar[tuple[str, ...]] = ()
+    """The names of inputs that are never tensors: there are none."""
     chat_template: ClassVar[None] = None
     """These models hold no conversations."""
 
@@ -72,7 +75,10 @@ class Processor(Published):
         images = parts["image_processor"] if "image_processor" in parts else cls.images(folder)
         check_names(overrides, [*images.setting_names, *SETTINGS], "setting")
         for name, value in overrides.items():
-            setattr(images if name in images.setting_names else texts, name, value)
+            if name in CALL_SETTINGS:
+                texts.call_settings[name] = value
+            else:
+                setattr(images if name in images.setting_names else texts, name, value)
         return cls(images, texts)
 
     @classmethod
@@ -124,9 +130,11 @@ class Processor(Published):
         one that both have, `return_tensors` say, goes to both.
 
         `text_kwargs` and `images_kwargs` are dictionaries of arguments for one of them. The tokenizer's arguments
-        default to the class's `text_kwargs`. Raises ImageError, UsageError (for an argument that neither has, too).
+        default to its `call_settings`, then the class's `text_kwargs`. Raises ImageError, UsageError (for an argument
+        that neither has, too).
         """
-        for_text, for_images = sorted_arguments(options, self.text_kwargs, self.image_processor.setting_names)
+        usual = {**self.text_kwargs, **self.tokenizer.call_settings}
+        for_text, for_images = sorted_arguments(options, usual, self.image_processor.setting_names)
         if images is None and text is None:
             raise UsageError(f"{type(self).__name__} needs text, images or both")
         if isinstance(images, str) and text is not None and not isinstance(text, str | list | tuple):

@@ -27,6 +27,8 @@ class Reference(Aliased):
     """Where the layer lies that the input goes through first, dotted."""
     supports_gradient_checkpointing: ClassVar[bool] = True
     _supports_sdpa: ClassVar[bool] = True
+    _supports_flash_attn: ClassVar[bool] = True
+    """Whether attention can be computed so, and be chosen: False where there is none."""
     accepts_loss_kwargs: ClassVar[bool] = False
     """Losses are means over a batch: `transformers.Trainer` divides them by the batches of a step."""
     config: Any
@@ -75,6 +77,18 @@ class Reference(Aliased):
     def dummy_inputs(self) -> dict[str, Tensor]:
         """Three texts of five tokens."""
         return {"input_ids": torch.tensor([[7, 6, 0, 0, 1], [1, 2, 3, 0, 0], [0, 0, 0, 4, 5]])}
+
+    @classmethod
+    def _can_set_attn_implementation(cls) -> bool:
+        return cls._supports_sdpa
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the table of tokens."""
+        table = self.get_input_embeddings()
+        if not isinstance(table, nn.Embedding):
+            raise AttributeError(f"a {type(self).__name__} has no tokens")
+        return table.num_embeddings
 
     @classmethod
     def can_generate(cls) -> bool:
@@ -127,6 +141,8 @@ class Reference(Aliased):
             raise UsageError(f"a {type(self).__name__} has no table of tokens whose size could change")
         rows = table.num_embeddings if new_num_tokens is None else new_num_tokens
         if pad_to_multiple_of is not None:
+            if not isinstance(pad_to_multiple_of, int):
+                raise UsageError(f"pad_to_multiple_of is a number of rows, not {pad_to_multiple_of!r:.60}")
             rows += -rows % pad_to_multiple_of
         config = self.config.get_text_config()
         if rows > table.num_embeddings and getattr(config, "pools_at_highest", False):

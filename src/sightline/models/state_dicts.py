@@ -9,6 +9,7 @@ from torch.nn.modules.module import _IncompatibleKeys
 
 from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, is_dropped, read, split
 from sightline.errors import UsageError
+from sightline.models.layouts import within
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Naming:
 class StateDicts(nn.Module):
     """A model that reads and writes the names of its tables. A base of `PretrainedModel`, which explains them."""
 
-    tables: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     prefix: ClassVar[str] = ""
 
     @property
     def layout(self) -> tuple[Rule, ...]:
-        """The table by which the model is saved."""
-        return next(iter(self.tables.values()))
+        """The table by which the model is saved: its class's first, or that of the models in it."""
+        return next(iter(self.tables.values()), None) or self._inner_layout()
 
     @property
     def reference_layout(self) -> tuple[Rule, ...]:
@@ -44,6 +45,14 @@ class StateDicts(nn.Module):
     def file_names(self, key: str) -> tuple[str, ...]:
         """The names of one of the model's tensors in the files that are saved."""
         piece = backwards(self.layout, self.prefix + key)
+        return (key,) if piece is None else piece.sources
+
+    def reference_names(self, key: str) -> tuple[str, ...]:
+        """The names that the reference's class of this name has for one of the model's tensors: of a fused map three.
+
+        `key`: as in `named_parameters`. A tensor that the reference does not have keeps its name.
+        """
+        piece = backwards(self.reference_layout, self.prefix + key)
         return (key,) if piece is None else piece.sources
 
     def reference_state_dict(self) -> dict[str, Tensor]:
@@ -131,6 +140,15 @@ class StateDicts(nn.Module):
                     parts = dict(zip(piece.sources, map(state_dict.pop, names), strict=True))
                     state_dict[prefix + key] = read(piece, parts.__getitem__, "state_dict")
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _inner_layout(self) -> tuple[Rule, ...]:
+        rules: list[Rule] = []
+        paths: list[str] = []
+        for path, part in self.named_modules():
+            if path and isinstance(part, StateDicts) and not path.startswith(tuple(paths)):
+                paths.append(f"{path}.")
+                rules += within(part.reference_layout, part.prefix, path)
+        return tuple(rules)
 
     def _naming(self, names: Collection[str]) -> Naming:
         """The naming, of all that are known, that explains most of `names`."""

@@ -9,9 +9,9 @@ import tokenizers
 from sightline.errors import UsageError
 from sightline.models.batch_encoding import BatchEncoding
 from sightline.models.features import tensor_kind
+from sightline.models.text_ends import TextEnds
 from sightline.models.text_options import Lengths, TextOptions, checked
 from sightline.models.text_padding import filled, gathered
-from sightline.models.token_names import TokenNames
 from sightline.processing.pipelines import copied
 from sightline.processing.tokenizer import Tokenizer, library_errors, readable
 
@@ -31,7 +31,7 @@ class _Side:
         tokenizer.__dict__[self._name] = _side(self._name, side)
 
 
-class TextCalls(TokenNames):
+class TextCalls(TextEnds):
     """A tokenizer as a function.
 
     `model_max_length`: tokens that the model takes; `model_input_names`: what a call gives; `padding_side`,

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
 import tokenizers
+from tokenizers import AddedToken
 
 from sightline.checkpoint.hub import resolve
 from sightline.errors import CheckpointError, UsageError
@@ -17,10 +19,18 @@ from sightline.models.text_decoding import TextDecoding
 from sightline.models.text_length import text_length
 from sightline.models.text_options import NO_LIMIT
 from sightline.processing.pipelines import GENERAL, add_missing, copied
-from sightline.processing.special_tokens import END, TOKEN_NAMES, extra_tokens, special_tokens, token_text
+from sightline.processing.special_tokens import (
+    END,
+    TOKEN_NAMES,
+    extra_tokens,
+    further_tokens,
+    special_tokens,
+    token_text,
+)
 from sightline.processing.tokenizer import Tokenizer, library_errors
-from sightline.processing.tokenizer_files import KEPT_SETTINGS
+from sightline.processing.tokenizer_files import CALL_SETTINGS, KEPT_SETTINGS, settings_of
 
+_KEPT = [name for name in KEPT_SETTINGS if name not in CALL_SETTINGS]
 SETTINGS = (*TOKEN_NAMES, *KEPT_SETTINGS, "model_max_length")
 _GONE = {
     "encode_plus": "call the tokenizer: tokenizer(text, ...)",
@@ -37,11 +47,15 @@ _GONE = {
 class TextProcessor(TextCalls, TextDecoding, Published):
     """A tokenizer as a function. Its attributes may be assigned: later calls and saving follow.
 
+    `call_settings`: arguments, `max_length` say, that a processor calls it with where its own call names no others.
+
     `model_max_length`: tokens that the model takes; `model_input_names`: what a call gives; `padding_side`,
     `truncation_side`: where rows are filled up and cut, "right" or "left". The library's object behind it is its own.
     """
 
     is_fast = True
+    backend = "tokenizers"
+    init_inputs = ()
     chat_template = None
 
     def __init__(
@@ -69,6 +83,8 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         self.padding_side = known.get("padding_side", "right")
         self.truncation_side = known.get("truncation_side", "right")
         self.clean_up_tokenization_spaces = bool(known.get("clean_up_tokenization_spaces", False))
+        self.call_settings = {name: known[name] for name in CALL_SETTINGS if name in known}
+        self.add_prefix_space = bool(known.get("add_prefix_space", False))
         self.split_special_tokens = bool(known.get("split_special_tokens", False))
         self._of = self.init_kwargs, len(self)
 
@@ -80,17 +96,21 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         `tokenizer_config.json`, which go before those of the files. Raises CheckpointError, UsageError.
         """
         where, settings = take_place(options)
+        for name in ("add_bos_token", "add_eos_token"):  # without effect, as in the reference
+            settings.pop(name, None)
         settings.pop("config", None)  # of a model, by which the reference chooses a class; the files say it here
         settings = given_settings(settings)
         path = resolve(name_or_folder, weights=False, **where)
-        opened = cls.from_folder(path if path.is_dir() else path.parent, **settings)
+        opened = cls.from_folder(path if path.is_dir() else path.parent, settings=settings)
         opened.name_or_path = str(name_or_folder)
         return opened
 
     @classmethod
-    def from_folder(cls, folder: Path, max_length: int | None = None, **settings: Any) -> Self:
+    def from_folder(
+        cls, folder: Path, max_length: int | None = None, settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> Self:
         """A folder's tokenizer, as an object of the class of its kind. `max_length` is the model's limit; left out, it
-        is the config's beside it. Raises CheckpointError."""
+        is the config's beside it. `settings` go before those of the files. Raises CheckpointError."""
         limit = max_length or text_length(folder) or NO_LIMIT
         tokenizer = Tokenizer.from_folder(folder, limit, settings)
         kinds = {kind.__name__: kind for kind in _kinds(TextProcessor)}
@@ -143,9 +163,13 @@ class TextProcessor(TextCalls, TextDecoding, Published):
     @property
     def init_kwargs(self) -> dict[str, Any]:
         """The settings of now, as in `tokenizer_config.json`: those that are not by default."""
-        settings: dict[str, Any] = {name: self._kept[name] for name in KEPT_SETTINGS if name in self._kept}
+        settings: dict[str, Any] = {name: self._kept[name] for name in _KEPT if name in self._kept}
         settings.pop("additional_special_tokens", None)  # release 4's name of extra_special_tokens
-        settings |= {name: token for name, token in self._named.items() if token is not None}
+        settings |= self.call_settings
+        named = {name: token for name, token in self._special_tokens_map.items() if token is not None}
+        settings |= {name: token for name, token in named.items() if name in TOKEN_NAMES}
+        if further := {name: token for name, token in named.items() if name not in TOKEN_NAMES}:
+            settings["model_specific_special_tokens"] = further
         now = {
             "model_input_names": self.model_input_names,
             "padding_side": self.padding_side,
@@ -187,8 +211,9 @@ class TextProcessor(TextCalls, TextDecoding, Published):
         raise UsageError("these tokenizers have no chat template: join the conversation into one text and pass that")
 
     def __getattr__(self, name: str) -> Any:
-        advice = f"; instead, {_GONE[name]}" if name in _GONE else ""
-        raise AttributeError(f"{type(self).__name__} has no {name!r}{advice}")
+        if name in _GONE:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}; instead, {_GONE[name]}")
+        return super().__getattr__(name)
 
     def __repr__(self) -> str:
         added = "".join(f"\n\t{number}: {token!r}," for number, token in self.added_tokens_decoder.items())
@@ -204,20 +229,25 @@ def _kinds(base: type[TextProcessor]) -> list[type[TextProcessor]]:
     return [kind for below in base.__subclasses__() for kind in (below, *_kinds(below))]
 
 
-def _names(tokenizer: Tokenizer, pipeline: tokenizers.Tokenizer) -> dict[str, str]:
+def _names(tokenizer: Tokenizer, pipeline: tokenizers.Tokenizer) -> dict[str, Any]:
     """The special tokens by name. What the files don't name is by the kind: CLIP's are the start and the end."""
     start, end, fill = (tokenizer.token(number) for number in (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id))
     settings, tokens = tokenizer.settings, {"pad_token": fill}
     if tokenizer.kind == "CLIPTokenizer" and settings["tokenizer_class"] not in GENERAL:
         other = end if pipeline.token_to_id(END) is None else END
         tokens = {"bos_token": start, "eos_token": end, "unk_token": other, "pad_token": other}
-    return tokens | {name: text for name in TOKEN_NAMES if (text := token_text(settings.get(name)))}
+    named = {name: settings.get(name) for name in TOKEN_NAMES} | further_tokens(settings)
+    return tokens | {
+        name: token if isinstance(token, AddedToken) else text
+        for name, token in named.items()
+        if (text := token_text(token))
+    }
 
 
 def given_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the settings that are not None. Raises UsageError for unknown names."""
     check_names(settings, SETTINGS, "setting")
-    return {name: value for name, value in settings.items() if value is not None}
+    return settings_of(settings)
 
 
 def _made(kind: str, pipeline: tokenizers.Tokenizer | None, file: Any, settings: Mapping[str, Any]) -> Tokenizer:

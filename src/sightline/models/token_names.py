@@ -1,7 +1,7 @@
 """A tokenizer's tokens by name, text and id, and the adding of further ones."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -24,7 +24,7 @@ class _Name:
     def __set__(self, tokenizer: "TokenNames", token: Any) -> None:
         if token is not None and not isinstance(token, str | AddedToken):
             raise UsageError(f"{self._name} is the text of a token, not {token!r:.60}")
-        tokenizer._named[self._name] = token
+        tokenizer._special_tokens_map[self._name] = token
 
 
 class _Number:
@@ -46,8 +46,8 @@ class _Number:
 class TokenNames:
     """The tokens of a pipeline of the `tokenizers` library, which is this object's own."""
 
-    SPECIAL_TOKENS_ATTRIBUTES: ClassVar[list[str]] = list(TOKEN_NAMES)
-    """The names of the special tokens below."""
+    SPECIAL_TOKENS_ATTRIBUTES: Sequence[str] = TOKEN_NAMES
+    """The names of the special tokens: those below and the model's own."""
     bos_token, bos_token_id = _Name(), _Number()
     eos_token, eos_token_id = _Name(), _Number()
     unk_token, unk_token_id = _Name(), _Number()
@@ -57,10 +57,28 @@ class TokenNames:
     mask_token, mask_token_id = _Name(), _Number()
 
     def __init__(self, pipeline: tokenizers.Tokenizer, named: Mapping[str, Any], extra: Sequence[Any] = ()) -> None:
-        """`named`: special tokens by name, as text or with flags; `extra`: those without a name."""
+        """`named`: special tokens by name, as text or with flags, also under names of the model's own; `extra`: those
+        without a name."""
         self._pipeline = pipeline
-        self._named = {name: named.get(name) for name in TOKEN_NAMES}
+        self._special_tokens_map: dict[str, Any] = dict.fromkeys(TOKEN_NAMES) | dict(named)
         self._extra = list(extra)
+        self.SPECIAL_TOKENS_ATTRIBUTES = list(self._special_tokens_map)
+
+    def __getattr__(self, name: str) -> Any:
+        """A special token under a name of the model's own, `image_token`, or its id, `image_token_id`."""
+        named = self.__dict__.get("_special_tokens_map", {})
+        if name in named:
+            return self.special_tokens_map.get(name)
+        if name.endswith("_id") and name.removesuffix("_id") in named:
+            token = self.special_tokens_map.get(name.removesuffix("_id"))
+            return None if token is None else self.convert_tokens_to_ids(token)
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_special_tokens_map", {}) and name not in TOKEN_NAMES:
+            self._special_tokens_map[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def __len__(self) -> int:
         """The number of tokens; `vocab_size` is without those that were added to the trained ones."""
@@ -100,7 +118,7 @@ class TokenNames:
     @property
     def special_tokens_map(self) -> dict[str, str]:
         """The named special tokens' texts."""
-        return {name: str(token) for name, token in self._named.items() if token is not None}
+        return {name: str(token) for name, token in self._special_tokens_map.items() if token is not None}
 
     @property
     def extra_special_tokens(self) -> list[str]:
@@ -121,6 +139,10 @@ class TokenNames:
         ids: list[int] = self.convert_tokens_to_ids(self.extra_special_tokens)
         return ids
 
+    @extra_special_tokens_ids.setter
+    def extra_special_tokens_ids(self, ids: Sequence[int] | None) -> None:
+        self.extra_special_tokens = self.convert_ids_to_tokens(list(ids or ()))
+
     @property
     def all_special_tokens(self) -> list[str]:
         """The special tokens' texts, each once."""
@@ -137,7 +159,7 @@ class TokenNames:
         if not isinstance(tokens, str):
             return [self.convert_tokens_to_ids(str(token)) for token in tokens]
         number = self._pipeline.token_to_id(tokens)
-        if number is None and (unknown := self._named["unk_token"]) is not None:
+        if number is None and (unknown := self._special_tokens_map["unk_token"]) is not None:
             number = self._pipeline.token_to_id(str(unknown))
         return number
 
@@ -172,7 +194,7 @@ class TokenNames:
         says how many were. Raises UsageError."""
         tokens = []
         for name, value in special_tokens_dict.items():
-            if name in TOKEN_NAMES:
+            if name in self._special_tokens_map:
                 if not isinstance(value, str | AddedToken):
                     raise UsageError(f"{name} is the text of a token, not {value!r:.60}")
                 setattr(self, name, _as_special(value))
@@ -184,7 +206,7 @@ class TokenNames:
                 self.extra_special_tokens = [*kept, *new]
                 tokens += new
             else:
-                raise UsageError(f"{name}: no such special token; there is {', '.join(TOKEN_NAMES)}")
+                raise UsageError(f"{name}: no such special token; there is {', '.join(self._special_tokens_map)}")
         return self.add_tokens(tokens, special_tokens=True)
 
     def get_special_tokens_mask(

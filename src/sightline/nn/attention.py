@@ -7,16 +7,21 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sightline.errors import SightlineError, UsageError
 from sightline.nn.aliases import Aliased, alias
+from sightline.nn.gradients import by_hand
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.slices import Slice, apart, part
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
+
+
+def unknown_attention(name: object) -> str:
+    """What is said of a way to compute attention that there is none of."""
+    return f'Specified `attn_implementation="{name}"` is not supported; there are {", ".join(ATTENTION)}'
 
 
 class AttentionConfig(Protocol):
@@ -51,7 +56,7 @@ class Attention(Aliased):
         self.config: Any = config
         named = getattr(config, "_attn_implementation", None) or "sdpa"
         if named not in ATTENTION:
-            raise UsageError(f"unknown attn_implementation {named!r}; there are {', '.join(ATTENTION)}")
+            raise UsageError(unknown_attention(named))
         self.implementation = named
 
     @property
@@ -118,7 +123,8 @@ class SelfAttention(Attention):
         if (eager or self.shows_weights) and weights is None and hooked(self):
             weights = []
         qkv = self.project(hidden_states).view(batch, length, 3, self.heads, width // self.heads)
-        if eager and weights is None and attention_mask is None and not (self.dropout_rate and self.training):
+        drops = self.dropout_rate and self.training
+        if eager and weights is None and attention_mask is None and not drops and by_hand():
             return self.out(_Packed.apply(qkv, is_causal)), None  # type: ignore[no-untyped-call]
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         y = self.out(self.weigh(q, k, v, attention_mask, is_causal, weights))
@@ -226,8 +232,12 @@ class _Packed(torch.autograd.Function):
         return y.view(batch, heads, length, size).transpose(1, 2).flatten(2)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():  # by `create_graph=True`: what follows would be taken for constants
+            raise UsageError(
+                "attention by 'eager' gives no gradient that can be differentiated again, unless its weights are "
+                "asked for: output_attentions=True"
+            )
         q, k, v, weights = ctx.saved_tensors
         batch, length, _ = gradient.shape
         size = q.shape[-1]

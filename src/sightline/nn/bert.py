@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased, alias, walk
-from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig
+from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig, dropped
 from sightline.nn.calls import answer, asked, padding_mask
-from sightline.nn.hooks import hooked, hooked_within
+from sightline.nn.hooks import hooked, plain
+from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
@@ -35,7 +36,7 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
     def pad_token_id(self) -> int | None: ...
 
 
-class BertEmbeddings(Aliased):
+class BertEmbeddings(WithIds):
     """Words, their positions and kinds, added and normalized."""
 
     token_embedding = alias("word_embeddings", listed=False)
@@ -43,7 +44,7 @@ class BertEmbeddings(Aliased):
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.max_tokens = config.max_tokens
+        self.unused_positions = config.max_position_embeddings - config.max_tokens
         self.word_embeddings = _table(config.vocab_size, width, config.pad_token_id)
         self.position_embeddings = self.positions(config)
         self.token_type_embeddings = _table(config.type_vocab_size, width)
@@ -54,17 +55,25 @@ class BertEmbeddings(Aliased):
         """The table of positions."""
         return _table(config.max_position_embeddings, config.hidden_size)
 
-    def count(self, input_ids: Tensor | None, like: Tensor) -> Tensor:
-        """The positions of words where none are given: (1 or B, L). `like` (B, L, ...) has the words' shape."""
-        return torch.arange(like.shape[1], device=like.device)[None]
+    def places(self, input_ids: Tensor | None, words: Tensor) -> Tensor:
+        """The positions' vectors where no positions are given, for `words` (B, L, W): (L, W) or (1 or B, L, W)."""
+        table, length = self.position_embeddings, words.shape[1]
+        if plain(table, nn.Embedding) and not self.has_own("position_ids"):
+            return table.weight[:length]
+        return table(self.position_ids[:, :length])  # type: ignore[no-any-return]
 
     @property
+    def max_tokens(self) -> int:
+        """The longest text's tokens."""
+        return len(self.position_embeddings.weight) - self.unused_positions
+
+    @Ids
     def position_ids(self) -> Tensor:
         """All positions, (1, their number)."""
         table = self.position_embeddings
         return torch.arange(table.num_embeddings, device=table.weight.device)[None]
 
-    @property
+    @Ids
     def token_type_ids(self) -> Tensor:
         """The kinds where none are given: zeros, (1, the number of positions)."""
         return torch.zeros_like(self.position_ids)
@@ -85,13 +94,18 @@ class BertEmbeddings(Aliased):
             raise UsageError(
                 f"{length} tokens, but the model has {self.max_tokens} positions; cut the text (truncation=True)"
             )
-        if token_type_ids is None:  # one that all have is enough, but a hook sees each
-            shape = (batch, length) if hooked(self.token_type_embeddings) else (1, 1)
-            token_type_ids = torch.zeros(shape, dtype=torch.long, device=words.device)
-        if position_ids is None:
-            position_ids = self.count(input_ids, words)
-        x = words + self.token_type_embeddings(token_type_ids) + self.position_embeddings(position_ids)
-        return self.dropout(self.LayerNorm(x))  # type: ignore[no-any-return]
+        table = self.token_type_embeddings
+        if token_type_ids is None and self.has_own("token_type_ids"):
+            token_type_ids = self.token_type_ids[:, :length]
+        if token_type_ids is None and plain(table, nn.Embedding):
+            kinds = table.weight[0]
+        elif token_type_ids is None:
+            kinds = table(words.new_zeros(batch, length, dtype=torch.long))
+        else:
+            kinds = table(token_type_ids)
+        given = position_ids is not None
+        places = self.position_embeddings(position_ids) if given else self.places(input_ids, words)
+        return dropped(self.LayerNorm(words + kinds + places), self.dropout)
 
 
 class BertPooler(Aliased):
@@ -167,16 +181,19 @@ class BertTransformer(Aliased):
 
     def first(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `last_hidden_state` at the first token alone, for less work: (B, L) -> (B, W)."""
-        if hooked(self) or hooked_within(self.pooler):
+        if any(map(hooked, (self, self.pooler, *self.pooler.children()))):
             return self(input_ids, attention_mask, return_dict=True).last_hidden_state[:, 0]  # type: ignore[no-any-return]
+        return self._first(input_ids, attention_mask)
+
+    def _first(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         x, mask = self.embeddings(input_ids=input_ids), padding_mask(attention_mask, input_ids)
         return self.encoder.at(x, x.new_zeros(x.shape[0], dtype=torch.long), mask=mask)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """`forward`'s `pooler_output` alone, for less work: (B, L) -> (B, W)."""
-        if hooked(self) or hooked_within(self.pooler):
+        if hooked(self) or hooked(self.pooler):
             return self(input_ids, attention_mask, return_dict=True).pooler_output  # type: ignore[no-any-return]
-        return self.pooler(self.first(input_ids, attention_mask)[:, None])  # type: ignore[no-any-return]
+        return self.pooler(self._first(input_ids, attention_mask)[:, None])  # type: ignore[no-any-return]
 
 
 def _table(size: int, width: int, padding: int | None = None) -> nn.Embedding:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from sightline.nn.activations import ActivationLayer
 from sightline.nn.aliases import Aliased, alias
-from sightline.nn.attention import SelfAttention
-from sightline.nn.hooks import hooked, hooked_within, plain
+from sightline.nn.attention import Attention, SelfAttention
+from sightline.nn.hooks import plain
 from sightline.nn.outputs import BaseModelOutput, optional_tuple
 from sightline.nn.transformer import BlockConfig, Transformer, feed_forward
 
@@ -31,6 +31,11 @@ class BertEncoderConfig(BertLayerConfig, Protocol):
     def num_hidden_layers(self) -> int: ...
 
 
+def dropped(x: Tensor, dropout: nn.Module) -> Tensor:
+    """`dropout(x)`: in evaluation, without a hook, `x` at once."""
+    return x if not dropout.training and plain(dropout, nn.Dropout) else dropout(x)
+
+
 class BertSelfAttention(SelfAttention):
     """Attention without the output's map, which is `BertSelfOutput`'s."""
 
@@ -40,7 +45,10 @@ class BertSelfAttention(SelfAttention):
     out_proj = alias("out", listed=False)
 
     def __init__(self, config: BertLayerConfig) -> None:
-        super().__init__(config)
+        # Without a map of its own at the end: the random numbers that it would draw are the next part's.
+        Attention.__init__(self, config.hidden_size, config.num_attention_heads, config.attention_dropout)
+        self.follow(config)
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.out: nn.Module = nn.Identity()  # type: ignore[assignment]
         self.dropout: nn.Dropout = nn.Dropout(config.attention_dropout)  # type: ignore[assignment]
 
@@ -69,7 +77,7 @@ class BertSelfOutput(Aliased):
 
     def add(self, x: Tensor, input_tensor: Tensor) -> Tensor:
         """What comes after the linear map: (..., W) and (..., W) -> (..., W)."""
-        return self.LayerNorm(input_tensor + self.dropout(x))  # type: ignore[no-any-return]
+        return self.LayerNorm(input_tensor + dropped(x, self.dropout))  # type: ignore[no-any-return]
 
 
 class BertOutput(BertSelfOutput):
@@ -152,6 +160,10 @@ class BertLayer(Aliased):
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
         return self.feed_forward_chunk(self.attention.at(x, tokens, mask))
 
+    def uncalled(self) -> tuple[nn.Module, ...]:
+        """The modules whose `forward` has a part in the block's, and none in `at`."""
+        return self, self.attention, self.attention.self
+
 
 class BertEncoder(Transformer):
     """All blocks, one after another."""
@@ -160,7 +172,7 @@ class BertEncoder(Transformer):
     layer = alias("blocks")
 
     def __init__(self, config: BertEncoderConfig) -> None:
-        super().__init__(self.layer_class(config) for _ in range(config.num_hidden_layers))  # type: ignore[misc]
+        super().__init__((self.layer_class(config) for _ in range(config.num_hidden_layers)), config)  # type: ignore[misc]
         self.config = config
 
     def forward(  # type: ignore[override]
@@ -183,13 +195,5 @@ class BertEncoder(Transformer):
         out = BaseModelOutput(x, optional_tuple(states), optional_tuple(weights))
         return out if return_dict else out.to_tuple()
 
-    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
-        """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W), for less work where
-        no hook waits on what would not be called."""
-        last: BertLayer = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked_within(last):
-            states: Tensor = self(x, attention_mask=mask).last_hidden_state
-            return states[torch.arange(x.shape[0], device=x.device), tokens]
-        for layer in self.blocks[:-1]:
-            x = self._kept(layer, x, mask)
-        return self._kept(last.at, x, tokens, False, mask)
+    def _states(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+        return self(x, attention_mask=mask).last_hidden_state  # type: ignore[no-any-return]

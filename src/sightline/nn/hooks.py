@@ -1,16 +1,19 @@
-"""Whether hooks wait on a module. Where none does, a module may use its parts' tensors at once, for speed, instead of
-calling each part."""
+"""Whether hooks wait on a module, or a `forward` that a script gave it. Where none does, the module around it may use
+its tensors at once, for speed, instead of calling it."""
 
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether a call of the module itself would run a hook, one for all modules counted.
+    """Whether a call of the module itself would run a hook, one for all modules counted, or a `forward` that was
+    assigned to it.
 
     Those of torch by which processes divide a module's weights don't count: their methods beside `forward` have them.
     """
-    if module._backward_hooks or module._backward_pre_hooks or _has_any_global_hook():  # type: ignore[no-untyped-call]
+    if module._backward_hooks or module._backward_pre_hooks or "forward" in module.__dict__:
+        return True
+    if _has_any_global_hook():  # type: ignore[no-untyped-call]
         return True
     if not (module._forward_hooks or module._forward_pre_hooks):
         return False
@@ -18,24 +21,7 @@ def hooked(module: nn.Module) -> bool:
     return not all((getattr(hook, "__module__", None) or "").startswith("torch.distributed") for hook in hooks)
 
 
-def hooked_within(module: nn.Module) -> bool:
-    """Whether a call of the module, or of a part of it at any depth, would run a hook."""
-    if _has_any_global_hook():  # type: ignore[no-untyped-call]
-        return True
-    left = [module]
-    while left:  # no recursion: a tower asks at each call
-        found = left.pop()
-        about = found.__dict__
-        waits = about["_forward_hooks"] or about["_forward_pre_hooks"]
-        if (waits or about["_backward_hooks"] or about["_backward_pre_hooks"]) and hooked(found):
-            return True
-        left += [part for part in about["_modules"].values() if part is not None]
-        if slices := about.get("slices"):
-            left += slices.values()
-    return False
-
-
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a call computes what the `kind`'s tensors say and no more: it has no hook, and it is not what stands in a
-    `kind`'s place, such as an adapter or a quantised layer."""
+    """Whether a call computes what the `kind`'s tensors say and no more: it has no hook and no `forward` of
+    its own, and it is not what stands in a `kind`'s place, such as an adapter or a quantised layer."""
     return type(module) is kind and not hooked(module)

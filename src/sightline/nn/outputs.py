@@ -1,8 +1,8 @@
 """Outputs of models: dataclasses that are dictionaries of what is not None, as scripts for the reference read them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NoReturn, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Self
 
 from torch import Tensor
 from torch.utils._pytree import MappingKey, register_pytree_node
@@ -18,6 +18,8 @@ class ModelOutput(dict[str, Any]):
     pairs of names and values, as those who rebuild dictionaries make it (`accelerate`, `DataParallel`). Torch's
     transformations (`torch.export`, say) see the values: each class is registered as a tree of them.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -37,9 +39,9 @@ class ModelOutput(dict[str, Any]):
         return out
 
     def __post_init__(self) -> None:
-        first, *others = (field.name for field in fields(self))  # type: ignore[arg-type]
+        first = next(iter(self.__dataclass_fields__))
         given = getattr(self, first)
-        if isinstance(given, Tensor) or not isinstance(given, Iterable) or any(name in self for name in others):
+        if given is None or isinstance(given, Tensor) or not isinstance(given, Iterable) or set(self) - {first}:
             return
         pairs = list(given.items() if isinstance(given, Mapping) else given)
         if all(isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
@@ -50,15 +52,19 @@ class ModelOutput(dict[str, Any]):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if value is not None:
-            super().__setitem__(name, value)
+            dict.__setitem__(self, name, value)
         elif name in self:
-            super().__delitem__(name)
+            dict.__delitem__(self, name)
 
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self, name, value)
 
     def __getitem__(self, key: str | int | slice) -> Any:
         return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def copy(self) -> Self:
+        """An output with the same values."""
+        return self._of(self.items())
 
     def to_tuple(self) -> tuple[Any, ...]:
         """The values that are not None; outputs among them are tuples as well."""

@@ -10,7 +10,7 @@ from sightline.nn.initial import normal
 
 
 class PatchEmbedding(Aliased):
-    """Non-overlapping patches through one linear map: the convolution that it is called, computed faster."""
+    """Patches through one linear map: a convolution, computed faster where patches do not overlap."""
 
     padding = 0, 0
 
@@ -22,6 +22,11 @@ class PatchEmbedding(Aliased):
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         normal(self.weight, (channels * patch * patch) ** -0.5)
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the patches lie side by side: no script has set another `stride` or `padding`."""
+        return self.stride == self.kernel_size and self.padding == (0, 0)
+
     def rows(self, pixels: Tensor) -> Tensor:
         """`pixels` (B, C, H, W) -> (B, H // patch * W // patch, width), rows of patches first. A rest is cut off."""
         batch, channels, height, width = pixels.shape
@@ -32,7 +37,12 @@ class PatchEmbedding(Aliased):
         return F.linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1), self.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """`rows` in the convolution's shape: (B, width, H // patch, W // patch), in the same memory."""
+        """`rows` in the convolution's shape: (B, width, H // patch, W // patch), in the same memory.
+
+        By another `stride` or `padding` as many patches as these give.
+        """
+        if not self.tiles:
+            return F.conv2d(pixels.to(self.weight.dtype), self.weight, self.bias, self.stride, self.padding)
         size = pixels.shape[-2] // self.kernel_size[0], pixels.shape[-1] // self.kernel_size[1]
         return self.rows(pixels).transpose(1, 2).unflatten(2, size)  # type: ignore[no-any-return, no-untyped-call]
 

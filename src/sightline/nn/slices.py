@@ -8,7 +8,7 @@
 | `q_proj.weight = tensor`, `.weight.data = tensor` | the numbers are copied into the rows |
 | `q_proj.weight.grad` | the rows of the fused gradient |
 | `q_proj = module` | the module computes the part from then on, and is a part of the attention by that name |
-| `q_proj.requires_grad_(False)` | an error: the fused tensor is trained as one |
+| `q_proj.requires_grad_(False)`, torch's pruning | an error: the fused tensor is trained and pruned as one |
 """
 
 import copy
@@ -171,6 +171,10 @@ class Slice(nn.Linear):
         if plain(fused, nn.Linear):
             return F.linear(input, fused.weight[rows], None if fused.bias is None else fused.bias[rows])
         return fused(input)[..., rows]  # type: ignore[no-any-return]
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Raises `UsageError`: torch's pruning and parametrizations would do it."""
+        raise UsageError(f"a part of {self._fused} has no parameter of its own; prune or reparametrize {self._fused}")
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True

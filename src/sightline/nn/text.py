@@ -4,7 +4,7 @@ Natural Language Supervision" (2021), section 2.4.
 Shapes: B texts, L tokens, W width.
 """
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.calls import answer, asked, given, padding_mask
 from sightline.nn.hooks import hooked, plain
+from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import empty_embedding, normal
 from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.transformer import Encoder, EncoderConfig, init_blocks
@@ -31,7 +32,7 @@ class TextTransformerConfig(EncoderConfig, Protocol):
     def eos_token_id(self) -> int: ...
 
 
-class TextEmbeddings(Aliased):
+class TextEmbeddings(WithIds):
     """Tokens and their places as vectors."""
 
     def __init__(self, config: TextTransformerConfig) -> None:
@@ -42,7 +43,7 @@ class TextEmbeddings(Aliased):
         normal(self.token_embedding.weight, 0.02 * factor)
         normal(self.position_embedding.weight, 0.02 * factor)
 
-    @property
+    @Ids
     def position_ids(self) -> Tensor:
         """(1, positions), from 0 on."""
         weight = self.position_embedding.weight
@@ -68,7 +69,7 @@ class TextEmbeddings(Aliased):
             raise UsageError(
                 f"{length} tokens, but the model has {len(table.weight)} positions; cut the text (truncation=True)"
             )
-        if position_ids is None and plain(table, nn.Embedding):
+        if position_ids is None and plain(table, nn.Embedding) and not self.has_own("position_ids"):
             return inputs_embeds + table.weight[:length]
         return inputs_embeds + table(self.position_ids[:, :length] if position_ids is None else position_ids)  # type: ignore[no-any-return]
 
@@ -90,6 +91,11 @@ class TextTransformer(Aliased):
         self.transformer = transformer
         self.final_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
         init_blocks(self.transformer.blocks, config.initializer_factor)
+
+    @property
+    def text_model(self) -> Self:
+        """The tower itself: in the reference, or in its earlier releases, a class around it has it by this name."""
+        return self
 
     def forward(
         self,

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from sightline.nn.activations import Activation, ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import AttentionConfig, SelfAttention
+from sightline.nn.gradients import by_hand, twice
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput
@@ -38,7 +38,7 @@ class Mlp(Aliased):
 
 def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module) -> Tensor:
     """`second(act(first(x)))`, at once where they are two linear maps and an activation without hooks."""
-    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear)):
+    if not (plain(first, nn.Linear) and plain(act, ActivationLayer) and plain(second, nn.Linear) and by_hand()):
         return second(act(first(x)))  # type: ignore[no-any-return]
     inputs: list[Any] = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
     if not torch.is_grad_enabled():
@@ -72,13 +72,16 @@ class _Feed(torch.autograd.Function):
     ) -> Tensor:
         before, hidden, y = _feed(act, x, weight1, bias1, weight2, bias2)
         ctx.act = act
-        ctx.save_for_backward(x, weight1, weight2, before, hidden)
+        ctx.save_for_backward(x, weight1, bias1, weight2, bias2, before, hidden)
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight1, weight2, before, hidden = ctx.saved_tensors
+        x, weight1, bias1, weight2, bias2, before, hidden = ctx.saved_tensors
+        if torch.is_grad_enabled():  # by `create_graph=True`
+            act = ctx.act
+            inputs = x, weight1, bias1, weight2, bias2
+            return *twice(lambda *inputs: _feed(act, *inputs)[-1], inputs, gradient), None
         # With regard to what comes before the slope: it and the one over the slope, after, cancel.
         inner = ctx.act.back(gradient @ weight2, before)
         of_x, *of_weights = ctx.needs_input_grad
@@ -166,16 +169,21 @@ class Block(Aliased):
         token = x[torch.arange(x.shape[0], device=x.device), tokens]
         return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
 
+    def uncalled(self) -> tuple[nn.Module, ...]:
+        """The modules whose `forward` has a part in the block's, and none in `at`."""
+        return self, self.attention
+
 
 class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
 
     layers = alias("blocks")
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[Block], config: object = None) -> None:
+        """`config`: whose `gradient_checkpointing`, if it has that, holds from the beginning."""
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.gradient_checkpointing = False
+        self.gradient_checkpointing = bool(getattr(config, "gradient_checkpointing", False))
         self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
     def forward(
@@ -210,12 +218,15 @@ class Transformer(Aliased):
         waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
         last: Block = self.blocks[-1]  # type: ignore[assignment]
-        if hooked(self) or hooked(last) or hooked(last.attention):
-            states: Tensor = self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state
-            return states[torch.arange(x.shape[0], device=x.device), tokens]
+        if hooked(self) or any(map(hooked, last.uncalled())):
+            return self._states(x, causal, mask)[torch.arange(x.shape[0], device=x.device), tokens]
         for block in self.blocks[:-1]:
             x = self._kept(block, x, mask, causal)
         return self._kept(last.at, x, tokens, causal, mask)
+
+    def _states(self, x: Tensor, causal: bool, mask: Tensor | None) -> Tensor:
+        """`forward`'s `last_hidden_state`."""
+        return self(inputs_embeds=x, attention_mask=mask, is_causal=causal).last_hidden_state  # type: ignore[no-any-return]
 
     def _kept(self, block: Callable[..., Tensor], *args: Any) -> Tensor:
         if self.gradient_checkpointing and self.training:
@@ -229,7 +240,7 @@ class Encoder(Transformer):
     block: ClassVar[type[Block]] = Block
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(self.block(config) for _ in range(config.num_hidden_layers))
+        super().__init__((self.block(config) for _ in range(config.num_hidden_layers)), config)
         self.config = config
 
 

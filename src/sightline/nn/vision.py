@@ -4,7 +4,8 @@ Transferable Visual Models From Natural Language Supervision" (2021), section 2.
 Shapes: B pictures, C channels, L patches + 1, W width.
 """
 
-from typing import ClassVar, Protocol
+from math import isqrt
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.calls import answer, asked, given
 from sightline.nn.hooks import hooked, plain
+from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import empty_embedding, normal
 from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
@@ -33,7 +35,7 @@ class VisionTransformerConfig(EncoderConfig, Protocol):
     def initializer_factor(self) -> float: ...
 
 
-class VisionEmbeddings(Aliased):
+class VisionEmbeddings(WithIds):
     """Patches and their places as vectors, a class token before them. `patches`: the map of patches, if made."""
 
     def __init__(self, config: VisionTransformerConfig, patches: PatchEmbedding | None = None) -> None:
@@ -41,7 +43,6 @@ class VisionEmbeddings(Aliased):
         self.config = config
         self.embed_dim = width = config.hidden_size
         self.image_size, self.patch_size = config.image_size, config.patch_size
-        self.grid = config.image_size // config.patch_size
         self.num_patches = self.grid**2
         self.num_positions = self.num_patches + 1
         self.class_embedding = nn.Parameter(torch.empty(width))
@@ -53,13 +54,22 @@ class VisionEmbeddings(Aliased):
         normal(self.position_embedding.weight, config.initializer_range * factor)
 
     @property
+    def grid(self) -> int:
+        """Patches in a row."""
+        return self.image_size // self.patch_size
+
+    @Ids
     def position_ids(self) -> Tensor:
         """(1, positions), from 0 on: the class token's, then the patches', row by row."""
         return torch.arange(self.num_positions, device=self.position_embedding.weight.device)[None]
 
     def interpolate_pos_encoding(self, embeddings: Tensor, height: int, width: int) -> Tensor:
         """The places' vectors (1, L, W) for images of `height` x `width` pixels."""
-        return self._places(height // self.patch_size, width // self.patch_size)[None]
+        rows, columns = height // self.patch_size, width // self.patch_size
+        if (rows, columns) == (self.grid, self.grid):
+            return self._places()
+        weight = self.position_embedding.weight
+        return interpolate_positions(weight, isqrt(len(weight) - 1), rows, columns)[None]
 
     def forward(self, pixel_values: Tensor, interpolate_pos_encoding: bool = False) -> Tensor:
         """`pixel_values` (B, C, H, W) -> (B, L, W).
@@ -67,19 +77,22 @@ class VisionEmbeddings(Aliased):
         H and W are `image_size`; with `interpolate_pos_encoding` any size of at least one patch (a rest at the edges is
         cut off). Raises `UsageError` otherwise.
         """
-        rows, columns = patch_grid(pixel_values, self.image_size, self.patch_size, interpolate_pos_encoding)
-        if plain(self.patch_embedding, PatchEmbedding):
+        patch_grid(pixel_values, self.image_size, self.patch_size, interpolate_pos_encoding)
+        if plain(self.patch_embedding, PatchEmbedding) and self.patch_embedding.tiles:
             patches = self.patch_embedding.rows(pixel_values)
         else:
             patches = self.patch_embedding(pixel_values.to(self.patch_embedding.weight.dtype))
             patches = patches.flatten(2).transpose(1, 2)
         x = torch.cat([self.class_embedding.expand(patches.shape[0], 1, -1), patches], dim=1)
-        return x + self._places(rows, columns)
+        if interpolate_pos_encoding:
+            return x + self.interpolate_pos_encoding(x, *pixel_values.shape[-2:])
+        return x + self._places()
 
-    def _places(self, rows: int, columns: int) -> Tensor:
-        if (rows, columns) == (self.grid, self.grid) and not plain(self.position_embedding, nn.Embedding):
-            return self.position_embedding(self.position_ids)[0]  # type: ignore[no-any-return]
-        return interpolate_positions(self.position_embedding.weight, self.grid, rows, columns)
+    def _places(self) -> Tensor:
+        """The places' vectors, (1, L, W)."""
+        if plain(self.position_embedding, nn.Embedding) and not self.has_own("position_ids"):
+            return self.position_embedding.weight[None]
+        return self.position_embedding(self.position_ids)  # type: ignore[no-any-return]
 
 
 class VisionTransformer(Aliased):
@@ -104,6 +117,11 @@ class VisionTransformer(Aliased):
         self.transformer = transformer
         self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
         init_blocks(self.transformer.blocks, config.initializer_factor)
+
+    @property
+    def vision_model(self) -> Self:
+        """The tower itself: in the reference, or in its earlier releases, a class around it has it by this name."""
+        return self
 
     def forward(
         self,

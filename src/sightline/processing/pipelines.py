@@ -40,16 +40,19 @@ def byte_pairs(words: dict[str, int], pairs: Any, settings: Mapping[str, Any], s
     if missing := {tokens[f"{which}_token"].content for which in ("bos", "eos")} - words.keys():
         raise CheckpointError(f"{source}: has no {' and no '.join(sorted(missing))}")
     if roberta:
-        return _roberta(words, pairs, tokens, space=bool(settings.get("add_prefix_space", False)))
+        return _roberta(words, pairs, tokens, settings)
     return _clip(words, pairs, tokens)
 
 
-def _roberta(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], space: bool) -> Tokenizer:
+def _roberta(
+    words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken], settings: Mapping[str, Any]
+) -> Tokenizer:
     """GPT-2's byte-level BPE between RoBERTa's start and end (Liu et al., 2019, section 4.4)."""
+    space, trims = bool(settings.get("add_prefix_space", False)), bool(settings.get("trim_offsets", True))
     bpe = models.BPE(vocab=words, merges=pairs, continuing_subword_prefix="", end_of_word_suffix="")
     pipeline: Any = Tokenizer(bpe)
     pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
-    return _with_ends(pipeline, tokens, "cls_token", "sep_token", add_prefix_space=space)
+    return _with_ends(pipeline, tokens, "cls_token", "sep_token", trim_offsets=trims, add_prefix_space=space)
 
 
 def _clip(words: dict[str, int], pairs: Any, tokens: Mapping[str, AddedToken]) -> Tokenizer:
@@ -119,10 +122,9 @@ def set_ends(pipeline: Any, settings: Mapping[str, Any]) -> None:
         _set_template(pipeline, *wanted)
     elif wanted != ends:
         space = bool(settings.get("add_prefix_space", False))
+        trims = names[0] == "cls_token" and bool(settings.get("trim_offsets", True))
         first, last = ((token, pipeline.token_to_id(token)) for token in wanted)
-        pipeline.post_processor = processors.RobertaProcessing(
-            last, first, trim_offsets=names[0] == "cls_token", add_prefix_space=space
-        )
+        pipeline.post_processor = processors.RobertaProcessing(last, first, trim_offsets=trims, add_prefix_space=space)
 
 
 def complete_decoder(pipeline: Any) -> None:

@@ -17,16 +17,27 @@ TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
 
 
 def special_tokens(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
-    """The special tokens by name, in the order in which the reference adds them.
+    """The special tokens by name, in the order in which the reference adds them, `further_tokens` last.
 
     Of tokens with the same text the last one's flags count. Special tokens are found inside a text too.
     """
     declared = {token_text(token): token for token in settings.get("added_tokens_decoder", {}).values()}
-    tokens = {}
-    for name in TOKEN_NAMES:
-        if text := token_text(settings.get(name)):
-            tokens[name] = special_token(declared.get(text, settings[name]))
-    return tokens
+    named = {name: settings.get(name) for name in TOKEN_NAMES} | further_tokens(settings)
+    return {
+        name: special_token(declared.get(text, token)) for name, token in named.items() if (text := token_text(token))
+    }
+
+
+def further_tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Special tokens under names of the model's own, `image_token` say, as text or with flags.
+
+    The reference takes them as a dictionary `extra_special_tokens`, and writes them as settings of their own too.
+    """
+    groups = (settings.get("model_specific_special_tokens"), settings.get("extra_special_tokens"))
+    found = {name: token for name, token in settings.items() if name.endswith("_token") and name not in TOKEN_NAMES}
+    for group in groups:
+        found |= group if isinstance(group, Mapping) else {}
+    return {name: token for name, token in found.items() if isinstance(token, str | Mapping | AddedToken)}
 
 
 def extra_tokens(settings: Mapping[str, Any]) -> dict[str, AddedToken]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.files import write_json, write_text
 from sightline.processing.pipelines import GENERAL, PARTS, copied, tokenizer_class
-from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, token_text
+from sightline.processing.special_tokens import BERT_TOKENS, ROBERTA_TOKENS, TOKEN_NAMES, further_tokens, token_text
 from sightline.processing.spelling import may_be_spelled, spelled_words
 from sightline.processing.text_counts import TextCounts
 from sightline.processing.tokenizer_files import KEPT_SETTINGS, read_pipeline, read_settings
@@ -107,7 +107,10 @@ class Tokenizer:
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` and `tokenizer_config.json`, as `transformers` reads them."""
         tokens = {name: token_text(self._settings[name]) for name in TOKEN_NAMES if name in self._settings}
+        further = {name: token_text(token) for name, token in further_tokens(self._settings).items()}
+        tokens |= further  # where the reference looks for them
         kept = {key: self._settings[key] for key in KEPT_SETTINGS if key in self._settings}
+        kept |= {"model_specific_special_tokens": further} if further else {}
         start, end = (self._pipeline.id_to_token(i) for i in self._pipeline.encode("").ids)
         ends = {"cls_token": start, "sep_token": end}
         if self._class == "CLIPTokenizer":

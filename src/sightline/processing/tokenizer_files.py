@@ -9,16 +9,32 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json, wrong_content
 from sightline.processing.pipelines import add_missing, byte_pairs, complete_decoder, set_ends, word_pieces
-from sightline.processing.special_tokens import TOKEN_NAMES, extra_tokens, special_tokens
+from sightline.processing.special_tokens import TOKEN_NAMES, extra_tokens, further_tokens, special_tokens
 
 _FILES = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt")
 _NORMALIZER_SETTINGS = {"do_lower_case": "lowercase", "strip_accents": "strip_accents"}
 _NORMALIZER_SETTINGS |= {"tokenize_chinese_chars": "handle_chinese_chars"}
 """BERT's settings: names in `tokenizer_config.json` and in the library's normalizer."""
 
+CALL_SETTINGS = (
+    "padding",
+    "truncation",
+    "max_length",
+    "stride",
+    "pad_to_multiple_of",
+    "return_tensors",
+    "return_attention_mask",
+    "return_token_type_ids",
+    "return_length",
+)
+"""Arguments of calls that files may hold: defaults of a processor's calls."""
+
 KEPT_SETTINGS = (
     *_NORMALIZER_SETTINGS,
+    *CALL_SETTINGS,
     "add_prefix_space",
+    "trim_offsets",
+    "errors",
     "model_input_names",
     "padding_side",
     "truncation_side",
@@ -26,6 +42,7 @@ KEPT_SETTINGS = (
     "split_special_tokens",
     "extra_special_tokens",
     "additional_special_tokens",
+    "model_specific_special_tokens",
 )
 """Settings that are written back as they were read."""
 
@@ -38,6 +55,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings = read_checkpoint_json(config) if config.is_file() else {}
     if tokens.is_file() and "added_tokens_decoder" not in settings:
         settings |= read_checkpoint_json(tokens)
+    return settings_of(settings)
+
+
+def settings_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that count here, those with a value. `further_tokens` are at one place."""
+    if further := further_tokens(settings):
+        listed = settings.get("extra_special_tokens")
+        settings = {**settings, "model_specific_special_tokens": further}
+        settings["extra_special_tokens"] = None if isinstance(listed, Mapping) else listed
     return {key: settings[key] for key in _READ_SETTINGS if settings.get(key) is not None}
 
 
@@ -95,9 +121,12 @@ def _apply(pipeline: Any, settings: Mapping[str, Any]) -> None:
     for name, attribute in _NORMALIZER_SETTINGS.items():
         if name in settings and isinstance(pipeline.normalizer, normalizers.BertNormalizer):
             setattr(pipeline.normalizer, attribute, settings[name])
-    space = settings.get("add_prefix_space")
     spaces = pipeline.pre_tokenizer
-    if space is not None and isinstance(spaces, pre_tokenizers.ByteLevel) and spaces.add_prefix_space != space:
+    is_roberta = isinstance(spaces, pre_tokenizers.ByteLevel)
+    if is_roberta and "trim_offsets" in settings and isinstance(pipeline.post_processor, processors.RobertaProcessing):
+        pipeline.post_processor.trim_offsets = bool(settings["trim_offsets"])
+    space = settings.get("add_prefix_space")
+    if space is not None and is_roberta and spaces.add_prefix_space != space:
         pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(space))
         if isinstance(pipeline.post_processor, processors.RobertaProcessing):
             pipeline.post_processor.add_prefix_space = bool(space)

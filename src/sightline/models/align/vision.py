@@ -67,6 +67,8 @@ class AlignVisionModel(Tower):
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "embeddings.convolution"
     supports_gradient_checkpointing: ClassVar[bool] = False
+    _supports_sdpa: ClassVar[bool] = False
+    _supports_flash_attn: ClassVar[bool] = False
     config_class = AlignVisionConfig
     tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)

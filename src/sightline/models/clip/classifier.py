@@ -46,7 +46,8 @@ class CLIPForImageClassification(PretrainedModel):
         if not missing >= {"classifier.weight", "classifier.bias"}:
             return {}
         warnings.warn(f"the classifier of {_classes(config)} classes is new and must be trained", stacklevel=3)
-        weight = torch.empty(_classes(config), config.vision_config.hidden_size)
+        # Numbers are drawn twice, as in the reference: a seed then gives the same classifier.
+        weight = torch.randn(_classes(config), config.vision_config.hidden_size)
         normal(weight, _spread(config))
         return {"classifier.weight": weight, "classifier.bias": torch.zeros(len(weight))}
 

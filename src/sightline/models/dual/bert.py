@@ -72,11 +72,13 @@ class RobertaEmbeddings(BertEmbeddings):
         table.padding_idx = config.padding  # which is not trained
         return table
 
-    def count(self, input_ids: Tensor | None, like: Tensor) -> Tensor:
+    def places(self, input_ids: Tensor | None, words: Tensor) -> Tensor:
         if input_ids is None:
-            return super().count(None, like) + self.padding_idx + 1
-        words = input_ids != self.padding_idx
-        return words.cumsum(1) * words + self.padding_idx
+            counted = torch.arange(1, words.shape[1] + 1, device=words.device)[None]
+        else:
+            is_word = input_ids != self.padding_idx
+            counted = is_word.cumsum(1) * is_word
+        return self.position_embeddings(counted + self.padding_idx)  # type: ignore[no-any-return]
 
 
 class RobertaModel(BertModel):

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.dual.config import VisionTextDualEncoderConfig
-from sightline.models.dual.towers import Pair, open_tower, projection, tower
+from sightline.models.dual.towers import Pair, open_tower, tower
 from sightline.models.pairs import CLIPOutput, LogitScale, PairEmbeddings, ProjectedImages
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert import BertTransformer
 from sightline.nn.calls import answer
+from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
 
 
@@ -37,8 +38,8 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         vision_model: PretrainedModel | None = None,
         text_model: PretrainedModel | None = None,
     ) -> None:
-        """A tower that is left out is new; without a config, it is made of those of the two towers. Raises UsageError
-        where neither is given."""
+        """A tower that is left out is new; without a config, it is made of those of the two towers. The projections'
+        first values are the reference's. Raises UsageError where neither is given."""
         super().__init__()
         if config is None:
             if vision_model is None or text_model is None:
@@ -50,8 +51,10 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         self.vision_embed_dim = config.vision_config.hidden_size  # type: ignore[attr-defined]
         self.vision_model: Any = vision_model or tower(config.vision_config)
         self.text_model: Any = text_model or tower(config.text_config)
-        self.visual_projection = projection(config.vision_config, config.projection_dim)
-        self.text_projection = projection(config.text_config, config.projection_dim)
+        self.visual_projection = nn.Linear(self.vision_embed_dim, config.projection_dim, bias=False)
+        self.text_projection = nn.Linear(self.text_embed_dim, config.projection_dim, bias=False)
+        for projection in (self.visual_projection, self.text_projection):
+            normal(projection.weight, config.text_config.initializer_range)  # type: ignore[attr-defined]
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
 
     @classmethod
@@ -71,9 +74,42 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         the dtype is float32 where none is named. The new model is in `eval()` mode; its processor is
         `VisionTextDualEncoderProcessor.from_towers`'. Raises `CheckpointError` for a tower of another kind.
         """
+        pair = cls.from_vision_text_pretrained(
+            image, text, projection_dim=projection_dim, logit_scale_init_value=logit_scale_init_value, **options
+        )
+        with torch.no_grad():
+            for projection in (pair.visual_projection, pair.text_projection):  # CLIP's spread
+                projection.weight *= projection.in_features**-0.5 / pair.config.text_config.initializer_range  # type: ignore[attr-defined]
+        return pair
+
+    @classmethod
+    def from_vision_text_pretrained(
+        cls,
+        vision_model_name_or_path: str | os.PathLike[str] | None = None,
+        text_model_name_or_path: str | os.PathLike[str] | None = None,
+        *,
+        projection_dim: int = 512,
+        logit_scale_init_value: float = 2.6592,
+        **options: Any,
+    ) -> Self:
+        """As `from_towers`, but that the projections are those that the reference draws with the same seed.
+
+        Options whose names begin with `vision_` or `text_` are for one tower; `vision_model` or `text_model` is the
+        tower itself, in place of a checkpoint.
+        """
         options = {"dtype": options.pop("torch_dtype", "float32")} | options
-        vision_tower = open_tower(image, "vision_config", options)
-        text_tower = open_tower(text, "text_config", options)
+        own = {side: _own_options(options, side) for side in ("vision_", "text_")}
+        names = {"vision_": vision_model_name_or_path, "text_": text_model_name_or_path}
+        towers: dict[str, PretrainedModel] = {}
+        for side, name in names.items():
+            given = own[side].pop("model", None)
+            if given is not None:
+                towers[side] = given
+            elif name is not None:
+                towers[side] = open_tower(name, f"{side}config", options | own[side])
+            else:
+                raise UsageError(f"no {side}model_name_or_path, and no {side}model in its place")
+        vision_tower, text_tower = towers.values()
         config = VisionTextDualEncoderConfig(
             text_config=text_tower.config,
             vision_config=vision_tower.config,
@@ -81,16 +117,6 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
             logit_scale_init_value=logit_scale_init_value,
         )
         return cls(config, vision_tower, text_tower).to(vision_tower.dtype).eval()
-
-    @classmethod
-    def from_vision_text_pretrained(
-        cls,
-        vision_model_name_or_path: str | os.PathLike[str],
-        text_model_name_or_path: str | os.PathLike[str],
-        **options: Any,
-    ) -> Self:
-        """`from_towers` as scripts for the reference call it."""
-        return cls.from_towers(vision_model_name_or_path, text_model_name_or_path, **options)
 
     def get_text_features(
         self,
@@ -153,3 +179,8 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
         typed = {"token_type_ids": types} if isinstance(self.text_model, BertTransformer) else {}
         out: BaseModelOutputWithPooling = self.text_model(ids, mask, position_ids=positions, **typed, **options)
         return out
+
+
+def _own_options(options: dict[str, Any], side: str) -> dict[str, Any]:
+    """Takes out of `options` those whose names begin with `side`, which their names then lack."""
+    return {name.removeprefix(side): options.pop(name) for name in list(options) if name.startswith(side)}

@@ -18,7 +18,6 @@ from sightline.models.dual.layouts import table_for, table_of
 from sightline.models.families import TOWERS, model_type
 from sightline.models.pretrained import PretrainedModel
 from sightline.models.tower import ImageTower, TextTower
-from sightline.nn.initial import normal
 
 
 class Pair(PretrainedModel):
@@ -46,7 +45,8 @@ class DualTextTower(Pair, TextTower):
         super().__init__()
         self.config = config
         self.text_model: Any = tower(config.text_config)
-        self.text_projection = projection(config.text_config, config.projection_dim)
+        width: int = config.text_config.hidden_size  # type: ignore[attr-defined]
+        self.text_projection = nn.Linear(width, config.projection_dim, bias=False)
 
 
 class DualImageTower(Pair, ImageTower):
@@ -58,7 +58,8 @@ class DualImageTower(Pair, ImageTower):
         super().__init__()
         self.config = config
         self.vision_model: Any = tower(config.vision_config)
-        self.visual_projection = projection(config.vision_config, config.projection_dim)
+        width: int = config.vision_config.hidden_size  # type: ignore[attr-defined]
+        self.visual_projection = nn.Linear(width, config.projection_dim, bias=False)
 
 
 def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, Any]) -> PretrainedModel:
@@ -83,10 +84,3 @@ def open_tower(name: str | os.PathLike[str], part: str, options: Mapping[str, An
 def tower(config: Config) -> PretrainedModel:
     """A new tower of the config's kind."""
     return TOWERS[config.model_type].model(config)
-
-
-def projection(config: Any, dim: int) -> nn.Linear:
-    """A new projection from a tower of this config to `dim` numbers."""
-    linear = nn.Linear(config.hidden_size, dim, bias=False)
-    normal(linear.weight, config.hidden_size**-0.5)
-    return linear

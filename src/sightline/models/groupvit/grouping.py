@@ -181,7 +181,7 @@ class GroupViTStage(Aliased):
         self.depth = depth
         self.num_group_token = num_group_token
         width = config.hidden_size
-        self.transformer = Transformer([GroupViTEncoderLayer(config) for _ in range(depth)])
+        self.transformer = Transformer([GroupViTEncoderLayer(config) for _ in range(depth)], config)
         self.group_token = nn.Parameter(torch.empty(1, num_group_token, width)) if num_group_token else None
         if self.group_token is not None:
             # Tokens that start alike would stay alike: the authors' code spreads them, the reference does not.

@@ -4,7 +4,7 @@ Text Supervision" (2022), section 3.2.
 Shapes: B texts, L tokens, W width, P projection.
 """
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from sightline.models.groupvit.config import GroupViTConfig, GroupViTTextConfig
 from sightline.models.groupvit.grouping import GroupViTEncoderLayer
@@ -33,11 +33,6 @@ class GroupViTTextModel(TextTransformer, PretrainedModel):
     parts: ClassVar[tuple[str, ...]] = ("text_model.",)
     prefix: ClassVar[str] = "text_model."
     config: GroupViTTextConfig
-
-    @property
-    def text_model(self) -> Self:
-        """The tower itself: in the reference this class holds it under this name."""
-        return self
 
 
 class GroupViTTextTower(TextTower):

@@ -45,13 +45,15 @@ class XCLIPProcessor(Processor):
     def __call__(
         self, images: Any = None, text: Text | None = None, videos: Any = None, **options: Any
     ) -> BatchFeature:
-        """Text, videos or both to a model's inputs. The videos may be passed as `videos` or as `images`.
+        """Text, videos or both to a model's inputs. The videos may be passed as `videos` or as `images`;
+        where both are given, `images` counts, as in the reference.
 
         Videos as `VideoMAEImageProcessor` takes them; `options` as `Processor`'s, `videos_kwargs` as `images_kwargs`.
-        Raises ImageError, UsageError.
+        Raises ImageError, UsageError
+        (for `do_sample_frames=True`, too).
         """
-        if images is not None and videos is not None:
-            raise UsageError("videos and images mean the same here: give one of them")
+        if options.pop("do_sample_frames", None):
+            raise UsageError("videos are frames that were sampled before: processor.sample(path) gives them")
         if (ours := options.pop("videos_kwargs", None)) is not None:
             options["images_kwargs"] = {**ours, **(options.get("images_kwargs") or {})}
         return super().__call__(videos if images is None else images, text, **options)

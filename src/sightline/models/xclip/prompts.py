@@ -14,7 +14,7 @@ from sightline.models.xclip.layouts import TABLES
 from sightline.nn.activations import ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import CrossAttention
-from sightline.nn.hooks import hooked, hooked_within, plain
+from sightline.nn.hooks import hooked, plain
 from sightline.nn.slices import apart
 
 _NUMBERS = 1 << 23
@@ -36,6 +36,10 @@ class XCLIPCrossAttention(CrossAttention):
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
         """`queries` (V, T, P), `keys` and `values` (V, L, P) -> (V, T, P)."""
         return self.proj_drop(self.out(self.look(queries, keys, values)))  # type: ignore[no-any-return]
+
+    def is_plain(self) -> bool:
+        """Whether in evaluation a call is `out` of what `look` gives by the numbers of `kv`, and no more."""
+        return plain(self.kv, nn.Linear) and not (hooked(self) or hooked(self.proj_drop) or apart(self))
 
 
 class PromptGeneratorLayer(Aliased):
@@ -66,17 +70,18 @@ class PromptGeneratorLayer(Aliased):
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
         weighted mean of the patches through the values'. `text` (V or 1, T, P), `patches` (V, L, P) -> (V, T, P).
         """
-        if hooked_within(self) or apart(self.attention) or not plain(self.attention.kv, nn.Linear):
+        attention = self.attention
+        if hooked(self) or not attention.is_plain():
             return self(text.expand(patches.shape[0], -1, -1), patches)  # type: ignore[no-any-return]
-        heads = self.attention.heads
-        q = self.attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
-        keys, values = self.attention.kv.weight.view(2, heads, q.shape[-1], -1)
+        heads = attention.heads
+        q = attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
+        keys, values = attention.kv.weight.view(2, heads, q.shape[-1], -1)
         scores = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
         mean = (scores @ patches.transpose(1, 2)).softmax(-1) @ patches
         output = torch.einsum(
             "vthp,hdp->vthd", mean.view(patches.shape[0], text.shape[1], heads, keys.shape[-1]), values
         ).flatten(2)
-        return self._feed(text + self.attention.out(output))
+        return self._feed(text + attention.out(output))
 
     def _feed(self, text: Tensor) -> Tensor:
         return text + self.mlp(self.norm2(text))  # type: ignore[no-any-return]
