@@ -71,7 +71,7 @@ class PairModel(PretrainedModel):
     all of its modules."""
     hub_task: ClassVar[str] = "zero-shot-image-classification"
     """The task under which the Hub lists the model."""
-    lora_targets: ClassVar[tuple[str, ...]] = ("qkv", "out", "fc1", "fc2")
+    lora_targets: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
     """Names of the towers' linear maps and dense convolutions that can have a LoRA adapter."""
     batch_modules: ClassVar[tuple[str, ...]] = ()
     """The modules that `project_batch` uses, on all rows of a batch. The others compute each row alone."""

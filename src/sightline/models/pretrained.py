@@ -17,6 +17,7 @@ from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, NoWeights, UsageError
+from sightline.models.adapters import adapter_alone
 from sightline.models.arguments import changed, given_config, model_dtype, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
@@ -83,7 +84,8 @@ class PretrainedModel(Saved, Reference):
         subfolder: str = "",
         **settings: Any,
     ) -> Self | tuple[Self, dict[str, Any]]:
-        """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode.
+        """Opens a folder, a weight file with its config beside it, a packaged model or a Hub name, in `eval()` mode. Of
+        the folder of an adapter alone: the model that it names, with the adapter.
 
         `dtype`, or `torch_dtype`: a torch dtype or its name; None and "auto" take the config's, else the file's.
         Tensors are memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
@@ -112,6 +114,11 @@ class PretrainedModel(Saved, Reference):
             "force_download": force_download, "token": token, "subfolder": subfolder,
         }  # fmt: skip
         name = pretrained_model_name_or_path
+        if name is not None and (adapter := adapter_alone(name, subfolder)) is not None:
+            return cls._of_adapter(
+                adapter, config=config, dtype=wanted_dtype, device_map=device_map, token=token, cache_dir=cache_dir,
+                attn_implementation=attn_implementation, local_files_only=local_files_only, **settings,
+            )  # fmt: skip
         if name is None and (config is None or state_dict is None):
             raise UsageError("without the name of a checkpoint both config and state_dict are wanted")
         shorter = config is not None or bool(settings)

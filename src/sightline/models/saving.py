@@ -15,12 +15,13 @@ from sightline.checkpoint.weight_files import is_index, shard_pattern, weight_fi
 from sightline.checkpoint.weights import Weights, save_tensors
 from sightline.errors import UsageError
 from sightline.files import json_text, replacing
+from sightline.models.adapters import Adapters
 from sightline.models.config import Config
 from sightline.models.publishing import Published, check_publishing, new_folder, send_saved
 from sightline.models.state_dicts import StateDicts
 
 
-class Saved(StateDicts, Published):
+class Saved(StateDicts, Adapters, Published):
     """A model that is written to a folder. A base of `PretrainedModel`."""
 
     config: Config
@@ -42,7 +43,8 @@ class Saved(StateDicts, Published):
         variant: str | None = None,
         **publishing: Any,
     ) -> None:
-        """Writes `config.json` and `model.safetensors`, as `transformers` reads them, in the model's dtype.
+        """Writes `config.json` and `model.safetensors`, as `transformers` reads them, in the model's dtype; of a model
+        with adapters the active adapter alone, as `save_adapter` does.
 
         `is_main_process`: False writes nothing, in the other processes of a training. `state_dict`: tensors in place of
         the model's, by its names or by those of its files. `max_shard_size`, "5GB" say: files of at most this size, and
@@ -56,6 +58,10 @@ class Saved(StateDicts, Published):
         if not is_main_process:
             return
         folder = new_folder(save_directory)
+        if self.has_adapters:
+            self.save_adapter(folder, state_dict)
+            send_saved(type(self).__name__, folder, push_to_hub, options)
+            return
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
         config = copy.deepcopy(self.config)

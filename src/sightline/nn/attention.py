@@ -95,7 +95,8 @@ class Attention(Aliased):
 class SelfAttention(Attention):
     """Softmax attention of a sequence over itself."""
 
-    q_proj, k_proj, v_proj = (part("qkv", number, 3) for number in range(3))
+    # In the order in which the reference lists them.
+    k_proj, v_proj, q_proj = (part("qkv", number, 3) for number in (1, 2, 0))
 
     def __init__(self, config: AttentionConfig) -> None:
         width = config.hidden_size

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased, alias
+from sightline.nn.aliases import Aliased, alias, walk
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig, dropped
 from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.hooks import hooked, plain
@@ -39,7 +39,7 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
 class BertEmbeddings(WithIds):
     """Words, their positions and kinds, added and normalized."""
 
-    token_embedding = alias("word_embeddings")
+    token_embedding = alias("word_embeddings", listed=False)
 
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
@@ -134,8 +134,8 @@ class BertTransformer(Aliased):
         self.embeddings = self.embeddings_class(config)
         self.encoder = self.encoder_class(config)
         self.pooler = BertPooler(config)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
+        for module in (place.module for place in walk(self)):
+            if type(module) is nn.Linear:
                 normal(module.weight, config.initializer_range)
                 nn.init.zeros_(module.bias)
         tables = self.embeddings

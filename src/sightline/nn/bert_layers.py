@@ -42,6 +42,7 @@ class BertSelfAttention(SelfAttention):
     query, key, value = alias("q_proj"), alias("k_proj"), alias("v_proj")
     num_attention_heads, attention_head_size, all_head_size = alias("heads"), alias("head_dim"), alias("embed_dim")
     scaling = alias("scale")
+    out_proj = alias("out", listed=False)
 
     def __init__(self, config: BertLayerConfig) -> None:
         # Without a map of its own at the end: the random numbers that it would draw are the next part's.

@@ -11,12 +11,14 @@
 | `q_proj.requires_grad_(False)`, torch's pruning | an error: the fused tensor is trained and pruned as one |
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import _has_any_global_hook
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Alias
@@ -114,6 +116,11 @@ class Slice(nn.Linear):
         return getattr(self._owner, self._fused)
 
     @property
+    def fused_name(self) -> str:
+        """The whole map's name in its owner."""
+        return self._fused
+
+    @property
     def rows(self) -> slice:
         """Which of the whole map's rows are this part's."""
         return slice(self._number * self.out_features, (self._number + 1) * self.out_features)
@@ -138,6 +145,18 @@ class Slice(nn.Linear):
         """(out_features,), in the whole's memory; None where the whole has none."""
         return None if self.fused.bias is None else Rows.of(self.fused.bias, self.rows)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
+        """With its owner, the part of the owner's copy; alone, a linear map of its own."""
+        if id(self._owner) in memo:
+            copied = Slice.__new__(Slice)
+            memo[id(self)] = copied
+            copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            return copied
+        linear = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        for name, rows in self.named_parameters():
+            setattr(linear, name, copy.deepcopy(rows, memo))
+        return linear.train(self.training)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("weight", "bias"):
             super().__setattr__(name, value)
@@ -160,8 +179,8 @@ class Slice(nn.Linear):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
-        """`weight` and, if there is one, `bias`."""
-        for name in ("weight", "bias"):
+        """`weight` and, if there is one, `bias`. Without `recurse`, what the module itself holds: nothing."""
+        for name in ("weight", "bias") if recurse else ():
             if (rows := getattr(self, name)) is not None:
                 yield f"{prefix}.{name}" if prefix else name, rows
 
@@ -182,6 +201,8 @@ class Slice(nn.Linear):
 
 class Part(Alias):
     """A part of a module's fused linear map, as an attribute of the module's class: see above."""
+
+    is_slice = True
 
     def __init__(self, fused: str, number: int, parts: int) -> None:
         super().__init__(fused)
@@ -216,7 +237,17 @@ def part(fused: str, number: int, parts: int) -> Any:
 def apart(module: nn.Module) -> bool:
     """Whether one of the module's parts has a hook or is another's module, so that each is to be called."""
     slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
-    return bool(slices) and any(name in module._modules or hooked(found) for name, found in slices.items())
+    if not slices:
+        return False
+    if _has_any_global_hook():  # type: ignore[no-untyped-call]
+        return True
+    return any(name in module._modules or _waits(found) for name, found in slices.items())
+
+
+def _waits(part: Slice) -> bool:
+    about = part.__dict__
+    some = about["_forward_hooks"] or about["_forward_pre_hooks"] or about["_backward_hooks"]
+    return bool(some or about["_backward_pre_hooks"]) and hooked(part)
 
 
 def _copy(value: Tensor, into: Tensor) -> None:

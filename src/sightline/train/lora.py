@@ -1,21 +1,19 @@
 """LoRA: low-rank adapters beside the large matrices, which are not trained. Hu et al., "LoRA: Low-Rank Adaptation of
 Large Language Models" (2022), section 4.1. The adapters are `peft`'s.
 
-A model's `lora_targets` name the modules that can have an adapter, by the last names of their paths:
+A model's `lora_targets` name the modules that can have an adapter, by the last names of their paths in the reference:
 
 | name | module | in |
 |---|---|---|
-| `qkv` | a self-attention's queries, keys and values as one map | all but ALIGN's vision tower |
-| `out`, `fc1`, `fc2` | a self-attention's output map; the two maps of an MLP, over channels or tokens | all but ALIGN |
-| `output.dense`, `intermediate.dense` | the same maps in a BERT | ALIGN's and other BERTs |
-| `q`, `kv`, `out` | attentions of groups over tokens | GroupViT's vision tower |
-| `q_proj`, `kv`, `proj` | assignments of tokens to groups | GroupViT's vision tower |
+| `q_proj`, `k_proj`, `v_proj`, `out_proj` | an attention's queries, keys, values and output | all but ALIGN |
+| `fc1`, `fc2` | the two maps of an MLP, over channels or tokens | all but ALIGN |
+| `query`, `key`, `value`, `output.dense`, `intermediate.dense` | the same maps in a BERT | ALIGN's and other BERTs |
+| `proj` | the output of the assignment of tokens to groups | GroupViT's vision tower |
 | `message_fc` | the map that makes a frame's message | X-CLIP's vision tower |
 | `convolution`, `expand_conv`, `project_conv` | convolutions, not the depthwise | ALIGN's vision tower |
 | `reduce`, `expand` | squeeze and excitation | ALIGN's vision tower |
 """
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +24,11 @@ from torch import Tensor, nn
 
 from sightline.checkpoint.rules import write
 from sightline.checkpoint.weights import write_weights
-from sightline.distribution import install
 from sightline.errors import UsageError
+from sightline.models.adapters import import_peft
 from sightline.models.pairs import PairModel
+from sightline.nn.aliases import Place, adapters
+from sightline.nn.slices import Slice
 
 _ADAPTER = "default"  # the name of the only adapter of a model
 
@@ -61,8 +61,7 @@ def attach(model: PairModel, lora: Lora) -> None:
     """
     names, scale = _targets(model, lora), model.scale_parameter.requires_grad
     also = [_submodule(model, name) for name in lora.also]
-    peft = _peft("peft")
-    peft.inject_adapter_in_model(_config(lora, names), model, _ADAPTER)  # and freezes all other parameters
+    import_peft().inject_adapter_in_model(_config(lora, names), model, _ADAPTER)  # and freezes all other parameters
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
@@ -73,42 +72,51 @@ def attach(model: PairModel, lora: Lora) -> None:
 
 def merged(model: PairModel) -> PairModel:
     """The model with its adapters added into plain weights, in `eval()` mode. The rest shares memory with `model`."""
-    state = model.state_dict()
-    for name, layer in _adapted(model):
-        base = layer.get_base_layer()
-        state[f"{name}.weight"] = base.weight.detach() + layer.get_delta_weight(_ADAPTER).detach()
-        if base.bias is not None:
-            state[f"{name}.bias"] = base.bias.detach()
     with torch.device("meta"):
         plain = type(model)(model.config)
+    state = model.state_dict()
+    places = adapters(model)
+    for place in places:
+        layer: Any = place.module
+        for name, tensor in layer.get_base_layer().state_dict().items():
+            state[f"{place.own}.{name}"] = tensor
+    for place in places:
+        _add(place, state)
     plain.load_state_dict({name: state[name] for name in plain.state_dict()}, strict=True, assign=True)
     return plain.eval()
 
 
-def save_adapter(model: PairModel, lora: Lora, folder: Path) -> None:
-    """Writes `adapter_config.json` and `adapter_model.safetensors`, which `peft` puts onto the reference's model.
+def _add(place: Place, state: dict[str, Tensor]) -> None:
+    """Adds an adapter to the weight that it is beside, or to the rows of a fused one."""
+    layer: Any = place.module
+    base, delta = layer.get_base_layer(), layer.get_delta_weight(_ADAPTER).detach()
+    if isinstance(base, Slice):
+        key = f"{place.own.rpartition('.')[0]}.{base.fused_name}.weight"
+        state[key] = state[key].clone()
+        state[key][base.rows] += delta
+    else:
+        key = f"{place.own}.weight"
+        state[key] = state[key] + delta
 
-    The names are the reference's: where it has three maps and we have one, each gets its rows of B and the whole of A.
-    The logits' scale is not a module, so it is left out.
+
+def save_adapter(model: PairModel, lora: Lora, folder: Path) -> None:
+    """Writes `adapter_config.json` and `adapter_model.safetensors`, which `peft` puts onto the reference's model and
+    onto ours, where `attach` goes on from them.
+
+    The names are the reference's. The logits' scale is not a module, so it is left out.
     """
-    state: dict[str, Tensor] = {}
-    modules = []
-    for name, layer in _adapted(model):
-        for key, rows in _file_tensors(model, {f"{name}.weight": layer.lora_B[_ADAPTER].weight}):
-            module = key.removesuffix(".weight")
-            modules.append(module)
-            state[f"{module}.lora_A.weight"] = layer.lora_A[_ADAPTER].weight.detach().cpu().clone()
-            state[f"{module}.lora_B.weight"] = rows
+    state = import_peft().get_peft_model_state_dict(model, adapter_name=_ADAPTER)
     prefixes = tuple(f"{module}." for module in lora.also)
     whole = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(prefixes)}
     trained = dict(_file_tensors(model, whole))
-    config = _config(lora, modules)
+    config = _config(lora, [str(place.shown) for place in adapters(model)])
     config.modules_to_save = sorted({key.rpartition(".")[0] for key in trained}) or None
     config.inference_mode = True
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
+    found = {name: tensor.detach().cpu().clone() for name, tensor in state.items()} | trained
     write_weights(
-        folder / "adapter_model.safetensors", {f"base_model.model.{key}": x for key, x in (state | trained).items()}
+        folder / "adapter_model.safetensors", {f"base_model.model.{key}": tensor for key, tensor in found.items()}
     )
 
 
@@ -154,23 +162,10 @@ def _submodule(model: PairModel, name: str) -> nn.Module:
 
 
 def _config(lora: Lora, names: list[str]) -> Any:
-    return _peft("peft").LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
-
-
-def _adapted(model: PairModel) -> Iterator[tuple[str, Any]]:
-    """Modules with an adapter, by name."""
-    kind = _peft("peft.tuners.lora").LoraLayer
-    return ((name, module) for name, module in model.named_modules() if isinstance(module, kind))
+    return import_peft().LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
 
 
 def _file_tensors(model: PairModel, state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Tensors by their names in the model's files."""
     renamed = write(model.layout, {name: tensor.detach().cpu() for name, tensor in state.items()})
     return ((key, tensor.clone()) for key, tensor in renamed.items())
-
-
-def _peft(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(f"LoRA needs peft: {install('train')}") from error

@@ -33,7 +33,7 @@ class AlignModel(PairModel):
     tables = TABLES
     label_smoothing: ClassVar[float] = 0.1
     lora_targets: ClassVar[tuple[str, ...]] = (
-        *("qkv", "output.dense", "intermediate.dense"),
+        *("query", "key", "value", "output.dense", "intermediate.dense"),
         *("convolution", "expand_conv", "project_conv", "reduce", "expand"),
     )
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {

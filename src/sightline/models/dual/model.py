@@ -25,7 +25,10 @@ class VisionTextDualEncoderModel(Pair, LogitScale, ProjectedImages):
     """Both towers with their projections and the learned scale of the logits."""
 
     base_model_prefix: ClassVar[str] = "vision_text_dual_encoder"
-    lora_targets: ClassVar[tuple[str, ...]] = (*LogitScale.lora_targets, "output.dense", "intermediate.dense")
+    lora_targets: ClassVar[tuple[str, ...]] = (
+        *LogitScale.lora_targets,
+        *("query", "key", "value", "output.dense", "intermediate.dense"),
+    )
     # The projections of two towers that are paired for the first time are new and must be trained.
     towers: ClassVar[Mapping[str, tuple[str, ...]]] = {"image": ("vision_model",), "text": ("text_model",)}
 

@@ -44,7 +44,7 @@ class GroupViTModel(ProjectedTexts, ProjectedImages):
     config_class = GroupViTConfig
     tables = TABLES
     hub_task: ClassVar[str] = "image-segmentation"
-    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "q", "kv", "q_proj", "proj")
+    lora_targets: ClassVar[tuple[str, ...]] = (*ProjectedTexts.lora_targets, "proj")
     batch_modules: ClassVar[tuple[str, ...]] = ("text_projection", "visual_projection")
     config: GroupViTConfig
     visual_projection: ProjectionHead

@@ -123,6 +123,7 @@ class GroupViTVisionEncoder(Aliased):
 class GroupViTVisionModel(PretrainedModel):
     """Stages over patches; the mean of the last one's groups stands for the picture."""
 
+    lies_in: ClassVar[str] = "vision_model"
     base_model_prefix: ClassVar[str] = "groupvit"
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "embeddings.patch_embeddings"

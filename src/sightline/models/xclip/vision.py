@@ -86,6 +86,7 @@ class XCLIPVisionEncoder(Encoder):
 class XCLIPVisionModel(VisionTransformer, PretrainedModel):
     """The tower over frames alone. Its outputs are of single frames, B * T of them."""
 
+    pre_layernorm = alias("pre_norm")
     base_model_prefix: ClassVar[str] = "x_clip"
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "embeddings.patch_embedding"
