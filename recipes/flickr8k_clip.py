@@ -138,12 +138,12 @@ def meanings(data: Captions, processor: CLIPProcessor) -> Tensor:
 
 
 def leave_out(made: CLIPModel) -> None:
-    made.vision_model.pre_norm.register_forward_hook(some_patches)
+    made.vision_model.pre_layrnorm.register_forward_hook(some_patches)
     made.text_model.embeddings.token_embedding.register_forward_hook(some_words)
     for tower in (made.vision_model, made.text_model):
-        blocks = tower.transformer.blocks
+        blocks = tower.encoder.layers
         for number, block in enumerate(blocks, 1):
-            for part in (block.attention.out, block.mlp):
+            for part in (block.self_attn.out_proj, block.mlp):
                 part.register_forward_hook(some_units)
                 if tower is made.vision_model:
                     part.register_forward_hook(Sometimes(BLOCKS_LEFT_OUT * number / len(blocks)))

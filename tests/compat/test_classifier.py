@@ -67,7 +67,7 @@ def test_a_plain_clip_gets_a_new_classifier(tmp_path: Path) -> None:
     assert not out.logits.isnan().any()
     assert model.classifier.bias.abs().sum() == 0
     whole, _ = twins.twins("CLIPModel")
-    assert torch.equal(model.vision_model.post_norm.weight, whole.vision_model.post_norm.weight)
+    assert torch.equal(model.vision_model.post_layernorm.weight, whole.vision_model.post_layernorm.weight)
     model.save_pretrained(tmp_path)
     assert sightline.CLIPForImageClassification.from_pretrained(tmp_path).num_labels == 2
 

@@ -245,7 +245,7 @@ def test_a_model_of_ones_own() -> None:
     assert model(twins.inputs("CLIPVisionModel")["pixel_values"]).shape == (3, 4)
     assert model.config is config
     assert model.head.weight.unique().tolist() == [0.5]
-    assert model.vision.transformer.blocks[0].mlp.fc1.weight.std() > 0
+    assert model.vision.encoder.layers[0].mlp.fc1.weight.std() > 0
 
 
 def test_seeds_and_loggers() -> None:

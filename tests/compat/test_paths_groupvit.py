@@ -161,7 +161,7 @@ def test_members_of_the_documents_classes():
     assert encoder.config is config
     assert encoder.gradient_checkpointing is False
     encoder.gradient_checkpointing = True
-    assert all(stage.transformer.gradient_checkpointing for stage in encoder.stages)
+    assert all(stage.gradient_checkpointing for stage in encoder.stages)
     stage = encoder.stages[1]
     assert (stage.depth, stage.num_group_token, len(stage.layers)) == (2, 3, 2)
     assert stage.with_group_token

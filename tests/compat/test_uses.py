@@ -48,10 +48,7 @@ KNOWN: dict[str, str] = {
     "placement: a dtype in the config": "a torch dtype, as however else it is set, and no text",
     "processors: the tokenizer's model_max_length assigned": "obeyed; there the old one holds on",
     "saving: a folder that is a file": "an error; the reference writes a line to its log and saves nothing",
-    "models: training the norms by name": "`named_parameters` has our names",
-    "models: a dictionary of the named modules": "`named_modules` has our names",
     "models: hooks on all layers by class name": "classes have our names: by `isinstance` it works",
-    "state_dicts: parameters of the last layer by name": "`named_parameters` has our names",
 }
 
 

@@ -96,7 +96,7 @@ def test_openai_and_open_clip_state_dicts(model: CLIPModel, tmp_path: Path, name
     assert torch.equal(state[f"{prefix}text_projection"], model.text_projection.weight.T)
     assert torch.equal(
         state[f"{prefix}transformer.resblocks.1.attn.in_proj_weight"],
-        model.text_model.transformer.blocks[1].attention.qkv.weight,
+        model.text_model.encoder.layers[1].self_attn.qkv.weight,
     )
     if table is OPENAI:
         state |= {
@@ -109,7 +109,7 @@ def test_openai_and_open_clip_state_dicts(model: CLIPModel, tmp_path: Path, name
     (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP_CONFIG))
     opened = CLIPModel.from_pretrained(path if name == "ViT-B-32.pt" else tmp_path)
     assert same_weights(opened, model)
-    assert opened.config == CONFIG
+    assert opened.config.settings() == CONFIG.settings()
     assert same_weights(CLIPTextModel.from_pretrained(path), model.text_model)
     assert torch.equal(opened(IDS, pixels()).logits_per_image, model(IDS, pixels(), MASK).logits_per_image)
 
@@ -206,9 +206,9 @@ def test_config_ages(tmp_path: Path) -> None:
         ({"vision_config": {"num_attention_heads": 0}}, "num_attention_heads is 0"),
         (
             {"text_config": {"num_hidden_layers": 1}},
-            r"more than the config asks for: text_model\.transformer\.blocks\.1",
+            r"more than the config asks for: text_model\.encoder\.layers\.1",
         ),
-        ({"vision_config": {"num_hidden_layers": 4}}, r"missing vision_model\.transformer\.blocks\.3"),
+        ({"vision_config": {"num_hidden_layers": 4}}, r"missing vision_model\.encoder\.layers\.3"),
         ({"projection_dim": 9}, r"text_projection\.weight has shape \(8, 16\), the config asks for \(9, 16\)"),
     ],
 )
@@ -269,8 +269,8 @@ def test_flash_says_what_it_cannot(folder: Path) -> None:
     model = CLIPModel.from_pretrained(folder, attn_implementation="flash_attention_2")
     with pytest.raises(SightlineError, match="padding on the right"):
         model.get_text_features(IDS, MASK.flip(1))
-    for block in model.vision_model.transformer.blocks:
-        block.attention.dropout = 0.5  # the processor's flash kernel has none
+    for block in model.vision_model.encoder.layers:
+        block.self_attn.dropout = 0.5  # the processor's flash kernel has none
     with pytest.raises(SightlineError, match=r"no flash kernel for torch\.float32 on cpu .* and dropout; use"):
         model.train().get_image_features(pixels())
 
@@ -333,10 +333,10 @@ def test_wrong_calls(model: CLIPModel) -> None:
 
 def test_fresh_weights_follow_the_paper() -> None:
     torch.manual_seed(0)
-    block = CLIPModel(CLIPConfig(vision_config={"num_hidden_layers": 2})).vision_model.transformer.blocks[0]
+    block = CLIPModel(CLIPConfig(vision_config={"num_hidden_layers": 2})).vision_model.encoder.layers[0]
     for weight, std in (
-        (block.attention.qkv.weight, 768**-0.5),
-        (block.attention.out.weight, (768 * 4) ** -0.5),
+        (block.self_attn.qkv.weight, 768**-0.5),
+        (block.self_attn.out_proj.weight, (768 * 4) ** -0.5),
         (block.mlp.fc1.weight, (2 * 768) ** -0.5),
         (block.mlp.fc2.weight, (768 * 4) ** -0.5),
     ):

@@ -33,10 +33,10 @@ def adapt(model, path):
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        *((hook, path) for path in ("0", "0.attention", "0.attention.kv", "0.attention.proj_drop")),
-        *((hook, path) for path in ("0.attention.q", "0.mlp.0")),
-        (hook_values, "0.attention"),
-        (adapt, "0.attention.kv"),
+        *((hook, path) for path in ("0", "0.cross_attn", "0.cross_attn.kv", "0.cross_attn.proj_drop")),
+        *((hook, path) for path in ("0.cross_attn.q_proj", "0.mlp.0")),
+        (hook_values, "0.cross_attn"),
+        (adapt, "0.cross_attn.kv"),
     ],
 )
 def test_a_change_of_any_part_is_seen(change, path):
@@ -44,7 +44,7 @@ def test_a_change_of_any_part_is_seen(change, path):
     model = XCLIPPromptGenerator(tiny.config("xclip", 0.0)).double().eval()
     text, videos = torch.randn(2, 16, dtype=torch.float64), torch.randn(3, 4, 16, dtype=torch.float64)
     before = model.short(text, videos)
-    change(model.layers, path)
+    change(model.decoder, path)
     found = model.short(text, videos)
     assert not torch.allclose(found, before)
     torch.testing.assert_close(found, model(text, videos))

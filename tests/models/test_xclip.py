@@ -241,7 +241,7 @@ def test_wrong_calls(model: XCLIPModel) -> None:
         ({"prompt_projection_dropout": -0.1}, "prompt_projection_dropout is -0.1"),
         ({"vision_config": {"num_frames": 8}}, r"mit\.position_embedding has shape \(1, 4, 16\)"),
         ({"prompt_num_attention_heads": 5}, "prompt config: hidden_size 16 is no multiple of 5 heads"),
-        ({"prompt_layers": 3}, r"missing prompts_generator\.layers\.2"),
+        ({"prompt_layers": 3}, r"missing prompts_generator\.decoder\.2"),
         ({"model_type": "clip"}, "model_type 'clip', not 'xclip'"),
     ],
 )

@@ -27,7 +27,7 @@ def test_mlp(name: str, frozen: str) -> None:
         kinds = {"weights": "fc", "first": "fc1", "biases": "bias"}
         parameter.requires_grad_(kinds.get(frozen, "none of them") not in key)
     given = [t for t in (x, *mlp.parameters()) if t.requires_grad]
-    plain = mlp.act(x @ mlp.fc1.weight.T + mlp.fc1.bias) @ mlp.fc2.weight.T + mlp.fc2.bias
+    plain = mlp.activation_fn(x @ mlp.fc1.weight.T + mlp.fc1.bias) @ mlp.fc2.weight.T + mlp.fc2.bias
     torch.testing.assert_close(mlp(x), plain)
     for a, b in zip(gradients(mlp(x), given), gradients(plain, given), strict=True):
         torch.testing.assert_close(a, b)
@@ -96,7 +96,7 @@ def test_bfloat16_comes_as_near_as_autograd() -> None:
     def plain(x: Tensor) -> Tensor:
         q, k, v = attention.qkv(x).unflatten(-1, (3, 2, 32)).permute(2, 0, 3, 1, 4)
         seen = ((q @ k.transpose(-1, -2)) * 32**-0.5).softmax(-1) @ v
-        return mlp.fc2(mlp.act(mlp.fc1(attention.out(seen.transpose(1, 2).flatten(2)))))  # type: ignore[no-any-return]
+        return mlp.fc2(mlp.activation_fn(mlp.fc1(attention.out_proj(seen.transpose(1, 2).flatten(2)))))  # type: ignore[no-any-return]
 
     exact = gradients(mlp(attention(x)[0]), weights)
     with torch.autocast("cpu", torch.bfloat16):

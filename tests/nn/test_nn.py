@@ -20,7 +20,7 @@ def test_attention_is_torch_s() -> None:
     reference = nn.MultiheadAttention(24, 3, batch_first=True).double()
     mine.qkv.weight.data, mine.qkv.bias.data = reference.in_proj_weight.data, torch.randn(72, dtype=torch.float64)
     reference.in_proj_bias.data = mine.qkv.bias.data
-    mine.out.load_state_dict(reference.out_proj.state_dict())
+    mine.out_proj.load_state_dict(reference.out_proj.state_dict())
     x = torch.randn(2, 7, 24, dtype=torch.float64)
     seen = torch.rand(2, 1, 1, 7) > 0.3
     seen[..., 0] = True
@@ -90,7 +90,7 @@ class Adapted(nn.Module):
         return linear
 
 
-@pytest.mark.parametrize("name", ["attention.qkv", "attention.out", "mlp.fc1", "mlp.fc2"])
+@pytest.mark.parametrize("name", ["self_attn.qkv", "self_attn.out_proj", "mlp.fc1", "mlp.fc2"])
 @pytest.mark.parametrize("hidden_act", ["quick_gelu", "gelu"])
 def test_what_replaces_a_linear_map_is_called(name: str, hidden_act: str) -> None:
     torch.manual_seed(0)

@@ -61,7 +61,7 @@ def test_leaves_out_in_training_alone(module: ModuleType) -> None:
     made, processor = module.model()
     inputs = processor(text=["a red circle"] * 2, images=torch.rand(2, 3, 144, 144), return_tensors="pt")
     lengths = []
-    made.vision_model.transformer.blocks[0].mlp.register_forward_hook(lambda *a: lengths.append(a[2].shape[1]))
+    made.vision_model.encoder.layers[0].mlp.register_forward_hook(lambda *a: lengths.append(a[2].shape[1]))
 
     def both() -> torch.Tensor:
         embeddings = made.encode(inputs["pixel_values"], inputs["input_ids"])

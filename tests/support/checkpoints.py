@@ -38,7 +38,7 @@ def groupvit_checkpoint(folder: Path) -> Path:
         projection_dim=16,
         projection_intermediate_dim=24,
     )
-    model = randomise(GroupViTModel(config), 5)
+    model = randomise(GroupViTModel(config), 8)
     with torch.no_grad():
         for head in (model.text_projection, model.visual_projection):
             head[3].bias.zero_()

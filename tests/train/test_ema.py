@@ -83,4 +83,4 @@ def test_of_adapters_it_is_merged_as_the_last_ones_are(tmp_path):
     last, average = trained(tmp_path / "last", **how), trained(tmp_path / "average", ema_decay=0.9, **how)
     assert last.keys() == average.keys()
     moved = {name.rpartition(".")[0].rpartition(".")[2] for name in last if not last[name].equal(average[name])}
-    assert moved == {"qkv", "out", "fc1", "fc2", ""}  # "": the scale
+    assert moved == {"qkv", "out_proj", "fc1", "fc2", ""}  # "": the scale

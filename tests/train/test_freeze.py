@@ -78,9 +78,9 @@ def test_each_block_has_its_share_of_the_rate(family):
 def test_shares_of_known_parameters():
     found = lr_scales(opened("groupvit"), 0.8)
     assert found["vision_model.encoder.stages.0.group_token"] == pytest.approx(0.8**3)
-    assert found["vision_model.encoder.stages.0.transformer.blocks.0.norm1.weight"] == pytest.approx(0.8**2)
+    assert found["vision_model.encoder.stages.0.layers.0.layer_norm1.weight"] == pytest.approx(0.8**2)
     assert found["vision_model.encoder.stages.0.downsample.assign.q_proj.weight"] == pytest.approx(0.8)
-    assert found["vision_model.encoder.stages.1.transformer.blocks.0.mlp.fc1.weight"] == 1
-    assert found["text_model.transformer.blocks.1.attention.qkv.weight"] == pytest.approx(0.8)
+    assert found["vision_model.encoder.stages.1.layers.0.mlp.fc1.weight"] == 1
+    assert found["text_model.encoder.layers.1.self_attn.qkv.weight"] == pytest.approx(0.8)
     assert found["logit_scale"] == 1
     assert set(lr_scales(opened("clip"), 1.0).values()) == {1.0}

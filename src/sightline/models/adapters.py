@@ -1,7 +1,6 @@
 """Adapters of `peft` in a model itself, by the reference's names: loaded, added, switched, saved.
 
-`peft.get_peft_model` and `peft.PeftModel` work as well: `named_modules` and `state_dict` have the names that they look
-for, see `sightline.nn.aliases`.
+`peft.get_peft_model` and `peft.PeftModel` work as well: our modules have the names that they look for.
 """
 
 import importlib
@@ -18,26 +17,15 @@ from sightline.checkpoint.weights import write_weights
 from sightline.distribution import install
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.suggestions import check_names
-from sightline.nn.aliases import Aliased, adapters
 
 _BEGIN = "base_model.model."  # before all names in an adapter's file
 _WHERE = ("revision", "token", "subfolder", "cache_dir", "force_download", "use_safetensors")
 
 
-class Adapters(Aliased):
+class Adapters(nn.Module):
     """A model that adapters can be put into. A base of `PretrainedModel`."""
 
     name_or_path: str
-
-    def named_children(self) -> Iterator[tuple[str, nn.Module]]:
-        """The model's parts and, by the paths that their tensors have in `named_parameters`, the adapters' layers: what
-        goes through children for names, as `transformers.Trainer` for weight decay, finds these."""
-        yield from super().named_children()
-        yield from ((str(place.shown), place.module) for place in adapters(self) if place.own != place.shown)
-
-    def children(self) -> Iterator[nn.Module]:
-        """Each part once."""
-        return (part for _, part in super().named_children())
 
     def add_adapter(self, adapter_config: Any, adapter_name: str | None = None) -> None:
         """Puts a new adapter, a `peft` config's, into the model and makes it the active one, to be trained: all else is
@@ -144,9 +132,9 @@ class Adapters(Aliased):
             functional.delete_adapter(self, adapter_name=name, prefix=f"{known[name].peft_type.value.lower()}_")
             del known[name]
         if not known:
-            for place in adapters(self):
-                owner, _, part = place.own.rpartition(".")
-                layer: Any = place.module
+            for path, found in adapters(self):
+                owner, _, part = path.rpartition(".")
+                layer: Any = found
                 inner = layer.base_layer if hasattr(layer, "base_layer") else layer.original_module
                 setattr(self.get_submodule(owner), part, inner)
             del self.peft_config
@@ -176,7 +164,7 @@ class Adapters(Aliased):
         write_weights(folder / "adapter_model.safetensors", found)
 
     def _adapter_layers(self) -> Iterator[Any]:
-        layers: list[nn.Module] = [place.module for place in adapters(self)]
+        layers: list[nn.Module] = [layer for _, layer in adapters(self)]
         return (layer for layer in layers if hasattr(layer, "set_adapter") and hasattr(layer, "enable_adapters"))
 
     def _adapter_configs(self) -> dict[str, Any]:
@@ -207,6 +195,16 @@ class Adapters(Aliased):
         model: Self = opening.from_pretrained(base, **options)
         model.load_adapter(folder)
         return model
+
+
+def adapters(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of `peft` in the model, by their paths, without those in others."""
+    found: list[tuple[str, nn.Module]] = []
+    for path, module in model.named_modules():
+        is_inside = bool(found) and path.startswith(f"{found[-1][0]}.")
+        if path and not is_inside and type(module).__module__.startswith("peft."):
+            found.append((path, module))
+    return found
 
 
 def adapter_alone(name: str | os.PathLike[str], subfolder: str = "") -> Path | None:

@@ -11,15 +11,15 @@ def linear(source: str, target: str) -> list[Rule]:
 def attention(source: str, target: str) -> list[Rule]:
     """A self-attention's tensors: `nn.attention.SelfAttention`."""
     qkv = (join(f"{source}.{{q,k,v}}_proj.{kind}", f"{target}.qkv.{kind}") for kind in ("weight", "bias"))
-    return [*qkv, *linear(f"{source}.out_proj", f"{target}.out")]
+    return [*qkv, *linear(f"{source}.out_proj", f"{target}.out_proj")]
 
 
 def block(source: str, target: str) -> list[Rule]:
     """A pre-norm block's tensors: `nn.transformer.Block`."""
     return [
-        *linear(f"{source}.layer_norm1", f"{target}.norm1"),
-        *linear(f"{source}.layer_norm2", f"{target}.norm2"),
-        *attention(f"{source}.self_attn", f"{target}.attention"),
+        *linear(f"{source}.layer_norm1", f"{target}.layer_norm1"),
+        *linear(f"{source}.layer_norm2", f"{target}.layer_norm2"),
+        *attention(f"{source}.self_attn", f"{target}.self_attn"),
         *linear(f"{source}.mlp.fc1", f"{target}.mlp.fc1"),
         *linear(f"{source}.mlp.fc2", f"{target}.mlp.fc2"),
     ]
@@ -30,15 +30,15 @@ def text(source: str, target: str) -> list[Rule]:
     return [
         move(f"{source}.embeddings.token_embedding.weight", f"{target}.embeddings.token_embedding.weight"),
         move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
-        *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
-        *linear(f"{source}.final_layer_norm", f"{target}.final_norm"),
+        *block(f"{source}.encoder.layers.*", f"{target}.encoder.layers.*"),
+        *linear(f"{source}.final_layer_norm", f"{target}.final_layer_norm"),
     ]
 
 
 def bert(source: str, target: str, scale: str = "weight", shift: str = "bias") -> list[Rule]:
     """A BERT's tensors: `nn.bert.BertTransformer`. `source` and `target` end in a dot or are empty; `scale` and `shift`
     are the norms' two tensors."""
-    s, t = f"{source}encoder.layer.*", f"{target}encoder.blocks.*"
+    s, t = f"{source}encoder.layer.*", f"{target}encoder.layer.*"
     norms = {
         f"{source}embeddings.LayerNorm": f"{target}embeddings.LayerNorm",
         f"{s}.attention.output.LayerNorm": f"{t}.attention.output.LayerNorm",
@@ -68,8 +68,8 @@ def vision(source: str, target: str) -> list[Rule]:
         move(f"{source}.embeddings.class_embedding", f"{target}.embeddings.class_embedding"),
         move(f"{source}.embeddings.patch_embedding.weight", f"{target}.embeddings.patch_embedding.weight"),
         move(f"{source}.embeddings.position_embedding.weight", f"{target}.embeddings.position_embedding.weight"),
-        *block(f"{source}.encoder.layers.*", f"{target}.transformer.blocks.*"),
-        *linear(f"{source}.post_layernorm", f"{target}.post_norm"),
+        *block(f"{source}.encoder.layers.*", f"{target}.encoder.layers.*"),
+        *linear(f"{source}.post_layernorm", f"{target}.post_layernorm"),
     ]
 
 

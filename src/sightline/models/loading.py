@@ -103,7 +103,7 @@ def fill(
 
 def _is_of_left_out(target: str, slots: Collection[str]) -> bool:
     """Whether a tensor is of a block behind the last that the model has."""
-    if not (block := re.match(r"(.*\.blocks\.)\d+\.", target)):
+    if not (block := re.match(r"(.*\.(?:layers?|blocks)\.)\d+\.", target)):
         return False
     begins = [slot for slot in slots if slot.startswith(block[1])]
     return bool(begins) and not any(slot.startswith(block[0]) for slot in begins)

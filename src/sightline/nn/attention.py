@@ -11,10 +11,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sightline.errors import SightlineError, UsageError
-from sightline.nn.aliases import Aliased, alias
 from sightline.nn.gradients import by_hand
 from sightline.nn.hooks import hooked, plain
-from sightline.nn.slices import Slice, apart, part
+from sightline.nn.slices import Fused, WithParts
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
@@ -35,10 +34,9 @@ class AttentionConfig(Protocol):
     def attention_dropout(self) -> float: ...
 
 
-class Attention(Aliased):
+class Attention(WithParts):
     """The base of both kinds. `implementation`: "sdpa", "eager" or "flash_attention_2"."""
 
-    num_heads, out_proj = alias("heads"), alias("out")
     shows_weights: ClassVar[bool] = False
     """Whether a hook sees the weights by every implementation, and not by "eager" alone."""
     is_causal = False
@@ -46,10 +44,9 @@ class Attention(Aliased):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.embed_dim = width
-        self.heads = heads
+        self.num_heads = heads
         self.dropout = dropout
         self.implementation = "sdpa"
-        self.slices: dict[str, Slice] = {}
 
     def follow(self, config: object) -> None:
         """Keeps the config, and computes in the way that it names. Raises `UsageError` for a way that is unknown."""
@@ -62,7 +59,7 @@ class Attention(Aliased):
     @property
     def head_dim(self) -> int:
         """The width of a head."""
-        return self.embed_dim // self.heads
+        return self.embed_dim // self.num_heads
 
     @property
     def scale(self) -> float:
@@ -95,15 +92,15 @@ class Attention(Aliased):
 class SelfAttention(Attention):
     """Softmax attention of a sequence over itself."""
 
-    # In the order in which the reference lists them.
-    k_proj, v_proj, q_proj = (part("qkv", number, 3) for number in (1, 2, 0))
+    parts = ("k_proj", "v_proj", "q_proj")
 
     def __init__(self, config: AttentionConfig) -> None:
         width = config.hidden_size
         super().__init__(width, config.num_attention_heads, config.attention_dropout)
         self.follow(config)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = Fused(width, 3 * width)
+        self.add_parts("qkv", ("q_proj", "k_proj", "v_proj"))
+        self.out_proj = nn.Linear(width, width)
 
     def forward(
         self,
@@ -122,17 +119,21 @@ class SelfAttention(Attention):
         eager = self.implementation == "eager"
         if (eager or self.shows_weights) and weights is None and hooked(self):
             weights = []
-        qkv = self.project(hidden_states).view(batch, length, 3, self.heads, width // self.heads)
+        qkv = self.project(hidden_states).view(batch, length, 3, self.num_heads, width // self.num_heads)
         drops = self.dropout_rate and self.training
         if eager and weights is None and attention_mask is None and not drops and by_hand():
-            return self.out(_Packed.apply(qkv, is_causal)), None  # type: ignore[no-untyped-call]
+            return self.output(_Packed.apply(qkv, is_causal)), None  # type: ignore[no-untyped-call]
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        y = self.out(self.weigh(q, k, v, attention_mask, is_causal, weights))
+        y = self.output(self.weigh(q, k, v, attention_mask, is_causal, weights))
         return y, weights[-1] if weights else None
+
+    def output(self, y: Tensor) -> Tensor:
+        """The heads' outputs, one after another, (..., W) -> the attention's, (..., W)."""
+        return self.out_proj(y)  # type: ignore[no-any-return]
 
     def project(self, x: Tensor) -> Tensor:
         """(B, L, W) -> queries, keys and values (B, L, 3 W)."""
-        if apart(self):
+        if self.apart():
             return torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x)], dim=-1)
         return self.qkv(x)  # type: ignore[no-any-return]
 
@@ -142,9 +143,9 @@ class SelfAttention(Attention):
         Here `mask` is (B, 1, 1, L). For an attention without hooks.
         """
         batch, length, width = x.shape
-        places, heads = torch.arange(length, device=x.device), (self.heads, width // self.heads)
+        places, heads = torch.arange(length, device=x.device), (self.num_heads, width // self.num_heads)
         rows = torch.arange(batch, device=x.device)
-        if plain(self.qkv, nn.Linear) and not apart(self):
+        if plain(self.qkv, Fused) and not self.apart():
             weight, bias = self.qkv.weight, self.qkv.bias
             q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised
@@ -159,31 +160,31 @@ class SelfAttention(Attention):
         y = F.scaled_dot_product_attention(
             q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
         )
-        return self.out(y.reshape(batch, width))  # type: ignore[no-any-return]
+        return self.output(y.reshape(batch, width))
 
 
 class CrossAttention(Attention):
     """Softmax attention of one sequence over another. `bias`: of the query's, keys' and values' projections."""
 
-    q_proj = alias("q")
-    k_proj, v_proj = (part("kv", number, 2) for number in range(2))
+    parts = ("k_proj", "v_proj")
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
         super().__init__(width, heads, dropout)
-        self.q = nn.Linear(width, width, bias)
-        self.kv = nn.Linear(width, 2 * width, bias)
-        self.out = nn.Linear(width, width)
+        self.q_proj = nn.Linear(width, width, bias)
+        self.kv = Fused(width, 2 * width, bias)
+        self.add_parts("kv", ("k_proj", "v_proj"))
+        self.out_proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
-        return self.out(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+        return self.out_proj(self.look(x, context, context, weights))  # type: ignore[no-any-return]
 
     def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
-        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        one = keys is values and not apart(self)
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        one = keys is values and not self.apart()
         kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
-        k, v = kv.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        k, v = kv.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return self.weigh(q, k, v, None, False, weights)
 
 

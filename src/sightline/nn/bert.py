@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased, alias, walk
+from sightline.nn.aliases import Aliased, alias
 from sightline.nn.bert_layers import BertEncoder, BertEncoderConfig, dropped
 from sightline.nn.calls import answer, asked, padding_mask
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutputWithPooling
+from sightline.nn.slices import Fused, Slice
 
 
 class BertTransformerConfig(BertEncoderConfig, Protocol):
@@ -39,7 +40,7 @@ class BertTransformerConfig(BertEncoderConfig, Protocol):
 class BertEmbeddings(WithIds):
     """Words, their positions and kinds, added and normalized."""
 
-    token_embedding = alias("word_embeddings", listed=False)
+    token_embedding = alias("word_embeddings")
 
     def __init__(self, config: BertTransformerConfig) -> None:
         super().__init__()
@@ -134,8 +135,8 @@ class BertTransformer(Aliased):
         self.embeddings = self.embeddings_class(config)
         self.encoder = self.encoder_class(config)
         self.pooler = BertPooler(config)
-        for module in (place.module for place in walk(self)):
-            if type(module) is nn.Linear:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | Fused) and not isinstance(module, Slice):
                 normal(module.weight, config.initializer_range)
                 nn.init.zeros_(module.bias)
         tables = self.embeddings

@@ -14,6 +14,7 @@ from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import Attention, SelfAttention
 from sightline.nn.hooks import plain
 from sightline.nn.outputs import BaseModelOutput, optional_tuple
+from sightline.nn.slices import Fused
 from sightline.nn.transformer import BlockConfig, Transformer, feed_forward
 
 
@@ -39,18 +40,21 @@ def dropped(x: Tensor, dropout: nn.Module) -> Tensor:
 class BertSelfAttention(SelfAttention):
     """Attention without the output's map, which is `BertSelfOutput`'s."""
 
-    query, key, value = alias("q_proj"), alias("k_proj"), alias("v_proj")
-    num_attention_heads, attention_head_size, all_head_size = alias("heads"), alias("head_dim"), alias("embed_dim")
+    parts = ("query", "key", "value")
+    q_proj, k_proj, v_proj = alias("query"), alias("key"), alias("value")
+    num_attention_heads, attention_head_size, all_head_size = alias("num_heads"), alias("head_dim"), alias("embed_dim")
     scaling = alias("scale")
-    out_proj = alias("out", listed=False)
 
     def __init__(self, config: BertLayerConfig) -> None:
         # Without a map of its own at the end: the random numbers that it would draw are the next part's.
         Attention.__init__(self, config.hidden_size, config.num_attention_heads, config.attention_dropout)
         self.follow(config)
-        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.out: nn.Module = nn.Identity()  # type: ignore[assignment]
+        self.qkv = Fused(config.hidden_size, 3 * config.hidden_size)
+        self.add_parts("qkv", self.parts)
         self.dropout: nn.Dropout = nn.Dropout(config.attention_dropout)  # type: ignore[assignment]
+
+    def output(self, y: Tensor) -> Tensor:
+        return y
 
     @property
     def attention_dropout(self) -> float:
@@ -169,7 +173,8 @@ class BertEncoder(Transformer):
     """All blocks, one after another."""
 
     layer_class: ClassVar[type[BertLayer]] = BertLayer
-    layer = alias("blocks")
+    layers = alias("layer")  # by the name that the base has
+    layer: nn.ModuleList
 
     def __init__(self, config: BertEncoderConfig) -> None:
         super().__init__((self.layer_class(config) for _ in range(config.num_hidden_layers)), config)  # type: ignore[misc]
@@ -188,7 +193,7 @@ class BertEncoder(Transformer):
         x = hidden_states
         states: list[Tensor] | None = [x] if output_hidden_states else None
         weights: list[Tensor] | None = [] if output_attentions else None
-        for layer in self.blocks:
+        for layer in self.layer:
             x = self._kept(layer, x, attention_mask) if weights is None else layer(x, attention_mask, True, weights)
             if states is not None:
                 states.append(x)

@@ -12,8 +12,8 @@
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.nn.modules.module import _has_any_global_hook
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Alias
+from sightline.nn.aliases import Aliased
 from sightline.nn.hooks import hooked, plain
 
 
@@ -97,6 +97,28 @@ class Rows(nn.Parameter):
         return self.__deepcopy__({}).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
+class Fused(nn.Module):
+    """A linear map whose outputs are those of several, one after another. It is no `nn.Linear`: what looks for all
+    linear maps, to put adapters beside them for one, finds the parts."""
+
+    weight: nn.Parameter
+    bias: Any
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        first = nn.Linear(in_features, out_features, bias)
+        self.weight, self.bias = nn.Parameter(first.weight), first.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """As `nn.Linear`'s."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
 class Slice(nn.Linear):
     """One of the equal parts of a fused linear map, `owner.<fused>`: its rows from `number` times their count on."""
 
@@ -168,7 +190,7 @@ class Slice(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         fused, rows = self.fused, self.rows
-        if plain(fused, nn.Linear):
+        if plain(fused, Fused):
             return F.linear(input, fused.weight[rows], None if fused.bias is None else fused.bias[rows])
         return fused(input)[..., rows]  # type: ignore[no-any-return]
 
@@ -199,55 +221,34 @@ class Slice(nn.Linear):
         return nn.modules.module._IncompatibleKeys([], [])
 
 
-class Part(Alias):
-    """A part of a module's fused linear map, as an attribute of the module's class: see above."""
+class WithParts(Aliased):
+    """A module with a fused linear map whose parts are modules of it, too."""
 
-    is_slice = True
+    q_proj: Any
+    k_proj: Any
+    v_proj: Any
+    parts: ClassVar[tuple[str, ...]]
+    """Their names, in the order of the reference's."""
 
-    def __init__(self, fused: str, number: int, parts: int) -> None:
-        super().__init__(fused)
-        self.number, self.parts = number, parts
+    def add_parts(self, fused: str, names: Sequence[str]) -> None:
+        """Makes the parts of the map `self.<fused>`: `names` in the order of its rows."""
+        for name in sorted(names, key=self.parts.index):
+            self.add_module(name, Slice(self, fused, names.index(name), len(names)))
 
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, module: nn.Module | None, kind: type) -> Any:
-        if module is None:
-            return self
-        if self.name in module._modules:
-            return module._modules[self.name]
-        slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
-        if self.name not in slices:
-            slices[self.name] = Slice(module, self.path, self.number, self.parts)
-        return slices[self.name]
-
-    def __set__(self, module: nn.Module, value: Any) -> None:
-        if not isinstance(value, nn.Module):
-            raise UsageError(f"{self.name} is {type(value).__name__}, expected a module")
-        module._modules.pop(self.name, None)
-        if value is not self.__get__(module, type(module)):
-            module._modules[self.name] = value
-
-
-def part(fused: str, number: int, parts: int) -> Any:
-    """A `Part`, as the attribute of a class of `Aliased` modules that have `slices`, an empty dictionary."""
-    return Part(fused, number, parts)
-
-
-def apart(module: nn.Module) -> bool:
-    """Whether one of the module's parts has a hook or is another's module, so that each is to be called."""
-    slices: dict[str, Slice] = module.slices  # type: ignore[assignment]
-    if not slices:
-        return False
-    if _has_any_global_hook():  # type: ignore[no-untyped-call]
-        return True
-    return any(name in module._modules or _waits(found) for name, found in slices.items())
+    def apart(self) -> bool:
+        """Whether one of the parts has a hook or is another's module, so that each is to be called."""
+        modules = self._modules
+        for name in self.parts:
+            part = modules[name]
+            if type(part) is not Slice or _waits(part):
+                return True
+        return _has_any_global_hook()  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _waits(part: Slice) -> bool:
     about = part.__dict__
     some = about["_forward_hooks"] or about["_forward_pre_hooks"] or about["_backward_hooks"]
-    return bool(some or about["_backward_pre_hooks"]) and hooked(part)
+    return bool(some or about["_backward_pre_hooks"] or "forward" in about) and hooked(part)
 
 
 def _copy(value: Tensor, into: Tensor) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
-from sightline.nn.aliases import Aliased, alias
+from sightline.nn.aliases import Aliased
 from sightline.nn.calls import answer, asked, given, padding_mask
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.ids import Ids, WithIds
@@ -77,7 +77,6 @@ class TextEmbeddings(WithIds):
 class TextTransformer(Aliased):
     """Causal transformer over tokens; the state at the end token is the pooled state."""
 
-    encoder, final_layer_norm = alias("transformer"), alias("final_norm")
     encoder_class: ClassVar[type[Encoder]] = Encoder
     config: TextTransformerConfig
 
@@ -88,9 +87,9 @@ class TextTransformer(Aliased):
         # The order in which random numbers are drawn is not that of the parts: a seed's model stays what it is.
         transformer = self.encoder_class(config)
         self.embeddings = TextEmbeddings(config)
-        self.transformer = transformer
-        self.final_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        init_blocks(self.transformer.blocks, config.initializer_factor)
+        self.encoder = transformer
+        self.final_layer_norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
+        init_blocks(self.encoder.layers, config.initializer_factor)
 
     @property
     def text_model(self) -> Self:
@@ -118,8 +117,8 @@ class TextTransformer(Aliased):
         x = self.embeddings(input_ids=input_ids, position_ids=position_ids)
         states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
         weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
-        x = self.transformer(inputs_embeds=x, attention_mask=mask, is_causal=True, states=states, weights=weights)
-        x = self.final_norm(x.last_hidden_state)
+        x = self.encoder(inputs_embeds=x, attention_mask=mask, is_causal=True, states=states, weights=weights)
+        x = self.final_layer_norm(x.last_hidden_state)
         pooled = x[torch.arange(x.shape[0], device=x.device), self._end(input_ids)]
         out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
         return answer(out, return_dict, config)
@@ -134,15 +133,15 @@ class TextTransformer(Aliased):
             return self(input_ids, attention_mask, return_dict=True).pooler_output  # type: ignore[no-any-return]
         x, ends = self.embeddings(input_ids=input_ids), self._end(input_ids)
         if not (self.training and x.is_cpu and type(x) is Tensor):  # the others have shapes and no numbers, say
-            return self.final_norm(self.transformer.at(x, ends, causal=True))  # type: ignore[no-any-return]
+            return self.final_layer_norm(self.encoder.at(x, ends, causal=True))  # type: ignore[no-any-return]
         # Nothing sees what is behind an end: of texts of like length, only the longest's tokens are computed. A part
         # more pays from about 2,000 tokens on, as each goes through all weights.
         order = ends.argsort()
         parts = [
-            self.transformer.at(x[rows, : int(ends[rows[-1]]) + 1], ends[rows], causal=True)
+            self.encoder.at(x[rows, : int(ends[rows[-1]]) + 1], ends[rows], causal=True)
             for rows in order.chunk(min(3, 1 + ends.numel() * int(ends.max()) // 2_000))
         ]
-        return self.final_norm(torch.cat(parts)[order.argsort()])  # type: ignore[no-any-return]
+        return self.final_layer_norm(torch.cat(parts)[order.argsort()])  # type: ignore[no-any-return]
 
     def _end(self, input_ids: Tensor) -> Tensor:
         """(B,) where each text is pooled."""

@@ -23,17 +23,15 @@ from sightline.nn.outputs import BaseModelOutput
 class Mlp(Aliased):
     """Two linear layers with an activation between them. `out`: the width of the output; None: that of the input."""
 
-    activation_fn = alias("act")
-
     def __init__(self, width: int, hidden: int, hidden_act: str, out: int | None = None) -> None:
         super().__init__()
-        self.act = ActivationLayer(hidden_act)
+        self.activation_fn = ActivationLayer(hidden_act)
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width if out is None else out)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """`hidden_states` (..., W) -> (..., W or `out`)."""
-        return feed_forward(hidden_states, self.fc1, self.act, self.fc2)
+        return feed_forward(hidden_states, self.fc1, self.activation_fn, self.fc2)
 
 
 def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module) -> Tensor:
@@ -127,32 +125,31 @@ class BlockMlp(Mlp):
 class Block(Aliased):
     """Attention, then MLP, each on the normalized input and added to it: `attend`, then `feed`."""
 
-    layer_norm1, self_attn, layer_norm2 = alias("norm1"), alias("attention"), alias("norm2")
-    embed_dim = alias("attention.embed_dim")
+    embed_dim = alias("self_attn.embed_dim")
     attention_class: ClassVar[type[SelfAttention]] = SelfAttention
 
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.norm1 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.attention = self.attention_class(config)
-        self.norm2 = nn.LayerNorm(width, config.layer_norm_eps)
+        self.layer_norm1 = nn.LayerNorm(width, config.layer_norm_eps)
+        self.self_attn = self.attention_class(config)
+        self.layer_norm2 = nn.LayerNorm(width, config.layer_norm_eps)
         self.mlp = BlockMlp(config)
 
     def attend(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False, weights: list[Tensor] | None = None
     ) -> Tensor:
         """The first half: `x` (B, L, W) -> (B, L, W). The arguments are `SelfAttention.forward`'s."""
-        return x + self.heard(self.norm1(x), mask, causal, weights)
+        return x + self.heard(self.layer_norm1(x), mask, causal, weights)
 
     def heard(self, x: Tensor, mask: Tensor | None, causal: bool, weights: list[Tensor] | None) -> Tensor:
         """What the attention gives for the normalized `x`, without its weights: (B, L, W) -> (B, L, W)."""
         # By name, as the reference calls it: hooks that look at the call's names find what they look for.
-        return self.attention(hidden_states=x, attention_mask=mask, is_causal=causal, weights=weights)[0]  # type: ignore[no-any-return]
+        return self.self_attn(hidden_states=x, attention_mask=mask, is_causal=causal, weights=weights)[0]  # type: ignore[no-any-return]
 
     def feed(self, x: Tensor) -> Tensor:
         """The second half: `x` (B, L, W) -> (B, L, W)."""
-        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.layer_norm2(x))  # type: ignore[no-any-return]
 
     def forward(
         self,
@@ -167,22 +164,20 @@ class Block(Aliased):
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W)."""
         token = x[torch.arange(x.shape[0], device=x.device), tokens]
-        return self.feed(token + self.attention.at(self.norm1(x), tokens, causal, mask))
+        return self.feed(token + self.self_attn.at(self.layer_norm1(x), tokens, causal, mask))
 
     def uncalled(self) -> tuple[nn.Module, ...]:
         """The modules whose `forward` has a part in the block's, and none in `at`."""
-        return self, self.attention
+        return self, self.self_attn
 
 
 class Transformer(Aliased):
     """A stack of blocks. With `gradient_checkpointing`, training keeps each block's input and computes it again."""
 
-    layers = alias("blocks")
-
     def __init__(self, blocks: Iterable[Block], config: object = None) -> None:
         """`config`: whose `gradient_checkpointing`, if it has that, holds from the beginning."""
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
+        self.layers = nn.ModuleList(blocks)
         self.gradient_checkpointing = bool(getattr(config, "gradient_checkpointing", False))
         self.checkpoint_options: dict[str, Any] = {"use_reentrant": False}
 
@@ -199,17 +194,24 @@ class Transformer(Aliased):
         A list given as `states` receives the input and each block's output; one given as `weights` each block's
         attention weights (B, H, L, L). The other arguments are `SelfAttention.forward`'s.
         """
-        x = inputs_embeds
+        return BaseModelOutput(self.run(inputs_embeds, attention_mask, is_causal, states, weights))
+
+    def run(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        states: list[Tensor] | None = None,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """`forward`'s `last_hidden_state`, from the same arguments."""
         if states is not None:
             states.append(x)
-        for block in self.blocks:
-            if weights is None:
-                x = self._kept(block, x, attention_mask, is_causal)
-            else:
-                x = block(x, attention_mask, is_causal, weights)
+        for block in self.layers:
+            x = self._kept(block, x, mask, causal) if weights is None else block(x, mask, causal, weights)
             if states is not None:
                 states.append(x)
-        return BaseModelOutput(x)
+        return x
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward`'s output at one token of each sequence: `x` (B, L, W), `tokens` (B,) -> (B, W).
@@ -217,10 +219,10 @@ class Transformer(Aliased):
         Of the last block, that token needs only the others' keys and values: a tower of 12 does 7% less. Where a hook
         waits on what would not be called, all is computed; hooks on the parts of the last block get that token alone.
         """
-        last: Block = self.blocks[-1]  # type: ignore[assignment]
+        last: Block = self.layers[-1]  # type: ignore[assignment]
         if hooked(self) or any(map(hooked, last.uncalled())):
             return self._states(x, causal, mask)[torch.arange(x.shape[0], device=x.device), tokens]
-        for block in self.blocks[:-1]:
+        for block in self.layers[:-1]:
             x = self._kept(block, x, mask, causal)
         return self._kept(last.at, x, tokens, causal, mask)
 
@@ -248,11 +250,11 @@ def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
     """CLIP's initialisation (Radford et al., 2021, and its code): weights into the residual shrink with the depth."""
     ours = [block for block in blocks if isinstance(block, Block)]
     for block in ours:
-        width = block.attention.out.in_features
+        width = block.self_attn.out_proj.in_features
         residual = factor * (width * 2 * len(ours)) ** -0.5
-        normal(block.attention.qkv.weight, factor * width**-0.5)
-        normal(block.attention.out.weight, residual)
+        normal(block.self_attn.qkv.weight, factor * width**-0.5)
+        normal(block.self_attn.out_proj.weight, residual)
         normal(block.mlp.fc1.weight, factor * (2 * width) ** -0.5)
         normal(block.mlp.fc2.weight, residual)
-        for linear in (block.attention.qkv, block.attention.out, block.mlp.fc1, block.mlp.fc2):
+        for linear in (block.self_attn.qkv, block.self_attn.out_proj, block.mlp.fc1, block.mlp.fc2):
             nn.init.zeros_(linear.bias)

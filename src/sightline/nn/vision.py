@@ -99,8 +99,6 @@ class VisionTransformer(Aliased):
     """Transformer over patches; the class token's state, normalized, is the pooled state."""
 
     # The reference spells the first norm in two ways: CLIP's and X-CLIP's.
-    pre_layrnorm, pre_layernorm, post_layernorm = alias("pre_norm"), alias("pre_norm"), alias("post_norm")
-    encoder = alias("transformer")
     grid = alias("embeddings.grid")
     blocks: ClassVar[type[Encoder]] = Encoder
     config: VisionTransformerConfig
@@ -113,10 +111,10 @@ class VisionTransformer(Aliased):
         patches = PatchEmbedding(config.num_channels, config.patch_size, width)
         transformer = self.blocks(config)
         self.embeddings = VisionEmbeddings(config, patches)
-        self.pre_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.transformer = transformer
-        self.post_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        init_blocks(self.transformer.blocks, config.initializer_factor)
+        self.pre_layrnorm = nn.LayerNorm(width, config.layer_norm_eps)
+        self.encoder = transformer
+        self.post_layernorm = nn.LayerNorm(width, config.layer_norm_eps)
+        init_blocks(self.encoder.layers, config.initializer_factor)
 
     @property
     def vision_model(self) -> Self:
@@ -141,8 +139,8 @@ class VisionTransformer(Aliased):
         x = self._tokens(given(pixel_values, "pixel_values"), interpolate_pos_encoding)
         states: list[Tensor] | None = [] if asked(output_hidden_states, config, "output_hidden_states") else None
         weights: list[Tensor] | None = [] if asked(output_attentions, config, "output_attentions") else None
-        x = self.transformer(inputs_embeds=x, states=states, weights=weights).last_hidden_state
-        pooled = self.post_norm(x[:, 0])
+        x = self.encoder(inputs_embeds=x, states=states, weights=weights).last_hidden_state
+        pooled = self.post_layernorm(x[:, 0])
         out = BaseModelOutputWithPooling(x, pooled, optional_tuple(states), optional_tuple(weights))
         return answer(out, return_dict, config)
 
@@ -154,8 +152,8 @@ class VisionTransformer(Aliased):
         if hooked(self):
             return self(pixel_values, return_dict=True).pooler_output  # type: ignore[no-any-return]
         x = self._tokens(pixel_values, False)
-        return self.post_norm(self.transformer.at(x, x.new_zeros(x.shape[0], dtype=torch.long)))  # type: ignore[no-any-return]
+        return self.post_layernorm(self.encoder.at(x, x.new_zeros(x.shape[0], dtype=torch.long)))  # type: ignore[no-any-return]
 
     def _tokens(self, pixel_values: Tensor, interpolate_pos_encoding: bool) -> Tensor:
         x = self.embeddings(pixel_values, interpolate_pos_encoding=interpolate_pos_encoding)
-        return self.pre_norm(x)  # type: ignore[no-any-return]
+        return self.pre_layrnorm(x)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from itertools import chain
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
 
-_BLOCK = re.compile(r".*?\bblocks\.\d+\b")
+_BLOCK = re.compile(r".*?\b(?:layers?|blocks)\.\d+\b")
 
 
 def freeze(model: PairModel, towers: Iterable[str]) -> None:

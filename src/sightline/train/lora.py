@@ -25,9 +25,8 @@ from torch import Tensor, nn
 from sightline.checkpoint.rules import write
 from sightline.checkpoint.weights import write_weights
 from sightline.errors import UsageError
-from sightline.models.adapters import import_peft
+from sightline.models.adapters import adapters, import_peft
 from sightline.models.pairs import PairModel
-from sightline.nn.aliases import Place, adapters
 from sightline.nn.slices import Slice
 
 _ADAPTER = "default"  # the name of the only adapter of a model
@@ -75,27 +74,25 @@ def merged(model: PairModel) -> PairModel:
     with torch.device("meta"):
         plain = type(model)(model.config)
     state = model.state_dict()
-    places = adapters(model)
-    for place in places:
-        layer: Any = place.module
+    found: list[tuple[str, Any]] = adapters(model)
+    for path, layer in found:
         for name, tensor in layer.get_base_layer().state_dict().items():
-            state[f"{place.own}.{name}"] = tensor
-    for place in places:
-        _add(place, state)
+            state[f"{path}.{name}"] = tensor
+    for path, layer in found:
+        _add(path, layer, state)
     plain.load_state_dict({name: state[name] for name in plain.state_dict()}, strict=True, assign=True)
     return plain.eval()
 
 
-def _add(place: Place, state: dict[str, Tensor]) -> None:
+def _add(path: str, layer: Any, state: dict[str, Tensor]) -> None:
     """Adds an adapter to the weight that it is beside, or to the rows of a fused one."""
-    layer: Any = place.module
     base, delta = layer.get_base_layer(), layer.get_delta_weight(_ADAPTER).detach()
     if isinstance(base, Slice):
-        key = f"{place.own.rpartition('.')[0]}.{base.fused_name}.weight"
+        key = f"{path.rpartition('.')[0]}.{base.fused_name}.weight"
         state[key] = state[key].clone()
         state[key][base.rows] += delta
     else:
-        key = f"{place.own}.weight"
+        key = f"{path}.weight"
         state[key] = state[key] + delta
 
 
@@ -109,7 +106,7 @@ def save_adapter(model: PairModel, lora: Lora, folder: Path) -> None:
     prefixes = tuple(f"{module}." for module in lora.also)
     whole = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(prefixes)}
     trained = dict(_file_tensors(model, whole))
-    config = _config(lora, [str(place.shown) for place in adapters(model)])
+    config = _config(lora, [path for path, _ in adapters(model)])
     config.modules_to_save = sorted({key.rpartition(".")[0] for key in trained}) or None
     config.inference_mode = True
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,19 +14,19 @@ HUGGING_FACE = (
     move("visual_projection.weight", "visual_projection.weight"),
     *text("text_model", "text_model"),
     *vision("vision_model", "vision_model"),
-    *linear("vision_model.pre_layrnorm", "vision_model.pre_norm"),  # the reference's spelling
+    *linear("vision_model.pre_layrnorm", "vision_model.pre_layrnorm"),  # the reference's spelling
     drop("text_model.embeddings.position_ids"),
     drop("vision_model.embeddings.position_ids"),
 )
 
 
 def _openai_blocks(source: str, target: str) -> list[Rule]:
-    s, t = f"{source}transformer.resblocks.*", f"{target}.transformer.blocks.*"
-    rules = [*linear(f"{s}.ln_1", f"{t}.norm1"), *linear(f"{s}.ln_2", f"{t}.norm2")]
+    s, t = f"{source}transformer.resblocks.*", f"{target}.encoder.layers.*"
+    rules = [*linear(f"{s}.ln_1", f"{t}.layer_norm1"), *linear(f"{s}.ln_2", f"{t}.layer_norm2")]
     for kind in ("weight", "bias"):
         rules += [
-            move(f"{s}.attn.in_proj_{kind}", f"{t}.attention.qkv.{kind}"),
-            move(f"{s}.attn.out_proj.{kind}", f"{t}.attention.out.{kind}"),
+            move(f"{s}.attn.in_proj_{kind}", f"{t}.self_attn.qkv.{kind}"),
+            move(f"{s}.attn.out_proj.{kind}", f"{t}.self_attn.out_proj.{kind}"),
             move(f"{s}.mlp.c_fc.{kind}", f"{t}.mlp.fc1.{kind}"),
             move(f"{s}.mlp.c_proj.{kind}", f"{t}.mlp.fc2.{kind}"),
         ]
@@ -42,13 +42,13 @@ def _openai(tower: str) -> tuple[Rule, ...]:
         move(f"{tower}token_embedding.weight", "text_model.embeddings.token_embedding.weight"),
         move(f"{tower}positional_embedding", "text_model.embeddings.position_embedding.weight"),
         *_openai_blocks(tower, "text_model"),
-        *linear(f"{tower}ln_final", "text_model.final_norm"),
+        *linear(f"{tower}ln_final", "text_model.final_layer_norm"),
         move("visual.class_embedding", "vision_model.embeddings.class_embedding"),
         move("visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight"),
         move("visual.positional_embedding", "vision_model.embeddings.position_embedding.weight"),
-        *linear("visual.ln_pre", "vision_model.pre_norm"),
+        *linear("visual.ln_pre", "vision_model.pre_layrnorm"),
         *_openai_blocks("visual.", "vision_model"),
-        *linear("visual.ln_post", "vision_model.post_norm"),
+        *linear("visual.ln_post", "vision_model.post_layernorm"),
         *(drop(name) for name in ("input_resolution", "context_length", "vocab_size", f"{tower}attn_mask")),
     )
 

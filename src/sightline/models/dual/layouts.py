@@ -15,7 +15,7 @@ def _clip_text(source: str) -> tuple[Rule, ...]:
 def _clip_vision(source: str) -> tuple[Rule, ...]:
     return (
         *vision(source, "vision_model"),
-        *linear(f"{source}.pre_layrnorm", "vision_model.pre_norm"),  # the reference's spelling
+        *linear(f"{source}.pre_layrnorm", "vision_model.pre_layrnorm"),  # the reference's spelling
         drop(f"{source}.embeddings.position_ids"),
     )
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from sightline.errors import UsageError
 from sightline.models.groupvit.config import GroupViTVisionConfig
-from sightline.nn.aliases import Aliased, alias
+from sightline.nn.aliases import Aliased
 from sightline.nn.attention import CrossAttention, SelfAttention
 from sightline.nn.hooks import hooked
 from sightline.nn.initial import normal
-from sightline.nn.slices import Slice, apart, part
+from sightline.nn.slices import Fused, WithParts
 from sightline.nn.transformer import Block, Mlp, Transformer
 
 
@@ -84,22 +84,22 @@ class GroupViTCrossAttentionLayer(Aliased):
         return self.norm_post(groups + self.mlp(self.norm2(groups)))  # type: ignore[no-any-return]
 
 
-class GroupViTAssignAttention(Aliased):
+class GroupViTAssignAttention(WithParts):
     """Each token goes to one group: the one that it is most like or, in training, with Gumbel noise added to that.
 
     The choice is hard, its gradient the softmax's ("straight through"; Jang et al., 2017). Equations 2 to 6.
     """
 
-    k_proj, v_proj = (part("kv", number, 2) for number in range(2))
+    parts = ("k_proj", "v_proj")
 
     def __init__(self, config: GroupViTVisionConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.scale = width**-0.5
         self.assign_eps = config.assign_eps
-        self.slices: dict[str, Slice] = {}
         self.q_proj = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
+        self.kv = Fused(width, 2 * width)
+        self.add_parts("kv", ("k_proj", "v_proj"))
         self.proj = nn.Linear(width, width)
 
     def get_attn(self, attn: Tensor, gumbel: bool = True, hard: bool = True) -> Tensor:
@@ -113,7 +113,7 @@ class GroupViTAssignAttention(Aliased):
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """Groups (B, G, W) and tokens (B, N, W) -> the mean of each group's tokens, mapped, (B, G, W), and the soft
         assignment (B, G, N), without noise."""
-        keys, values = (self.k_proj(key), self.v_proj(key)) if apart(self) else self.kv(key).chunk(2, dim=-1)
+        keys, values = (self.k_proj(key), self.v_proj(key)) if self.apart() else self.kv(key).chunk(2, dim=-1)
         logits = self.q_proj(query) @ keys.transpose(1, 2) * self.scale
         soft = self.get_attn(logits, gumbel=False, hard=False)
         hard = self.get_attn(logits) if self.training else _straight_through(soft)
@@ -164,10 +164,8 @@ class GroupViTTokenAssign(Aliased):
         return new + self.mlp_channels(self.norm_new_x(new)), soft
 
 
-class GroupViTStage(Aliased):
+class GroupViTStage(Transformer):
     """`depth` blocks over tokens and group tokens together, then the grouping, if the stage has group tokens."""
-
-    layers = alias("transformer.blocks")
 
     def __init__(
         self,
@@ -177,11 +175,10 @@ class GroupViTStage(Aliased):
         num_group_token: int,
         num_output_group: int,
     ) -> None:
-        super().__init__()
+        super().__init__([GroupViTEncoderLayer(config) for _ in range(depth)], config)
         self.depth = depth
         self.num_group_token = num_group_token
         width = config.hidden_size
-        self.transformer = Transformer([GroupViTEncoderLayer(config) for _ in range(depth)], config)
         self.group_token = nn.Parameter(torch.empty(1, num_group_token, width)) if num_group_token else None
         if self.group_token is not None:
             # Tokens that start alike would stay alike: the authors' code spreads them, the reference does not.
@@ -197,20 +194,20 @@ class GroupViTStage(Aliased):
         """Whether the stage groups."""
         return self.group_token is not None
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, hidden_states: Tensor, prev_group_token: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor | None, ...]:
         """Tokens (B, N, W) and the last stage's group tokens, if any -> (B, G, W) and this stage's group tokens, and
         with `output_attentions` the soft assignment (B, G, N). Without group tokens: (B, N, W), None and None.
         """
         if self.group_token is None or self.downsample is None:
-            x, tokens, soft = self.transformer(hidden_states).last_hidden_state, None, None
+            x, tokens, soft = self.run(hidden_states), None, None
         else:
             tokens = self.group_token.expand(hidden_states.shape[0], -1, -1)
             if self.group_projector is not None:
                 tokens = tokens + self.group_projector(prev_group_token)
-            both = self.transformer(torch.cat([hidden_states, tokens], dim=1)).last_hidden_state
-            x, tokens = both.split([hidden_states.shape[1], self.num_group_token], dim=1)
+            both = self.run(torch.cat([hidden_states, tokens], dim=1))
+            x, tokens = both.split([hidden_states.shape[1], self.num_group_token], dim=1)  # type: ignore[no-untyped-call]
             x, soft = self.downsample(x, tokens)
         return (x, tokens, soft) if output_attentions else (x, tokens)
 

@@ -11,9 +11,9 @@ def _stage(source: str, target: str) -> list[Rule]:
     attention, attend = f"{grouping}.pre_assign_attn", f"{new}.pre_assign_attn"
     rules = [
         move(f"{source}.group_token", f"{target}.group_token"),
-        *block(f"{source}.layers.*", f"{target}.transformer.blocks.*"),
-        *linear(f"{attention}.attn.q_proj", f"{attend}.attn.q"),
-        *linear(f"{attention}.attn.out_proj", f"{attend}.attn.out"),
+        *block(f"{source}.layers.*", f"{target}.layers.*"),
+        *linear(f"{attention}.attn.q_proj", f"{attend}.attn.q_proj"),
+        *linear(f"{attention}.attn.out_proj", f"{attend}.attn.out_proj"),
     ]
     for kind in ("weight", "bias"):
         rules.append(join(f"{attention}.attn.{{k,v}}_proj.{kind}", f"{attend}.attn.kv.{kind}"))

@@ -25,7 +25,6 @@ class GroupViTTextEncoder(Encoder):
 class GroupViTTextModel(TextTransformer, PretrainedModel):
     """The tower alone: `last_hidden_state` and `pooler_output`, which is not projected."""
 
-    lies_in: ClassVar[str] = "text_model"
     base_model_prefix: ClassVar[str] = "groupvit"
     encoder_class = GroupViTTextEncoder
     config_class = GroupViTTextConfig

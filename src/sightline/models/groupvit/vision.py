@@ -20,7 +20,7 @@ from sightline.nn.calls import answer, asked, given
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput, BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
-from sightline.nn.transformer import Transformer, init_blocks
+from sightline.nn.transformer import init_blocks
 
 
 class GroupViTPatchEmbeddings(Aliased):
@@ -83,19 +83,14 @@ class GroupViTVisionEncoder(Aliased):
         self.stages = nn.ModuleList([GroupViTStage(config, *numbers) for numbers in counts])
 
     @property
-    def transformers(self) -> list[Transformer]:
-        """The stages' blocks."""
-        return [stage.transformer for stage in self.stages]  # type: ignore[misc]
-
-    @property
     def gradient_checkpointing(self) -> bool:
         """Whether training keeps each block's input alone and computes the rest again."""
-        return all(transformer.gradient_checkpointing for transformer in self.transformers)
+        return all(stage.gradient_checkpointing for stage in self.stages)
 
     @gradient_checkpointing.setter
     def gradient_checkpointing(self, on: bool) -> None:
-        for transformer in self.transformers:
-            transformer.gradient_checkpointing = on
+        for stage in self.stages:
+            stage.gradient_checkpointing = on  # type: ignore[assignment]
 
     def forward(
         self,
@@ -123,7 +118,6 @@ class GroupViTVisionEncoder(Aliased):
 class GroupViTVisionModel(PretrainedModel):
     """Stages over patches; the mean of the last one's groups stands for the picture."""
 
-    lies_in: ClassVar[str] = "vision_model"
     base_model_prefix: ClassVar[str] = "groupvit"
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "embeddings.patch_embeddings"
@@ -140,7 +134,7 @@ class GroupViTVisionModel(PretrainedModel):
         self.encoder = GroupViTVisionEncoder(config)
         self.layernorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
         normal(self.embeddings.position_embeddings, config.initializer_range * config.initializer_factor)
-        blocks = [block for transformer in self.encoder.transformers for block in transformer.blocks]
+        blocks = [block for stage in self.encoder.stages for block in stage.layers]  # type: ignore[union-attr]
         init_blocks(blocks, config.initializer_factor)
 
     @property

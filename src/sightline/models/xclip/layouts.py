@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from sightline.checkpoint.rules import Rule, drop, join, move
 from sightline.models.layouts import attention, bare, block, linear, text, vision
 
-_BLOCK, _OURS = "vision_model.encoder.layers.*", "vision_model.transformer.blocks.*"
-_PROMPT, _LAYER = "prompts_generator.decoder.*", "prompts_generator.layers.*"
+_BLOCK = "vision_model.encoder.layers.*"
+_PROMPT = "prompts_generator.decoder.*"
 
 HUGGING_FACE = (
     move("logit_scale", "logit_scale"),
@@ -14,23 +14,23 @@ HUGGING_FACE = (
     move("visual_projection.weight", "visual_projection.weight"),
     *text("text_model", "text_model"),
     *vision("vision_model", "vision_model"),
-    *linear("vision_model.pre_layernorm", "vision_model.pre_norm"),
-    *linear(f"{_BLOCK}.message_fc", f"{_OURS}.message_fc"),
-    *linear(f"{_BLOCK}.message_ln", f"{_OURS}.message_norm"),
-    *attention(f"{_BLOCK}.message_attn", f"{_OURS}.message_attention"),
+    *linear("vision_model.pre_layernorm", "vision_model.pre_layernorm"),
+    *linear(f"{_BLOCK}.message_fc", f"{_BLOCK}.message_fc"),
+    *linear(f"{_BLOCK}.message_ln", f"{_BLOCK}.message_ln"),
+    *attention(f"{_BLOCK}.message_attn", f"{_BLOCK}.message_attn"),
     move("mit.position_embedding", "mit.position_embedding"),
-    *block("mit.encoder.layers.*", "mit.transformer.blocks.*"),
+    *block("mit.encoder.layers.*", "mit.encoder.layers.*"),
     *linear("prompts_visual_layernorm", "prompts_visual_layernorm"),
     move("prompts_visual_projection", "prompts_visual_projection"),
-    *linear("prompts_generator.layernorm", "prompts_generator.norm"),
+    *linear("prompts_generator.layernorm", "prompts_generator.layernorm"),
     move("prompts_generator.alpha", "prompts_generator.alpha"),
-    move(f"{_PROMPT}.cross_attn.q_proj.weight", f"{_LAYER}.attention.q.weight"),
-    join(f"{_PROMPT}.cross_attn.{{k,v}}_proj.weight", f"{_LAYER}.attention.kv.weight"),
-    *linear(f"{_PROMPT}.cross_attn.proj", f"{_LAYER}.attention.out"),
-    *linear(f"{_PROMPT}.norm1", f"{_LAYER}.norm1"),
-    *linear(f"{_PROMPT}.norm3", f"{_LAYER}.norm2"),
-    *linear(f"{_PROMPT}.mlp.0", f"{_LAYER}.mlp.0"),
-    *linear(f"{_PROMPT}.mlp.3", f"{_LAYER}.mlp.3"),
+    move(f"{_PROMPT}.cross_attn.q_proj.weight", f"{_PROMPT}.cross_attn.q_proj.weight"),
+    join(f"{_PROMPT}.cross_attn.{{k,v}}_proj.weight", f"{_PROMPT}.cross_attn.kv.weight"),
+    *linear(f"{_PROMPT}.cross_attn.proj", f"{_PROMPT}.cross_attn.proj"),
+    *linear(f"{_PROMPT}.norm1", f"{_PROMPT}.norm1"),
+    *linear(f"{_PROMPT}.norm3", f"{_PROMPT}.norm3"),
+    *linear(f"{_PROMPT}.mlp.0", f"{_PROMPT}.mlp.0"),
+    *linear(f"{_PROMPT}.mlp.3", f"{_PROMPT}.mlp.3"),
     drop("text_model.embeddings.position_ids"),
     drop("vision_model.embeddings.position_ids"),
 )

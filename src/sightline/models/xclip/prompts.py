@@ -3,7 +3,7 @@
 Shapes: V videos, T texts, L patches, P projection.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from sightline.nn.activations import ActivationLayer
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import CrossAttention
 from sightline.nn.hooks import hooked, plain
-from sightline.nn.slices import apart
+from sightline.nn.slices import Fused
 
 _NUMBERS = 1 << 23
 """Numbers in memory at a time while videos are scored: 32 MB in float32."""
@@ -24,7 +24,8 @@ _NUMBERS = 1 << 23
 class XCLIPCrossAttention(CrossAttention):
     """Texts look at a video's patches."""
 
-    proj = alias("out")
+    out_proj = alias("proj")  # by the name that the base has
+    proj: Any
 
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__(
@@ -35,24 +36,22 @@ class XCLIPCrossAttention(CrossAttention):
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:  # type: ignore[override]
         """`queries` (V, T, P), `keys` and `values` (V, L, P) -> (V, T, P)."""
-        return self.proj_drop(self.out(self.look(queries, keys, values)))  # type: ignore[no-any-return]
+        return self.proj_drop(self.proj(self.look(queries, keys, values)))  # type: ignore[no-any-return]
 
     def is_plain(self) -> bool:
-        """Whether in evaluation a call is `out` of what `look` gives by the numbers of `kv`, and no more."""
-        return plain(self.kv, nn.Linear) and not (hooked(self) or hooked(self.proj_drop) or apart(self))
+        """Whether in evaluation a call is `proj` of what `look` gives by the numbers of `kv`, and no more."""
+        return plain(self.kv, Fused) and not (hooked(self) or hooked(self.proj_drop) or self.apart())
 
 
 class PromptGeneratorLayer(Aliased):
     """Texts look at a video's patches, then an MLP; each on the normalized text and added to it."""
 
-    cross_attn, norm3 = alias("attention"), alias("norm2")
-
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
         width, eps = config.projection_dim, config.text_config.layer_norm_eps
         self.norm1 = nn.LayerNorm(width, eps)
-        self.attention = XCLIPCrossAttention(config)
-        self.norm2 = nn.LayerNorm(width, eps)
+        self.cross_attn = XCLIPCrossAttention(config)
+        self.norm3 = nn.LayerNorm(width, eps)
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width),
             ActivationLayer(config.prompt_hidden_act),
@@ -62,7 +61,7 @@ class PromptGeneratorLayer(Aliased):
 
     def forward(self, hidden_states: Tensor, visual: Tensor) -> Tensor:
         """`hidden_states`, the texts, (V, T, P), `visual`, the patches, (V, L, P) -> (V, T, P)."""
-        return self._feed(hidden_states + self.attention(self.norm1(hidden_states), visual, visual))
+        return self._feed(hidden_states + self.cross_attn(self.norm1(hidden_states), visual, visual))
 
     def short(self, text: Tensor, patches: Tensor) -> Tensor:
         """`forward`'s output in evaluation, for a few texts and many videos: an eighth of the work for a single text.
@@ -70,39 +69,37 @@ class PromptGeneratorLayer(Aliased):
         Keys and values have no bias, so the text's query can go through the keys' map instead of every patch, and the
         weighted mean of the patches through the values'. `text` (V or 1, T, P), `patches` (V, L, P) -> (V, T, P).
         """
-        attention = self.attention
+        attention = self.cross_attn
         if hooked(self) or not attention.is_plain():
             return self(text.expand(patches.shape[0], -1, -1), patches)  # type: ignore[no-any-return]
-        heads = attention.heads
-        q = attention.q(self.norm1(text)).unflatten(-1, (heads, -1))
+        heads = attention.num_heads
+        q = attention.q_proj(self.norm1(text)).unflatten(-1, (heads, -1))
         keys, values = attention.kv.weight.view(2, heads, q.shape[-1], -1)
         scores = torch.einsum("vthd,hdp->vthp", q * q.shape[-1] ** -0.5, keys).flatten(1, 2)
         mean = (scores @ patches.transpose(1, 2)).softmax(-1) @ patches
         output = torch.einsum(
             "vthp,hdp->vthd", mean.view(patches.shape[0], text.shape[1], heads, keys.shape[-1]), values
         ).flatten(2)
-        return self._feed(text + attention.out(output))
+        return self._feed(text + attention.proj(output))
 
     def _feed(self, text: Tensor) -> Tensor:
-        return text + self.mlp(self.norm2(text))  # type: ignore[no-any-return]
+        return text + self.mlp(self.norm3(text))  # type: ignore[no-any-return]
 
 
 class XCLIPPromptGenerator(Aliased):
     """The prompt that is added to each text for each video."""
 
-    layernorm, decoder = alias("norm"), alias("layers")
-
     def __init__(self, config: XCLIPConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.projection_dim, config.vision_config.layer_norm_eps)
-        self.layers = nn.ModuleList(PromptGeneratorLayer(config) for _ in range(config.prompt_layers))
+        self.layernorm = nn.LayerNorm(config.projection_dim, config.vision_config.layer_norm_eps)
+        self.decoder = nn.ModuleList(PromptGeneratorLayer(config) for _ in range(config.prompt_layers))
         self.alpha = nn.Parameter(torch.full((config.projection_dim,), config.prompt_alpha))
 
     def forward(self, text: Tensor, visual: Tensor) -> Tensor:
         """Texts (T, P) or (V, T, P), and `visual`, summaries of videos (V, L, P) -> (V, T, P)."""
-        patches = self.norm(visual)
+        patches = self.layernorm(visual)
         text = text.expand(patches.shape[0], -1, -1)
-        for layer in self.layers:
+        for layer in self.decoder:
             text = layer(text, patches)
         return self.alpha * text
 
@@ -110,8 +107,8 @@ class XCLIPPromptGenerator(Aliased):
         """`forward`'s output in evaluation; see `PromptGeneratorLayer.short`."""
         if hooked(self):
             return self(text, visual)  # type: ignore[no-any-return]
-        patches, text = self.norm(visual), text[None]
-        for layer in self.layers:
+        patches, text = self.layernorm(visual), text[None]
+        for layer in self.decoder:
             text = layer.short(text, patches)  # type: ignore[operator]
         return self.alpha * text
 

@@ -40,19 +40,17 @@ class XCLIPDropPath(Aliased):
 class XCLIPVisionEncoderLayer(Block):
     """A block whose frames hear of each other by a message token each. Section 3.2, "Cross-frame Communication"."""
 
-    message_ln, message_attn = alias("message_norm"), alias("message_attention")
-
     def __init__(self, config: XCLIPVisionConfig) -> None:
         super().__init__(config)
         width, factor = config.hidden_size, config.initializer_factor
         self.num_frames = config.num_frames
         self.drop_path = XCLIPDropPath(config.drop_path_rate) if config.drop_path_rate else nn.Identity()
         self.message_fc = nn.Linear(width, width)
-        self.message_norm = nn.LayerNorm(width, config.layer_norm_eps)
-        self.message_attention = SelfAttention(config)
-        for weight in (self.message_fc.weight, self.message_attention.qkv.weight):
+        self.message_ln = nn.LayerNorm(width, config.layer_norm_eps)
+        self.message_attn = SelfAttention(config)
+        for weight in (self.message_fc.weight, self.message_attn.qkv.weight):
             normal(weight, factor * width**-0.5)
-        normal(self.message_attention.out.weight, factor * (2 * width * config.num_hidden_layers) ** -0.5)
+        normal(self.message_attn.out_proj.weight, factor * (2 * width * config.num_hidden_layers) ** -0.5)
 
     def forward(
         self,
@@ -63,7 +61,7 @@ class XCLIPVisionEncoderLayer(Block):
     ) -> Tensor:
         """`hidden_states` (B * T, L, W) -> (B * T, L, W): only the attention sees the message token."""
         x = hidden_states
-        heard = self.heard(self.norm1(self._with_message(x)), attention_mask, is_causal, weights)
+        heard = self.heard(self.layer_norm1(self._with_message(x)), attention_mask, is_causal, weights)
         return self.feed(x + heard[:, :-1])
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
@@ -73,7 +71,7 @@ class XCLIPVisionEncoderLayer(Block):
     def _with_message(self, x: Tensor) -> Tensor:
         """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
         message = self.message_fc(x[:, 0]).view(x.shape[0] // self.num_frames, self.num_frames, x.shape[-1])
-        others = self.drop_path(self.message_attention(self.message_norm(message))[0])
+        others = self.drop_path(self.message_attn(self.message_ln(message))[0])
         return torch.cat([x, (message + others).view(x.shape[0], 1, x.shape[-1])], dim=1)
 
 
@@ -86,7 +84,7 @@ class XCLIPVisionEncoder(Encoder):
 class XCLIPVisionModel(VisionTransformer, PretrainedModel):
     """The tower over frames alone. Its outputs are of single frames, B * T of them."""
 
-    pre_layernorm = alias("pre_norm")
+    pre_layrnorm = alias("pre_layernorm")  # by the name that the base has
     base_model_prefix: ClassVar[str] = "x_clip"
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "embeddings.patch_embedding"
@@ -127,19 +125,17 @@ class XCLIPMultiframeIntegrationTransformer(Aliased):
     """From frames to a video: a transformer over time, and the mean. Section 3.2, the last paragraph. `config`: the
     vision tower's `mit`."""
 
-    encoder = alias("transformer")
-
     def __init__(self, config: XCLIPVisionConfig) -> None:
         super().__init__()
         self.position_embedding = nn.Parameter(torch.empty(1, config.num_frames, config.hidden_size))
-        self.transformer = Encoder(config)
+        self.encoder = Encoder(config)
         normal(self.position_embedding, config.initializer_factor)
-        init_blocks(self.transformer.blocks, config.initializer_factor)
+        init_blocks(self.encoder.layers, config.initializer_factor)
 
     def forward(self, hidden_states: Tensor) -> BaseModelOutputWithPooling:
         """Frames' features (B, T, P) -> their new states (B, T, P) and the video's (B, P)."""
         x = hidden_states
-        x = x + self.transformer(inputs_embeds=x + self.position_embedding).last_hidden_state
+        x = x + self.encoder(inputs_embeds=x + self.position_embedding).last_hidden_state
         return BaseModelOutputWithPooling(x, x.mean(dim=1))
 
 
