@@ -329,7 +329,7 @@ def test_an_adapter_in_a_part_s_place():
 def test_what_a_part_cannot_do_is_said():
     _, attention = attentions()
     for module in (attention.q_proj, attention.q_proj.weight):
-        with pytest.raises(UsageError, match=r"rows of one parameter.*use attention\.qkv\.requires_grad_"):
+        with pytest.raises(UsageError, match=r"rows of one parameter.*use self_attn\.qkv\.requires_grad_"):
             module.requires_grad_(False)
     with pytest.raises(UsageError, match="rows of one parameter"):
         attention.k_proj.bias.requires_grad = False

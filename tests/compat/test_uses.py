@@ -20,7 +20,7 @@ SHARE = 0.97
 
 # What we refuse on purpose, with a part of the message, which says what to write instead.
 REFUSED: dict[str, str] = {
-    "attributes: a frozen query projection": "use attention.qkv.requires_grad_()",
+    "attributes: a frozen query projection": "use self_attn.qkv.requires_grad_()",
     "errors: an argument that no one knows": "unexpected keyword argument 'colour'",
     "loading: a dtype in a dictionary by part": 'try "auto", "float32" or "bfloat16"',
     "loading: a mapping of keys": "pass them as state_dict=",

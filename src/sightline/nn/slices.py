@@ -1,4 +1,4 @@
-"""The parts of a fused linear map as modules: `attention.q_proj`, `k_proj`, `v_proj` of the one map `attention.qkv`.
+"""The parts of a fused linear map as modules: `attention.q_proj`, `k_proj`, `v_proj` of the one map `self_attn.qkv`.
 
 | what is done | what happens |
 |---|---|
@@ -7,7 +7,7 @@
 | `q_proj.weight`, `.bias` | rows of the fused tensors, in the same memory: changes in place are changes there |
 | `q_proj.weight = tensor`, `.weight.data = tensor` | the numbers are copied into the rows |
 | `q_proj.weight.grad` | the rows of the fused gradient |
-| `q_proj = module` | the module computes the part from then on, and is a part of the attention by that name |
+| `q_proj = module` | the module computes the part from then on |
 | `q_proj.requires_grad_(False)`, torch's pruning | an error: the fused tensor is trained and pruned as one |
 """
 
@@ -74,7 +74,7 @@ class Rows(nn.Parameter):
         if requires_grad != self.whole.requires_grad:
             raise UsageError(
                 "q_proj, k_proj and v_proj are rows of one parameter, which is trained or not as a whole; use "
-                "attention.qkv.requires_grad_() (attention.kv for keys and values alone)"
+                "self_attn.qkv.requires_grad_() (kv for keys and values alone)"
             )
         return self
 
