@@ -12,7 +12,7 @@ demo: .venv/ready
 
 # The tests run as two halves at once, each on a core of its own, for as long as each other: of all tests the benchmarks
 # are a large part, of the unit tests the models.
-test-first test-second: FIRST = $(wildcard tests/[a-l]*) tests/test_benchmarks.py
+test-first test-second: FIRST = $(filter-out tests/compat,$(wildcard tests/[a-l]*)) tests/metrics tests/models tests/nn tests/test_benchmarks.py
 quick-first quick-second: FIRST = $(wildcard tests/[a-l]*) tests/metrics tests/models tests/nn
 SECOND = $(filter-out $(FIRST) %.md,$(wildcard tests/*))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
