@@ -14,5 +14,14 @@ def checkpoints(tmp_path_factory, one_thread):
 
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
-    logging.getLogger("sightline").setLevel(logging.ERROR)
     return write_all(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_log():
+    """Ours is quiet too; and what scripts set for the whole process ends with their tests."""
+    log = logging.getLogger("sightline")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
