@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import sightline
 from sightline.checkpoint.names import PACKAGED
@@ -313,3 +313,13 @@ def test_the_config_s_dtype_comes_before_the_file_s(asked: Any, tmp_path: Path) 
     with pytest.raises(CheckpointError, match="unknown dtype"):
         sightline.CLIPModel.from_pretrained(tmp_path, dtype=asked)
     assert sightline.CLIPModel.from_pretrained(tmp_path, dtype="float32").dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["mini", "mini-align"])
+def test_a_tower_says_what_it_does_not_know_in_a_whole_file(name: str, tmp_path: Path) -> None:
+    shutil.copytree(PACKAGED / name, tmp_path / "model")
+    file = tmp_path / "model/model.safetensors"
+    save_file(load_file(file) | {"vision_model.another": torch.zeros(2)}, file)
+    kind = sightline.CLIPVisionModel if name == "mini" else sightline.AlignVisionModel
+    with pytest.raises(CheckpointError, match=r"unknown tensors vision_model\.another"):
+        kind.from_pretrained(tmp_path / "model")

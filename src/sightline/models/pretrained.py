@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.checkpoint.hub import resolve
-from sightline.checkpoint.rules import Piece, Rule, first_names, has_rule, plan
+from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, has_rule, plan
 from sightline.checkpoint.weight_files import weight_files, weight_paths
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError, NoWeights, UsageError
@@ -178,12 +178,17 @@ class PretrainedModel(Saved, Reference):
         if own.keys() == weights.shapes.keys():
             return {slot: Piece((key,), False) for key, slot in own.items()}
         if self.layout:
+            table = self.table(weights)
             try:
-                return plan(self.table(weights), set(weights.shapes), str(weights.place), own)
+                return plan(table, set(weights.shapes), str(weights.place), own)
             except CheckpointError:
-                if self.parts == ("",) or not set(own.values()) <= weights.shapes.keys():
+                # A whole model's own state is known by the tower's fused maps, which no file of the table has. In other
+                # files, what the table does not know is told.
+                whole = {slot: Piece((slot,), False) for slot in own.values()}
+                is_there = self.parts != ("",) and whole.keys() <= weights.shapes.keys()
+                if not is_there or all(backwards(table, slot) == piece for slot, piece in whole.items()):
                     raise
-                return {slot: Piece((slot,), False) for slot in own.values()}  # of a whole model's own state
+                return whole
         # A model of the caller's own, or the weights of the model that it is built around.
         base = f"{self.base_model_prefix}."
         base = "" if any(name.startswith(base) for name in weights.shapes) else base

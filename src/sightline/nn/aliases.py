@@ -1,4 +1,4 @@
-"""Further names for a module's parts: those of the reference, by which scripts reach and hook them."""
+"""Further names for a module's parts: those by which code that families share, or a script, reaches them."""
 
 from operator import attrgetter
 from typing import Any
