@@ -1,0 +1,1 @@
+"""What makes models small and fast: calibration, pruning, export, profiles."""
