@@ -44,7 +44,7 @@ def share(model: Path, config: CLIPConfig) -> dict[str, Any]:
     tower = sightline.CLIPVisionModelWithProjection.from_pretrained(model, dtype=torch.bfloat16)
     cores = torch.get_num_threads()
     batch = sightline.load(model).batch
-    rows = batch * tower.rows
+    rows = batch * config.image_rows
     vision = config.vision_config
     shapes = block_shapes(rows, vision)
     products, width = image_products(config), vision.hidden_size

@@ -1,13 +1,13 @@
 """A checkpoint's towers on a device, and how much they are given at a time."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.encoder.engines.opening import open_engine
 from sightline.encoder.inputs import FRAMES
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
 from sightline.encoder.precision import Precision
@@ -16,11 +16,9 @@ from sightline.encoder.workers import Workers
 from sightline.errors import SightlineError, UsageError
 from sightline.logger import LOGGER
 from sightline.models.preprocessing import oddities
-from sightline.models.tower import Tower
 
-ROWS = 800
-"""Tokens in a batch of images, for one core: enough for its matrix units, few enough for its cache, and few enough that
-a large model's first batch comes soon."""
+if TYPE_CHECKING:
+    import torch
 
 
 class Towers(EncoderSource):
@@ -29,7 +27,7 @@ class Towers(EncoderSource):
     def __init__(
         self,
         name_or_folder: str | os.PathLike[str],
-        device: str | torch.device,
+        device: "str | torch.device",
         precision: Precision,
         batch_size: int | None = None,
         **source: Any,
@@ -40,30 +38,38 @@ class Towers(EncoderSource):
         super().__init__(name_or_folder, **source)
         for oddity in oddities(self.profile):
             LOGGER.warning(f"{self.name}: {oddity}")
-        self.device = pick_device(device)
-        self._dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
+        self.engine = open_engine(self, device, precision)
         self._batch_size = batch_size
-        self._workers = Workers(self.device)
-        self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
+        self._workers = Workers(self.engine)
+        self._image_limit, self._text_limit = BatchLimit(self.engine), BatchLimit(self.engine)
+
+    @property
+    def device(self) -> Any:
+        """What the model computes on: `str` names it."""
+        return self.engine.device
+
+    @property
+    def precision(self) -> Precision:
+        """The name of the numbers that the model computes in."""
+        return self.engine.precision
 
     @cached_property
-    def _text(self) -> Tower:
-        return self._open(self.family.text, "texts")
+    def _text(self) -> Any:
+        return self._open(self.engine.open_text, "texts")
 
     @cached_property
-    def _image(self) -> Tower:
-        return self._open(self.family.image, "images")
+    def _image(self) -> Any:
+        return self._open(self.engine.open_image, "images")
 
-    def _open(self, kind: type[Tower], noun: str) -> Tower:
+    def _open(self, opened: Callable[[], Any], noun: str) -> Any:
         """A tower on the device."""
         try:
-            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
+            tower = opened()
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise SightlineError(
-                f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.device)}"
+                f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.engine)}"
             ) from error
         LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
         return tower
@@ -71,12 +77,12 @@ class Towers(EncoderSource):
     @property
     def frames(self) -> int:
         """Frames by which a video, or a moment of it, is seen."""
-        return FRAMES if self._image.frames == 1 else self._image.frames
+        return FRAMES if self.config.frames == 1 else int(self.config.frames)
 
     @property
     def _inputs(self) -> int:
         """Inputs that a video gives to the tower: 1 for a video model, one a frame for an image model."""
-        return self.frames // self._image.frames
+        return self.frames // int(self.config.frames)
 
     @property
     def batch(self) -> int:
@@ -85,9 +91,8 @@ class Towers(EncoderSource):
         it."""
         if self._batch_size is not None:
             return self._batch_size
-        rows = ROWS if self.device.type == "cpu" else 4 * ROWS
-        most = max(1, rows // self._image.rows)
+        most = max(1, self.engine.rows // int(self.config.image_rows))
         return most if most < self._inputs else most - most % self._inputs
 
     def _no_memory(self, name: str) -> SightlineError:
-        return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")
+        return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.engine)}")
