@@ -3,10 +3,11 @@
 The note is written last, so that a folder which has it is whole.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sightline.errors import CheckpointError
 from sightline.files import read_checkpoint_json
@@ -46,7 +47,7 @@ class Exported:
                 f"Sightline does not know (format {FORMAT}; {', '.join(ENGINES)}): update it, or export again"
             )
         texts, towers = ("precision", "fingerprint", "source"), note.get("towers")
-        if not all(isinstance(note.get(name), str) for name in texts) or not _are_towers(towers):
+        if towers is None or not _are_towers(towers) or not all(isinstance(note.get(name), str) for name in texts):
             raise CheckpointError(f"{path}: it says no precision, fingerprint, source or towers: export again")
         return cls(folder, note["engine"], note["precision"], note["fingerprint"], note["source"], towers)
 
@@ -60,13 +61,18 @@ class Exported:
         if name not in self.towers:
             raise CheckpointError(
                 f"{self.folder}: the tower for {_TOWERS[name]} was not exported, only that for "
-                f"{' and '.join(_TOWERS[there] for there in self.towers)}: name the checkpoint {self.source}, or export "
-                f"it again"
+                f"{' and '.join(_TOWERS[there] for there in self.towers)}: name the checkpoint {self.source}, or "
+                "export it again"
             )
         path = self.folder / str(self.towers[name]["file"])
         if not path.is_file():
             raise CheckpointError(f"{path}: missing from the export: copy it there, or {self.again}")
         return path
+
+
+def most_exact(name: str | os.PathLike[str]) -> Literal["auto", "float32"]:
+    """The precision to compare figures in: float32, of an export its own."""
+    return "float32" if Exported.of(Path(name)) is None else "auto"
 
 
 def _are_towers(towers: Any) -> bool:

@@ -24,8 +24,8 @@ def fingerprint(weights: list[Path], *settings: Mapping[str, Any]) -> str:
 
 
 def export_fingerprint(exported: Exported) -> str:
-    """The fingerprint of the checkpoint that was exported. Raises `CheckpointError` where a tower's file is another than
-    the one that was written then."""
+    """The fingerprint of the checkpoint that was exported. Raises `CheckpointError` where a tower's file is another
+    than the one that was written then."""
     for name, tower in exported.towers.items():
         path = exported.tower(name)
         if file_hash(path) != tower["sha256"]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightline.checkpoint.exported import ENGINES, Exported
+from sightline.checkpoint.exported import ENGINES, NOTE, Exported
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_checkpoint_json, unfinished
 
@@ -108,13 +108,13 @@ def check_no_export(folder: Path) -> None:
     """Raises `CheckpointError`, with the way out, for an export, which has no weights that torch could open."""
     if (exported := Exported.of(folder)) is not None:
         raise CheckpointError(
-            f"{folder}: an export for {ENGINES[exported.engine]}, without weights to train, change or segment with: name "
-            f"the checkpoint that it was made of, {exported.source}"
+            f"{folder}: an export for {ENGINES[exported.engine]}, without weights that torch could train or change: "
+            f"name the checkpoint that it was made of, {exported.source}"
         )
     if any((folder / engine).is_dir() for engine in ENGINES):
         raise CheckpointError(
-            f"{folder}: half an export: there is no export.json in it, which is written last: export the checkpoint again "
-            f"(sightline export), or copy the whole folder"
+            f"{folder}: half an export: there is no {NOTE} in it, which is written last: copy the whole folder, or "
+            "export the checkpoint again (sightline export)"
         )
 
 

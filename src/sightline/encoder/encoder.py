@@ -214,8 +214,8 @@ class Encoder(ImageBatches):
         `project=False` the vector is the tower's pooled state before its projection, (state_dim,), of unit length.
         `items` are made in a separate thread, so that it may take time to make them, as it does to cut a video. Images
         and videos share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit,
-        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together, and for either of them of an
-        export.
+        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together, and for either of
+        them of an export.
         """
         if extras and not project:
             raise UsageError("extras stand beside projected vectors: ask for extras or for project=False, not for both")

@@ -55,8 +55,8 @@ class EncoderSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of weights, config and preprocessing, by which an index recognizes its model. An export has that of its
-        checkpoint. Raises `CheckpointError` where the export's files are not those that were exported."""
+        """A hash of weights, config and preprocessing, by which an index recognizes its model. An export has that of
+        its checkpoint. Raises `CheckpointError` where the export's files are not those that were exported."""
         if self.exported is not None:
             return export_fingerprint(self.exported)
         # Settings at their defaults are left out: a setting that a later version adds then changes no fingerprint.
@@ -85,8 +85,8 @@ class EncoderSource:
         """Why an export does not give `what`, and the way out."""
         assert self.exported is not None
         return UsageError(
-            f"{self.name}: an export for {ENGINES[self.exported.engine]}, which gives vectors alone; {what} the checkpoint "
-            f"that it was made of: {self.exported.source}"
+            f"{self.name}: an export for {ENGINES[self.exported.engine]}, which gives vectors alone; {what} the "
+            f"checkpoint that it was made of: {self.exported.source}"
         )
 
     @cached_property

@@ -38,6 +38,10 @@ class Towers(EncoderSource):
         super().__init__(name_or_folder, **source)
         for oddity in oddities(self.profile):
             LOGGER.warning(f"{self.name}: {oddity}")
+        if self.exported is not None and self.config.rescoring_rows:
+            LOGGER.warning(
+                f"{self.name}: an export, which gives vectors alone: searches and evaluations score by cosines"
+            )
         self.engine = open_engine(self, device, precision)
         self._batch_size = batch_size
         self._workers = Workers(self.engine)

@@ -18,11 +18,10 @@ a large model's first batch comes soon."""
 
 
 class Engine(ABC):
-    """Arrays in, arrays out. A tower that it opens has `embed(*inputs, project=True)`, as `sightline.models.tower.Tower`
-    describes it, with the arrays that the engine computes on; `run` calls it with numpy's.
+    """Arrays in, arrays out. A tower that it opens has `embed`, as `sightline.models.tower.Tower` describes it, with
+    the arrays that the engine computes on; `run` calls it, or another method of it, with numpy's.
 
-    `device` is what `str` names. Memory that runs out is a `MemoryError` or a `RuntimeError` that
-    `sightline.encoder.memory` recognizes.
+    `device` is what `str` names. Memory that runs out is an error that `sightline.encoder.memory` recognizes.
     """
 
     name: ClassVar[str]
@@ -75,6 +74,7 @@ class Engine(ABC):
         """Each row scaled to length 1."""
         return unit(rows)
 
+    @abstractmethod
     def free(self) -> None:
         """Gives the device's memory back that the engine keeps for later."""
 

@@ -54,8 +54,8 @@ class ExportEngine(Engine):
         """That of the export. Raises `UsageError` for another one."""
         if precision not in ("auto", self.exported.precision):
             raise UsageError(
-                f"{self.exported.folder}: an export that computes in {self.exported.precision}, not in {precision}: leave "
-                f"the precision out, or export the checkpoint {self.exported.source} in {precision}"
+                f"{self.exported.folder}: an export that computes in {self.exported.precision}, not in {precision}: "
+                f"leave the precision out, or export the checkpoint {self.exported.source} in {precision}"
             )
         return cast(Precision, self.exported.precision)
 
@@ -88,6 +88,9 @@ class ExportEngine(Engine):
             return [forward(*inputs)]
         with self._turn:
             return [forward(*inputs)]
+
+    def free(self) -> None:
+        """The libraries say no way to."""
 
     def error(self, path: Path, error: Exception) -> Exception:
         """The library's error as one of ours."""

@@ -51,10 +51,11 @@ class OnnxEngine(ExportEngine):
         if kind == "cuda" and hasattr(self.library, "preload_dlls"):
             self.library.preload_dlls()  # from NVIDIA's packages, which torch would have loaded
         provider = PROVIDERS[kind], {"device_id": number} if number else {}
-        session = self.library.InferenceSession(path, options, providers=[provider, PROVIDERS["cpu"]])
+        providers = dict([provider, (PROVIDERS["cpu"], {})])  # the processor computes what another device cannot
+        session = self.library.InferenceSession(path, options, providers=list(providers.items()))
         if session.get_providers()[0] != PROVIDERS[kind]:
             raise UsageError(
-                f"the device {self.device!r} does not work with ONNX Runtime (are its driver and libraries installed?); "
+                f"the device {self.device!r} does not work with ONNX Runtime: are its driver and libraries installed? "
                 "--device cpu works everywhere"
             )
         names = {given.name for given in session.get_inputs()}

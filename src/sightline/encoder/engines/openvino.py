@@ -23,7 +23,6 @@ class OpenVinoEngine(ExportEngine):
 
     def pick_device(self, device: str) -> str:
         there = self.library.Core().available_devices
-        kind, _, number = device.partition(":")
         if device == "auto" or _named(device) in there:
             return "cpu" if device == "auto" else device
         names = [ours for ours, kind in KINDS.items() if any(name.partition(".")[0] == kind for name in there)]
