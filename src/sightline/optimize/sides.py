@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sightline.encoder.source import EncoderSource
 from sightline.models.tower import Tower
+from sightline.optimize.traced import traced
 
 Shape = tuple[int | str, ...]
 
@@ -49,7 +50,7 @@ class Graph(nn.Module):
 
     def __init__(self, side: Side) -> None:
         super().__init__()
-        self.tower = side.tower
+        self.tower = traced(side.tower)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The embeddings (B, P), not of unit length."""
