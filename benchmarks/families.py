@@ -27,9 +27,9 @@ from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
 from sightline.encoder.encoder import TEXT_BATCH
+from sightline.encoder.engines.engine import ROWS
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
-from sightline.encoder.engines.engine import ROWS
 from sightline.models import family_of
 from sightline.models.tower import Tower
 

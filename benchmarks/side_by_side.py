@@ -21,9 +21,9 @@ from measure import MINI, in_turn, ratio, report
 from torch import Tensor
 
 from sightline.checkpoint.names import PACKAGED
+from sightline.encoder.engines.engine import ROWS
 from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
-from sightline.encoder.engines.engine import ROWS
 from sightline.files import write_json
 from sightline.models import FAMILIES, family_of
 from sightline.models.tower import Tower

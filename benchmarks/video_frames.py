@@ -22,8 +22,8 @@ from measure import config_of, in_turn, ratio, report
 from torch import Tensor
 
 from sightline import XCLIPConfig, XCLIPModel
-from sightline.encoder.pipeline import batches
 from sightline.encoder.engines.engine import ROWS
+from sightline.encoder.pipeline import batches
 from sightline.models.tower import Tower
 from sightline.models.xclip.prompts import XCLIPRescorer
 from sightline.models.xclip.vision import XCLIPVideoTower

@@ -252,7 +252,7 @@ class Encoder(ImageBatches):
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
         For models that have `regions`."""
 
-        def forward(part: NDArray[np.float32], size: int) -> Segments:
+        def forward(part: NDArray[np.float32], size: int) -> "Segments":
             segments: Segments = self.engine.segments(self._image, part)
             return segments
 
