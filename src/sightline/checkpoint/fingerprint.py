@@ -28,11 +28,19 @@ def export_fingerprint(exported: Exported) -> str:
     than the one that was written then."""
     for name, tower in exported.towers.items():
         path = exported.tower(name)
-        if file_hash(path) != tower["sha256"]:
+        if tower_hash(path) != tower["sha256"]:
             raise CheckpointError(
                 f"{path}: damaged, or changed since the export (its SHA-256 is not that in {NOTE}): {exported.again}"
             )
     return exported.fingerprint
+
+
+def tower_hash(path: Path) -> str:
+    """SHA-256 of an exported tower: of its file, or of the hashes of the file and of those beside it that hold its
+    weights."""
+    beside = (path.with_name(f"{path.name}.data"), path.with_suffix(".bin"))
+    hashes = [file_hash(file) for file in (path, *beside) if file.is_file()]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

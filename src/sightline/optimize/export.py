@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sightline.checkpoint.hub import SIDE_FILES, sha256
+from sightline.checkpoint.exported import FORMAT, NOTE
+from sightline.checkpoint.fingerprint import tower_hash
+from sightline.checkpoint.hub import SIDE_FILES
 from sightline.encoder.source import EncoderSource
 from sightline.errors import UsageError
 from sightline.files import write_json
 from sightline.logger import LOGGER
-from sightline.optimize.folder import NOTE, check_out, whole_folder
+from sightline.optimize.folder import check_out, whole_folder
 from sightline.optimize.int8 import quantize_onnx, quantize_openvino
 from sightline.optimize.onnx_graph import is_large, write_onnx
 from sightline.optimize.openvino_graph import read_openvino, write_openvino
@@ -25,8 +27,6 @@ from sightline.progress import Progress, ProgressCallback, check_callback, no_pr
 
 ExportPrecision = Literal["float32", "float16", "int8"]
 
-FORMAT = 1
-"""Of the folder."""
 _CHECKED = 16
 """Real inputs that an export is compared with torch on."""
 
@@ -106,9 +106,13 @@ def _check_choice(model: Any, to: str, precision: str, calibrate: Any, texts: An
             'opened with precision="bfloat16"'
         )
     if precision not in get_args(ExportPrecision):
-        raise UsageError(f"there is no precision {precision!r} to export: choose {', '.join(get_args(ExportPrecision))}")
+        raise UsageError(
+            f"there is no precision {precision!r} to export: choose {', '.join(get_args(ExportPrecision))}"
+        )
     if (to, precision) == ("onnx", "float16"):
-        raise UsageError("ONNX Runtime computes in float16 on GPUs alone: choose float32 or int8, or export to openvino")
+        raise UsageError(
+            "ONNX Runtime computes in float16 on GPUs alone: choose float32 or int8, or export to openvino"
+        )
     if precision != "int8" and (calibrate is not None or texts is not None):
         raise UsageError(f"images and texts to calibrate by are for int8 alone, not for {precision}")
 
@@ -125,7 +129,9 @@ def _tell_limits(source: EncoderSource, names: tuple[str, ...]) -> None:
 
 def _inputs(side: Side, source: EncoderSource, count: int, calibrate: Any, texts: Any) -> Inputs:
     if side.name == "vision":
-        return drawn_images(source, side.tower, count) if calibrate is None else images_in(calibrate, source, side.tower)
+        return (
+            drawn_images(source, side.tower, count) if calibrate is None else images_in(calibrate, source, side.tower)
+        )
     return drawn_texts(source, count) if texts is None else texts_of(texts, source)
 
 
@@ -161,7 +167,7 @@ def _finish(folder: Path, source: EncoderSource, to: str, precision: str, export
     for one in exported:
         towers[one.name] = {
             "file": one.file.relative_to(folder).as_posix(),
-            "sha256": sha256(one.file),
+            "sha256": tower_hash(one.file),
             "inputs": {name: list(shape) for name, shape in one.inputs.items()},
             "outputs": {one.output: ["batch", source.dim]},
         }

@@ -11,8 +11,9 @@ from torch.export import Dim
 from sightline.optimize.quiet import quiet
 from sightline.optimize.sides import Shape
 
-_LARGEST = 1_900_000_000
-"""Bytes of weights that a file of protobuf can hold, with room for the graph; more lie in a file beside it."""
+_LARGEST = 32 << 20
+"""Bytes of weights that lie in the graph's file. More lie in a file beside it, which an engine maps into memory where it
+would read the other twice: that opens several times as fast, and protobuf holds no more than 2 GB."""
 
 
 def is_large(module: nn.Module) -> bool:
@@ -24,7 +25,7 @@ def write_onnx(
     graph: nn.Module, shapes: Mapping[str, Shape], output: str, example: Mapping[str, Tensor], longest: int, path: Path
 ) -> None:
     """The graph of a module. `shapes` of its inputs, in their order: names are lengths that vary, "length" up to
-    `longest`. Weights of more than 2 GB lie beside it, in a file with ".data" after its name."""
+    `longest`. Many weights lie beside it, in a file with ".data" after its name."""
     dims = {"batch": Dim("batch"), "length": Dim("length", max=max(longest, 2))}
     varying = tuple(
         {number: dims[size] for number, size in enumerate(shape) if isinstance(size, str)} for shape in shapes.values()
