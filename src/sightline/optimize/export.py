@@ -79,15 +79,19 @@ def export(
                 progress(Progress(f"{stage} the {side.name} tower", 3 * number + done, 3 * len(names)))
 
             step(0, "exporting")
-            count = COUNT if precision == "int8" else _CHECKED
-            inputs = _inputs(side, source, count, calibrate, texts)
-            path = _write(side, folder / to, to, precision, inputs, step)
+            inputs = _inputs(side, source, COUNT if precision == "int8" else _CHECKED, calibrate, texts)
+            kept = _CHECKED if len(next(iter(inputs.values()))) > 2 * _CHECKED else 0  # not measured on
+            measured_on = {name: array[kept:] for name, array in inputs.items()}
+            path = _write(side, folder / to, to, precision, measured_on, step)
             step(2, "comparing")
             few = {name: array[:_CHECKED] for name, array in inputs.items()}
             measured = check(side, open_run(to, path), precision, few)
             size = sum(file.stat().st_size for file in path.parent.glob(f"{path.stem}.*"))
             exported.append(ExportedTower(side.name, path, size, side.inputs, side.output, measured))
-        _finish(folder, source, to, precision, exported)
+        for name in SIDE_FILES:
+            if (source.folder / name).is_file():
+                shutil.copyfile(source.folder / name, folder / name)
+        write_note(folder, source, to, precision, exported)
     progress(Progress("exported", 3 * len(names), 3 * len(names)))
     return [replace(one, file=out / to / one.file.name) for one in exported]
 
@@ -158,19 +162,19 @@ def _write(
     return path.with_suffix(".xml")
 
 
-def _finish(folder: Path, source: EncoderSource, to: str, precision: str, exported: list[ExportedTower]) -> None:
-    """The checkpoint's other files, and the note."""
-    for name in SIDE_FILES:
-        if (source.folder / name).is_file():
-            shutil.copyfile(source.folder / name, folder / name)
-    towers, checked = {}, {}
-    for one in exported:
-        towers[one.name] = {
+def write_note(
+    folder: Path, source: EncoderSource, to: str, precision: str, exported: list[ExportedTower], **more: str
+) -> None:
+    """Writes what the folder is, last of all."""
+    towers = {
+        one.name: {
             "file": one.file.relative_to(folder).as_posix(),
             "sha256": tower_hash(one.file),
             "inputs": {name: list(shape) for name, shape in one.inputs.items()},
             "outputs": {one.output: ["batch", source.dim]},
         }
-        checked[one.name] = dict(one.measured)
-    note = {"format": FORMAT, "engine": to, "precision": precision, "fingerprint": source.fingerprint}
+        for one in exported
+    }
+    checked = {one.name: dict(one.measured) for one in exported}
+    note = {"format": FORMAT, "engine": to, "precision": precision, "fingerprint": source.fingerprint, **more}
     write_json(folder / NOTE, note | {"source": source.name, "towers": towers, "checked": checked})

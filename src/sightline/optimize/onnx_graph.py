@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from sightline.errors import SightlineError
 from sightline.optimize.quiet import quiet
 from sightline.optimize.sides import Shape
 
@@ -30,14 +31,17 @@ def write_onnx(
     varying = tuple(
         {number: dims[size] for number, size in enumerate(shape) if isinstance(size, str)} for shape in shapes.values()
     )
-    with quiet(), torch.no_grad():
-        program: Any = torch.onnx.export(
-            graph.eval(),
-            tuple(example.values()),
-            dynamo=True,
-            dynamic_shapes=(varying,),
-            input_names=list(shapes),
-            output_names=[output],
-            verbose=False,
-        )
-        program.save(str(path), external_data=is_large(graph))
+    try:
+        with quiet(), torch.no_grad():
+            program: Any = torch.onnx.export(
+                graph.eval(),
+                tuple(example.values()),
+                dynamo=True,
+                dynamic_shapes=(varying,),
+                input_names=list(shapes),
+                output_names=[output],
+                verbose=False,
+            )
+            program.save(str(path), external_data=is_large(graph))
+    except torch.onnx.OnnxExporterError as error:
+        raise SightlineError(f"torch {torch.__version__} cannot trace this model: {error.__cause__ or error}") from error
