@@ -66,7 +66,7 @@ def open_sides(source: EncoderSource, names: tuple[str, ...]) -> Iterator[Side]:
 
 
 def _vision(tower: Tower, source: EncoderSource) -> Side:
-    frames = (tower.frames,) if tower.frames > 1 else ()
+    frames = (source.config.frames,) if source.config.frames > 1 else ()
     assert source.profile.output_size is not None  # which opening the source has checked
     shape: Shape = ("batch", *frames, 3, *source.profile.output_size)
     return Side("vision", tower, {"pixel_values": shape}, "image_embeds")
