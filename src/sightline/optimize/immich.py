@@ -73,7 +73,7 @@ def export_immich(
     with whole_folder(out) as folder:
         for number, side in enumerate(open_sides(source, ("vision", "text"))):
             progress(Progress(f"exporting the {side.name} tower", number, 2))
-            if side.tower.frames > 1:
+            if source.config.frames > 1:
                 raise UsageError(f"{source.name}: a model of videos, which Immich does not search")
             path = folder / _FOLDERS[side.name] / "model.onnx"
             path.parent.mkdir()
