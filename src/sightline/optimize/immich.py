@@ -26,7 +26,7 @@ from sightline.optimize.folder import check_out, whole_folder
 from sightline.optimize.onnx_graph import write_onnx
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import check_installed, open_run
-from sightline.optimize.samples import Inputs, drawn_images, drawn_texts
+from sightline.optimize.samples import drawn_images, drawn_texts
 from sightline.optimize.sides import Graph, Shape, Side, open_sides
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer_files import has_tokenizer
@@ -49,9 +49,8 @@ class _Unit(nn.Module):
         (given,) = inputs
         if not self.is_text:
             return F.normalize(self.side(given), dim=-1)
-        # A text's own end may be the token that fills up: what comes before the first such one counts, and that one.
-        before = (given == self.pad).int().cumsum(1) - (given == self.pad).int()
-        return F.normalize(self.side(given.long(), (before == 0).long()), dim=-1)
+        # Where a text's end is also what fills up, the model is causal: it pools at the first end and needs no mask.
+        return F.normalize(self.side(given.long(), (given != self.pad).long()), dim=-1)
 
 
 def export_immich(
@@ -126,7 +125,7 @@ def _check(side: Side, source: EncoderSource, path: Path, length: int) -> dict[s
     run = open_run("onnx", path)
     name, pad = _INPUTS[side.name], source.tokenizer.pad_id
 
-    def renamed(inputs: Inputs) -> Any:
+    def renamed(inputs: Mapping[str, Any]) -> Any:
         if side.name == "vision":
             return run({name: inputs["pixel_values"]})
         ids = torch.full((len(inputs["input_ids"]), length), pad, dtype=torch.int32).numpy()
@@ -134,7 +133,8 @@ def _check(side: Side, source: EncoderSource, path: Path, length: int) -> dict[s
         return run({name: ids})
 
     real = drawn_images(source, side.tower, 16) if side.name == "vision" else drawn_texts(source, 16)
-    return check(side, renamed, "float32", real, unit=True)
+    # Not on random tokens: which of them fill up is told by the token here.
+    return check(side, renamed, "float32", real, noise=side.name == "vision", unit=True)
 
 
 def _write_tokenizer(source: EncoderSource, folder: Path) -> None:

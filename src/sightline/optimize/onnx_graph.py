@@ -44,4 +44,6 @@ def write_onnx(
             )
             program.save(str(path), external_data=is_large(graph))
     except torch.onnx.OnnxExporterError as error:
-        raise SightlineError(f"torch {torch.__version__} cannot trace this model: {error.__cause__ or error}") from error
+        raise SightlineError(
+            f"torch {torch.__version__} cannot trace this model: {error.__cause__ or error}"
+        ) from error

@@ -19,25 +19,28 @@ _ROUNDING = 4e-6
 _PART = 16
 
 
-def check(side: Side, run: Run, precision: str, real: Inputs, unit: bool = False) -> dict[str, float | int]:
-    """Compares the exported graph with torch on random inputs of several batch sizes and lengths and on `real` ones.
+def check(
+    side: Side, run: Run, precision: str, real: Inputs, *, noise: bool = True, unit: bool = False
+) -> dict[str, float | int]:
+    """Compares the exported graph with torch on `real` inputs and, with `noise`, on random ones of several batch sizes
+    and lengths. What int8 gives for noise says nothing, as its scales were measured on images: there, only shapes are
+    compared. `unit`: the graph gives unit vectors.
 
-    What int8 gives for noise says nothing, as its scales were measured on images: there, only shapes are compared.
-    `unit`: the graph gives unit vectors. Returns what was measured: the largest relative difference, the mean and the
-    least cosine, and how many vectors were compared. Raises `SightlineError` where they are too far from torch's.
+    Returns what was measured: the largest relative difference, the mean and the least cosine, and how many vectors were
+    compared. Raises `SightlineError` where they are too far from torch's.
     """
     differences: list[NDArray[np.float64]] = []
     cosines: list[NDArray[np.float64]] = []
     undecided = 0
-    noise = list(_random(side))
-    for number, inputs in enumerate((*noise, *_parts(real))):
+    random = list(_random(side)) if noise else []
+    for number, inputs in enumerate((*random, *_parts(real))):
         expected = _torch(side, inputs)
         if unit:
             expected /= np.linalg.norm(expected, axis=1, keepdims=True)
         found = run(inputs).astype(np.float64)
         if found.shape != expected.shape:
             raise SightlineError(f"the {side.name} tower gives {found.shape}, torch {expected.shape}: not exported")
-        if precision == "int8" and number < len(noise):
+        if precision == "int8" and number < len(random):
             continue
         sizes = np.maximum(np.linalg.norm(expected, axis=1), 1e-12)
         off = np.linalg.norm(found - expected, axis=1) / sizes
@@ -89,7 +92,7 @@ def _decided(side: Side, inputs: Inputs) -> NDArray[np.bool_]:
     sure = np.ones(len(expected), bool)
     if "pixel_values" not in inputs:
         return sure
-    generator, pixels = np.random.default_rng(0), inputs["pixel_values"]
+    generator, pixels = np.random.default_rng(0), inputs["pixel_values"].astype(np.float32)
     for _ in range(4):
         noise = 1 + _ROUNDING * generator.standard_normal(pixels.shape, np.float32)
         moved = _torch(side, {"pixel_values": pixels * noise})

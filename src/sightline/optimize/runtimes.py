@@ -38,7 +38,7 @@ def _onnx(path: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, dict(inputs))[0]  # type: ignore[no-any-return]
+    return lambda inputs: session.run(None, dict(inputs))[0]
 
 
 def _openvino(path: Path) -> Run:
@@ -46,4 +46,4 @@ def _openvino(path: Path) -> Run:
 
     with quiet():
         compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda inputs: compiled(dict(inputs))[0].copy()  # type: ignore[no-any-return]
+    return lambda inputs: compiled(dict(inputs))[0].copy()

@@ -27,6 +27,7 @@ class Side:
     output: str
     longest: int = 0
     """Tokens of the longest text; 0 for images and videos."""
+    vocabulary: int = 0
 
     def example(self, batch: int, length: int) -> dict[str, Tensor]:
         """Random inputs, in the order of `inputs`; `length` is that of texts."""
@@ -34,8 +35,7 @@ class Side:
         shapes = {name: [sizes[n] if isinstance(n, str) else n for n in shape] for name, shape in self.inputs.items()}
         if not self.longest:
             return {name: torch.randn(shape) for name, shape in shapes.items()}
-        tokens = self.tower.text_model.config.vocab_size
-        ids = torch.randint(0, tokens, shapes["input_ids"])
+        ids = torch.randint(0, self.vocabulary, shapes["input_ids"])
         words = torch.randint(1, length + 1, (batch, 1))
         return {"input_ids": ids, "attention_mask": (torch.arange(length) < words).long()}
 
@@ -73,6 +73,6 @@ def _vision(tower: Tower, source: EncoderSource) -> Side:
 
 
 def _text(tower: Tower, source: EncoderSource) -> Side:
-    config: Any = source.config
-    names = ("input_ids", "attention_mask")
-    return Side("text", tower, dict.fromkeys(names, ("batch", "length")), "text_embeds", config.text_config.max_tokens)
+    text: Any = source.config.text_config
+    inputs: dict[str, Shape] = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length")}
+    return Side("text", tower, inputs, "text_embeds", text.max_tokens, text.vocab_size)
