@@ -16,7 +16,7 @@ from sightline.files import write_json
 from sightline.logger import LOGGER
 from sightline.optimize.folder import check_out, whole_folder
 from sightline.optimize.int8 import quantize_onnx, quantize_openvino
-from sightline.optimize.onnx_graph import is_large, write_onnx
+from sightline.optimize.onnx_graph import is_large, put_weights_beside, write_onnx
 from sightline.optimize.openvino_graph import read_openvino, write_openvino
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import Engine, check_installed, open_run
@@ -152,6 +152,7 @@ def _write(
     if to == "onnx":
         if precision == "int8":
             quantize_onnx(path, inputs, large)
+        put_weights_beside(path)
         return path
     model = read_openvino(path)
     if precision == "int8":

@@ -32,7 +32,7 @@ class ExportEngine(Engine):
 
     def __init__(self, exported: Exported, device: object, precision: str) -> None:
         self.exported = exported
-        self.library = _library(self.name)
+        self.library = self.import_library()
         self.device = self.pick_device(str(device))
         self.precision = self.pick_precision(precision)
         self._cores, self._thread, self._turn = _cores(), local(), Lock()
@@ -40,6 +40,11 @@ class ExportEngine(Engine):
     def __reduce__(self) -> tuple[Any, ...]:
         """For `pickle` and `copy`: what is open is opened again."""
         return type(self), (self.exported, self.device, self.precision)
+
+    @staticmethod
+    @abstractmethod
+    def import_library() -> Any:
+        """The engine's library. Raises `UsageError` where it is missing."""
 
     @abstractmethod
     def pick_device(self, device: str) -> str:
@@ -137,13 +142,12 @@ class ExportTower:
             return self._computes[is_beside_others]
 
 
-def _library(name: str) -> Any:
+def imported(module: str, engine: str) -> Any:
     """The library of an engine. Raises `UsageError` where it is missing."""
-    module = {"onnx": "onnxruntime"}.get(name, name)
     try:
         return import_module(module)
     except ImportError as error:
-        raise UsageError(f"exports for {ENGINES[name]} need {module}: {install(name)} ({error})") from error
+        raise UsageError(f"exports for {ENGINES[engine]} need {module}: {install(engine)} ({error})") from error
 
 
 def _cores() -> int:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.encoder.engines.exports import Compute, ExportEngine
+from sightline.encoder.engines.exports import Compute, ExportEngine, imported
 from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
 
@@ -26,6 +26,10 @@ class OnnxEngine(ExportEngine):
     split by rows and columns alone."""
 
     name: ClassVar[str] = "onnx"
+
+    @staticmethod
+    def import_library() -> Any:
+        return imported("onnxruntime", "onnx")
 
     def pick_device(self, device: str) -> str:
         there = self.library.get_available_providers()

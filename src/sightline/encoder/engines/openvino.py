@@ -1,5 +1,6 @@
 """Exports in OpenVINO."""
 
+import sys
 from pathlib import Path
 from threading import local
 from typing import Any, ClassVar
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.encoder.engines.exports import Compute, ExportEngine
+from sightline.encoder.engines.exports import Compute, ExportEngine, imported
 from sightline.encoder.precision import Precision
 from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
@@ -20,6 +21,18 @@ class OpenVinoEngine(ExportEngine):
     """A float32 export computes in bfloat16 where that is asked for and the processor has it."""
 
     name: ClassVar[str] = "openvino"
+
+    @staticmethod
+    def import_library() -> Any:
+        # It reports its use to its makers, in a process that it forks, unless the package for that is missing.
+        reporter = sys.modules.get("openvino_telemetry")
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+        try:
+            return imported("openvino", "openvino")
+        finally:
+            del sys.modules["openvino_telemetry"]
+            if reporter is not None:
+                sys.modules["openvino_telemetry"] = reporter
 
     def pick_device(self, device: str) -> str:
         there = self.library.Core().available_devices
