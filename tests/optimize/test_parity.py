@@ -1,5 +1,6 @@
 """Exported towers of each family against torch, on random configs whose every parameter and buffer is random: two here,
-as many as the environment's SIGHTLINE_EXPORT_CONFIGS says where it is set (30 before a release)."""
+as many as the environment's SIGHTLINE_EXPORT_CONFIGS says where it is set (30 before a release). Of the two, one gives
+its tower for images and one its tower for texts."""
 
 import os
 from importlib import import_module
@@ -54,7 +55,7 @@ def test_an_exported_tower_gives_what_torch_gives(family: str, seed: int, tmp_pa
     module = import_module(f"support.configs.{'dual' if family.startswith('vision') else family}")
     config = module.random_config(seed)
     randomise(getattr(transformers, REFERENCE[family])(config), seed).save_pretrained(tmp_path)
-    for name in ("vision", "text"):
+    for name in ("vision", "text") if CONFIGS > 2 else (("vision", "text")[seed],):
         one = side(name, FAMILIES[family], config, tmp_path)
         path = tmp_path / f"{name}.onnx"
         example = one.example(2, min(one.longest, 5))
