@@ -43,6 +43,7 @@ SURFACE = {
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
+    "export": ["MODEL", "--out", "--to", "--precision", "--calibrate", "--texts", "--layout"],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]

@@ -192,6 +192,6 @@ def test_what_immich_cannot_run_is_refused(tmp_path: Path) -> None:
         export_immich("mini-xclip", tmp_path / "out")
     assert not list(tmp_path.iterdir())
     said = {"image_processor_type": "EfficientNetImageProcessor", "size": {"height": 346, "width": 346}}
-    said |= {"crop_size": {"height": 289, "width": 289}}
+    said |= {"crop_size": {"height": 289, "width": 289}, "do_center_crop": True}
     with pytest.raises(UsageError, match="this checkpoint's preprocessing is another"):
         immich_preprocessing(PixelProfile.from_dict(said), "align")
