@@ -14,7 +14,7 @@ import sightline
 from sightline.checkpoint.names import PACKAGED
 from sightline.cli.main import main
 from sightline.errors import SightlineError, UsageError
-from sightline.optimize import sides
+from sightline.optimize import onnx_graph, sides
 from sightline.optimize.export import export
 from sightline.optimize.immich import export_immich, immich_preprocessing
 from sightline.optimize.traced import traced
@@ -127,13 +127,18 @@ def test_what_differs_from_torch_is_refused_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_without_a_tokenizer_the_tower_for_images_is_exported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_tokenizer_the_tower_for_images_is_exported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here also as if its weights were too large for one file."""
+    monkeypatch.setattr(onnx_graph, "_LARGEST", 0)
     checkpoint = tmp_path / "checkpoint"
     shutil.copytree(PACKAGED / "mini", checkpoint)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (checkpoint / name).unlink(missing_ok=True)
     assert [one.name for one in export(checkpoint, tmp_path / "out")] == ["vision"]
     assert "no tokenizer in it" in caplog.text
+    assert (tmp_path / "out/onnx/vision_model.onnx.data").stat().st_size > 1_000_000
     with pytest.raises(SightlineError, match="which Immich needs"):
         export_immich(checkpoint, tmp_path / "immich")
 
@@ -172,6 +177,11 @@ def test_wrong_use_is_one_line(
 
 def _texts_alone(open_sides: Any) -> Any:
     return lambda source, names: open_sides(source, ("text",))
+
+
+def test_an_export_is_not_exported_again(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="name the checkpoint that it was made of, mini"):
+        export(exported, tmp_path / "out")
 
 
 def test_a_model_in_memory_is_refused() -> None:

@@ -27,7 +27,7 @@ from sightline.optimize.onnx_graph import write_onnx
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import check_installed, open_run
 from sightline.optimize.samples import drawn_images, drawn_texts
-from sightline.optimize.sides import Graph, Shape, Side, open_sides
+from sightline.optimize.sides import Graph, Shape, Side, open_sides, open_source
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer_files import has_tokenizer
 from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
@@ -63,7 +63,7 @@ def export_immich(
     out = Path(out)
     check_out(out)
     check_installed("onnx")
-    source = EncoderSource(model)
+    source = open_source(model)
     if not has_tokenizer(source.folder):
         raise CheckpointError(f"{source.name}: no tokenizer in it, which Immich needs: copy tokenizer.json there")
     preprocessing = immich_preprocessing(source.profile, source.name)

@@ -3,6 +3,7 @@
 Shapes: B inputs, T frames, C channels, L tokens.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sightline.encoder.source import EncoderSource
+from sightline.errors import UsageError
+from sightline.files import read_json
 from sightline.models.tower import Tower
+from sightline.optimize.folder import NOTE
 from sightline.optimize.traced import traced
 
 Shape = tuple[int | str, ...]
@@ -30,13 +34,14 @@ class Side:
     vocabulary: int = 0
 
     def example(self, batch: int, length: int) -> dict[str, Tensor]:
-        """Random inputs, in the order of `inputs`; `length` is that of texts."""
+        """Random inputs, always the same, in the order of `inputs`; `length` is that of texts."""
+        generator = torch.Generator().manual_seed(0)
         sizes = {"batch": batch, "length": length}
         shapes = {name: [sizes[n] if isinstance(n, str) else n for n in shape] for name, shape in self.inputs.items()}
         if not self.longest:
-            return {name: torch.randn(shape) for name, shape in shapes.items()}
-        ids = torch.randint(0, self.vocabulary, shapes["input_ids"])
-        words = torch.randint(1, length + 1, (batch, 1))
+            return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+        ids = torch.randint(0, self.vocabulary, shapes["input_ids"], generator=generator)
+        words = torch.randint(1, length + 1, (batch, 1), generator=generator)
         return {"input_ids": ids, "attention_mask": (torch.arange(length) < words).long()}
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -55,6 +60,17 @@ class Graph(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """The embeddings (B, P), not of unit length."""
         return self.tower.embed(*inputs)
+
+
+def open_source(model: str | os.PathLike[str]) -> EncoderSource:
+    """The checkpoint's files. Raises `UsageError` for a folder that is an export itself."""
+    source = EncoderSource(model)
+    if (note := source.folder / NOTE).is_file():
+        raise UsageError(
+            f"{model} is an export itself, without weights: name the checkpoint that it was made of, "
+            f"{read_json(note).get('source')}"
+        )
+    return source
 
 
 def open_sides(source: EncoderSource, names: tuple[str, ...]) -> Iterator[Side]:
