@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         TokenizersBackend as TokenizersBackend,
     )
     from sightline.encoder import Encoder as Encoder, load as load
+    from sightline.encoder.text_batches import dynamic_batching as dynamic_batching
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
         AlignConfig as AlignConfig,
@@ -174,6 +175,7 @@ if TYPE_CHECKING:
         ImageClassifierOutput as ImageClassifierOutput,
         ModelOutput as ModelOutput,
     )
+    from sightline.optimize import ModelProfiler as ModelProfiler
     from sightline.processing.image.reading import load_image as load_image, load_image_async as load_image_async
     from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
@@ -203,6 +205,7 @@ _NAMES = {
         "pipeline"
     ),
     "encoder": "Encoder load",
+    "encoder.text_batches": "dynamic_batching",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
     "models.align.model": "AlignModel AlignOutput",
@@ -253,6 +256,7 @@ _NAMES = {
     "models.xclip.vision": "XCLIPVisionModel",
     "nn.outputs": "BaseModelOutput BaseModelOutputWithNoAttention BaseModelOutputWithPooling"
     " BaseModelOutputWithPoolingAndNoAttention ImageClassifierOutput ModelOutput",
+    "optimize": "ModelProfiler",
     "processing.image.reading": "load_image load_image_async",
     "search": "Index Query Result open_index",
     "search.retrieve": "retrieve",

@@ -2,7 +2,7 @@
 
 import os
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,17 @@ from sightline.models.tower import Tower
 ROWS = 800
 """Tokens in a batch of images, for one core: enough for its matrix units, few enough for its cache, and few enough that
 a large model's first batch comes soon."""
+
+
+TOKENS = 640
+"""Tokens in a batch of texts, padding included, for one core."""
+
+
+class Side(NamedTuple):
+    """A tower, and the dtype of the numbers that it is given (texts are token ids, int64, at any rate)."""
+
+    tower: Tower
+    dtype: torch.dtype
 
 
 class Towers(EncoderSource):
@@ -69,6 +80,21 @@ class Towers(EncoderSource):
         return tower
 
     @property
+    def image_side(self) -> Side:
+        """The tower for images (or videos), opened if it is not yet, for what looks into it."""
+        return Side(self._image, self._dtype)
+
+    @property
+    def text_side(self) -> Side:
+        """The tower for texts, opened if it is not yet, for what looks into it."""
+        return Side(self._text, self._dtype)
+
+    @property
+    def threads(self) -> int:
+        """How many threads encode lists."""
+        return self._workers.count
+
+    @property
     def frames(self) -> int:
         """Frames by which a video, or a moment of it, is seen."""
         return FRAMES if self._image.frames == 1 else self._image.frames
@@ -88,6 +114,11 @@ class Towers(EncoderSource):
         rows = ROWS if self.device.type == "cpu" else 4 * ROWS
         most = max(1, rows // self._image.rows)
         return most if most < self._inputs else most - most % self._inputs
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens in a batch of texts, padding included; four times as many on a GPU."""
+        return TOKENS if self.device.type == "cpu" else 4 * TOKENS
 
     def _no_memory(self, name: str) -> SightlineError:
         return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")
