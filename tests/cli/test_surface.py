@@ -43,6 +43,9 @@ SURFACE = {
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
+    "profile": [
+        "MODEL", "--images", "--texts", "--iterations", "--deep", "--against", "--json", "--html", "--trace", *COMPUTE,
+    ],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]

@@ -1,8 +1,9 @@
 """`sightline profile`: where a model's time goes, part by part, and where an encoder's."""
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sightline.optimize.profile_tables import Table
 
 ITERATIONS = 10
-DRAWN, SIDE, SEED, MOST = 64, 640, 14, 256
+DRAWN, SIDE, SEED, MOST = 16, 448, 14, 256
 """How many images are drawn, of how many pixels a side, by which seed; and how many of a folder are taken."""
 WIDTH = 132
 """Characters in a line where the output is no terminal."""
@@ -31,13 +32,15 @@ def command(
         Path | None,
         option(
             "PATH",
-            "Measure with this image, or with the images below this folder (at most 256). Default: 64 drawn images.",
+            "Measure with this image, or with the images below this folder (at most 256). Default: 16 drawn images.",
             "--images",
         ),
     ] = None,
     texts: Annotated[
         Path | None,
-        option("FILE", "Measure with the texts of this file, a line each. Default: captions of drawn images.", "--texts"),
+        option(
+            "FILE", "Measure with the texts of this file, a line each. Default: captions of drawn images.", "--texts"
+        ),
     ] = None,
     iterations: Annotated[
         int,
@@ -55,10 +58,14 @@ def command(
     against: Annotated[
         Path | None,
         option(
-            "FILE.json", "Compare with this earlier profile, which --json wrote. Default: compare with none.", "--against"
+            "FILE.json",
+            "Compare with this earlier profile, which --json wrote. Default: compare with none.",
+            "--against",
         ),
     ] = None,
-    json: Annotated[Path | None, option("FILE", "Write the profile to this file. Default: print only.", "--json")] = None,
+    json: Annotated[
+        Path | None, option("FILE", "Write the profile to this file. Default: print only.", "--json")
+    ] = None,
     html: Annotated[
         Path | None,
         option("FILE", "Write a page with flame graphs as well: one HTML file. Default: print only.", "--html"),
@@ -91,6 +98,8 @@ def command(
       sightline profile run/last --against before.json
     """
     _check_files(json, html, trace, against)
+    # Read when torch is imported: its library for traces would tell on standard error that it begins and ends.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from tempfile import TemporaryDirectory
 
     from sightline.encoder import load
@@ -164,7 +173,8 @@ def _texts(file: Path | None) -> tuple[list[str], str]:
     if file is None:
         from sightline.scenes import sample
 
-        return [caption for number in range(DRAWN) for caption in sample(SEED, number).captions], "their captions"
+        captions = [caption for number in range(4 * DRAWN) for caption in sample(SEED, number).captions]
+        return captions, f"{len(captions)} captions of drawn images"
     file = find_file(expand_home(file))
     try:
         lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -185,7 +195,7 @@ def _print(profile: "Profile", earlier: "Profile | None", deep: bool) -> None:
     for side in profile.sides:
         before = None if earlier is None else earlier.side(side.reads)
         for table in side_tables(side, before, deep):
-            print()
+            print(f"\n{one_line(table.title)}")
             _print_table(table)
 
 
@@ -196,9 +206,10 @@ def _print_table(table: "Table") -> None:
     from rich.text import Text
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title), title_justify="left", title_style="bold")
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, head in enumerate(table.head):
-        drawn.add_column(head, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+        side: Literal["left", "right"] = "right" if number else "left"
+        drawn.add_column(head, justify=side, overflow="fold", no_wrap=number > 0)
     for row in table.rows[: len(table.rows) - table.sums]:
         drawn.add_row(*(Text(one_line(cell)) for cell in row))
     drawn.add_section()

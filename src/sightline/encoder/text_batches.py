@@ -69,7 +69,8 @@ def _counts(tokenizer: Any, texts: list[str]) -> list[int]:
         from sightline.models.tokenizer_kinds import CLIPTokenizer
 
         tokenizer = CLIPTokenizer.from_pretrained("mini")
-    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor's
+    if hasattr(tokenizer, "image_processor"):
+        tokenizer = tokenizer.tokenizer
     try:
         return [len(ids) for ids in tokenizer(texts)["input_ids"]]
     except (TypeError, KeyError, IndexError) as error:

@@ -78,7 +78,7 @@ def _most_of_process() -> int:
 
 
 def device_of(inputs: Any, model: Any) -> torch.device:
-    """Where a model computes: on the device of its first tensor, else of the first of its inputs, else the processor."""
+    """Where a model computes: where its first tensor is, else that of its inputs, else the processor."""
     owner = model if isinstance(model, torch.nn.Module) else getattr(model, "__self__", None)
     if isinstance(owner, torch.nn.Module):
         for tensor in (*owner.parameters(), *owner.buffers()):

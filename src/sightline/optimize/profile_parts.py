@@ -46,11 +46,11 @@ class _Step:
     written: int
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within, each operation of torch is a step. Operations run as they would without it."""
 
     def __init__(self, places: Places, until: FrameType) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[_Step] = []
         self._places, self._until = places, until
 
@@ -64,17 +64,17 @@ class _Watch(TorchDispatchMode):
         return out
 
 
-class _Timed(TorchDispatchMode):
+class _Timed(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within, each operation is timed: seconds since the one before, which includes the Python code between them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.functions: list[Any] = []
         self.seconds: list[float] = []
         self._clock, self._last = clock, 0.0
 
     def __enter__(self) -> "_Timed":
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         self._last = self._clock()
         return self
 
@@ -115,7 +115,8 @@ def _steps(model: Callable[[], Any], places: Places) -> list[_Step]:
     with _Watch(places, sys._getframe()) as watch:
         model()
     places.forget_calls()
-    return watch.steps
+    steps: list[_Step] = watch.steps
+    return steps
 
 
 def _parts(passes: Sequence[tuple[list[_Step], list[float]]], places: Places) -> list[Part]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-SECONDS = 2.0
+SECONDS = 1.0
 """How long is watched, at least."""
 _EVERY = 0.001
 _COMPUTE = "sightline-compute"
@@ -59,13 +59,14 @@ class Stages:
     stages: list[Stage]
 
 
-def watch(work: Callable[[], int], threads: int) -> Stages:
-    """Runs `work`, which returns how many items it encoded with as many `threads`, for two seconds or once."""
+def watch(work: Callable[[], int], threads: int, least: float = SECONDS) -> Stages:
+    """Runs `work`, which returns how many items it encoded with as many `threads`, again and again for `least`
+    seconds."""
     watcher = _Watcher(threads)
     watcher.start()
     items, start = 0, time.perf_counter()
     try:
-        while (seconds := time.perf_counter() - start) < SECONDS:
+        while (seconds := time.perf_counter() - start) < least:
             items += work()
     finally:
         watcher.stop()

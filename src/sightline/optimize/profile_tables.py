@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sightline.format import counted
 from sightline.optimize.profile_parts import Part
 from sightline.optimize.profile_record import Profile, Side, by_kind, longest_first
 from sightline.optimize.profile_stages import Stages
@@ -26,7 +27,7 @@ def facts(profile: Profile) -> dict[str, str]:
     """How it was measured."""
     return {
         "model": profile.model,
-        "computes": f"in {profile.precision} on {profile.device}, threads: {profile.threads}",
+        "computes": f"in {profile.precision} on {profile.device}, {counted(profile.threads, 'thread')}",
         "machine": profile.machine,
         "inputs": profile.inputs,
     }
@@ -73,7 +74,7 @@ def pipeline_table(reads: str, pipeline: Stages) -> Table:
     rows.append(["all threads", f"{whole * 1e3:,.3f}", "100.0%"])
     source = "string" if reads == "texts" else "file"
     rate = pipeline.items / pipeline.seconds
-    title = f"from {source} to vector, threads: {pipeline.threads}: {rate:,.1f} {_made(reads)}/s"
+    title = f"from {source} to vector, {counted(pipeline.threads, 'thread')}: {rate:,.1f} {_made(reads)}/s"
     return Table(title, ["stage", "ms each", "share"], rows, 1)
 
 

@@ -1,6 +1,5 @@
 """A pass of each tower as a trace, which Perfetto and Chrome's tracing open."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 import torch
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._pytree import tree_leaves
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from sightline.errors import UsageError
 from sightline.files import replacing
@@ -25,11 +24,11 @@ _ACTIVITIES = {
 }
 
 
-class _Scopes(TorchDispatchMode):
+class _Scopes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within, the operations of each part lie in a scope of its name, and that in those of the parts around it."""
 
     def __init__(self, places: Places, root: str, until: FrameType) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._places, self._root, self._until = places, root, until
         self._open: list[tuple[str, record_function]] = []
 
@@ -40,7 +39,7 @@ class _Scopes(TorchDispatchMode):
         return function(*args, **kwargs)
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._enter([])  # outside: closing a scope is an operation too
 
     def _enter(self, names: list[str]) -> None:
@@ -51,7 +50,7 @@ class _Scopes(TorchDispatchMode):
             self._open.pop()[1].__exit__(None, None, None)
         for name in names[same:]:
             scope = record_function(name)
-            scope.__enter__()
+            scope.__enter__()  # type: ignore[no-untyped-call]
             self._open.append((name, scope))
 
 
@@ -61,10 +60,12 @@ def write_trace(file: Path, batches: Sequence[Batch]) -> None:
     Raises `UsageError` where it cannot be written.
     """
     device = batches[0].inputs[0].device
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else its library tells on standard error when it starts
-    with torch.no_grad(), profile(
-        activities=_ACTIVITIES.get(device.type, _ACTIVITIES["cpu"]), record_shapes=True, profile_memory=True
-    ) as run:
+    with (
+        torch.no_grad(),
+        profile(
+            activities=_ACTIVITIES.get(device.type, _ACTIVITIES["cpu"]), record_shapes=True, profile_memory=True
+        ) as run,
+    ):
         for batch in batches:
             embed = batch.side.tower.embed
             with _Scopes(Places(embed), batch.reads, sys._getframe()):
@@ -74,5 +75,3 @@ def write_trace(file: Path, batches: Sequence[Batch]) -> None:
             run.export_chrome_trace(str(temporary))
     except (OSError, RuntimeError) as error:
         raise UsageError(f"{file}: the trace cannot be written there ({error})") from error
-
-

@@ -30,7 +30,9 @@ class Bar:
 
     def shown(self, whole: float) -> "list[Bar]":
         """The bars below it that can be seen, the widest first."""
-        return sorted((bar for bar in self.below.values() if bar.seconds >= LEAST * whole), key=lambda bar: -bar.seconds)
+        return sorted(
+            (bar for bar in self.below.values() if bar.seconds >= LEAST * whole), key=lambda bar: -bar.seconds
+        )
 
 
 def flame(side: Side) -> Bar:
@@ -86,14 +88,16 @@ def _section(side: Side, earlier: Side | None) -> Section:
     kinds, pipeline = parts_table(side, earlier, False), pipeline_table(side.reads, side.pipeline)
     heading, _, note = summary(side).partition(": ")
     peak = f"Large matrix products reach {side.peak / 1e9:,.1f} x 10^9 multiplications a second here."
-    memory = f"The process held at most {side.peak_memory / 1e6:,.0f} MB."
+    memory = f"The most memory held was {side.peak_memory / 1e6:,.0f} MB."
     tables = [_markup("Parts", kinds), _markup(pipeline.title.capitalize(), pipeline)]
     return Section(
-        heading.capitalize(), f"{note}. {peak} {memory}", flame(side), tables, _markup("", parts_table(side, earlier, True))
+        heading.capitalize(),
+        f"{note}. {peak} {memory}",
+        flame(side),
+        tables,
+        _markup("", parts_table(side, earlier, True)),
     )
 
 
 def _markup(heading: str, shown: Table) -> "Markup":
     return table(shown.head, shown.rows, heading=heading, wide=True)
-
-
