@@ -6,6 +6,7 @@ import pytest
 
 from sightline.cli.main import main
 from sightline.optimize.profile_record import Profile
+from sightline.optimize.profile_tables import parts_table
 
 
 @pytest.mark.system
@@ -27,13 +28,11 @@ def test_a_profile_is_printed_written_and_compared_with(tmp_path, capsys, monkey
     assert page.startswith("<!doctype html")
     assert 'class="bar operation"' in page
     assert "<script" not in page
-    (tmp_path / "t.txt").write_text("a red circle\n\na moon\n")
-    again = ["--against", "a.json", "--deep", "--texts", "t.txt", "--json", "a.json2"]
-    assert main([*arguments, *again]) == 0
-    printed = capsys.readouterr().out
-    assert "ratio" in printed
-    assert "vision_model.encoder.layers.0.mlp.fc1" in printed
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "a.json", "a.json2", "a.trace", "t.txt"]
+    table = parts_table(profile.sides[0], profile.sides[0], deep=True)
+    assert list(table.head[-2:]) == ["before", "ratio"]
+    fc1 = next(row for row in table.rows if row[0] == "vision_model.encoder.layers.0.mlp.fc1")
+    assert (fc1[1], fc1[-1]) == ("1", "1.00")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "a.json", "a.trace"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ITERATIONS = 10
 DRAWN, SIDE, SEED, MOST = 16, 448, 14, 256
 """How many images are drawn, of how many pixels a side, by which seed; and how many of a folder are taken."""
-WIDTH = 132
+WIDTH = 160
 """Characters in a line where the output is no terminal."""
 TRACE_STARTS = b'{"schemaVersion"'
 """How the file of a trace begins, as torch writes it."""
