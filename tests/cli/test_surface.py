@@ -46,6 +46,7 @@ SURFACE = {
     "profile": [
         "MODEL", "--images", "--texts", "--iterations", "--deep", "--against", "--json", "--html", "--trace", *COMPUTE,
     ],
+    "export": ["MODEL", "--out", "--to", "--precision", "--calibrate", "--texts", "--layout"],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]

@@ -19,6 +19,7 @@ COMMANDS = (
     "fsck",
     "verify",
     "profile",
+    "export",
     "demo",
 )
 
