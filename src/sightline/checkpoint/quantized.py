@@ -48,6 +48,11 @@ class QuantizedWeights(Weights):
                 layers.setdefault(found[0], {})[found[1]] = key
         return layers
 
+    @property
+    def has_quantized(self) -> bool:
+        """Whether any weight is quantised."""
+        return bool(self._layers)
+
     def is_quantized(self, key: str) -> bool:
         """Whether the weight `key` has parts."""
         return key.removesuffix("weight") in self._layers
@@ -69,7 +74,9 @@ class QuantizedWeights(Weights):
         return found
 
     def described(self, key: str) -> dict[str, str]:
-        """The metadata of one weight alone, as torchao reads it; empty where the file has none."""
-        name = self._prefix + key
-        text = self.metadata.get(name)
-        return {} if text is None else {"tensor_names": json.dumps([name]), name: text}
+        """The metadata of one weight alone, as torchao reads it; empty where the file has none.
+
+        A tower's file may have the whole model's names and a header by the tower's own: the name's end will do.
+        """
+        *_, found = (None, *(name for name in self.metadata if f".{self._prefix}{key}".endswith(f".{name}")))
+        return {} if found is None else {"tensor_names": json.dumps([key]), key: self.metadata[found]}

@@ -138,7 +138,7 @@ class PretrainedModel(Saved, Reference):
         quantization = wanted_quantization(quantization_config, config, bool(weights.paths))
         check_device(quantization, device)
         model, info = cls._filled(config, weights, ignore_mismatched_sizes, shorter, quantization)
-        if quantization is not None:
+        if quantization is not None and quantization.layers:
             model.hf_quantizer = quantization.quantizer
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model._choose_attention(attn_implementation)

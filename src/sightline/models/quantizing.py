@@ -76,17 +76,22 @@ class Quantization:
             for name, module in model.named_modules()
             if type(module) in (nn.Linear, Slice)
         }
-        if not named:
-            raise UsageError(f"a {type(model).__name__} has no linear maps to quantise: leave quantization_config out")
+        if not named and not self.is_stored:
+            raise UsageError(
+                f"a {type(model).__name__} has no linear maps, so nothing of it can be quantised; for half the memory "
+                "take bfloat16"
+            )
         if isinstance(weights, QuantizedWeights):
             chosen = {name for name in named if weights.is_quantized(_source(model, name, pieces))}
         else:
             left_out = self._left_out(model)
             chosen = {name for name in named if not is_left_out(named[name], left_out)}
-        if not chosen:
-            reason = "no weight in it is" if self.is_stored else "all its linear maps are to be left out"
+        if not chosen and not self.is_stored:
+            raise UsageError("quantization_config leaves all linear maps as they are, so nothing would be quantised")
+        if isinstance(weights, QuantizedWeights) and not weights.has_quantized:
             raise CheckpointError(
-                f"{weights.place}: quantised by {self.config.quant_method} (config.json), but {reason}"
+                f"{weights.place}: config.json says that {self.config.quant_method} quantised the weights, but none of "
+                "them is; take quantization_config out of it"
             )
         pieces = take_apart(model, chosen, pieces)
         for name in sorted(chosen):

@@ -66,8 +66,11 @@ class Saved(Quantized, StateDicts, Adapters, Published):
             return
         if self.is_quantized and state_dict is not None:
             raise UsageError("state_dict: a quantised model is saved with its own tensors; leave it out")
-        found = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
-        tensors, header = flattened(found)
+        # A header's words about a tensor are found by the names of the class that reads it.
+        by_header = self.quantization_method == "torchao"
+        state = self.reference_state_dict() if by_header else self.file_state(state_dict)
+        found = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        tensors, header = flattened(found) if by_header else (found, {})
         if header and not safe_serialization:
             raise UsageError("safe_serialization=False: weights quantised by torchao are saved as safetensors alone")
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"

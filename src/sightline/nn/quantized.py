@@ -27,8 +27,8 @@ _FAULTS = (RuntimeError, ValueError, TypeError, AssertionError, ImportError, Key
 
 def load_library(name: str) -> Any:
     """A module of bitsandbytes or torchao. Raises `UsageError` where it is not installed."""
-    if name in sys.modules:
-        return sys.modules[name]
+    if (module := sys.modules.get(name)) is not None:
+        return module
     try:
         with _quiet():
             return importlib.import_module(name)
@@ -150,6 +150,23 @@ def _check(weight: Any, layer: nn.Linear) -> None:
         raise ValueError("its parts are not of the lengths that its shape asks for")
 
 
+class _Once(logging.Filter):
+    """Lets each message through once: bitsandbytes says with each product in 8 bits that its input is rounded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        is_new = text not in self._seen
+        self._seen.add(text)
+        return is_new
+
+
+_ONCE = _Once()
+
+
 class EightBit:
     """bitsandbytes' LLM.int8(): 8 bits, and a scale for each row."""
 
@@ -159,6 +176,7 @@ class EightBit:
     def __init__(self, config: Any) -> None:
         self.quantization_config = config
         load_library("bitsandbytes")
+        logging.getLogger("bitsandbytes.autograd._functions").addFilter(_ONCE)
 
     def layer(self, linear: nn.Linear) -> nn.Linear:
         with torch.device("meta"):
@@ -271,10 +289,8 @@ class TorchAo:
 
 
 def flattened(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors as files hold them, those of torchao's kinds in parts, and what a header says of them: nothing, where
-    there are none. Raises `UsageError` for kinds that torchao does not write."""
-    if all(map(is_plain_tensor, tensors.values())):
-        return dict(tensors), {}
+    """Tensors as files hold them, those of torchao's kinds in parts, and what a header says of them. Raises
+    `UsageError` for kinds that torchao does not write."""
     support = load_library("torchao.prototype.safetensors.safetensors_support")
     try:
         found: tuple[dict[str, Tensor], dict[str, str]] = support.flatten_tensor_state_dict(dict(tensors))
