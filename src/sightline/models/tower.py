@@ -48,7 +48,8 @@ class Tower(PretrainedModel):
         there the other inputs of a batch decide what is computed in more bits."""
         if self.is_loaded_in_8bit:
             return self.dequantize(dtype)
-        for layer in self.modules() if self.is_loaded_in_4bit else ():
+        layers: Any = self.modules() if self.is_loaded_in_4bit else ()
+        for layer in layers:
             if hasattr(layer, "compute_dtype"):
                 layer.compute_dtype = dtype
         return self
