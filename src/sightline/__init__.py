@@ -145,6 +145,10 @@ if TYPE_CHECKING:
         EfficientNetImageProcessor as EfficientNetImageProcessor,
     )
     from sightline.models.pairs import CLIPOutput as CLIPOutput
+    from sightline.models.quantization_config import (
+        BitsAndBytesConfig as BitsAndBytesConfig,
+        TorchAoConfig as TorchAoConfig,
+    )
     from sightline.models.tokenizer_kinds import (
         BertTokenizer as BertTokenizer,
         CLIPTokenizer as CLIPTokenizer,
@@ -244,6 +248,7 @@ _NAMES = {
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.pairs": "CLIPOutput",
     "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.quantization_config": "BitsAndBytesConfig TorchAoConfig",
     "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
     "models.x_clip.modeling_x_clip": (

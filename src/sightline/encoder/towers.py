@@ -53,7 +53,8 @@ class Towers(EncoderSource):
             LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
         self._dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
+        named = "int4" if precision == "int4" else str(self._dtype).removeprefix("torch.")
+        self.precision = cast(Precision, named)
         self._batch_size = batch_size
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
@@ -69,7 +70,8 @@ class Towers(EncoderSource):
     def _open(self, kind: type[Tower], noun: str) -> Tower:
         """A tower on the device."""
         try:
-            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
+            opened = kind.in_4_bits if self.precision == "int4" else kind.for_encoding
+            tower = opened(self.path, self._dtype).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
