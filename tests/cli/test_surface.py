@@ -43,6 +43,9 @@ SURFACE = {
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
+    "profile": [
+        "MODEL", "--images", "--texts", "--iterations", "--deep", "--against", "--json", "--html", "--trace", *COMPUTE,
+    ],
     "export": ["MODEL", "--out", "--to", "--precision", "--calibrate", "--texts", "--layout"],
     "demo": ["FOLDER"],
 }  # fmt: skip

@@ -18,6 +18,7 @@ COMMANDS = (
     "library",
     "fsck",
     "verify",
+    "profile",
     "export",
     "demo",
 )
