@@ -12,6 +12,7 @@ from sightline.errors import ImageError, UsageError
 from sightline.files import open_file
 from sightline.logger import LOGGER
 from sightline.models.tower import Tower
+from sightline.optimize.sides import takes_videos
 from sightline.processing.image.reading import open_image
 from sightline.processing.suffixes import is_image
 from sightline.scenes import distinct
@@ -70,7 +71,7 @@ def texts_of(file: str | os.PathLike[str], source: EncoderSource) -> Inputs:
 
 def _pixel_values(source: EncoderSource, tower: Tower, pixels: list[NDArray[np.uint8]]) -> Inputs:
     values = source.profile.normalize(np.stack(pixels))
-    if tower.frames > 1:
+    if takes_videos(tower):
         values = np.repeat(values[:, None], tower.frames, axis=1)
     return {"pixel_values": values}
 

@@ -62,6 +62,12 @@ class Graph(nn.Module):
         return self.tower.embed(*inputs)
 
 
+def takes_videos(tower: Tower) -> bool:
+    """Whether inputs have an axis of frames, be it of one."""
+    config: Any = getattr(tower, "config", None)
+    return hasattr(getattr(config, "vision_config", None), "num_frames")
+
+
 def open_source(model: str | os.PathLike[str]) -> EncoderSource:
     """The checkpoint's files. Raises `UsageError` for a folder that is an export itself."""
     source = EncoderSource(model)
@@ -82,7 +88,7 @@ def open_sides(source: EncoderSource, names: tuple[str, ...]) -> Iterator[Side]:
 
 
 def _vision(tower: Tower, source: EncoderSource) -> Side:
-    frames = (tower.frames,) if tower.frames > 1 else ()
+    frames = (tower.frames,) if takes_videos(tower) else ()
     assert source.profile.output_size is not None  # which opening the source has checked
     shape: Shape = ("batch", *frames, 3, *source.profile.output_size)
     return Side("vision", tower, {"pixel_values": shape}, "image_embeds")
