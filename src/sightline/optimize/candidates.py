@@ -58,7 +58,9 @@ class Candidates:
             gone = tuple(sorted(set(range(self.parts.blocks)) - set(left)))
             candidates += self._narrower(model, gone)
             is_small = self._cost(model.config) <= self._limit
-            shorter = [] if is_small else [(self._distance(each), number, each) for number, each in self._shorter(model)]
+            shorter = (
+                [] if is_small else [(self._distance(each), number, each) for number, each in self._shorter(model)]
+            )
             if not shorter:
                 return candidates
             _, number, model = min(shorter, key=lambda each: each[:2])

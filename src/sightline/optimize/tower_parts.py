@@ -95,7 +95,11 @@ def _other(name: str) -> str:
 
 
 def _is_stage(part: nn.Module) -> bool:
-    return isinstance(part, nn.ModuleList) and len(part) > 0 and all(isinstance(block, Block | BertLayer) for block in part)
+    return (
+        isinstance(part, nn.ModuleList)
+        and len(part) > 0
+        and all(isinstance(block, Block | BertLayer) for block in part)
+    )
 
 
 def _mlp(name: str, part: nn.Module) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ _KEYS = ("method", "amount", "global_pruning")
 
 Model = TypeVar("Model", bound=nn.Module)
 
+
 @dataclass(frozen=True)
 class Sparsity:
     """How many weights of each linear map are 0: `maps` has (zeros, weights) by the map's name. Printed, a table."""
@@ -99,9 +100,7 @@ row of a map, as there |
 def sparsity(model: nn.Module) -> Sparsity:
     """How many weights of each linear map are 0. Raises `UsageError` for a model without linear maps."""
     found = _linear_maps(model)
-    return Sparsity(
-        {name: (int((part.weight == 0).sum()), part.weight.numel()) for name, part in found.items()}
-    )
+    return Sparsity({name: (int((part.weight == 0).sum()), part.weight.numel()) for name, part in found.items()})
 
 
 def keep_zeros(model: nn.Module) -> list[RemovableHandle]:
@@ -135,7 +134,9 @@ def _settings(pruning_config: Mapping[str, Any]) -> tuple[str, float, bool]:
         raise UsageError(f"pruning_config: method is {method!r}; there is {', '.join(METHODS)}")
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1:
         given = "missing" if amount is None else repr(amount)
-        raise UsageError(f"pruning_config: amount is {given}; give a share of the weights from 0 to below 1, such as 0.2")
+        raise UsageError(
+            f"pruning_config: amount is {given}; give a share of the weights from 0 to below 1, such as 0.2"
+        )
     if not isinstance(compares_all, bool):
         raise UsageError(f"pruning_config: global_pruning is {compares_all!r}; give True or False")
     return method, float(amount), compares_all
@@ -195,7 +196,8 @@ def _input_sizes(model: nn.Module, batches: list[Inputs]) -> dict[str, Tensor]:
             hook.remove()
     if left := [name for name in maps if name not in counts]:
         raise UsageError(
-            f"calibration reached no {left[0]}" + (f" and {len(left) - 1} other maps" if len(left) > 1 else "")
+            f"calibration reached no {left[0]}"
+            + (f" and {len(left) - 1} other maps" if len(left) > 1 else "")
             + ": give images and texts, as the model takes them"
         )
     return {name: (total / counts[name]).sqrt().float() for name, total in sums.items()}
