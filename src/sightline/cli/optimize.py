@@ -18,8 +18,8 @@ def command(
         float | None,
         option(
             "SHARE",
-            "Remove this share of the multiplications of each tower, such as 0.3: blocks, hidden units, and heads with a "
-            "part of the width, the least important ones. Needed.",
+            "Remove this share of each tower's multiplications, such as 0.3: the least important blocks, hidden "
+            "units, and heads with their part of the width. Needed.",
         ),
     ] = None,
     calibrate: Annotated[
@@ -34,7 +34,7 @@ def command(
         list[str] | None,
         option(
             "SOURCE",
-            "Train the smaller model on these captions to give the vectors of MODEL (distillation). May be given several "
+            "Train the smaller model on these captions to give MODEL's vectors (distillation). May be given several "
             "times. Default: no training.",
             panel=RECOVERY,
         ),
@@ -67,10 +67,10 @@ def command(
 ) -> None:
     """Make a smaller model of a checkpoint.
 
-    --prune removes whole parts of the towers. What remains is a checkpoint like any other, with a smaller config, faster
-    in any program. A table says what was removed and how many multiplications are left. --recover then trains it to
-    give the vectors of the whole model; Ctrl-C saves that and stops, with exit status 130, and the same command goes on.
-    FOLDER appears when all is done.
+    --prune removes whole parts of the towers: what remains is a checkpoint like any other, with a smaller config, and
+    faster in any program. A table says what was removed and how many multiplications are left. --recover then trains
+    it to give the vectors of the whole model. Ctrl-C saves the training and stops, with exit status 130, and the same
+    command goes on. FOLDER appears when all is done.
 
     \b
     Examples:

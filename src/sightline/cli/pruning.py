@@ -80,8 +80,8 @@ def _check(out: Path, pruning: Pruning) -> None:
         )
     if not pruning.calibrate:
         raise UsageError(
-            "importance is measured on images and texts: give --calibrate SOURCE with captioned images, or --recover SOURCE "
-            "to train on them, too"
+            "importance is measured on images and texts: give --calibrate SOURCE, captioned images, or --recover "
+            "SOURCE, to train on them, too"
         )
 
 
@@ -149,7 +149,7 @@ def _recover(unfinished: Path, pruning: Pruning, recovery: Recovery, device: str
             teacher=pruning.model,
             source=recovery.source,
             split=pruning.split,
-            image_root=pruning.image_root and str(pruning.image_root),
+            image_root=None if pruning.image_root is None else str(pruning.image_root),
         ),
         loss=Distillation(),
         steps=recovery.steps,

@@ -1,7 +1,7 @@
 """A model without some of its blocks, hidden units or heads: a plain model of the same class, with a smaller config.
 
-What a map no longer gets is replaced by its mean, which goes into the map's bias (An et al., "Fluctuation-based Adaptive
-Structured Pruning for Large Language Models", 2023, section 3.3). Tensors that are not cut are shared with the model.
+What a map no longer gets is replaced by its mean, which goes into the map's bias (An et al., "Fluctuation-based
+Adaptive Structured Pruning for Large Language Models", 2023, section 3.3). Tensors that are not cut are shared.
 """
 
 import copy

@@ -80,8 +80,7 @@ class Importance:
         """The model with the `count` most important heads of each attention, and as much of the width."""
         heads = self.tower.settings(model).num_attention_heads
         kept = [
-            _most(self.of_inputs[f"{path}.out_proj"].unflatten(0, (heads, -1)).sum(1), count)
-            for path in self.tower.attentions
+            _most(self.of_inputs[f"{path}.out_proj"].view(heads, -1).sum(1), count) for path in self.tower.attentions
         ]
         readers = [name.removesuffix(".weight") for name in sorted(self.tower.reading)]
         of_channels = [self.of_inputs[name] for name in readers if name in self.of_inputs]
