@@ -43,6 +43,10 @@ SURFACE = {
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
+    "optimize": [
+        "MODEL", "--out", "--prune", "--calibrate", "--recover", "--split", "--image-root", "--steps", "--batch-size",
+        "--lr", "--checkpoint-every", "--device",
+    ],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
-from sightline.optimize.candidates import UNITS, Candidate, Candidates
+from sightline.optimize.candidates import Candidate, Candidates
 from sightline.optimize.importance import NAMES, inputs_of
 from sightline.optimize.inputs import Inputs, batches
 from sightline.optimize.tower_parts import CONFIGS, TowerParts
@@ -89,13 +89,7 @@ def prune_structured(
     try:
         for tower in towers:
             candidates = Candidates(small, tower, list(inputs_of(tower, given)), amount, progress)
-            found = candidates.found()
-            if not found:
-                raise UsageError(
-                    f"{amount:.0%} cannot be removed from the {tower} tower: with one block in a stage and {UNITS} "
-                    f"hidden units {candidates.least / candidates.before:.0%} of its multiplications are left"
-                )
-            best = min(found, key=lambda candidate: candidate.distance)
+            best = min(candidates.found(), key=lambda candidate: candidate.distance)
             cuts.append(_told(candidates, best))
             small = best.model
     finally:

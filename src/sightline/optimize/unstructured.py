@@ -77,6 +77,7 @@ def prune_model(
         )
     if method != "activation" and calibration is not None:
         raise UsageError(f'method "{method}" looks at no inputs: leave calibration out, or choose "activation"')
+    _linear_maps(model)  # what cannot be pruned cannot always be copied
     pruned = copy.deepcopy(model)
     maps = _linear_maps(pruned)
     scores = {name: part.weight.detach().abs().float() for name, part in maps.items()}
