@@ -19,7 +19,7 @@ def command(
         option(
             "SHARE",
             "Remove this share of each tower's multiplications, such as 0.3: the least important blocks, hidden "
-            "units, and heads with their part of the width. Needed.",
+            "units, and heads with their part of the width. Default: nothing is removed.",
         ),
     ] = None,
     calibrate: Annotated[
@@ -51,7 +51,8 @@ def command(
         ),
     ] = None,
     steps: Annotated[
-        int | None, option("N", "Train for this number of steps. Needed with --recover.", panel=RECOVERY)
+        int | None,
+        option("N", "Train for this number of steps; needed with --recover. Default: no training.", panel=RECOVERY),
     ] = None,
     batch_size: Annotated[
         int, option("N", "Take this number of images in a step. Default: 128.", panel=RECOVERY)
