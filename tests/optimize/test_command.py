@@ -109,6 +109,20 @@ def test_wrong_use_is_one_line_and_leaves_nothing(shard, tmp_path, capsys, optio
     assert not list(tmp_path.iterdir())
 
 
+def test_what_cannot_be_pruned_or_recovered_is_said_at_once(shard, tmp_path, capsys):
+    for name, says in (
+        ("mini-xclip", "its texts depend on the video"),
+        ("mini-align", "has no blocks or hidden units"),
+    ):
+        given = ["--prune", "0.3", "--recover", str(shard), "--steps", "4", "--out", str(tmp_path / "small")]
+        assert main(["optimize", name, *given]) == 2
+        assert says in capsys.readouterr().err
+    given = ["--prune", "0.3", "--recover", str(shard), "--steps", "0", "--out", str(tmp_path / "small")]
+    assert main(["optimize", "mini", *given]) == 2
+    assert "steps is 0" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_there_stays(shard, tmp_path, capsys):
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "mine.txt").write_text("mine")

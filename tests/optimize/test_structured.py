@@ -188,7 +188,7 @@ def test_a_wrong_call_is_one_line(amount, options, says):
 
 def test_what_cannot_be_pruned_is_one_line():
     with pytest.raises(
-        UsageError, match=r"no blocks or hidden units .* towers=\['text'\] prunes the other tower alone"
+        UsageError, match=r"no blocks or hidden units .* towers=\['text'\]\) prunes the other tower alone"
     ):
         prune_structured(model("align"), 0.3, calibration(model("align")))
     with pytest.raises(UsageError, match="is no whole model of two towers"):
