@@ -50,7 +50,8 @@ PrecisionOption = Annotated[
     Precision,
     option(
         None,
-        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32. Default: auto.",
+        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32; int4 has weights "
+        "in 4 bits, for a quarter of the memory. Default: auto.",
         "--precision",
     ),
 ]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from math import ceil
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -19,6 +20,7 @@ from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.readable import Errors, Readable, check_errors, collect
 from sightline.encoder.source import Vectors
+from sightline.encoder.text_batches import WASTE, by_cost
 from sightline.errors import ImageError, UsageError
 from sightline.models.tower import Segments
 from sightline.processing.image.reading import open_image
@@ -30,7 +32,6 @@ T = TypeVar("T")
 F = TypeVar("F")
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-TEXT_BATCH = 64
 
 
 def load(
@@ -96,14 +97,18 @@ class Encoder(ImageBatches):
                 raise self._no_memory(f"{number}, a text of {len(tokens[rows[error.position]])} tokens") from error
 
         # Texts of about one length share a batch: padding to the longest of all texts would be most of the work.
-        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        groups = list(batches(order, self._workers.share(len(order), self._batch_size or TEXT_BATCH)))
+        groups = self._text_groups([len(ids) for ids in tokens])
         done = 0
         for rows, embedded in self._workers.map(embed_group, groups):
             vectors[rows] = embedded
             done += len(rows)
             progress(Progress("reading texts", done, len(tokens)))
         return self.check_finite(vectors, self.precision)
+
+    def _text_groups(self, lengths: list[int]) -> list[list[int]]:
+        """The places of texts of these lengths in batches, a share for each thread."""
+        share = ceil(sum(lengths) * (1 + WASTE) / self._workers.count)
+        return list(by_cost(lengths, min(self.text_tokens, share), self._batch_size))
 
     @overload
     def encode_images(

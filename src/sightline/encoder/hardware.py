@@ -67,12 +67,12 @@ def _missing(kind: str) -> str:
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32. Raises
-    `UsageError` for another name."""
+    """The type that a `Precision` names: for "auto", and for all but the weights of "int4", bfloat16 where the device
+    has it in hardware, else float32. Raises `UsageError` for another name."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
-    if precision == "auto":
+    if precision in ("auto", "int4"):
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     dtype: torch.dtype = getattr(torch, precision)
     return dtype

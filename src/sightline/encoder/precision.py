@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-""" "auto": bfloat16 where the hardware has it, else float32."""
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int4"]
+""" "auto": bfloat16 where the hardware has it, else float32. "int4": weights in 4 bits, and all else as by "auto"."""

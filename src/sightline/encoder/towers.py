@@ -2,7 +2,7 @@
 
 import os
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,17 @@ from sightline.models.tower import Tower
 ROWS = 800
 """Tokens in a batch of images, for one core: enough for its matrix units, few enough for its cache, and few enough that
 a large model's first batch comes soon."""
+
+
+TOKENS = 640
+"""Tokens in a batch of texts, padding included, for one core."""
+
+
+class Side(NamedTuple):
+    """A tower, and the dtype of the numbers that it is given (texts are token ids, int64, at any rate)."""
+
+    tower: Tower
+    dtype: torch.dtype
 
 
 class Towers(EncoderSource):
@@ -42,7 +53,8 @@ class Towers(EncoderSource):
             LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
         self._dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
+        named = "int4" if precision == "int4" else str(self._dtype).removeprefix("torch.")
+        self.precision = cast(Precision, named)
         self._batch_size = batch_size
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
@@ -58,7 +70,8 @@ class Towers(EncoderSource):
     def _open(self, kind: type[Tower], noun: str) -> Tower:
         """A tower on the device."""
         try:
-            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
+            opened = kind.in_4_bits if self.precision == "int4" else kind.for_encoding
+            tower = opened(self.path, self._dtype).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -67,6 +80,21 @@ class Towers(EncoderSource):
             ) from error
         LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
         return tower
+
+    @property
+    def image_side(self) -> Side:
+        """The tower for images (or videos), opened if it is not yet, for what looks into it."""
+        return Side(self._image, self._dtype)
+
+    @property
+    def text_side(self) -> Side:
+        """The tower for texts, opened if it is not yet, for what looks into it."""
+        return Side(self._text, self._dtype)
+
+    @property
+    def threads(self) -> int:
+        """How many threads encode lists."""
+        return self._workers.count
 
     @property
     def frames(self) -> int:
@@ -88,6 +116,11 @@ class Towers(EncoderSource):
         rows = ROWS if self.device.type == "cpu" else 4 * ROWS
         most = max(1, rows // self._image.rows)
         return most if most < self._inputs else most - most % self._inputs
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens in a batch of texts, padding included; four times as many on a GPU."""
+        return TOKENS if self.device.type == "cpu" else 4 * TOKENS
 
     def _no_memory(self, name: str) -> SightlineError:
         return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")

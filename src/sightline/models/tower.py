@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sightline.models.pretrained import PretrainedModel
+from sightline.models.quantization_config import BitsAndBytesConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,25 @@ class Tower(PretrainedModel):
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
         """The tower of the checkpoint at `path`, ready to embed: it cannot be trained or saved."""
-        return cls.from_pretrained(path, dtype=dtype)
+        return cls.from_pretrained(path, dtype=dtype).independent(dtype)
+
+    @classmethod
+    def in_4_bits(cls, path: Path, dtype: torch.dtype) -> Self:
+        """`for_encoding` with the linear maps' weights in 4 bits, nf4, and products in `dtype`. Raises `UsageError` for
+        a tower without linear maps."""
+        config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+        return cls.from_pretrained(path, dtype=dtype, quantization_config=config).independent(dtype)
+
+    def independent(self, dtype: torch.dtype) -> Self:
+        """A tower of quantised weights computes in `dtype`, and what bitsandbytes has in 8 bits becomes plain weights:
+        there the other inputs of a batch decide what is computed in more bits."""
+        if self.is_loaded_in_8bit:
+            return self.dequantize(dtype)
+        layers: Any = self.modules() if self.is_loaded_in_4bit else ()
+        for layer in layers:
+            if hasattr(layer, "compute_dtype"):
+                layer.compute_dtype = dtype
+        return self
 
     @property
     def frames(self) -> int:

@@ -145,7 +145,7 @@ class SelfAttention(Attention):
         batch, length, width = x.shape
         places, heads = torch.arange(length, device=x.device), (self.num_heads, width // self.num_heads)
         rows = torch.arange(batch, device=x.device)
-        if plain(self.qkv, Fused) and not self.apart():
+        if not self.apart() and plain(self.qkv, Fused):
             weight, bias = self.qkv.weight, self.qkv.bias
             q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised

@@ -92,7 +92,7 @@ class AlignVisionModel(Tower):
                 module.fold()
             elif isinstance(module, ActivationLayer) and module.kind == activation("silu"):
                 module.kind = module.kind._replace(f=partial(F.silu, inplace=True))
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
         return model.requires_grad_(False).to(dtype)
 
     def forward(
