@@ -18,6 +18,7 @@ COMMANDS = (
     "library",
     "fsck",
     "verify",
+    "optimize",
     "profile",
     "export",
     "demo",
