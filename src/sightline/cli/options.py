@@ -50,7 +50,8 @@ PrecisionOption = Annotated[
     Precision,
     option(
         None,
-        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32. Default: auto.",
+        "Compute in this precision; auto is bfloat16 where the hardware has it, else float32; fast is the quickest of "
+        "this machine whose vectors keep near float32, which is checked once. Default: auto.",
         "--precision",
     ),
 ]

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from functools import cached_property, partial
+from typing import Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightline.encoder.fast import Fast, Noun
 from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
 from sightline.encoder.lists import place
@@ -45,7 +46,9 @@ def load(
     """Opens a checkpoint for encoding: a folder, a Hub name, or "mini", the small model in the package.
 
     `device`: "auto" takes a GPU if the machine has one; else "cpu", "cuda", "cuda:1", "mps" or "xpu". `precision`
-    "auto" takes bfloat16 where the hardware has it, else float32. `batch_size`: images (or whole videos), or texts, in
+    "auto" takes bfloat16 where the hardware has it, else float32; "fast" takes for each tower the quickest that this
+    machine has and whose vectors of drawn images, or texts, have a mean cosine of at least 0.999 to those in float32:
+    a check of seconds, made once and noted in the user's cache. `batch_size`: images (or whole videos), or texts, in
     a batch; None: as many as suit the model and the device. Another batch size changes vectors in their last bits only,
     so that an index may be made with several. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
@@ -56,14 +59,31 @@ def load(
 class Encoder(ImageBatches):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other.
 
-    `precision` is the name of the type that the model computes in: "float32", "bfloat16" or "float16". Where memory
-    runs out, the batch is halved and computed again, and the encoder keeps to the smaller one; the logger is told.
-    Vectors made before that may differ from later ones in their last bits. If a single item is too much,
+    Where memory runs out, the batch is halved and computed again, and the encoder keeps to the smaller one; the logger
+    is told. Vectors made before that may differ from later ones in their last bits. If a single item is too much,
     `SightlineError` names it.
     """
 
     def __repr__(self) -> str:
-        return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self.precision}")'
+        return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self._precision}")'
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether precisions are chosen by the rules and checks of "fast"."""
+        return self._precision == "fast"
+
+    @cached_property
+    def _fast(self) -> dict[Noun, Fast]:
+        return {noun: Fast(self, noun) for noun in get_args(Noun)}
+
+    def _chosen(self, noun: Noun) -> str:
+        return self._fast[noun].precision if self.is_fast else self._precision
+
+    def refuse(self, cosine: float) -> None:
+        """Note that images in the precision that "fast" chose have no more than this mean cosine to float32; below
+        0.999 another takes its place."""
+        self._fast["images"].add(self.precision, cosine)
+        self.__dict__.pop("_image", None)
 
     def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and
@@ -103,7 +123,7 @@ class Encoder(ImageBatches):
             vectors[rows] = embedded
             done += len(rows)
             progress(Progress("reading texts", done, len(tokens)))
-        return self.check_finite(vectors, self.precision)
+        return self.check_finite(vectors, self.text_precision)
 
     @overload
     def encode_images(

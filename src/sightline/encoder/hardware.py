@@ -1,5 +1,6 @@
 """Which device and which precision "auto" stands for, and how threads share the cores."""
 
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from threading import Barrier, Lock
@@ -66,25 +67,45 @@ def _missing(kind: str) -> str:
     )
 
 
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32. Raises
-    `UsageError` for another name."""
+def pick_precision(precision: str, device: torch.device) -> str:
+    """The `Precision`; for "auto" bfloat16 where the device has it in hardware, else float32. Raises `UsageError` for
+    another name."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
     if precision == "auto":
-        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    dtype: torch.dtype = getattr(torch, precision)
-    return dtype
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    return precision
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 in hardware, so that it is quicker than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_avx512_bf16_supported() or has_amx(device))
     return False
+
+
+def has_amx(device: torch.device) -> bool:
+    """Whether the device is a processor that multiplies whole tiles of bfloat16."""
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+
+
+def has_vnni(device: torch.device) -> bool:
+    """Whether the device is a processor that multiplies and adds four pairs of int8 in an instruction."""
+    return device.type == "cpu" and bool(torch.cpu._is_vnni_supported())
+
+
+def machine(device: torch.device) -> str:
+    """What decides which numbers are quick there, and their last bits: the device's model, its instructions, torch."""
+    if device.type in ("cuda", "xpu"):
+        return f"{device.type} {torch.get_device_module(device).get_device_name(device)} {torch.__version__}"
+    facts = getattr(torch.cpu, "get_capabilities", dict)()
+    flags = sorted(name for name, value in facts.items() if value is True)
+    kind = facts.get("cpu_name") or platform.processor() or platform.machine()
+    return " ".join([device.type, str(kind), torch.backends.cpu.get_cpu_capability(), *flags, torch.__version__])
 
 
 _starting = Lock()
