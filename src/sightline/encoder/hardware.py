@@ -78,6 +78,12 @@ def pick_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type of the numbers that a model in this `Precision`, which is not "fast", takes."""
+    dtype: torch.dtype = getattr(torch, pick_precision(precision, device))
+    return dtype
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device has bfloat16 in hardware, so that it is quicker than float32."""
     if device.type == "cuda":

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sightline.encoder.fast import Noun
-from sightline.encoder.hardware import pick_device, pick_precision
+from sightline.encoder.hardware import pick_device, pick_dtype, pick_precision
 from sightline.encoder.inputs import FRAMES
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
 from sightline.encoder.precision import Precision
@@ -66,21 +66,21 @@ class Towers(EncoderSource):
     @property
     def _dtype(self) -> torch.dtype:
         """The type of the numbers that the tower for images takes."""
-        dtype: torch.dtype = getattr(torch, self.precision)
-        return dtype
+        return pick_dtype(self.precision, self.device)
 
     @cached_property
     def _text(self) -> Tower:
-        return self._open(self.family.text, "texts", self.text_precision)
+        return self._open("texts", self.text_precision)
 
     @cached_property
     def _image(self) -> Tower:
-        return self._open(self.family.image, "images", self.precision)
+        return self._open("images", self.precision)
 
-    def _open(self, kind: type[Tower], noun: Noun, precision: str) -> Tower:
+    def _open(self, noun: Noun, precision: str) -> Tower:
         """A tower on the device."""
+        kind = self.family.text if noun == "texts" else self.family.image
         try:
-            tower = kind.for_encoding(self.path, getattr(torch, precision)).to(self.device)
+            tower = kind.for_encoding(self.path, pick_dtype(precision, self.device)).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
