@@ -1,6 +1,6 @@
-"""The names of the number types that a model computes in. Without torch: the command line reads them."""
+"""The names of the numbers that a model computes in. Without torch: the command line reads them."""
 
 from typing import Literal
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 """ "auto": bfloat16 where the hardware has it, else float32."""

@@ -2,15 +2,17 @@
 
 import os
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
-from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.encoder.hardware import pick_device, pick_dtype, pick_precision
 from sightline.encoder.inputs import FRAMES
+from sightline.encoder.int8 import Noun
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
 from sightline.encoder.precision import Precision
+from sightline.encoder.opening import open_tower
 from sightline.encoder.source import EncoderSource
 from sightline.encoder.workers import Workers
 from sightline.errors import SightlineError, UsageError
@@ -41,31 +43,31 @@ class Towers(EncoderSource):
         for oddity in oddities(self.profile):
             LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
-        self._dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
+        self.precision = pick_precision(precision, self.device)
+        self._dtype = pick_dtype(self.precision, self.device)
         self._batch_size = batch_size
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
     @cached_property
     def _text(self) -> Tower:
-        return self._open(self.family.text, "texts")
+        return self._open("texts", self.precision)
 
     @cached_property
     def _image(self) -> Tower:
-        return self._open(self.family.image, "images")
+        return self._open("images", self.precision)
 
-    def _open(self, kind: type[Tower], noun: str) -> Tower:
+    def _open(self, noun: Noun, precision: str) -> Tower:
         """A tower on the device."""
         try:
-            tower = kind.for_encoding(self.path, self._dtype).to(self.device)
+            tower = open_tower(self, noun, precision).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise SightlineError(
                 f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.device)}"
             ) from error
-        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
+        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {precision}")
         return tower
 
     @property
