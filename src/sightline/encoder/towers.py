@@ -11,8 +11,8 @@ from sightline.encoder.hardware import pick_device, pick_dtype, pick_precision
 from sightline.encoder.inputs import FRAMES
 from sightline.encoder.int8 import Noun
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
-from sightline.encoder.precision import Precision
 from sightline.encoder.opening import open_tower
+from sightline.encoder.precision import Precision
 from sightline.encoder.source import EncoderSource
 from sightline.encoder.workers import Workers
 from sightline.errors import SightlineError, UsageError

@@ -19,6 +19,8 @@ from sightline.errors import CheckpointError
 from sightline.nn.activations import Activation
 
 TINY = torch.finfo(torch.float32).tiny
+OUTLIER = 4.0
+"""How many times the median channel's largest number an outlier's is."""
 
 
 class Grid(NamedTuple):
@@ -34,11 +36,12 @@ class Grid(NamedTuple):
 
     @classmethod
     def smooth(cls, ends: Tensor, weight: Tensor) -> Self:
-        """With larger steps for channels of larger numbers, so that these and the weights (outputs, W) share the loss
-        (Xiao et al., "SmoothQuant", 2023, equation 4)."""
-        inputs, weights = ends.abs().amax(0), weight.detach().float().abs().amax(0)
-        factors = (inputs.clamp_min(1e-5) / weights.clamp_min(1e-5)).sqrt()
-        return cls._of(ends, factors)
+        """With larger steps for outliers, channels of much larger numbers than most: these and the columns of the
+        `weight` (outputs, W) share the loss (Xiao et al., "SmoothQuant", 2023, equation 4)."""
+        inputs, columns = ends.abs().amax(0), weight.detach().float().abs().amax(0)
+        larger = inputs / inputs.median().clamp_min(TINY)
+        factors = (larger / (columns / columns.median().clamp_min(TINY)).clamp_min(TINY)).sqrt().clamp_min(1)
+        return cls._of(ends, torch.where(larger > OUTLIER, factors, 1.0))
 
     @classmethod
     def _of(cls, ends: Tensor, factors: Tensor) -> Self:
@@ -96,7 +99,7 @@ class Int8Linear(nn.Module):
 
     def add(self, x: Tensor, to: Tensor) -> Tensor:
         """The outputs added to `to` (N, outputs) float32, in its place."""
-        end = self.bias, 1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], ""
+        end: Any = self.bias, 1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], ""
         return _product.binary(x, 1.0, self.zero, *self._weight, to, *end)  # type: ignore[no-any-return]
 
 
@@ -105,7 +108,7 @@ class Int8Hidden(Int8Linear):
 
     def __init__(self, weight: Tensor, bias: Tensor | None, grid: Grid, act: Activation, out: Grid) -> None:
         super().__init__(weight * act.slope, None if bias is None else bias * act.slope, grid)
-        self._end = out.step * act.slope, out.zero, torch.uint8, act.onednn[0], [], act.onednn[1]
+        self._end: Any = out.step * act.slope, out.zero, torch.uint8, act.onednn[0], [], act.onednn[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """The hidden layer in bytes."""

@@ -30,7 +30,7 @@ class Int8Attention(nn.Module):
 
     def __init__(self, qkv: Fused, heads: int, grid: Grid, out: Grid) -> None:
         super().__init__()
-        weight, bias = qkv.weight.detach().float().clone(), qkv.bias.detach().float().clone()  # type: ignore[union-attr]
+        weight, bias = qkv.weight.detach().float().clone(), qkv.bias.detach().float().clone()
         values = slice(weight.shape[1] * 2, None)
         weight[values] /= out.steps[:, None]
         bias[values] = bias[values] / out.steps + out.shift
