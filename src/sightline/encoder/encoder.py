@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.encoder.fast import Fast, Noun
+from sightline.encoder.fast import Fast
 from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
 from sightline.encoder.lists import place
+from sightline.encoder.int8 import Noun
 from sightline.encoder.memory import TooLarge
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import platformdirs
@@ -23,6 +23,7 @@ import torch
 from sightline import scenes
 from sightline.distribution import VERSION
 from sightline.encoder.hardware import has_amx, has_bfloat16, has_vnni, machine
+from sightline.encoder.int8 import Noun
 from sightline.errors import JsonError, SightlineError
 from sightline.files import read_json, write_json
 from sightline.logger import LOGGER
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from sightline.encoder.source import Vectors
 
 T = TypeVar("T")
-Noun = Literal["images", "texts"]
 
 LEAST = 0.999
 """The mean cosine to float32's vectors that a precision must reach."""

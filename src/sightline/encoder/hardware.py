@@ -11,6 +11,7 @@ import torch
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
+from sightline.logger import LOGGER
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 """Kinds of devices; of several GPUs one is named with its number, "cuda:1"."""
@@ -69,19 +70,37 @@ def _missing(kind: str) -> str:
 
 def pick_precision(precision: str, device: torch.device) -> str:
     """The `Precision`; for "auto" bfloat16 where the device has it in hardware, else float32. Raises `UsageError` for
-    another name."""
+    another name, and for one that the device cannot compute in."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
     if precision == "auto":
         return "bfloat16" if has_bfloat16(device) else "float32"
+    if precision == "int8":
+        check_int8(device)
     return precision
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The type of the numbers that a model in this `Precision`, which is not "fast", takes."""
-    dtype: torch.dtype = getattr(torch, pick_precision(precision, device))
+    return dtype_of(pick_precision(precision, device))
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The type of the numbers that a model in a precision, neither "auto" nor "fast", takes: of one in int8 they are
+    float32."""
+    dtype: torch.dtype = torch.float32 if precision == "int8" else getattr(torch, precision)
     return dtype
+
+
+def check_int8(device: torch.device) -> None:
+    """Raises `UsageError` where a model cannot be computed in int8. The logger is told where that is slow."""
+    if device.type != "cpu":
+        raise UsageError(f"int8 has no kernels on {device}: take --device cpu, or --precision bfloat16 or float16")
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        raise UsageError("int8 has no quick kernels on this processor (x86 with AVX2): take --precision float32")
+    if not has_vnni(device):
+        LOGGER.warning("int8 is slow on this processor, which lacks the instructions for it (VNNI)")
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-Precision = Literal["auto", "float32", "bfloat16", "float16", "fast"]
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8", "fast"]
 """ "auto": bfloat16 where the hardware has it, else float32. "fast": what `encoder.fast` chooses for each tower."""

@@ -8,10 +8,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from sightline.encoder.fast import Noun
-from sightline.encoder.hardware import pick_device, pick_dtype, pick_precision
+from sightline.encoder.hardware import dtype_of, pick_device, pick_precision
 from sightline.encoder.inputs import FRAMES
+from sightline.encoder.int8 import Noun
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
+from sightline.encoder.opening import open_tower
 from sightline.encoder.precision import Precision
 from sightline.encoder.source import EncoderSource
 from sightline.encoder.workers import Workers
@@ -66,7 +67,7 @@ class Towers(EncoderSource):
     @property
     def _dtype(self) -> torch.dtype:
         """The type of the numbers that the tower for images takes."""
-        return pick_dtype(self.precision, self.device)
+        return dtype_of(self.precision)
 
     @cached_property
     def _text(self) -> Tower:
@@ -78,9 +79,8 @@ class Towers(EncoderSource):
 
     def _open(self, noun: Noun, precision: str) -> Tower:
         """A tower on the device."""
-        kind = self.family.text if noun == "texts" else self.family.image
         try:
-            tower = kind.for_encoding(self.path, pick_dtype(precision, self.device)).to(self.device)
+            tower = open_tower(self, noun, precision).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

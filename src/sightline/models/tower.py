@@ -3,6 +3,7 @@
 Shapes: B inputs, L tokens, C channels, G groups, P projection.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,7 +11,11 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
+from sightline.nn.bert_layers import BertLayer
+from sightline.nn.int8_blocks import Grids, Int8BertLayer, Int8Block, Int8Layer, Ranges
+from sightline.nn.transformer import Block
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,43 @@ class Tower(PretrainedModel):
 
     head: ClassVar[str | None] = None
     """The name of the layer that projects the state; None where the state is the embedding."""
+    int8_blocks: ClassVar[Mapping[type, type[Int8Layer]]] = {Block: Int8Block, BertLayer: Int8BertLayer}
+    """The classes that compute blocks in bytes, by the class of the block."""
 
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
         """The tower of the checkpoint at `path`, ready to embed: it cannot be trained or saved."""
         return cls.from_pretrained(path, dtype=dtype)
+
+    def int8_grids(self, ranges: Ranges) -> Grids:
+        """How the inputs of its blocks' linear maps become bytes, for `to_int8`."""
+        found: Grids = {}
+        for name, kind in self._int8_kinds().items():
+            inside = {key.removeprefix(name): ends for key, ends in ranges.items() if key.startswith(name)}
+            found |= {name + key: grid for key, grid in kind.grids(self.get_submodule(name[:-1]), inside).items()}
+        return found
+
+    def to_int8(self, grids: Grids) -> Self:
+        """Its blocks in bytes, for encoding on a processor, the rest in float32. Raises `UsageError` for a tower
+        without such blocks."""
+        for name, kind in self._int8_kinds().items():
+            inside = {key.removeprefix(name): grid for key, grid in grids.items() if key.startswith(name)}
+            parent, _, child = name[:-1].rpartition(".")
+            blocks: Any = self.get_submodule(parent)
+            blocks[int(child)] = kind(blocks[int(child)], inside)
+        return self.requires_grad_(False)
+
+    def _int8_kinds(self) -> dict[str, type[Int8Layer]]:
+        """The classes that compute its blocks in bytes, by the blocks' names with a dot behind them."""
+        kinds: dict[str, type[Int8Layer]] = {}
+        for name, module in self.named_modules():
+            if kind := next(
+                (self.int8_blocks[base] for base in type(module).__mro__ if base in self.int8_blocks), None
+            ):
+                kinds[f"{name}."] = kind
+        if not kinds:
+            raise UsageError(f"{type(self).__name__} has no blocks that int8 makes faster: take precision bfloat16")
+        return kinds
 
     @property
     def frames(self) -> int:

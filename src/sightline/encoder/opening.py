@@ -1,0 +1,16 @@
+"""A checkpoint's tower, opened in a precision."""
+
+import torch
+
+from sightline.encoder.int8 import Noun, calibrated
+from sightline.encoder.source import EncoderSource
+from sightline.models.tower import Tower
+
+
+def open_tower(source: EncoderSource, noun: Noun, precision: str) -> Tower:
+    """The tower, on the processor. `precision`: a `Precision`, but not "auto"."""
+    kind = source.family.text if noun == "texts" else source.family.image
+    if precision == "int8":
+        tower = kind.for_encoding(source.path, torch.float32)
+        return tower.to_int8(calibrated(source, noun, tower))
+    return kind.for_encoding(source.path, getattr(torch, precision))
