@@ -45,6 +45,8 @@ ARGUMENTS = {
     "hard_neighbours": "@photos @hard mini 3",
     "image_tower": "@photos @vocabulary --rounds 1 --mini",
     "kill_training": "mini @captions.tar --steps 3 --batch-size 4 --kills 1",
+    "mixed_precision": "@checkpoint @captions.tar",
+    "mixed_precision rates": "@checkpoint @captions.tar --images 2 --rounds 1",
     "near_copies": "@photos mini",
     "reduced_decoding": "@photos mini --mosaics 2",
     "side_by_side": "--inputs 1 --rounds 1 --families xclip --frames 2 --mini",

@@ -133,7 +133,7 @@ def test_a_precision_that_a_tower_cannot_be_computed_in_is_passed_over(monkeypat
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"[]", b'{"cosines": {"bfloat16": "0.99', b'{"cosines": {"bfloat16": NaN}}', b'{"cosines": [1]}'],
+    [b"", b"\xff\xfe", b"[]", b'{"cosines": {"bfl', b'{"cosines": {"bfloat16": NaN}}', b'{"cosines": [1]}'],
     ids=str,
 )
 def test_a_damaged_note_is_written_anew(content, notes, monkeypatch):
@@ -157,7 +157,7 @@ def test_without_a_cache_it_is_checked_each_time(monkeypatch, tmp_path):
     monkeypatch.setattr("platformdirs.user_cache_path", homeless)
     encoder = opened()
     assert encoder.precision == "bfloat16"
-    encoder.refuse(0.5)
+    encoder.note_cosine(0.5)
     assert encoder.precision == "float32"
 
 
@@ -212,9 +212,7 @@ while True:
 @pytest.mark.system
 def test_writers_side_by_side_and_kills_leave_whole_notes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     try:
         assert len({writer.stdout.readline() for writer in writers}) == 1
         (note,) = (tmp_path / "xdg/sightline/precision").glob("*.json")

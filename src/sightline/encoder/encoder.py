@@ -14,8 +14,8 @@ from PIL import Image
 from sightline.encoder.fast import Fast
 from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
-from sightline.encoder.lists import place
 from sightline.encoder.int8 import Noun
+from sightline.encoder.lists import place
 from sightline.encoder.memory import TooLarge
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
@@ -80,11 +80,13 @@ class Encoder(ImageBatches):
     def _chosen(self, noun: Noun) -> str:
         return self._fast[noun].precision if self.is_fast else self._precision
 
-    def refuse(self, cosine: float) -> None:
-        """Note that images in the precision that "fast" chose have no more than this mean cosine to float32; below
-        0.999 another takes its place."""
-        self._fast["images"].add(self.precision, cosine)
-        self.__dict__.pop("_image", None)
+    def note_cosine(self, cosine: float) -> None:
+        """Note the mean cosine to float32 of images in the precision that "fast" chose. Below 0.999 another takes its
+        place."""
+        before = self.precision
+        self._fast["images"].add(before, cosine)
+        if self.precision != before:
+            self.__dict__.pop("_image", None)
 
     def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,10 +94,7 @@ class Fast:
             return False
         if self._exact is None:
             self._exact = self._drawn(self._encoder.in_precision("float32", self._noun))
-        try:
-            cosine = mean_cosine(self._drawn(encoder), self._exact)
-        except SightlineError:  # vectors that are no numbers
-            cosine = 0.0
+        cosine = _cosine(self._drawn, encoder, self._exact)
         self.add(precision, cosine)
         LOGGER.info(f"{self._encoder.name}: {self._noun} in {precision}: mean cosine to float32 {cosine:.5f}")
         return True
@@ -115,19 +112,21 @@ def confirmed(
 ) -> Iterator[T]:
     """The items of a stream, all of them. The first are encoded in float32 too, before the first is given: where the
     chosen precision does not keep near it, the next takes its place, and the logger is told."""
-    first, exact = list(islice(items, COUNT)), None
-    while encoder.precision != "float32":
-        precision, vectors = encoder.precision, _streamed(encoder, first, read, is_video)
+    first = list(islice(items, COUNT))
+    images, videos = (_contents([item for item in first if is_video(item) == kind], read) for kind in (False, True))
+
+    def vectors(encoder: Encoder) -> Vectors:
+        return np.concatenate([encoder.encode_images(images), encoder.encode_videos(videos)])
+
+    exact = None
+    while (images or videos) and encoder.precision != "float32":
         if exact is None:
-            exact = _streamed(encoder.in_precision("float32", "images"), first, read, is_video)
-        both = sorted(vectors.keys() & exact.keys())
-        if not both:
-            break
-        cosine = mean_cosine(np.stack([vectors[i] for i in both]), np.stack([exact[i] for i in both]))
+            exact = vectors(encoder.in_precision("float32", "images"))
+        precision, cosine = encoder.precision, _cosine(vectors, encoder, exact)
+        encoder.note_cosine(cosine)
         if cosine >= LEAST:
             LOGGER.info(f"{encoder.name}: the first files in {precision}: mean cosine to float32 {cosine:.5f}")
             break
-        encoder.refuse(cosine)
         LOGGER.warning(
             f"{encoder.name}: on these files {precision} does not keep near float32 (mean cosine {cosine:.4f}, "
             f"at least {LEAST} is wanted): they are encoded in {encoder.precision}"
@@ -135,19 +134,26 @@ def confirmed(
     return chain(first, items)
 
 
-def _streamed(
-    encoder: Encoder, items: list[T], read: Callable[[T], Any], is_video: Callable[[T], bool]
-) -> dict[int, Vectors]:
-    """The vectors of the items that can be read, by their places."""
-    with closing(encoder.stream(items, read, is_video)) as stream:
-        vectors = [encoded.vector for encoded in stream]
-    return {i: vector for i, vector in enumerate(vectors) if isinstance(vector, np.ndarray)}
+def _contents(items: list[T], read: Callable[[T], Any]) -> list[Any]:
+    """The images, or the frames of videos, that can be read."""
+    contents = []
+    for item in items:
+        with suppress(SightlineError, OSError, MemoryError):  # encoding them will say why
+            contents.append(read(item)[0])
+    return contents
+
+
+def _cosine(vectors: Callable[[Encoder], Vectors], encoder: Encoder, exact: Vectors) -> float:
+    """The mean cosine of an encoder's vectors to those in float32; 0 if some are no numbers."""
+    try:
+        return mean_cosine(vectors(encoder), exact)
+    except SightlineError:
+        return 0.0
 
 
 def mean_cosine(rows: Vectors, others: Vectors) -> float:
-    """Of unit rows (n, dim) and the others in their places; 0 if some are no numbers."""
-    cosine = float((rows.astype(np.float64) * others).sum(axis=1).mean())
-    return cosine if np.isfinite(cosine) else 0.0
+    """Of unit rows (n, dim) and the others in their places."""
+    return float((rows.astype(np.float64) * others).sum(axis=1).mean())
 
 
 def _note(encoder: Encoder, noun: Noun) -> Path | None:

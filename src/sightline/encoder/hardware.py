@@ -4,7 +4,7 @@ import platform
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from threading import Barrier, Lock
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
@@ -127,7 +127,7 @@ def machine(device: torch.device) -> str:
     """What decides which numbers are quick there, and their last bits: the device's model, its instructions, torch."""
     if device.type in ("cuda", "xpu"):
         return f"{device.type} {torch.get_device_module(device).get_device_name(device)} {torch.__version__}"
-    facts = getattr(torch.cpu, "get_capabilities", dict)()
+    facts: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     flags = sorted(name for name, value in facts.items() if value is True)
     kind = facts.get("cpu_name") or platform.processor() or platform.machine()
     return " ".join([device.type, str(kind), torch.backends.cpu.get_cpu_capability(), *flags, torch.__version__])
