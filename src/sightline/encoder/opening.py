@@ -12,5 +12,5 @@ def open_tower(source: EncoderSource, noun: Noun, precision: str) -> Tower:
     kind = source.family.text if noun == "texts" else source.family.image
     if precision == "int8":
         tower = kind.for_encoding(source.path, torch.float32)
-        return tower.to_int8(calibrated(source, noun, tower))
+        return tower.to_int8(calibrated(source, noun, tower), torch.from_numpy(source.profile.byte_values))
     return kind.for_encoding(source.path, getattr(torch, precision))

@@ -15,6 +15,8 @@ from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert_layers import BertLayer
 from sightline.nn.int8_blocks import Grids, Int8BertLayer, Int8Block, Int8Layer, Ranges
+from sightline.nn.int8_patches import Int8Patches
+from sightline.nn.patches import PatchEmbedding
 from sightline.nn.transformer import Block
 
 
@@ -36,6 +38,8 @@ class Tower(PretrainedModel):
     """The name of the layer that projects the state; None where the state is the embedding."""
     int8_blocks: ClassVar[Mapping[type, type[Int8Layer]]] = {Block: Int8Block, BertLayer: Int8BertLayer}
     """The classes that compute blocks in bytes, by the class of the block."""
+    takes_bytes = False
+    """Whether images may be bytes, as they come from a file, too: (B, C, H, W) uint8."""
 
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
@@ -50,14 +54,19 @@ class Tower(PretrainedModel):
             found |= {name + key: grid for key, grid in kind.grids(self.get_submodule(name[:-1]), inside).items()}
         return found
 
-    def to_int8(self, grids: Grids) -> Self:
-        """Its blocks in bytes, for encoding on a processor, the rest in float32. Raises `UsageError` for a tower
-        without such blocks."""
+    def to_int8(self, grids: Grids, byte_values: Tensor) -> Self:
+        """Its blocks and patches in bytes, for encoding on a processor, the rest in float32. `byte_values` (C, 256): the
+        pixel value of each byte. Raises `UsageError` for a tower without such blocks."""
         for name, kind in self._int8_kinds().items():
             inside = {key.removeprefix(name): grid for key, grid in grids.items() if key.startswith(name)}
             parent, _, child = name[:-1].rpartition(".")
             blocks: Any = self.get_submodule(parent)
             blocks[int(child)] = kind(blocks[int(child)], inside)
+        for module in list(self.modules()):
+            for name, part in module.named_children():
+                if isinstance(part, PatchEmbedding) and part.tiles and part.in_channels == len(byte_values):
+                    setattr(module, name, Int8Patches(part, byte_values))
+                    self.takes_bytes = True
         return self.requires_grad_(False)
 
     def _int8_kinds(self) -> dict[str, type[Int8Layer]]:
