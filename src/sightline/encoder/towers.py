@@ -49,6 +49,12 @@ class Towers(EncoderSource):
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`. In int8 without the towers, whose weights lie in oneDNN's own order: they are opened
+        again when they are needed."""
+        left_out = ("_text", "_image") if self.precision == "int8" else ()
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
     @cached_property
     def _text(self) -> Tower:
         return self._open("texts", self.precision)
