@@ -31,6 +31,8 @@ COUNT = 24
 """Drawn images or videos, or captions."""
 SIDE = 320
 """Pixels of a drawn image's side."""
+_RULES = 1
+"""Counts up when grids are made by other rules."""
 
 
 def calibrated(source: EncoderSource, noun: Noun, tower: Tower) -> Grids:
@@ -105,7 +107,7 @@ def write_grids(file: Path, grids: Grids) -> None:
 
 def _note(source: EncoderSource, noun: Noun) -> Path | None:
     """The file of a tower's grids; None where the user has no folder for it."""
-    key = hashlib.sha256(json.dumps([source.fingerprint, noun, VERSION, COUNT, SIDE]).encode()).hexdigest()[:32]
+    key = hashlib.sha256(json.dumps([source.fingerprint, noun, VERSION, COUNT, SIDE, _RULES]).encode()).hexdigest()[:32]
     try:
         return platformdirs.user_cache_path("sightline") / "int8" / f"{key}.safetensors"
     except RuntimeError:  # no home folder

@@ -4,13 +4,20 @@ import torch
 
 from sightline.encoder.int8 import Noun, calibrated
 from sightline.encoder.source import EncoderSource
+from sightline.errors import UsageError
 from sightline.models.tower import Tower
 
 
 def open_tower(source: EncoderSource, noun: Noun, precision: str) -> Tower:
-    """The tower, on the processor. `precision`: a `Precision`, but not "auto"."""
+    """The tower, on the processor. `precision`: a `Precision`, but not "auto". Raises `UsageError` for a tower that
+    cannot be computed in it."""
     kind = source.family.text if noun == "texts" else source.family.image
     if precision == "int8":
+        if not kind.int8_blocks:
+            raise UsageError(
+                f"{source.name}: its tower for {noun} is made of convolutions, which int8 does not make faster: "
+                "take --precision bfloat16 (precision=)"
+            )
         tower = kind.for_encoding(source.path, torch.float32)
-        return tower.to_int8(calibrated(source, noun, tower))
+        return tower.to_int8(calibrated(source, noun, tower), torch.from_numpy(source.profile.byte_values))
     return kind.for_encoding(source.path, getattr(torch, precision))

@@ -49,10 +49,16 @@ class Towers(EncoderSource):
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`. In int8, and what may be int8, without the towers, whose weights lie in oneDNN's own order: they are opened
+        again when they are needed."""
+        left_out = ("_text", "_image") if self._precision in ("int8", "fast") else ()
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
     @property
     def precision(self) -> str:
-        """The numbers in which images and videos are computed: "float32", "bfloat16" or "float16". Of "fast" it is what
-        was chosen; asking chooses."""
+        """The numbers in which images and videos are computed: "float32", "bfloat16", "float16" or "int8". Of "fast"
+        it is what was chosen; asking chooses."""
         return self._chosen("images")
 
     @property

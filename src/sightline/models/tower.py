@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from sightline.errors import UsageError
 from sightline.models.pretrained import PretrainedModel
 from sightline.nn.bert_layers import BertLayer
 from sightline.nn.int8_blocks import Grids, Int8BertLayer, Int8Block, Int8Layer, Ranges
+from sightline.nn.int8_patches import Int8Patches
+from sightline.nn.patches import PatchEmbedding
 from sightline.nn.transformer import Block
 
 
@@ -35,7 +36,9 @@ class Tower(PretrainedModel):
     head: ClassVar[str | None] = None
     """The name of the layer that projects the state; None where the state is the embedding."""
     int8_blocks: ClassVar[Mapping[type, type[Int8Layer]]] = {Block: Int8Block, BertLayer: Int8BertLayer}
-    """The classes that compute blocks in bytes, by the class of the block."""
+    """The classes that compute blocks in bytes, by the class of the block; none where a tower has no such blocks."""
+    takes_bytes = False
+    """Whether images may be bytes, as they come from a file, too: (B, C, H, W) uint8."""
 
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
@@ -50,14 +53,21 @@ class Tower(PretrainedModel):
             found |= {name + key: grid for key, grid in kind.grids(self.get_submodule(name[:-1]), inside).items()}
         return found
 
-    def to_int8(self, grids: Grids) -> Self:
-        """Its blocks in bytes, for encoding on a processor, the rest in float32. Raises `UsageError` for a tower
-        without such blocks."""
+    def to_int8(self, grids: Grids, byte_values: Tensor) -> Self:
+        """Its blocks and patches in bytes, for encoding on a processor, the rest in float32.
+
+        `byte_values` (C, 256): the pixel value of each byte.
+        """
         for name, kind in self._int8_kinds().items():
             inside = {key.removeprefix(name): grid for key, grid in grids.items() if key.startswith(name)}
             parent, _, child = name[:-1].rpartition(".")
             blocks: Any = self.get_submodule(parent)
             blocks[int(child)] = kind(blocks[int(child)], inside)
+        for module in list(self.modules()):
+            for name, part in module.named_children():
+                if isinstance(part, PatchEmbedding) and part.tiles and part.in_channels == len(byte_values):
+                    setattr(module, name, Int8Patches(part, byte_values))
+                    self.takes_bytes = True
         return self.requires_grad_(False)
 
     def _int8_kinds(self) -> dict[str, type[Int8Layer]]:
@@ -68,8 +78,6 @@ class Tower(PretrainedModel):
                 (self.int8_blocks[base] for base in type(module).__mro__ if base in self.int8_blocks), None
             ):
                 kinds[f"{name}."] = kind
-        if not kinds:
-            raise UsageError(f"{type(self).__name__} has no blocks that int8 makes faster: take precision bfloat16")
         return kinds
 
     @property
