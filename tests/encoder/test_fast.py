@@ -3,6 +3,7 @@ again."""
 
 import json
 import logging
+import pickle
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from sightline.index import Table
 from sightline.index.sync import sync
 from sightline.segment import Segmenter
 from support.images import draw
+from support.videos import colored
 
 CPU = torch.device("cpu")
 
@@ -97,6 +99,13 @@ def test_vectors_are_those_of_the_precision_chosen(photos):
     chosen, plain = opened(), sightline.load("mini", device="cpu", precision="bfloat16")
     assert np.array_equal(chosen.encode_images(files), plain.encode_images(files))
     assert np.array_equal(chosen.encode_text(texts), plain.encode_text(texts))
+
+
+def test_it_can_be_pickled():
+    encoder = opened()
+    assert encoder.precision == "bfloat16"
+    again = pickle.loads(pickle.dumps(encoder))
+    assert (again.precision, again.is_fast) == ("bfloat16", True)
 
 
 def test_what_does_not_keep_near_float32_is_not_taken(monkeypatch, notes):
@@ -192,6 +201,18 @@ def test_first_files_that_cannot_be_read_decide_nothing(tmp_path):
     draw(tmp_path / "z.png", 1)
     report = sync(tmp_path / "index", [tmp_path], "mini", options=EncoderOptions("cpu", "fast"))
     assert (report.added, len(report.skipped), report.precision) == (1, fast.COUNT, "bfloat16")
+
+
+def test_videos_are_among_the_first_files(tmp_path, monkeypatch):
+    colored(tmp_path / "films" / "a.mp4", [("red", 1), ("blue", 1)])
+    draw(tmp_path / "films" / "b.png", 1)
+    (tmp_path / "films" / "c.mp4").write_bytes(b"broken")
+    seen = []
+    near = fast.mean_cosine
+    monkeypatch.setattr(fast, "mean_cosine", lambda rows, others: seen.append(len(rows)) or near(rows, others))
+    report = sync(tmp_path / "index", [tmp_path / "films"], "mini", options=EncoderOptions("cpu", "fast"))
+    assert (report.added, report.precision, len(report.skipped)) == (2, "bfloat16", 1)
+    assert seen == [fast.COUNT, Table.open(tmp_path / "index").count()]
 
 
 def test_labels_of_pixels_are_not_checked_by_vectors():

@@ -50,8 +50,8 @@ class Towers(EncoderSource):
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For `pickle` and `copy`. In int8, and what may be int8, without the towers, whose weights lie in oneDNN's own order: they are opened
-        again when they are needed."""
+        """For `pickle` and `copy`. In int8, and in "fast", which may be int8, without the towers, whose weights lie in
+        oneDNN's own order: they are opened again when they are needed."""
         left_out = ("_text", "_image") if self._precision in ("int8", "fast") else ()
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
