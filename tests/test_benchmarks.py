@@ -44,6 +44,7 @@ ARGUMENTS = {
     "hard_files": "@photos 32",
     "hard_neighbours": "@photos @hard mini 3",
     "image_tower": "@photos @vocabulary --rounds 1 --mini",
+    "int8": "@checkpoint @captions.tar @checkpoint",
     "kill_training": "mini @captions.tar --steps 3 --batch-size 4 --kills 1",
     "near_copies": "@photos mini",
     "reduced_decoding": "@photos mini --mosaics 2",

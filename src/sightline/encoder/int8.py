@@ -27,6 +27,8 @@ COUNT = 24
 """Drawn images or videos, or captions."""
 SIDE = 320
 """Pixels of a drawn image's side."""
+MARGIN = 1.1
+"""Other images and texts have somewhat larger numbers than those that are measured."""
 _RULES = 1
 """Counts up when grids are made by other rules."""
 
@@ -60,7 +62,7 @@ def measured(tower: Tower, inputs: Iterable[Tensor]) -> Grids:
     with watched(tower) as ranges, torch.inference_mode():
         for batch in inputs:
             tower.embed(batch)
-    return tower.int8_grids(ranges)
+    return tower.int8_grids({name: MARGIN * ends for name, ends in ranges.items()})
 
 
 def texts(source: EncoderSource, strings: Sequence[str]) -> Iterator[Tensor]:
