@@ -44,6 +44,7 @@ ARGUMENTS = {
     "hard_files": "@photos 32",
     "hard_neighbours": "@photos @hard mini 3",
     "image_tower": "@photos @vocabulary --rounds 1 --mini",
+    "int8": "@checkpoint @captions.tar @checkpoint",
     "kill_training": "mini @captions.tar --steps 3 --batch-size 4 --kills 1",
     "mixed_precision": "@checkpoint @captions.tar",
     "mixed_precision rates": "@checkpoint @captions.tar --images 2 --rounds 1",

@@ -174,6 +174,7 @@ if TYPE_CHECKING:
         ImageClassifierOutput as ImageClassifierOutput,
         ModelOutput as ModelOutput,
     )
+    from sightline.optimize import prune_model as prune_model
     from sightline.processing.image.reading import load_image as load_image, load_image_async as load_image_async
     from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
@@ -253,6 +254,7 @@ _NAMES = {
     "models.xclip.vision": "XCLIPVisionModel",
     "nn.outputs": "BaseModelOutput BaseModelOutputWithNoAttention BaseModelOutputWithPooling"
     " BaseModelOutputWithPoolingAndNoAttention ImageClassifierOutput ModelOutput",
+    "optimize": "prune_model",
     "processing.image.reading": "load_image load_image_async",
     "search": "Index Query Result open_index",
     "search.retrieve": "retrieve",

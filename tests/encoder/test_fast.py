@@ -66,7 +66,7 @@ def cosines(monkeypatch, *values):
 )
 def test_the_rules_of_a_processor(flags, proposed, monkeypatch):
     monkeypatch.undo()
-    for name, flag in (("has_bfloat16", "bf16"), ("has_vnni", "vnni"), ("has_amx", "amx")):
+    for name, flag in (("has_bfloat16", "bf16"), ("is_int8_quick", "vnni"), ("has_amx", "amx")):
         monkeypatch.setattr(fast, name, lambda device, flag=flag: flag in flags)
     assert fast.candidates(CPU) == proposed
 

@@ -7,7 +7,20 @@ import typer
 from sightline.cli.commands import Commands
 from sightline.distribution import VERSION, clash
 
-COMMANDS = ("index", "search", "similar", "segment", "train", "eval", "info", "library", "fsck", "verify", "demo")
+COMMANDS = (
+    "index",
+    "search",
+    "similar",
+    "segment",
+    "train",
+    "eval",
+    "info",
+    "library",
+    "fsck",
+    "verify",
+    "optimize",
+    "demo",
+)
 
 
 class Program(Commands):

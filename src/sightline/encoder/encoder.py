@@ -14,13 +14,12 @@ from PIL import Image
 from sightline.encoder.fast import Fast
 from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
-from sightline.encoder.int8 import Noun
 from sightline.encoder.lists import place
 from sightline.encoder.memory import TooLarge
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.readable import Errors, Readable, check_errors, collect
-from sightline.encoder.source import Vectors
+from sightline.encoder.source import Noun, Vectors
 from sightline.errors import ImageError, UsageError
 from sightline.models.tower import Segments
 from sightline.processing.image.reading import open_image

@@ -22,9 +22,9 @@ import torch
 
 from sightline import scenes
 from sightline.distribution import VERSION
-from sightline.encoder.hardware import has_amx, has_bfloat16, has_vnni, machine
-from sightline.encoder.int8 import Noun
-from sightline.errors import JsonError, SightlineError
+from sightline.encoder.hardware import has_amx, has_bfloat16, is_int8_quick, machine
+from sightline.encoder.source import Noun
+from sightline.errors import JsonError, SightlineError, UsageError
 from sightline.files import read_json, write_json
 from sightline.logger import LOGGER
 
@@ -49,7 +49,7 @@ def candidates(device: torch.device) -> list[str]:
     if device.type in ("mps", "xpu"):
         return ["float16", "float32"]
     quick = ["bfloat16"] if has_bfloat16(device) else []
-    if has_vnni(device) and not has_amx(device):
+    if is_int8_quick(device) and not has_amx(device):
         quick.insert(0, "int8")
     return [*quick, "float32"]
 
@@ -89,7 +89,7 @@ class Fast:
         """Find a precision's cosine; False if the tower cannot be computed in it."""
         try:
             encoder = self._encoder.in_precision(precision, self._noun)
-        except SightlineError as error:
+        except UsageError as error:
             LOGGER.info(f"{self._encoder.name}: its tower for {self._noun} is not computed in {precision}: {error}")
             return False
         if self._exact is None:

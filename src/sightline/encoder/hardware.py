@@ -93,13 +93,19 @@ def dtype_of(precision: str) -> torch.dtype:
     return dtype
 
 
+def is_int8_quick(device: torch.device) -> bool:
+    """Whether the device is a processor with instructions for int8, so that it is quicker than float32."""
+    is_x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    return device.type == "cpu" and is_x86 and torch.cpu._is_vnni_supported()
+
+
 def check_int8(device: torch.device) -> None:
     """Raises `UsageError` where a model cannot be computed in int8. The logger is told where that is slow."""
     if device.type != "cpu":
         raise UsageError(f"int8 has no kernels on {device}: take --device cpu, or --precision bfloat16 or float16")
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         raise UsageError("int8 has no quick kernels on this processor (x86 with AVX2): take --precision float32")
-    if not has_vnni(device):
+    if not is_int8_quick(device):
         LOGGER.warning("int8 is slow on this processor, which lacks the instructions for it (VNNI)")
 
 
@@ -116,11 +122,6 @@ def has_bfloat16(device: torch.device) -> bool:
 def has_amx(device: torch.device) -> bool:
     """Whether the device is a processor that multiplies whole tiles of bfloat16."""
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
-
-
-def has_vnni(device: torch.device) -> bool:
-    """Whether the device is a processor that multiplies and adds four pairs of int8 in an instruction."""
-    return device.type == "cpu" and bool(torch.cpu._is_vnni_supported())
 
 
 def machine(device: torch.device) -> str:

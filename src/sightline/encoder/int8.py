@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import platformdirs
@@ -17,27 +16,33 @@ from torch import Tensor
 from sightline import scenes
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.distribution import VERSION
-from sightline.encoder.source import EncoderSource
+from sightline.encoder.source import EncoderSource, Noun
 from sightline.errors import CheckpointError
 from sightline.models.tower import Tower
 from sightline.nn.int8 import Grid
 from sightline.nn.int8_blocks import Grids
 from sightline.nn.ranges import watched
 
-Noun = Literal["images", "texts"]
-"""What a tower is for. Images' also takes videos."""
-
 COUNT = 24
 """Drawn images or videos, or captions."""
 SIDE = 320
 """Pixels of a drawn image's side."""
+MARGIN = 1.1
+"""Other images and texts have somewhat larger numbers than those that are measured."""
 _RULES = 1
 """Counts up when grids are made by other rules."""
 
 
 def calibrated(source: EncoderSource, noun: Noun, tower: Tower) -> Grids:
-    """The grids of a checkpoint's tower, which is in float32: those that are kept in the user's cache; where there are
-    none they are measured now, and kept."""
+    """The grids of a checkpoint's tower, which is in float32: those that the checkpoint has, or that are kept in the
+    user's cache; where there are none they are measured now, and kept. Raises `CheckpointError` for damaged ones of the
+    checkpoint's."""
+    if noun in source.grids:
+        if grids := read_grids(source.grids[noun]):
+            return grids
+        raise CheckpointError(
+            f"{source.grids[noun]}: damaged: make the checkpoint anew by sightline optimize --to int8"
+        )
     note = _note(source, noun)
     if kept := read_grids(note):
         return kept
@@ -57,7 +62,7 @@ def measured(tower: Tower, inputs: Iterable[Tensor]) -> Grids:
     with watched(tower) as ranges, torch.inference_mode():
         for batch in inputs:
             tower.embed(batch)
-    return tower.int8_grids(ranges)
+    return tower.int8_grids({name: MARGIN * ends for name, ends in ranges.items()})
 
 
 def texts(source: EncoderSource, strings: Sequence[str]) -> Iterator[Tensor]:

@@ -2,8 +2,8 @@
 
 import torch
 
-from sightline.encoder.int8 import Noun, calibrated
-from sightline.encoder.source import EncoderSource
+from sightline.encoder.int8 import calibrated
+from sightline.encoder.source import EncoderSource, Noun
 from sightline.errors import UsageError
 from sightline.models.tower import Tower
 

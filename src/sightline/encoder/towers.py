@@ -8,13 +8,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from sightline.encoder.hardware import dtype_of, pick_device, pick_precision
+from sightline.encoder.hardware import dtype_of, is_int8_quick, pick_device, pick_precision
 from sightline.encoder.inputs import FRAMES
-from sightline.encoder.int8 import Noun
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
 from sightline.encoder.opening import open_tower
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import EncoderSource
+from sightline.encoder.source import EncoderSource, Noun
 from sightline.encoder.workers import Workers
 from sightline.errors import SightlineError, UsageError
 from sightline.logger import LOGGER
@@ -44,6 +43,8 @@ class Towers(EncoderSource):
         for oddity in oddities(self.profile):
             LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
+        if precision == "auto" and self.grids and is_int8_quick(self.device):
+            precision = "int8"
         self._precision = pick_precision(precision, self.device)
         self._batch_size = batch_size
         self._workers = Workers(self.device)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.models.settings import GENERATION, kinds_of, read_value
+from sightline.models.settings import GENERATION, INT8, kinds_of, read_value
 
 
 class ConfigBase:
@@ -97,7 +97,8 @@ class ConfigBase:
         """Settings as they were written at any time, in today's terms. Raises `CheckpointError` for another kind's."""
         if cls.model_type and settings.get("model_type", cls.model_type) != cls.model_type:
             raise CheckpointError(f"the config says model_type {settings['model_type']!r}, not {cls.model_type!r}")
-        if settings.get("quantization_config"):
+        quantized = settings.get("quantization_config")
+        if quantized and not (isinstance(quantized, Mapping) and quantized.get("quant_method") == INT8):
             raise CheckpointError(
                 f"{cls.model_type} config: the weights were quantised (quantization_config); "
                 "take the checkpoint that they were made of, in float32, float16 or bfloat16"
