@@ -19,11 +19,12 @@ import numpy as np
 from measure import in_turn, ratio, report
 
 from sightline import load
+from sightline.encoder.precision import Precision
 from sightline.index import Table
 from sightline.index.sync import sync
 from sightline.search import Index
 
-PRECISIONS = "bfloat16", "int8", "float32"
+PRECISIONS: tuple[Precision, ...] = ("bfloat16", "int8", "float32")
 
 
 def main() -> None:
