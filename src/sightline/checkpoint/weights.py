@@ -24,10 +24,16 @@ Entry = tuple[str, Any, tuple[int, ...], torch.dtype]
 
 _PASSED = 1 << 26
 """Bytes that `Weights.get_once` reads before it opens a file anew."""
+SCALE, STEPS = "_scale", "_steps"
+"""Ends of the names of what lies beside an int8 weight: a number for each row (outputs, 1) and for each column
+(inputs,). The weight is its whole numbers times the row's over the column's."""
 
 
 class Weights:
-    """Named tensors in one or more files, memory-mapped: `shapes` costs a header, `get` the pages it touches."""
+    """Named tensors in one or more files, memory-mapped: `shapes` costs a header, `get` the pages it touches.
+
+    Those that `sightline optimize --to int8` has written are float32, too.
+    """
 
     def __init__(self, paths: Sequence[Path] = (), state: Mapping[str, torch.Tensor] | None = None) -> None:
         """`state`: tensors that are in memory, in place of files."""
@@ -48,9 +54,18 @@ class Weights:
                 if key in self.shapes:
                     raise CheckpointError(f"{path}: the tensor {key} is in another shard too")
                 self.shapes[key], self.dtypes[key], self._sources[key] = shape, dtype, source
+        for key in [key for key in self.shapes if key + SCALE in self.shapes and key + STEPS in self.shapes]:
+            self.dtypes[key] = torch.float32
+            for beside in (key + SCALE, key + STEPS):
+                del self.shapes[beside], self.dtypes[beside]
 
     def get(self, key: str) -> torch.Tensor:
         """The tensor under `key`, on the CPU, in the file's dtype."""
+        if key + STEPS in self._sources:
+            return self._get(key).float() * self._get(key + SCALE) / self._get(key + STEPS)
+        return self._get(key)
+
+    def _get(self, key: str) -> torch.Tensor:
         source = self._sources[key]
         if isinstance(source, torch.Tensor):
             return source

@@ -182,6 +182,8 @@ def _print(report: "SyncReport") -> None:
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     if report.removed_links or report.removed_excluded:
         typer.echo(f"of the removed {report.removed_links:,} are links, {report.removed_excluded:,} excluded now")
+    if report.precision:
+        typer.echo(f"vectors computed in {report.precision}, the quickest of this machine that keeps near float32")
     for disk in report.unmounted:
         typer.echo(f"{one_line(disk)} is not mounted: what the index holds of it stays, until --forget takes it out")
     if report.links:

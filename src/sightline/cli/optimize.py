@@ -22,13 +22,24 @@ def command(
             "units, and heads with their part of the width. Default: nothing is removed.",
         ),
     ] = None,
+    to: Annotated[
+        str | None,
+        option(
+            "PRECISION", "Round the model's weights, and what goes into them, to this precision: int8, for processors."
+        ),
+    ] = None,
     calibrate: Annotated[
         list[str] | None,
         option(
             "SOURCE",
-            "Measure on these captions with their images what is important. May be given several times. Default: the "
-            "captions of --recover.",
+            "With --prune: measure on these captions with their images what is important; by default on those of "
+            "--recover. With --to: measure on this folder of images which numbers there are. May be given several "
+            "times.",
         ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        option("FILE", "With --to: measure on the texts in this file, one on each line. Default: on drawn scenes'."),
     ] = None,
     recover: Annotated[
         list[str] | None,
@@ -73,15 +84,27 @@ def command(
     it to give the vectors of the whole model. Ctrl-C saves the training and stops, with exit status 130, and the same
     command goes on. FOLDER appears when all is done.
 
+    --to int8 gives a checkpoint of a quarter to a half of the size, which only Sightline opens, and which computes
+    faster on processors with instructions for int8 (VNNI).
+
     \b
     Examples:
       sightline optimize openai/clip-vit-base-patch32 --prune 0.3 --recover captions.csv --steps 2000 --out small
       sightline optimize mini --prune 0.2 --calibrate captions.csv --out small
+      sightline optimize openai/clip-vit-base-patch32 --to int8 --calibrate Pictures --out quick
     """
+    if to is not None:
+        typer.echo(_calibrated(out, model, to, calibrate or [], texts, prune is not None or bool(recover)))
+        return
+    if texts is not None:
+        raise UsageError("--texts belongs to --to int8")
     from sightline.cli.pruning import Pruning, Recovery, prune_into
 
     if prune is None:
-        raise UsageError("say how the model is to become smaller: --prune 0.3 removes 30% of its multiplications")
+        raise UsageError(
+            "say how the model is to become smaller: --prune 0.3 removes 30% of its multiplications, "
+            "--to int8 rounds its weights"
+        )
     if recover and steps is None:
         raise UsageError("say how long --recover is to train: --steps N")
     if steps is not None and not recover:
@@ -89,3 +112,14 @@ def command(
     pruning = Pruning(model, prune, calibrate or recover or [], split, image_root)
     recovery = Recovery(recover, steps, batch_size, lr, checkpoint_every) if recover and steps is not None else None
     typer.echo(prune_into(out, pruning, recovery, device))
+
+
+def _calibrated(out: Path, model: str, to: str, calibrate: list[str], texts: Path | None, prunes: bool) -> str:
+    """Writes the checkpoint in the precision `to`. Returns what is to be said at the end."""
+    from sightline.cli.calibrating import calibrate_into
+
+    if to != "int8":
+        raise UsageError(f"--to {to}: a checkpoint is rounded to int8 (--precision of other commands has the others)")
+    if prunes:
+        raise UsageError("one after the other: --prune first, then --to int8 of what came out")
+    return calibrate_into(out, model, calibrate, texts)

@@ -51,7 +51,8 @@ PrecisionOption = Annotated[
     option(
         None,
         "Compute in this precision; auto is bfloat16 where the hardware has it, else float32; int4 has weights "
-        "in 4 bits, for a quarter of the memory. Default: auto.",
+        "in 4 bits, for a quarter of the memory; fast is the quickest of this machine whose vectors keep near "
+        "float32, which is checked once. Default: auto.",
         "--precision",
     ),
 ]

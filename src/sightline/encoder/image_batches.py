@@ -90,10 +90,15 @@ class ImageBatches(Towers):
         on a batch's shape (decision 0001)."""
         filled = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         filled[: len(inputs)] = inputs
-        values = self.profile.normalize(filled.reshape(-1, *inputs.shape[2:]))
+        pixels = filled.reshape(-1, *inputs.shape[2:])
+        bytes_too = self._image.takes_bytes
+        values: NDArray[Any] = np.moveaxis(pixels, -1, 1) if bytes_too else self.profile.normalize(pixels)
         if len(values) > batch:
             values = values.reshape(batch, -1, *values.shape[1:])
-        return [output[: len(inputs)] for output in self._workers.run(forward, self._dtype, values)]
+        return [
+            output[: len(inputs)]
+            for output in self._workers.run(forward, torch.uint8 if bytes_too else self._dtype, values)
+        ]
 
 
 def _name(item: object) -> str:

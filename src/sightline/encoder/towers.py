@@ -1,17 +1,19 @@
 """A checkpoint's towers on a device, and how much they are given at a time."""
 
 import os
+from copy import copy
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 
-from sightline.encoder.hardware import pick_device, pick_dtype
+from sightline.encoder.hardware import dtype_of, is_int8_quick, pick_device, pick_precision
 from sightline.encoder.inputs import FRAMES
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
+from sightline.encoder.opening import open_tower
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import EncoderSource
+from sightline.encoder.source import EncoderSource, Noun
 from sightline.encoder.workers import Workers
 from sightline.errors import SightlineError, UsageError
 from sightline.logger import LOGGER
@@ -52,34 +54,68 @@ class Towers(EncoderSource):
         for oddity in oddities(self.profile):
             LOGGER.warning(f"{self.name}: {oddity}")
         self.device = pick_device(device)
-        self._dtype = pick_dtype(precision, self.device)
-        named = "int4" if precision == "int4" else str(self._dtype).removeprefix("torch.")
-        self.precision = cast(Precision, named)
+        if precision == "auto" and self.grids and is_int8_quick(self.device):
+            precision = "int8"
+        self._precision = pick_precision(precision, self.device)
         self._batch_size = batch_size
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For `pickle` and `copy`. In int8, and in "fast", which may be int8, without the towers, whose weights lie in
+        oneDNN's own order: they are opened again when they are needed."""
+        left_out = ("_text", "_image") if self._precision in ("int8", "fast") else ()
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    @property
+    def precision(self) -> str:
+        """The numbers in which images and videos are computed: "float32", "bfloat16", "float16" or "int8". Of "fast"
+        it is what was chosen; asking chooses."""
+        return self._chosen("images")
+
+    @property
+    def text_precision(self) -> str:
+        """The numbers in which texts are computed: those of images, unless "fast" chose others."""
+        return self._chosen("texts")
+
+    def _chosen(self, noun: Noun) -> str:
+        """The precision of a tower."""
+        return self._precision
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The type of the numbers that the tower for images takes."""
+        return dtype_of(self.precision, self.device)
+
     @cached_property
     def _text(self) -> Tower:
-        return self._open(self.family.text, "texts")
+        return self._open("texts", self.text_precision)
 
     @cached_property
     def _image(self) -> Tower:
-        return self._open(self.family.image, "images")
+        return self._open("images", self.precision)
 
-    def _open(self, kind: type[Tower], noun: str) -> Tower:
+    def _open(self, noun: Noun, precision: str) -> Tower:
         """A tower on the device."""
         try:
-            opened = kind.in_4_bits if self.precision == "int4" else kind.for_encoding
-            tower = opened(self.path, self._dtype).to(self.device)
+            tower = open_tower(self, noun, precision, dtype_of(precision, self.device)).to(self.device)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise SightlineError(
                 f"{self.name}: not enough memory on {self.device} for the model: {way_out(self.device)}"
             ) from error
-        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {self.precision}")
+        LOGGER.info(f"{self.name}: the tower for {noun} on {self.device} in {precision}")
         return tower
+
+    def in_precision(self, precision: str, noun: Noun) -> Self:
+        """The same checkpoint on the same device in another precision, with its tower for these opened."""
+        other = copy(self)
+        for opened in ("_text", "_image", "_fast"):
+            other.__dict__.pop(opened, None)
+        other._precision, other.is_quiet = pick_precision(precision, self.device), True
+        _ = other._image if noun == "images" else other._text
+        return other
 
     @property
     def image_side(self) -> Side:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 
 from sightline.errors import CheckpointError
 
+INT8 = "sightline_int8"
+"""The `quant_method` of a checkpoint by `sightline optimize --to int8`: its weights are read as float32."""
 GENERATION = frozenset(
     """
     bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size

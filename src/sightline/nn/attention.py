@@ -83,9 +83,7 @@ class Attention(WithParts):
         elif self.implementation == "flash_attention_2":
             y = _flash(q, k, v, mask, causal, dropout)
         else:
-            if causal and mask is not None:
-                mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+            y = fused_attention(q, k, v, mask, causal, dropout)
         return y.transpose(1, 2).flatten(2)
 
 
@@ -143,7 +141,7 @@ class SelfAttention(Attention):
         Here `mask` is (B, 1, 1, L). For an attention without hooks.
         """
         batch, length, width = x.shape
-        places, heads = torch.arange(length, device=x.device), (self.num_heads, width // self.num_heads)
+        heads = self.num_heads, width // self.num_heads
         rows = torch.arange(batch, device=x.device)
         if not self.apart() and plain(self.qkv, Fused):
             weight, bias = self.qkv.weight, self.qkv.bias
@@ -152,13 +150,13 @@ class SelfAttention(Attention):
             queries, kv = self.project(x).split([width, 2 * width], dim=-1)  # type: ignore[no-untyped-call]
             q = queries[rows, tokens]
         k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
-        visible = mask
-        if causal:
-            before = (places <= tokens[:, None])[:, None, None]
-            visible = before if mask is None else _both(mask, before)
         dropout = self.dropout_rate if self.training else 0.0
         y = F.scaled_dot_product_attention(
-            q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
+            q.view(batch, heads[0], 1, heads[1]),
+            k,
+            v,
+            attn_mask=seen_from(tokens, length, causal, mask),
+            dropout_p=dropout,
         )
         return self.output(y.reshape(batch, width))
 
@@ -186,6 +184,23 @@ class CrossAttention(Attention):
         kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return self.weigh(q, k, v, None, False, weights)
+
+
+def fused_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """Torch's choice of kernel: (B, H, L or S, D) -> (B, H, L, D). Other arguments as in `SelfAttention.forward`."""
+    if causal and mask is not None:
+        mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+
+
+def seen_from(tokens: Tensor, length: int, causal: bool, mask: Tensor | None) -> Tensor | None:
+    """What one token of each sequence, `tokens` (B,), may see: a mask (B, 1, 1, L), or None for all."""
+    if not causal:
+        return mask
+    before = (torch.arange(length, device=tokens.device) <= tokens[:, None])[:, None, None]
+    return before if mask is None else _both(mask, before)
 
 
 def _both(mask: Tensor, visible: Tensor) -> Tensor:
