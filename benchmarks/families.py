@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
+from sightline.encoder.engines.engine import ROWS, TOKENS
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
 from sightline.encoder.text_batches import WASTE, by_cost
-from sightline.encoder.towers import ROWS, TOKENS
 from sightline.models import family_of
 from sightline.models.tower import Tower
 
@@ -106,8 +106,9 @@ def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, A
     def first(pixels: Tensor, model: Any) -> Any:
         return getattr(model, public.features)(pixels)
 
+    size = max(1, ROWS // int(family_of(folder).config.from_folder(folder).image_rows))
+
     def ours(tower: Tower, dtype: torch.dtype, pixels: Tensor) -> Tensor:
-        size = max(1, ROWS // tower.rows)
         return spread(lambda rows: tower.embed(pixels[rows].to(dtype)), list(batches(range(count), size)))
 
     def theirs(model: Any, dtype: torch.dtype, size: int, pixels: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "encode_images": "@photos --rounds 1 --mini",
     "encode_texts": "@vocabulary @captions.tar --captions 20 --rounds 1 --mini",
     "contrastive_example": "@checkpoint @captions.tar --steps 2 --batch-size 2 --pairs 4",
+    "engines": "@photos @vocabulary --rounds 1 --mini",
     "exact_search": "3000 64 --rounds 1 --json @exact_search.json",
     "families align": "align --inputs 2 --texts 4 --rounds 1 --mini",
     "families groupvit": "groupvit images --inputs 2 --rounds 1 --mini",

@@ -5,15 +5,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import cached_property, partial
 from math import ceil
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.encoder.fast import Fast
-from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
+from sightline.encoder.image_batches import Encoded, ImageBatches, Read
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
 from sightline.encoder.lists import place
 from sightline.encoder.memory import TooLarge
@@ -23,11 +21,16 @@ from sightline.encoder.readable import Errors, Readable, check_errors, collect
 from sightline.encoder.source import Noun, Vectors
 from sightline.encoder.text_batches import WASTE, by_cost
 from sightline.errors import ImageError, UsageError
-from sightline.models.tower import Segments
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.moments import Moment, moments
 from sightline.processing.video.reader import VideoSource
 from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from sightline.encoder.fast import Fast
+    from sightline.models.tower import Segments
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -38,7 +41,7 @@ DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 def load(
     name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
-    device: str | torch.device = "auto",
+    device: "str | torch.device" = "auto",
     precision: Precision = "auto",
     batch_size: int | None = None,
     revision: str | None = None,
@@ -66,19 +69,23 @@ class Encoder(ImageBatches):
     """
 
     def __repr__(self) -> str:
-        return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self._precision}")'
+        engine = "" if self.exported is None else f', engine="{self.engine.name}"'
+        numbers = f'device="{self.device}", precision="{self.engine.precision}"'
+        return f'Encoder("{self.name}", dim={self.dim}, {numbers}{engine})'
 
     @property
     def is_fast(self) -> bool:
         """Whether precisions are chosen by the rules and checks of "fast"."""
-        return self._precision == "fast"
+        return self.engine.precision == "fast"
 
     @cached_property
-    def _fast(self) -> dict[Noun, Fast]:
+    def _fast(self) -> "dict[Noun, Fast]":
+        from sightline.encoder.fast import Fast  # needs torch, which exports do without
+
         return {noun: Fast(self, noun) for noun in get_args(Noun)}
 
     def _chosen(self, noun: Noun) -> str:
-        return self._fast[noun].precision if self.is_fast else self._precision
+        return self._fast[noun].precision if self.is_fast else self.engine.precision
 
     def note_cosine(self, cosine: float) -> None:
         """Note the mean cosine to float32 of images in the precision that "fast" chose. Below 0.999 another takes its
@@ -91,7 +98,7 @@ class Encoder(ImageBatches):
     def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and
         the logger is told how many were. `texts`: a list, an array, a column of a table, a generator."""
-        return unit_rows(self.embed_text(texts, progress=progress))
+        return self.engine.unit_rows(self.embed_text(texts, progress=progress))
 
     def embed_text(
         self, texts: Iterable[str], *, project: bool = True, progress: ProgressCallback = no_progress
@@ -102,6 +109,8 @@ class Encoder(ImageBatches):
         stage "reading texts".
         """
         check_callback(progress)
+        if not project and self.exported is not None:
+            raise self.vectors_only("states before the projection need")
         tokens = self.tokens(texts)
         tower = self._text  # opened once here, before the threads use it
         forward = tower.embed if project else partial(tower.embed, project=False)
@@ -109,7 +118,7 @@ class Encoder(ImageBatches):
 
         def embed(rows: list[int], size: int) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._workers.run(forward, torch.int64, ids, mask)[0]
+            return self.engine.run(forward, ids, mask)[0]
 
         def embed_group(rows: list[int]) -> Vectors:
             try:
@@ -202,7 +211,7 @@ class Encoder(ImageBatches):
         video model takes as many frames as its checkpoint says, and `UsageError` says how many if a list of another
         length is given. Raises `VideoError` naming the first video that cannot be read.
         """
-        checked = check_videos(videos, None if self._image.frames == 1 else self._image.frames)
+        checked = check_videos(videos, None if self.config.frames == 1 else int(self.config.frames))
         return self._rows(checked, self.sample_frames, self._inputs, errors, progress)
 
     def open_image(self, image: ImageInput, *, orient: bool = True) -> Image.Image:
@@ -235,10 +244,13 @@ class Encoder(ImageBatches):
         `project=False` the vector is the tower's pooled state before its projection, (state_dim,), of unit length.
         `items` are made in a separate thread, so that it may take time to make them, as it does to cut a video. Images
         and videos share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit,
-        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together.
+        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together, and for either of
+        them of an export.
         """
         if extras and not project:
             raise UsageError("extras stand beside projected vectors: ask for extras or for project=False, not for both")
+        if self.exported is not None and (extras or not project):
+            raise self.vectors_only(f"{'rows beside vectors' if extras else 'states before the projection'} need")
         tower = self._image  # opened once here, before the threads use it
         forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
         if extras:
@@ -266,18 +278,16 @@ class Encoder(ImageBatches):
         self.check_finite(encoded.vectors if isinstance(encoded, Readable) else encoded, self.precision)
         return encoded
 
-    def segments(self, pixels: NDArray[np.float32]) -> Segments:
+    def segments(self, pixels: NDArray[np.float32]) -> "Segments":
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
         For models that have `regions`."""
 
-        def forward(part: NDArray[np.float32], size: int) -> Segments:
-            with torch.inference_mode(), self._workers.turn:
-                segments = self._image.segments(torch.from_numpy(part).to(self.device, self._dtype))
-                return Segments(segments.images.cpu(), segments.groups.cpu(), segments.shares.cpu(), segments.scale)
+        def forward(part: NDArray[np.float32], size: int) -> "Segments":
+            segments: Segments = self.engine.segments(self._image, part)
+            return segments
 
         try:
             parts = self._image_limit.split(pixels, len(pixels), forward)
         except TooLarge as error:
             raise self._no_memory(f"an image of {pixels.shape[3]} x {pixels.shape[2]} pixels") from error
-        images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
-        return Segments(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
+        return parts[0].joined(parts)

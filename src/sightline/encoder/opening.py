@@ -9,8 +9,8 @@ from sightline.models.tower import Tower
 
 
 def open_tower(source: EncoderSource, noun: Noun, precision: str, dtype: torch.dtype) -> Tower:
-    """The tower, on the processor. `precision`: neither "auto" nor "fast"; `dtype`: of the numbers that it takes. Raises
-    `UsageError` for a tower that cannot be computed in it."""
+    """The tower, on the processor. `precision`: neither "auto" nor "fast"; `dtype`: of the pixels that it takes.
+    Raises `UsageError` for a tower that cannot be computed in it."""
     kind = source.family.text if noun == "texts" else source.family.image
     if precision == "int8":
         if not kind.int8_blocks:

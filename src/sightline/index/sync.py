@@ -74,6 +74,8 @@ def sync(
     table = Table.open(folder, limits) if exists(folder) else None
     _check_roots(roots, table, _settings(folder, roots, *changes), changes[0])
     encoder = _open_encoder(model, table, options)
+    if table is not None and table.model.extra_rows and encoder.exported is not None:
+        raise encoder.vectors_only(f"{folder} keeps more of each item, and that takes")
     record = ModelRecord.of(encoder, regions)
     is_new = not folder.exists()
     claim(folder)

@@ -3,7 +3,7 @@
 Shapes: B inputs, L tokens, C channels, G groups, P projection.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -30,9 +30,15 @@ class Segments:
     shares: Tensor
     scale: float
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Those of several batches, in order."""
+        images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
+        return cls(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
+
 
 class Tower(PretrainedModel):
-    """A tower as an encoder opens it. A family implements `state` and `rows`."""
+    """A tower as an encoder opens it. A family implements `state`."""
 
     head: ClassVar[str | None] = None
     """The name of the layer that projects the state; None where the state is the embedding."""
@@ -100,16 +106,6 @@ class Tower(PretrainedModel):
         return kinds
 
     @property
-    def frames(self) -> int:
-        """Frames in an input: 1 for images, more for videos."""
-        return 1
-
-    @property
-    def rows(self) -> int:
-        """The largest number of rows (tokens) that an input adds to the tower's products."""
-        raise NotImplementedError
-
-    @property
     def state_dim(self) -> int:
         """How many numbers `state` returns for an input; P where the tower has no projection at its end."""
         if self.head is None:
@@ -124,7 +120,7 @@ class Tower(PretrainedModel):
         """A batch of B inputs -> (B, P), not of unit length: the embeddings that `forward` returns, for less work.
 
         Inputs are tokens (B, L), padded on the right, with their `mask` (B, L), 0 for padding; images (B, C, H, W) or,
-        for a tower of several `frames`, videos (B, frames, C, H, W). With `project=False` the pooled states before the
+        for a config of several `frames`, videos (B, frames, C, H, W). With `project=False` the pooled states before the
         projection, (B, state_dim).
         """
         state = self.state(inputs, mask)
@@ -151,11 +147,6 @@ class TextTower(Tower):
     input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
     text_model: Any
 
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return int(self.text_model.config.max_tokens)
-
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.text_model.pool(inputs, mask)  # type: ignore[no-any-return]
 
@@ -169,11 +160,6 @@ class ImageTower(Tower):
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     vision_model: Any
-
-    @property
-    def rows(self) -> int:
-        """Patches, and the class token."""
-        return int(self.vision_model.grid**2 + 1)
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.vision_model.pool(inputs)  # type: ignore[no-any-return]

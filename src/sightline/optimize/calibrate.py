@@ -46,7 +46,8 @@ def calibrate_int8(
     for noun, kind in kinds.items():
         tower = kind.for_encoding(source.path, torch.float32)
         if noun == "images":
-            grids = measured(tower, images(source, _in_frames(pictures, tower.frames), tower.frames))
+            frames = source.config.frames
+            grids = measured(tower, images(source, _in_frames(pictures, frames)))
         else:
             grids = calibrated(source, noun, tower) if captions is None else measured(tower, texts(source, captions))
         write_grids(folder / f"int8_{noun}.safetensors", grids)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sightline.checkpoint.hub import SIDE_FILES, sha256
+from sightline.checkpoint.exported import FORMAT, NOTE
+from sightline.checkpoint.fingerprint import tower_hash
+from sightline.checkpoint.hub import SIDE_FILES
 from sightline.encoder.source import EncoderSource
 from sightline.errors import UsageError
 from sightline.files import write_json
 from sightline.logger import LOGGER
-from sightline.optimize.folder import NOTE, check_out, whole_folder
+from sightline.optimize.folder import check_out, whole_folder
 from sightline.optimize.int8 import quantize_onnx, quantize_openvino
-from sightline.optimize.onnx_graph import is_large, write_onnx
+from sightline.optimize.onnx_graph import is_large, put_weights_beside, write_onnx
 from sightline.optimize.openvino_graph import read_openvino, write_openvino
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import Engine, check_installed, open_run
@@ -25,8 +27,6 @@ from sightline.progress import Progress, ProgressCallback, check_callback, no_pr
 
 ExportPrecision = Literal["float32", "float16", "int8"]
 
-FORMAT = 1
-"""Of the folder."""
 _CHECKED = 16
 """Real inputs that an export is compared with torch on."""
 
@@ -152,6 +152,7 @@ def _write(
     if to == "onnx":
         if precision == "int8":
             quantize_onnx(path, inputs, large)
+        put_weights_beside(path)
         return path
     model = read_openvino(path)
     if precision == "int8":
@@ -169,10 +170,7 @@ def write_note(
     towers = {
         one.name: {
             "file": one.file.relative_to(folder).as_posix(),
-            "sha256": sha256(one.file),
-            "beside": {
-                path.name: sha256(path) for path in one.file.parent.glob(f"{one.file.stem}.*") if path != one.file
-            },
+            "sha256": tower_hash(one.file),
             "inputs": {name: list(shape) for name, shape in one.inputs.items()},
             "outputs": {one.output: ["batch", source.dim]},
         }

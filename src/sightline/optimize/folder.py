@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sightline.checkpoint.exported import NOTE
 from sightline.errors import UsageError
-
-NOTE = "export.json"
-"""What an exported folder says of itself. It is written last."""
 
 
 def check_out(out: Path) -> None:

@@ -14,6 +14,9 @@ from sightline.optimize.sides import Shape
 
 _LARGEST = 1_900_000_000
 """Bytes of weights that a file of protobuf can hold, with room for the graph; more lie in a file beside it."""
+_MANY = 32 << 20
+"""Bytes of weights that are worth a file of their own: ONNX Runtime maps it into memory, which opens several times as
+fast as reading the weights out of the graph's file."""
 
 
 def is_large(module: nn.Module) -> bool:
@@ -46,3 +49,15 @@ def write_onnx(
         raise SightlineError(
             f"torch {torch.__version__} cannot trace this model: {error.__cause__ or error}"
         ) from error
+
+
+def put_weights_beside(path: Path) -> None:
+    """Moves many weights out of the graph's file, into one beside it with ".data" after its name."""
+    if path.stat().st_size < _MANY:
+        return
+    with quiet():
+        import onnx
+
+        beside = f"{path.name}.data"
+        onnx.save(onnx.load(path), path, save_as_external_data=True, location=beside, size_threshold=1024)
+        path.with_name(beside).chmod(path.stat().st_mode)  # the library makes it readable for its owner alone

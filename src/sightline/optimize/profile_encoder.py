@@ -64,13 +64,13 @@ def profile_encoder(
 def batches(encoder: Encoder, images: Sequence[Path], texts: Sequence[str]) -> Iterator[Batch]:
     """What each tower is given: first the one for images."""
     side = encoder.image_side
-    profile, frames = encoder.profile, side.tower.frames
+    profile, config = encoder.profile, encoder.config
     chosen = [images[at % len(images)] for at in range(encoder.batch)]
     read = {path: profile.resize_and_crop(encoder.open_image(path)) for path in set(chosen)}
     pixels = torch.from_numpy(profile.normalize(np.stack([read[path] for path in chosen])))
-    if frames > 1:  # an image is a still video
-        pixels = pixels[:, None].expand(-1, frames, -1, -1, -1).contiguous()
-    yield Batch("images" if frames == 1 else "videos", side, (pixels.to(encoder.device, side.dtype),))
+    if config.takes_videos:  # an image is a still video
+        pixels = pixels[:, None].expand(-1, config.frames, -1, -1, -1).contiguous()
+    yield Batch("videos" if config.takes_videos else "images", side, (pixels.to(encoder.device, side.dtype),))
     tokens = encoder.tokens(texts)
     lengths = [len(ids) for ids in tokens]
     largest = max(by_cost(lengths, encoder.text_tokens), key=lambda rows: sum(lengths[at] for at in rows))

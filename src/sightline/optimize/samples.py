@@ -12,7 +12,6 @@ from sightline.errors import ImageError, UsageError
 from sightline.files import open_file
 from sightline.logger import LOGGER
 from sightline.models.tower import Tower
-from sightline.optimize.sides import takes_videos
 from sightline.processing.image.reading import open_image
 from sightline.processing.suffixes import is_image
 from sightline.scenes import distinct
@@ -71,8 +70,8 @@ def texts_of(file: str | os.PathLike[str], source: EncoderSource) -> Inputs:
 
 def _pixel_values(source: EncoderSource, tower: Tower, pixels: list[NDArray[np.uint8]]) -> Inputs:
     values = source.profile.normalize(np.stack(pixels))
-    if takes_videos(tower):
-        values = np.repeat(values[:, None], tower.frames, axis=1)
+    if source.config.takes_videos:
+        values = np.repeat(values[:, None], source.config.frames, axis=1)
     return {"pixel_values": values}
 
 

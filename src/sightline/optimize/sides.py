@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from sightline.encoder.source import EncoderSource
 from sightline.errors import UsageError
-from sightline.files import read_json
 from sightline.models.tower import Tower
-from sightline.optimize.folder import NOTE
 from sightline.optimize.traced import traced
 
 Shape = tuple[int | str, ...]
@@ -62,19 +60,13 @@ class Graph(nn.Module):
         return self.tower.embed(*inputs)
 
 
-def takes_videos(tower: Tower) -> bool:
-    """Whether inputs have an axis of frames, be it of one."""
-    config: Any = getattr(tower, "config", None)
-    return hasattr(getattr(config, "vision_config", None), "num_frames")
-
-
 def open_source(model: str | os.PathLike[str]) -> EncoderSource:
     """The checkpoint's files. Raises `UsageError` for a folder that is an export itself."""
     source = EncoderSource(model)
-    if (note := source.folder / NOTE).is_file():
+    if source.exported is not None:
         raise UsageError(
             f"{model} is an export itself, without weights: name the checkpoint that it was made of, "
-            f"{read_json(note).get('source')}"
+            f"{source.exported.source}"
         )
     return source
 
@@ -88,7 +80,7 @@ def open_sides(source: EncoderSource, names: tuple[str, ...]) -> Iterator[Side]:
 
 
 def _vision(tower: Tower, source: EncoderSource) -> Side:
-    frames = (tower.frames,) if takes_videos(tower) else ()
+    frames = (source.config.frames,) if source.config.takes_videos else ()
     assert source.profile.output_size is not None  # which opening the source has checked
     shape: Shape = ("batch", *frames, 3, *source.profile.output_size)
     return Side("vision", tower, {"pixel_values": shape}, "image_embeds")

@@ -65,15 +65,20 @@ class LazyEncoder:
     def check(self, table: Table) -> ModelRecord:
         """The table's record with the name under which the model was opened here. Raises ModelMismatch for a model that
         did not build the table; of a named model no weights are loaded."""
-        encoder: Encoder | TextEncoder = _checked(self._given or self._text_encoder, table)  # type: ignore[type-var]
+        encoder: Encoder | TextEncoder = _checked(self.source, table)  # type: ignore[type-var]
         return replace(table.model, name=encoder.name, revision=encoder.revision)
+
+    @property
+    def source(self) -> Encoder | TextEncoder:
+        """The model's files: no weights are loaded."""
+        return self._given or self._text_encoder
 
     @cached_property
     def rescorer(self) -> Rescorer:
         """What computes exact scores, for models that have a rescorer."""
         from sightline.encoder.rescorer import Rescorer
 
-        return Rescorer(self._given or self._text_encoder)
+        return Rescorer(self.source)
 
     @cached_property
     def _encoder(self) -> Encoder:

@@ -59,6 +59,8 @@ class Segmenter:
         if precision == "fast":
             raise UsageError('precision "fast" is checked by vectors, not by labels of pixels: choose another')
         self.encoder = load(name_or_folder, device=device, precision=precision, **source)
+        if self.encoder.exported is not None:
+            raise self.encoder.vectors_only("regions need")
         if self.encoder.regions is None:
             kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.has_regions)
             raise UsageError(

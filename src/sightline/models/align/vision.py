@@ -118,11 +118,6 @@ class AlignVisionModel(Tower):
         return answer(outcome, return_dict, config)
 
     @property
-    def rows(self) -> int:
-        """As many as patches of 14 pixels, at most 20 x 20: two such images' first features fill a core's cache."""
-        return min(self.config.image_size // 14 + 1, 20) ** 2
-
-    @property
     def state_dim(self) -> int:
         return self.config.width
 
