@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from sightline.encoder.compiled import Forward, Programs, helps
 from sightline.encoder.hardware import pick_device, pick_dtype
 from sightline.encoder.inputs import FRAMES
 from sightline.encoder.memory import BatchLimit, is_out_of_memory, way_out
@@ -32,6 +33,7 @@ class Towers(EncoderSource):
         device: str | torch.device,
         precision: Precision,
         batch_size: int | None = None,
+        compile: bool = False,
         **source: Any,
     ) -> None:
         is_count = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool) and batch_size > 0
@@ -44,6 +46,9 @@ class Towers(EncoderSource):
         self._dtype = pick_dtype(precision, self.device)
         self.precision = cast(Precision, str(self._dtype).removeprefix("torch."))
         self._batch_size = batch_size
+        self._programs = Programs(self.name) if compile and helps(self.device) else None
+        if compile and self._programs is None:
+            LOGGER.warning(f"{self.name}: not compiled, as this processor's own kernels are at least as quick")
         self._workers = Workers(self.device)
         self._image_limit, self._text_limit = BatchLimit(self.device), BatchLimit(self.device)
 
@@ -88,6 +93,10 @@ class Towers(EncoderSource):
         rows = ROWS if self.device.type == "cpu" else 4 * ROWS
         most = max(1, rows // self._image.rows)
         return most if most < self._inputs else most - most % self._inputs
+
+    def _for_batches(self, forward: Forward, key: str) -> Forward:
+        """A function of the image tower as whole batches go through it: compiled, if that was asked for."""
+        return forward if self._programs is None else self._programs.of(forward, key)
 
     def _no_memory(self, name: str) -> SightlineError:
         return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.device)}")

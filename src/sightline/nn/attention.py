@@ -185,7 +185,7 @@ class CrossAttention(Attention):
 
     def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
-        q = mapped(self.q_proj, x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        q = mapped(self.q_proj, x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
         one = keys is values and not self.apart()
         kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)

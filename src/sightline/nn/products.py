@@ -22,7 +22,7 @@ LEAST_ROWS = 8
 def is_amd() -> bool:
     """Whether the processor is AMD's, with AVX-512, and this torch has oneDNN's operations."""
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    wide = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.backends.mkldnn.is_available()
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return wide and "AMD" in str(found.get("cpu_name", "")) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -37,16 +37,21 @@ def multiplies_bfloat16() -> bool:
 
 def infers(x: Tensor) -> bool:
     """Whether a plain tensor on the processor is computed with, and nothing watches the operations."""
-    if torch.is_grad_enabled() or type(x) is not Tensor or not x.is_cpu or not by_hand():
+    if (
+        torch.compiler.is_compiling()
+        or torch.is_grad_enabled()
+        or type(x) is not Tensor
+        or not x.is_cpu
+        or not by_hand()
+    ):
         return False
-    watched = torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu")
-    return not (watched or torch.compiler.is_compiling())
+    return not (torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu"))
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether `linear` takes oneDNN's operation."""
     many = x.numel() >= LEAST_ROWS * x.shape[-1]
-    return x.dtype == weight.dtype == torch.float32 and many and is_amd() and infers(x)
+    return x.dtype == weight.dtype == torch.float32 and many and infers(x) and is_amd()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -66,8 +71,9 @@ def mapped(module: nn.Module, x: Tensor) -> Tensor:
 def convolution(conv: nn.Conv2d, x: Tensor, silu: bool) -> Tensor | None:
     """`conv(x)`, and SiLU of it if asked for: (B, C, H, W) -> (B, C', H', W'). None where torch's own is as fast."""
     half = x.dtype == torch.bfloat16
-    quick = multiplies_bfloat16() if half else x.dtype == torch.float32 and is_amd()
-    if not (quick and x.dtype == conv.weight.dtype and infers(x)):
+    if x.dtype != conv.weight.dtype or not infers(x):
+        return None
+    if not (multiplies_bfloat16() if half else x.dtype == torch.float32 and is_amd()):
         return None
     padding = [side // 2 for side in conv.kernel_size] if conv.padding == "same" else conv.padding
     after = "swish" if silu and half else "none"  # in float32 no gain, and for some shapes a loss
@@ -80,7 +86,7 @@ def convolution(conv: nn.Conv2d, x: Tensor, silu: bool) -> Tensor | None:
 def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor | None:
     """Softmax attention without a mask as two batched products, (B, H, L, D) -> (B, H, L, D); None where the fused
     kernel is as fast."""
-    if not (q.dtype == torch.bfloat16 and multiplies_bfloat16() and infers(q)):
+    if not (q.dtype == torch.bfloat16 and infers(q) and multiplies_bfloat16()):
         return None
     batch, heads, length, size = q.shape
     q, k, v = (each.reshape(batch * heads, -1, size) for each in (q, k, v))

@@ -267,5 +267,5 @@ def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
         normal(block.self_attn.out_proj.weight, residual)
         normal(block.mlp.fc1.weight, factor * (2 * width) ** -0.5)
         normal(block.mlp.fc2.weight, residual)
-        for linear in (block.self_attn.qkv, block.self_attn.out_proj, block.mlp.fc1, block.mlp.fc2):
-            nn.init.zeros_(linear.bias)
+        for product in (block.self_attn.qkv, block.self_attn.out_proj, block.mlp.fc1, block.mlp.fc2):
+            nn.init.zeros_(product.bias)

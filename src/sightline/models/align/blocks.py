@@ -31,14 +31,13 @@ class ConvNorm(Aliased):
             setattr(self, conv, fuse_conv_bn_eval(getattr(self, conv), bn))
             setattr(self, norm, nn.Identity())
 
-    def convolve(self, x: Tensor, act: nn.Module | None = None) -> Tensor:
+    def convolve(self, x: Tensor, act: ActivationLayer | None = None) -> Tensor:
         """The convolution, the norm and, if there is one, the activation: (B, C, H, W) -> (B, C', H', W')."""
         conv, norm = (getattr(self, name) for name in self.names)
-        silu = act is not None and plain(act, ActivationLayer) and act.kind.back is activation("silu").back  # type: ignore[union-attr]
-        if type(norm) is nn.Identity and plain(conv, type(conv)) and isinstance(conv, nn.Conv2d) and (silu or act is None):
-            y = convolution(conv, x, silu)
-            if y is not None:
-                return y
+        silu = act is not None and plain(act, ActivationLayer) and act.kind.back is activation("silu").back
+        folded = type(norm) is nn.Identity and isinstance(conv, nn.Conv2d) and plain(conv, type(conv))
+        if folded and (silu or act is None) and (quick := convolution(conv, x, silu)) is not None:
+            return quick
         y = norm(conv(x))
         return y if act is None else act(y)  # type: ignore[no-any-return]
 
