@@ -66,6 +66,15 @@ BatchSizeOption = Annotated[
         help="Give the model this number of images at a time. Default: as many as suit the model and the device.",
     ),
 ]
+CompileOption = Annotated[
+    bool,
+    option(
+        None,
+        "Compile the model before the first images, which can make it quicker on a GPU; that takes up to a minute, and "
+        "seconds from the second time on. Default: run it as it is.",
+        "--compile",
+    ),
+]
 JsonOption = Annotated[bool, option(None, "Print one JSON object per line. Default: print text.", "--json")]
 HtmlOption = Annotated[
     Path | None,

@@ -44,6 +44,7 @@ def load(
     device: "str | torch.device" = "auto",
     precision: Precision = "auto",
     batch_size: int | None = None,
+    compile: bool = False,
     revision: str | None = None,
     local_files_only: bool = False,
 ) -> "Encoder":
@@ -54,10 +55,13 @@ def load(
     machine has and whose vectors of drawn images, or texts, have a mean cosine of at least 0.999 to those in float32:
     a check of seconds, made once and noted in the user's cache. `batch_size`: images (or whole videos), or texts, in
     a batch; None: as many as suit the model and the device. Another batch size changes vectors in their last bits only,
-    so that an index may be made with several. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
+    so that an index may be made with several. `compile`: whole batches of images go through a tower that torch compiles
+    before the first one (up to a minute; seconds from the second time on); texts, and images that fill no batch, don't
+    wait for it and are computed as without. Where it cannot help, the logger is told and nothing is compiled. Raises
+    `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
     source = {"revision": revision, "local_files_only": local_files_only}
-    return Encoder(name_or_folder, device, precision, batch_size, **source)
+    return Encoder(name_or_folder, device, precision, batch_size, compile, **source)
 
 
 class Encoder(ImageBatches):
@@ -255,6 +259,7 @@ class Encoder(ImageBatches):
         forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
         if extras:
             forward = tower.embed_with_extras
+        forward = self._for_batches(forward, f"{extras} {project}")
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers.count)) as ready:
             yield from self._stream(ready, read, self.batch, forward)
@@ -273,7 +278,10 @@ class Encoder(ImageBatches):
 
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, read_item, batch, self._image.embed)) as stream:
+        forward: Callable[..., Any] = self._image.embed
+        if batch == self.batch:
+            forward = self._for_batches(forward, "False True")
+        with closing(self._stream(groups, read_item, batch, forward)) as stream:
             encoded = collect(stream, len(items), self.dim, errors, progress)
         self.check_finite(encoded.vectors if isinstance(encoded, Readable) else encoded, self.precision)
         return encoded

@@ -21,6 +21,7 @@ from sightline.models.preprocessing import oddities
 if TYPE_CHECKING:
     import torch
 
+    from sightline.encoder.compiled import Forward, Programs
     from sightline.models.tower import Tower
 
 
@@ -40,6 +41,7 @@ class Towers(EncoderSource):
         device: "str | torch.device",
         precision: Precision,
         batch_size: int | None = None,
+        compile: bool = False,
         **source: Any,
     ) -> None:
         is_count = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool) and batch_size > 0
@@ -54,10 +56,22 @@ class Towers(EncoderSource):
             )
         self._batch_size = batch_size
         self._use(open_engine(self, device, precision))
+        self._programs = self._to_compile() if compile else None
 
     def _use(self, engine: Engine) -> None:
         self.engine, self._workers = engine, Workers(engine)
         self._image_limit, self._text_limit = BatchLimit(engine), BatchLimit(engine)
+
+    def _to_compile(self) -> "Programs | None":
+        if self.exported is not None:
+            LOGGER.warning(f"{self.name}: not compiled by torch, as exports run without it")
+            return None
+        from sightline.encoder.compiled import Programs, helps  # needs torch, which exports do without
+
+        if helps(self.device):
+            return Programs(self.name)
+        LOGGER.warning(f"{self.name}: not compiled, as this processor's own kernels are at least as quick")
+        return None
 
     @property
     def device(self) -> Any:
@@ -111,7 +125,7 @@ class Towers(EncoderSource):
         other = copy(self)
         for opened in ("_text", "_image", "_fast"):
             other.__dict__.pop(opened, None)
-        other.is_quiet = True
+        other.is_quiet, other._programs = True, None
         other._use(open_engine(self, self.device, precision))
         _ = other._image if noun == "images" else other._text
         return other
@@ -162,6 +176,10 @@ class Towers(EncoderSource):
     def text_tokens(self) -> int:
         """Tokens in a batch of texts, padding included."""
         return self.engine.text_tokens
+
+    def _for_batches(self, forward: "Forward", key: str) -> "Forward":
+        """A function of the image tower as whole batches go through it: compiled, if that was asked for."""
+        return forward if self._programs is None else self._programs.of(forward, f"{key} {self.precision}")
 
     def _no_memory(self, name: str) -> SightlineError:
         return SightlineError(f"{name}: not enough memory on {self.device} for it alone: {way_out(self.engine)}")

@@ -24,6 +24,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased
 from sightline.nn.hooks import hooked, is_plain_tensor, plain
+from sightline.nn.products import linear
 
 
 class Rows(nn.Parameter):
@@ -113,7 +114,7 @@ class Fused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """As `nn.Linear`'s."""
