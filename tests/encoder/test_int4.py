@@ -1,5 +1,6 @@
 """Precision "int4": towers with weights in 4 bits, and checkpoints that were quantised before."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,14 @@ def eight_bits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged CLIP as a checkpoint in 8 bits, with all that an encoder reads."""
     folder = tmp_path_factory.mktemp("eight")
     sightline.CLIPModel.from_pretrained("mini", load_in_8bit=True).save_pretrained(folder)
+    sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def four_bits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bits") / "four"
+    sightline.CLIPModel.from_pretrained("mini", load_in_4bit=True).save_pretrained(folder)
     sightline.CLIPProcessor.from_pretrained("mini").save_pretrained(folder)
     return folder
 
@@ -62,6 +71,21 @@ def test_a_checkpoint_in_4_bits_computes_in_the_precision_that_is_asked_for(tmp_
         expected = model.get_text_features(**inputs).pooler_output
     found = encoder.encode_text(TEXTS)
     assert (found * torch.nn.functional.normalize(expected).numpy()).sum(1).min() > 0.999
+
+
+def test_what_is_quantised_is_not_quantised_in_another_way(four_bits: Path, pictures: list[object]) -> None:
+    with pytest.raises(UsageError, match=r"its weights were quantised by bitsandbytes; .*dequantize") as told:
+        sightline.load(four_bits, precision="int8").encode_images(pictures)
+    assert "\n" not in str(told.value)
+    vectors = [sightline.load(four_bits, precision=name).encode_images(pictures) for name in ("int4", "auto")]
+    assert np.array_equal(*vectors)
+    assert sightline.load(four_bits, precision="fast").encode_images(pictures).shape == vectors[0].shape
+
+
+def test_an_encoder_in_4_bits_is_pickled(pictures: list[object]) -> None:
+    encoder = sightline.load("mini", precision="int4")
+    expected = encoder.encode_images(pictures)
+    assert np.array_equal(pickle.loads(pickle.dumps(encoder)).encode_images(pictures), expected)
 
 
 def test_a_tower_without_linear_maps_is_one_line(pictures: list[object]) -> None:

@@ -116,7 +116,7 @@ def _prune(
     from sightline.optimize import prune_structured
     from sightline.train.loader import Loader
 
-    model = family.model.from_pretrained(path, dtype="float32").to(pick_device(device))
+    model = family.model.from_pretrained(path, dtype="float32").check_plain(path).to(pick_device(device))
     processor = family.processor.from_pretrained(path)
     samples = captions(pruning.calibrate, split=pruning.split, image_root=pruning.image_root).samples
     batch = next(Loader(samples, processor, batch_size=min(SAMPLES, len(samples))).stream(0, 1))

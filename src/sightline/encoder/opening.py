@@ -18,7 +18,7 @@ def open_tower(source: EncoderSource, noun: Noun, precision: str, dtype: torch.d
                 f"{source.name}: its tower for {noun} is made of convolutions, which int8 does not make faster: "
                 "take --precision bfloat16 (precision=)"
             )
-        tower = kind.for_encoding(source.path, dtype)
+        tower = kind.for_encoding(source.path, dtype).check_plain(source.name)
         return tower.to_int8(calibrated(source, noun, tower), torch.from_numpy(source.profile.byte_values))
     opened = kind.in_4_bits if precision == "int4" else kind.for_encoding
     return opened(source.path, dtype)

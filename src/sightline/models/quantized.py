@@ -39,6 +39,16 @@ class Quantized(nn.Module):
     def _flag(self, name: str) -> Any:
         return getattr(getattr(self.hf_quantizer, "quantization_config", None), name, False)
 
+    def check_plain(self, place: object) -> Self:
+        """The model, if its weights are plain. Raises `UsageError`, which begins with `place`, for quantised ones:
+        there is nothing in them to be trained, pruned or quantised in another way."""
+        if self.is_quantized:
+            raise UsageError(
+                f"{place}: its weights were quantised by {self.quantization_method}; make a checkpoint of plain ones "
+                "before: sightline.AutoModel.from_pretrained(NAME).dequantize().save_pretrained(FOLDER)"
+            )
+        return self
+
     def dequantize(self, dtype: torch.dtype | None = None) -> Self:
         """Makes the quantised maps linear maps again, in the model's dtype or `dtype`: what was lost stays so. Raises
         `UsageError` for a model that is not quantised."""

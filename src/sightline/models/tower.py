@@ -54,8 +54,11 @@ class Tower(PretrainedModel):
 
     @classmethod
     def in_4_bits(cls, path: Path, dtype: torch.dtype) -> Self:
-        """`for_encoding` with the linear maps' weights in 4 bits, nf4, and products in `dtype`. Raises `UsageError` for
-        a tower without linear maps."""
+        """`for_encoding` with the linear maps' weights in 4 bits, nf4, and products in `dtype`; of a checkpoint that is
+        quantised, with its own. Raises `UsageError` for a tower without linear maps."""
+        stored = cls.config_class.from_folder(path if path.is_dir() else path.parent)
+        if getattr(stored, "quantization_config", None) is not None:
+            return cls.for_encoding(path, dtype)  # in few bits already
         config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
         return cls.from_pretrained(path, dtype=dtype, quantization_config=config).independent(dtype)
 

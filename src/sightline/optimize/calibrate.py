@@ -41,7 +41,7 @@ def calibrate_int8(
     for noun in get_args(Noun):
         if not kinds[noun].int8_blocks:
             raise UsageError(f"{source.name}: its tower for {noun} is made of convolutions: int8 is of no use to it")
-    model: Any = source.family.model.from_pretrained(source.path, dtype=torch.float32)
+    model: Any = source.family.model.from_pretrained(source.path, dtype=torch.float32).check_plain(source.name)
     tensors = model.file_state()
     for noun, kind in kinds.items():
         tower = kind.for_encoding(source.path, torch.float32)

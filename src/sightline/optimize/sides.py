@@ -75,7 +75,7 @@ def open_sides(source: EncoderSource, names: tuple[str, ...]) -> Iterator[Side]:
     """The sides of these names ("vision", "text"), each opened when it is its turn."""
     for name in names:
         kind = source.family.image if name == "vision" else source.family.text
-        tower = kind.for_encoding(source.path, torch.float32).eval().requires_grad_(False)
+        tower = kind.for_encoding(source.path, torch.float32).check_plain(source.name).eval().requires_grad_(False)
         yield _vision(tower, source) if name == "vision" else _text(tower, source)
 
 
