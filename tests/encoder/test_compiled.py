@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import sightline
-from sightline.encoder import compiled, towers
+from sightline.encoder import compiled
 from sightline.scenes import sample
 
 
 @pytest.fixture
 def useful(monkeypatch):
     """As on a device for which compiling can help."""
-    monkeypatch.setattr(towers, "helps", lambda device: True)
+    monkeypatch.setattr(compiled, "helps", lambda device: True)
 
 
 def pictures(count):
@@ -22,7 +22,7 @@ def pictures(count):
 
 
 def test_is_not_done_where_it_cannot_help(monkeypatch, caplog):
-    monkeypatch.setattr(towers, "helps", lambda device: False)
+    monkeypatch.setattr(compiled, "helps", lambda device: False)
     with caplog.at_level(logging.WARNING):
         encoder = sightline.load("mini", precision="float32", compile=True, batch_size=2)
     assert "not compiled" in caplog.text

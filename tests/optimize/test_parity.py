@@ -16,7 +16,7 @@ from sightline.optimize.onnx_graph import write_onnx
 from sightline.optimize.openvino_graph import read_openvino, write_openvino
 from sightline.optimize.parity import TOLERANCE, check
 from sightline.optimize.runtimes import open_run
-from sightline.optimize.sides import Graph, Side, takes_videos
+from sightline.optimize.sides import Graph, Side
 from support.weights import randomise
 
 pytestmark = [pytest.mark.parity, pytest.mark.system]
@@ -44,7 +44,8 @@ def side(name: str, family: Any, config: Any, folder: Path) -> Side:
         text = family.config.from_folder(folder).text_config
         return Side("text", tower, shape, "text_embeds", text.max_tokens, text.vocab_size)
     vision = config.vision_config
-    frames = (tower.frames,) if takes_videos(tower) else ()
+    ours = family.config.from_folder(folder)
+    frames = (ours.frames,) if ours.takes_videos else ()
     pixels = ("batch", *frames, vision.num_channels, vision.image_size, vision.image_size)
     return Side("vision", tower, {"pixel_values": pixels}, "image_embeds")
 

@@ -87,8 +87,8 @@ def towers(request):
     """Both towers of a packaged model with a batch for each."""
     encoder = sightline.load(request.param, precision="float32", device="cpu")
     height, width = encoder.profile.output_size
-    frames = encoder.image_side.tower.frames
-    shape = (2, 3, height, width) if frames == 1 else (2, frames, 3, height, width)
+    frames = (encoder.config.frames,) if encoder.config.takes_videos else ()
+    shape = (2, *frames, 3, height, width)
     ids, mask = map(torch.from_numpy, encoder.tokenizer.pad(encoder.tokens(["a red circle", "a moon on sand"])))
     image, text = encoder.image_side.tower, encoder.text_side.tower
     return [(image, (torch.randn(shape, generator=torch.manual_seed(0)),)), (text, (ids, mask))]

@@ -87,9 +87,9 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 def dtype_of(precision: str, device: torch.device) -> torch.dtype:
-    """The type of the numbers that a model in a precision, neither "auto" nor "fast", takes: in int8 float32; in int4,
-    which is of weights alone, bfloat16 where the device has it in hardware, else float32."""
-    if precision == "int4":
+    """The type of the numbers that a model in a precision, which is not "fast", takes: in int8 float32; in int4, which
+    is of weights alone, as by "auto"."""
+    if precision in ("auto", "int4"):
         precision = pick_precision("auto", device)
     dtype: torch.dtype = torch.float32 if precision == "int8" else getattr(torch, precision)
     return dtype

@@ -10,12 +10,18 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack as dispatch_modes
 
 from sightline.nn.gradients import by_hand
 from sightline.nn.hooks import plain
 
 LEAST_ROWS = 8
 """Fewer rows take as long either way: then the weights' way through memory counts."""
+
+
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode that looks at operations, whichever they are, and changes none: with it the same kernels are taken as
+    without. By any other mode torch's own are, which it may count or trace."""
 
 
 @cache
@@ -45,7 +51,9 @@ def infers(x: Tensor) -> bool:
         or not by_hand()
     ):
         return False
-    return not (torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu"))
+    if torch._C._len_torch_dispatch_stack() and not all(isinstance(mode, Watch) for mode in dispatch_modes()):
+        return False
+    return not torch.is_autocast_enabled("cpu")
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:

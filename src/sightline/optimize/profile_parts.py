@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sightline.errors import SightlineError
+from sightline.nn.products import Watch
 from sightline.optimize.profile_clock import Clock
 from sightline.optimize.profile_places import Places
 from sightline.optimize.profile_work import multiplications
@@ -46,7 +46,7 @@ class _Step:
     written: int
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Watch(Watch):
     """Within, each operation of torch is a step. Operations run as they would without it."""
 
     def __init__(self, places: Places, until: FrameType) -> None:
@@ -64,7 +64,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-class _Timed(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Timed(Watch):
     """Within, each operation is timed: seconds since the one before, which includes the Python code between them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sightline.errors import UsageError
 from sightline.files import replacing
+from sightline.nn.products import Watch
 from sightline.optimize.profile_encoder import Batch
 from sightline.optimize.profile_places import Places
 
@@ -24,7 +24,7 @@ _ACTIVITIES = {
 }
 
 
-class _Scopes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Scopes(Watch):
     """Within, the operations of each part lie in a scope of its name, and that in those of the parts around it."""
 
     def __init__(self, places: Places, root: str, until: FrameType) -> None:

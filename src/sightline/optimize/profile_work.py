@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
+from sightline.nn.products import linear
 from sightline.optimize.profile_clock import Clock
 
 PEAK_SECONDS = 0.4
@@ -34,8 +35,10 @@ def _further() -> dict[str, Callable[..., int]]:
         "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
         "aten._scaled_dot_product_fused_attention_overrideable": _attention,
         "aten._scaled_dot_product_attention_math_for_mps": _attention,
-        "onednn.qlinear_pointwise": _quantised_linear,
-        "quantized.linear_dynamic": _quantised_linear,
+        "mkldnn._convolution_pointwise": _convolution,
+        "mkldnn._linear_pointwise": _linear,
+        "onednn.qlinear_pointwise": _linear,
+        "quantized.linear_dynamic": _linear,
     }
 
 
@@ -43,20 +46,25 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, out_val: A
     return int(sdpa_flop_count(query.shape, key.shape, value.shape))  # type: ignore[no-untyped-call]
 
 
-def _quantised_linear(x: Tensor, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
+def _convolution(x: Tensor, weight: Tensor, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
+    return 2 * int(prod(out_val.shape)) * weight[0].numel()
+
+
+def _linear(x: Tensor, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
     return 2 * int(prod(out_val.shape)) * int(x.shape[-1])
 
 
+@torch.inference_mode()
 def peak(clock: Clock, dtype: torch.dtype) -> float:
     """Multiplications a second in products of large matrices of this type: the best of several."""
     best, end = 0.0, time.perf_counter() + PEAK_SECONDS
     for side in _PEAK_SIDES if clock.device.type == "cpu" else _PEAK_SIDES_GPU:
         a = torch.ones(side, side, dtype=dtype, device=clock.device)
         b = torch.ones(side, side, dtype=dtype, device=clock.device)
-        torch.mm(a, b)
+        linear(a, b)
         while True:
             start = clock()
-            torch.mm(a, b)
+            linear(a, b)
             best = max(best, side**3 / (clock() - start))
             if time.perf_counter() > end:
                 break

@@ -27,6 +27,7 @@ class TorchEngine(Engine):
         if precision == "auto" and source.grids and is_int8_quick(self.device):
             precision = "int8"
         self.precision = cast(Precision, pick_precision(precision, self.device))
+        self.dtype = dtype_of("auto" if self.precision == "fast" else self.precision, self.device)
         self._take_turns()
 
     def _take_turns(self) -> None:
