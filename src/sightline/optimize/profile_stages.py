@@ -23,7 +23,7 @@ _WAITS = (threading.__file__, queue.__file__)
 """Files of the functions by which a thread waits for another."""
 _ROOT = str(Path(__file__).parent.parent)
 _STAGES = (
-    ("encoder/workers.py", "run", "computing"),
+    ("encoder/engines/pytorch.py", "run", "computing"),
     ("processing/tokenizer.py", "pad", "padding"),
     ("processing/tokenizer.py", "", "tokenizing"),
     ("processing/text_counts.py", "", "tokenizing"),
