@@ -28,6 +28,10 @@ class FilmConfig(sightline.CLIPConfig):
         return T
 
     @property
+    def takes_videos(self) -> bool:
+        return True
+
+    @property
     def image_rows(self) -> int:
         return 100
 

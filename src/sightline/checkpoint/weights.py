@@ -22,16 +22,29 @@ Entry = tuple[str, Any, tuple[int, ...], torch.dtype]
 """A tensor's name, the tensor or the open file that holds it, its shape and its dtype."""
 
 
+_PASSED = 1 << 26
+"""Bytes that `Weights.get_once` reads before it opens a file anew."""
+SCALE, STEPS = "_scale", "_steps"
+"""Ends of the names of what lies beside an int8 weight: a number for each row (outputs, 1) and for each column
+(inputs,). The weight is its whole numbers times the row's over the column's."""
+
+
 class Weights:
-    """Named tensors in one or more files, memory-mapped: `shapes` costs a header, `get` the pages it touches."""
+    """Named tensors in one or more files, memory-mapped: `shapes` costs a header, `get` the pages it touches.
+
+    Those that `sightline optimize --to int8` has written are float32, too.
+    """
 
     def __init__(self, paths: Sequence[Path] = (), state: Mapping[str, torch.Tensor] | None = None) -> None:
         """`state`: tensors that are in memory, in place of files."""
         self.place: Path | str = paths[0] if paths else "state_dict"
+        self.paths = tuple(paths)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._sources: dict[str, Any] = {}
         self._prefix = ""
+        self._passing: Weights | None = None
+        self._passed = 0
         for key, tensor in (state or {}).items():
             self.shapes[key], self.dtypes[key], self._sources[key] = tuple(tensor.shape), tensor.dtype, tensor
         for path in paths:
@@ -41,13 +54,35 @@ class Weights:
                 if key in self.shapes:
                     raise CheckpointError(f"{path}: the tensor {key} is in another shard too")
                 self.shapes[key], self.dtypes[key], self._sources[key] = shape, dtype, source
+        for key in [key for key in self.shapes if key + SCALE in self.shapes and key + STEPS in self.shapes]:
+            self.dtypes[key] = torch.float32
+            for beside in (key + SCALE, key + STEPS):
+                del self.shapes[beside], self.dtypes[beside]
 
     def get(self, key: str) -> torch.Tensor:
         """The tensor under `key`, on the CPU, in the file's dtype."""
+        if key + STEPS in self._sources:
+            return self._get(key).float() * self._get(key + SCALE) / self._get(key + STEPS)
+        return self._get(key)
+
+    def _get(self, key: str) -> torch.Tensor:
         source = self._sources[key]
         if isinstance(source, torch.Tensor):
             return source
         tensor: torch.Tensor = source.get_tensor(self._prefix + key)
+        return tensor
+
+    def get_once(self, key: str) -> torch.Tensor:
+        """`get` for a tensor that is read and let go: its pages leave the memory soon after it.
+
+        A mapped file holds all that was ever read of it in memory, so it is opened anew from time to time.
+        """
+        if isinstance(self._sources[key], torch.Tensor) and not self.paths:
+            return self.get(key)
+        if self._passing is None or self._passed > _PASSED:
+            self._passing, self._passed = Weights(self.paths), 0
+        tensor = self._passing.get(self._prefix + key)
+        self._passed += tensor.nbytes
         return tensor
 
     def drop_prefix(self) -> bool:
@@ -81,10 +116,10 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         save_tensors(file, tensors)
 
 
-def save_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Tensors as safetensors. Raises `CheckpointError` where the disk is full, say."""
+def save_tensors(file: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, str] = {}) -> None:
+    """Tensors as safetensors, and further words in its header. Raises `CheckpointError` where the disk is full, say."""
     try:
-        save_file(dict(tensors), file, metadata={"format": "pt"})
+        save_file(dict(tensors), file, metadata={**header, "format": "pt"})
     except SafetensorError as error:
         raise CheckpointError(f"{file.parent}: cannot be written ({error})") from error
 

@@ -9,6 +9,8 @@ from sightline.cli.output import one_line, write_json
 if TYPE_CHECKING:
     from sightline.index import Table
 
+UNKNOWN = "unknown"
+
 
 def command(as_json: JsonOption = False, index: IndexOption = None, library: LibraryOption = None) -> None:
     """Show what the index holds and which model built it.
@@ -62,6 +64,7 @@ def _facts(table: "Table") -> dict[str, Any]:
         "revision": table.model.revision,
         "fingerprint": table.model.fingerprint,
         "dim": table.model.dim,
+        "precisions": {precision or UNKNOWN: rows for precision, rows in table.precisions().items()},
         "table": table.path.name,
         "format": table.version,
         "first_pass": IVF_FILE if (table.folder / IVF_FILE).is_file() else None,
@@ -108,6 +111,7 @@ def _lines(facts: dict[str, Any], table: "Table") -> dict[str, str]:
         "engine": facts["engine"],
         "fingerprint": model.fingerprint,
         "vectors": f"{model.dim} numbers each" + (extras if model.extra_rows else ""),
+        "precision": ", ".join(f"{rows:,} {precision}" for precision, rows in facts["precisions"].items()),
         "table": f"{facts['table']}, format {facts['format']}{old}",
         "first pass": f"{facts['first_pass']}, for programs that ask often" if facts["first_pass"] else "",
     }

@@ -18,6 +18,8 @@ COMMANDS = (
     "library",
     "fsck",
     "verify",
+    "optimize",
+    "profile",
     "export",
     "demo",
 )

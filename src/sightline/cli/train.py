@@ -314,7 +314,7 @@ def command(
 
 def _recipe(options: dict[str, Any]) -> "tuple[Recipe, Path]":
     """The recipe that the options name or are, and the run's folder."""
-    from sightline.train import Lora, Recipe, open_recipe, open_run
+    from sightline.train import Distillation, Lora, Recipe, Teacher, open_recipe, open_run
 
     # Options of a recipe's field have the field's name; those that are left out are None.
     names = {field.name for field in dataclasses.fields(Recipe)}
@@ -333,7 +333,7 @@ def _recipe(options: dict[str, Any]) -> "tuple[Recipe, Path]":
         raise UsageError("--evaluate-split names a split of --evaluate, which is not given")
     recipe, out = options["recipe"], options["out"]
     if recipe is None and out is not None and (out / "run.json").is_file():
-        return open_run(out, known=[Recall], **settings), out
+        return open_run(out, known=[Recall, Distillation, Teacher], **settings), out
     if recipe is not None:
         return open_recipe(recipe, **settings), out or Path(recipe.stem)
     if out is not None and not settings:

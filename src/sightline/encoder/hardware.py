@@ -1,15 +1,17 @@
 """Which device and which precision "auto" stands for, and how threads share the cores."""
 
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from threading import Barrier, Lock
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
 import sightline.nn.threads  # noqa: F401 (a forked child can compute)
 from sightline.encoder.precision import Precision
 from sightline.errors import UsageError
+from sightline.logger import LOGGER
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 """Kinds of devices; of several GPUs one is named with its number, "cuda:1"."""
@@ -66,25 +68,72 @@ def _missing(kind: str) -> str:
     )
 
 
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type that a `Precision` names: for "auto" bfloat16 where the device has it in hardware, else float32. Raises
-    `UsageError` for another name."""
+def pick_precision(precision: str, device: torch.device) -> str:
+    """The `Precision`; for "auto" bfloat16 where the device has it in hardware, else float32. Raises `UsageError` for
+    another name, and for one that the device cannot compute in."""
     names = get_args(Precision)
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
     if precision == "auto":
-        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    dtype: torch.dtype = getattr(torch, precision)
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if precision == "int8":
+        check_int8(device)
+    return precision
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The type of the numbers that a model in this `Precision`, which is not "fast", takes."""
+    return dtype_of(pick_precision(precision, device), device)
+
+
+def dtype_of(precision: str, device: torch.device) -> torch.dtype:
+    """The type of the numbers that a model in a precision, which is not "fast", takes: in int8 float32; in int4, which
+    is of weights alone, as by "auto"."""
+    if precision in ("auto", "int4"):
+        precision = pick_precision("auto", device)
+    dtype: torch.dtype = torch.float32 if precision == "int8" else getattr(torch, precision)
     return dtype
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def is_int8_quick(device: torch.device) -> bool:
+    """Whether the device is a processor with instructions for int8, so that it is quicker than float32."""
+    is_x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    return device.type == "cpu" and is_x86 and torch.cpu._is_vnni_supported()
+
+
+def check_int8(device: torch.device) -> None:
+    """Raises `UsageError` where a model cannot be computed in int8. The logger is told where that is slow."""
+    if device.type != "cpu":
+        raise UsageError(f"int8 has no kernels on {device}: take --device cpu, or --precision bfloat16 or float16")
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        raise UsageError("int8 has no quick kernels on this processor (x86 with AVX2): take --precision float32")
+    if not is_int8_quick(device):
+        LOGGER.warning("int8 is slow on this processor, which lacks the instructions for it (VNNI)")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 in hardware, so that it is quicker than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_avx512_bf16_supported() or has_amx(device))
     return False
+
+
+def has_amx(device: torch.device) -> bool:
+    """Whether the device is a processor that multiplies whole tiles of bfloat16."""
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+
+
+def machine(device: torch.device) -> str:
+    """What decides which numbers are quick there, and their last bits: the device's model, its instructions, torch."""
+    if device.type in ("cuda", "xpu"):
+        return f"{device.type} {torch.get_device_module(device).get_device_name(device)} {torch.__version__}"
+    facts: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    flags = sorted(name for name, value in facts.items() if value is True)
+    kind = facts.get("cpu_name") or platform.processor() or platform.machine()
+    return " ".join([device.type, str(kind), torch.backends.cpu.get_cpu_capability(), *flags, torch.__version__])
 
 
 _starting = Lock()

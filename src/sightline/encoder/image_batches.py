@@ -89,8 +89,10 @@ class ImageBatches(Towers):
         depend on a batch's shape (decision 0001)."""
         filled = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         filled[: len(inputs)] = inputs
-        values = self.profile.normalize(filled.reshape(-1, *inputs.shape[2:]))
-        if len(values) > batch:
+        pixels = filled.reshape(-1, *inputs.shape[2:])
+        bytes_too = self._image.takes_bytes
+        values: NDArray[Any] = np.moveaxis(pixels, -1, 1) if bytes_too else self.profile.normalize(pixels)
+        if self.config.takes_videos:
             values = values.reshape(batch, -1, *values.shape[1:])
         return [output[: len(inputs)] for output in self.engine.run(forward, values)]
 

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from sightline.processing.tokenizer import Ids, Tokenizer
 from sightline.processing.tokenizer_files import has_tokenizer
 
 Vectors = NDArray[np.float32]
+Noun = Literal["images", "texts"]
+"""What a tower is for. Images' also takes videos."""
 
 
 class EncoderSource:
@@ -61,7 +64,13 @@ class EncoderSource:
             return export_fingerprint(self.exported)
         # Settings at their defaults are left out: a setting that a later version adds then changes no fingerprint.
         settings = _changed(self.config.settings(), type(self.config)().settings())
-        return fingerprint(weight_paths(self.path), settings, self.profile.to_dict())
+        return fingerprint([*weight_paths(self.path), *self.grids.values()], settings, self.profile.to_dict())
+
+    @cached_property
+    def grids(self) -> dict[Noun, Path]:
+        """Of a checkpoint that was made for int8, the file of each tower's grids."""
+        files: dict[Noun, Path] = {noun: self.folder / f"int8_{noun}.safetensors" for noun in get_args(Noun)}
+        return {noun: file for noun, file in files.items() if file.is_file()}
 
     @property
     def size_hint(self) -> int:

@@ -29,6 +29,11 @@ class PairConfig(Config):
         return 1
 
     @property
+    def takes_videos(self) -> bool:
+        """Whether inputs of the vision tower have an axis of frames, be it of one."""
+        return False
+
+    @property
     def image_rows(self) -> int:
         """The largest number of rows (tokens) that an input adds to the vision tower's products; of a ViT its patches
         and the class token."""

@@ -14,11 +14,12 @@ from sightline.errors import CheckpointError
 class Activation(NamedTuple):
     """x -> f(slope x) / slope. The linear maps before and after multiply and divide by the slope at no cost.
 
-    `back`: the gradient of f(x), and x -> the gradient of x.
+    `back`: the gradient of f(x), and x -> the gradient of x. `onednn`: oneDNN's names of f and of its algorithm.
     """
 
     f: Callable[[Tensor], Tensor]
     back: Callable[[Tensor, Tensor], Tensor]
+    onednn: tuple[str, str]
     slope: float = 1.0
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -42,16 +43,16 @@ def _relu_back(gradient: Tensor, x: Tensor) -> Tensor:
     return back
 
 
-_TANH = Activation(partial(F.gelu, approximate="tanh"), partial(_gelu_back, approximate="tanh"))
+_TANH = Activation(partial(F.gelu, approximate="tanh"), partial(_gelu_back, approximate="tanh"), ("gelu", "tanh"))
 ACTIVATIONS = {
     # x * sigmoid(1.702 x), the approximation of Hendrycks & Gimpel (2016) with which OpenAI trained CLIP.
-    "quick_gelu": Activation(F.silu, _silu_back, 1.702),
-    "gelu": Activation(F.gelu, _gelu_back),
+    "quick_gelu": Activation(F.silu, _silu_back, ("swish", ""), 1.702),
+    "gelu": Activation(F.gelu, _gelu_back, ("gelu", "none")),
     "gelu_new": _TANH,
     "gelu_pytorch_tanh": _TANH,
-    "relu": Activation(F.relu, _relu_back),
-    "silu": Activation(F.silu, _silu_back),
-    "swish": Activation(F.silu, _silu_back),
+    "relu": Activation(F.relu, _relu_back, ("relu", "")),
+    "silu": Activation(F.silu, _silu_back, ("swish", "")),
+    "swish": Activation(F.silu, _silu_back, ("swish", "")),
 }
 
 

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sightline.errors import SightlineError, UsageError
 from sightline.nn.gradients import by_hand
 from sightline.nn.hooks import hooked, plain
+from sightline.nn.products import attention, linear, mapped
 from sightline.nn.slices import Fused, WithParts
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
@@ -83,9 +84,7 @@ class Attention(WithParts):
         elif self.implementation == "flash_attention_2":
             y = _flash(q, k, v, mask, causal, dropout)
         else:
-            if causal and mask is not None:
-                mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+            y = fused_attention(q, k, v, mask, causal, dropout)
         return y.transpose(1, 2).flatten(2)
 
 
@@ -129,7 +128,7 @@ class SelfAttention(Attention):
 
     def output(self, y: Tensor) -> Tensor:
         """The heads' outputs, one after another, (..., W) -> the attention's, (..., W)."""
-        return self.out_proj(y)  # type: ignore[no-any-return]
+        return mapped(self.out_proj, y)
 
     def project(self, x: Tensor) -> Tensor:
         """(B, L, W) -> queries, keys and values (B, L, 3 W)."""
@@ -143,22 +142,22 @@ class SelfAttention(Attention):
         Here `mask` is (B, 1, 1, L). For an attention without hooks.
         """
         batch, length, width = x.shape
-        places, heads = torch.arange(length, device=x.device), (self.num_heads, width // self.num_heads)
+        heads = self.num_heads, width // self.num_heads
         rows = torch.arange(batch, device=x.device)
-        if plain(self.qkv, Fused) and not self.apart():
+        if not self.apart() and plain(self.qkv, Fused):
             weight, bias = self.qkv.weight, self.qkv.bias
-            q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
+            q, kv = linear(x[rows, tokens], weight[:width], bias[:width]), linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised
             queries, kv = self.project(x).split([width, 2 * width], dim=-1)  # type: ignore[no-untyped-call]
             q = queries[rows, tokens]
         k, v = kv.view(batch, length, 2, *heads).permute(2, 0, 3, 1, 4)
-        visible = mask
-        if causal:
-            before = (places <= tokens[:, None])[:, None, None]
-            visible = before if mask is None else _both(mask, before)
         dropout = self.dropout_rate if self.training else 0.0
         y = F.scaled_dot_product_attention(
-            q.view(batch, heads[0], 1, heads[1]), k, v, attn_mask=visible, dropout_p=dropout
+            q.view(batch, heads[0], 1, heads[1]),
+            k,
+            v,
+            attn_mask=seen_from(tokens, length, causal, mask),
+            dropout_p=dropout,
         )
         return self.output(y.reshape(batch, width))
 
@@ -177,15 +176,34 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
-        return self.out_proj(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+        return mapped(self.out_proj, self.look(x, context, context, weights))
 
     def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
-        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        q = mapped(self.q_proj, x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
         one = keys is values and not self.apart()
         kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return self.weigh(q, k, v, None, False, weights)
+
+
+def fused_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """Torch's choice of kernel: (B, H, L or S, D) -> (B, H, L, D). Other arguments as in `SelfAttention.forward`."""
+    if causal and mask is not None:
+        mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
+    if mask is None and not dropout and (quick := attention(q, k, v, causal)) is not None:
+        return quick
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
+
+
+def seen_from(tokens: Tensor, length: int, causal: bool, mask: Tensor | None) -> Tensor | None:
+    """What one token of each sequence, `tokens` (B,), may see: a mask (B, 1, 1, L), or None for all."""
+    if not causal:
+        return mask
+    before = (torch.arange(length, device=tokens.device) <= tokens[:, None])[:, None, None]
+    return before if mask is None else _both(mask, before)
 
 
 def _both(mask: Tensor, visible: Tensor) -> Tensor:

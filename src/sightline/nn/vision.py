@@ -5,7 +5,7 @@ Shapes: B pictures, C channels, L patches + 1, W width.
 """
 
 from math import isqrt
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from sightline.nn.calls import answer, asked, given
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.ids import Ids, WithIds
 from sightline.nn.initial import empty_embedding, normal
+from sightline.nn.int8_patches import Int8Patches
 from sightline.nn.outputs import BaseModelOutputWithPooling, optional_tuple
 from sightline.nn.patches import PatchEmbedding, interpolate_positions, patch_grid
 from sightline.nn.transformer import Encoder, EncoderConfig, init_blocks
@@ -46,7 +47,7 @@ class VisionEmbeddings(WithIds):
         self.num_patches = self.grid**2
         self.num_positions = self.num_patches + 1
         self.class_embedding = nn.Parameter(torch.empty(width))
-        self.patch_embedding = patches or PatchEmbedding(config.num_channels, config.patch_size, width)
+        self.patch_embedding: Any = patches or PatchEmbedding(config.num_channels, config.patch_size, width)
         self.position_embedding = empty_embedding(self.num_positions, width)
         factor = config.initializer_factor
         normal(self.class_embedding, width**-0.5 * factor)
@@ -78,10 +79,11 @@ class VisionEmbeddings(WithIds):
         cut off). Raises `UsageError` otherwise.
         """
         patch_grid(pixel_values, self.image_size, self.patch_size, interpolate_pos_encoding)
-        if plain(self.patch_embedding, PatchEmbedding) and self.patch_embedding.tiles:
-            patches = self.patch_embedding.rows(pixel_values)
+        made = self.patch_embedding
+        if isinstance(made, Int8Patches) or (plain(made, PatchEmbedding) and made.tiles):
+            patches = made.rows(pixel_values)
         else:
-            patches = self.patch_embedding(pixel_values.to(self.patch_embedding.weight.dtype))
+            patches = made(pixel_values.to(made.weight.dtype))
             patches = patches.flatten(2).transpose(1, 2)
         x = torch.cat([self.class_embedding.expand(patches.shape[0], 1, -1), patches], dim=1)
         if interpolate_pos_encoding:

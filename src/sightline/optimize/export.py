@@ -21,7 +21,7 @@ from sightline.optimize.openvino_graph import read_openvino, write_openvino
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import Engine, check_installed, open_run
 from sightline.optimize.samples import COUNT, Inputs, drawn_images, drawn_texts, images_in, texts_of
-from sightline.optimize.sides import Graph, Shape, Side, open_sides
+from sightline.optimize.sides import Graph, Shape, Side, open_sides, open_source
 from sightline.processing.tokenizer_files import has_tokenizer
 from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
 
@@ -67,7 +67,7 @@ def export(
     out = Path(out)
     check_out(out)
     check_installed(to, ("nncf",) if (to, precision) == ("openvino", "int8") else ())
-    source = EncoderSource(model)
+    source = open_source(model)
     names = ("vision", "text") if has_tokenizer(source.folder) else ("vision",)
     _tell_limits(source, names)
     exported = []

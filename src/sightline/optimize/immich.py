@@ -27,7 +27,7 @@ from sightline.optimize.onnx_graph import write_onnx
 from sightline.optimize.parity import check
 from sightline.optimize.runtimes import check_installed, open_run
 from sightline.optimize.samples import drawn_images, drawn_texts
-from sightline.optimize.sides import Graph, Shape, Side, open_sides
+from sightline.optimize.sides import Graph, Shape, Side, open_sides, open_source
 from sightline.processing.image.profile import PixelProfile
 from sightline.processing.tokenizer_files import has_tokenizer
 from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
@@ -63,7 +63,7 @@ def export_immich(
     out = Path(out)
     check_out(out)
     check_installed("onnx")
-    source = EncoderSource(model)
+    source = open_source(model)
     if not has_tokenizer(source.folder):
         raise CheckpointError(f"{source.name}: no tokenizer in it, which Immich needs: copy tokenizer.json there")
     preprocessing = immich_preprocessing(source.profile, source.name)
@@ -72,7 +72,7 @@ def export_immich(
     with whole_folder(out) as folder:
         for number, side in enumerate(open_sides(source, ("vision", "text"))):
             progress(Progress(f"exporting the {side.name} tower", number, 2))
-            if source.config.frames > 1:
+            if source.config.takes_videos:
                 raise UsageError(f"{source.name}: a model of videos, which Immich does not search")
             path = folder / _FOLDERS[side.name] / "model.onnx"
             path.parent.mkdir()

@@ -70,7 +70,7 @@ def texts_of(file: str | os.PathLike[str], source: EncoderSource) -> Inputs:
 
 def _pixel_values(source: EncoderSource, tower: Tower, pixels: list[NDArray[np.uint8]]) -> Inputs:
     values = source.profile.normalize(np.stack(pixels))
-    if source.config.frames > 1:
+    if source.config.takes_videos:
         values = np.repeat(values[:, None], source.config.frames, axis=1)
     return {"pixel_values": values}
 

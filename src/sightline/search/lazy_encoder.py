@@ -33,7 +33,8 @@ class LazyEncoder:
         options: EncoderOptions = DEFAULTS,
     ) -> None:
         """`model` is an encoder or what `load` takes, which opens it by the `options`; None: the model that built the
-        table. Options other than the defaults are for torch: numpy then encodes nothing."""
+        table. Options other than the defaults are for torch: numpy then encodes nothing. But for precision "fast": of
+        few words numpy is the quickest."""
         self._options = options
         self._name, self._revision, self._given = table.model.name, table.model.revision, None
         self._index = table.folder if model is None else None
@@ -52,7 +53,8 @@ class LazyEncoder:
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
         build the table."""
-        if self._given is None and self._options == DEFAULTS and _checked(self._text_encoder, table).usable:
+        is_quick = self._options in (DEFAULTS, replace(DEFAULTS, precision="fast"))
+        if self._given is None and is_quick and _checked(self._text_encoder, table).usable:
             return self._text_encoder
         return self.for_images(table)
 

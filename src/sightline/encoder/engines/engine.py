@@ -6,15 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import Vectors
+from sightline.encoder.source import EncoderSource, Noun, Vectors
 from sightline.vectors import unit
 
 ROWS = 800
 """Tokens in a batch of images, for one core: enough for its matrix units, few enough for its cache, and few enough that
 a large model's first batch comes soon."""
+TOKENS = 640
+"""Tokens in a batch of texts, padding included, for one core."""
 
 
 class Engine(ABC):
@@ -28,14 +31,13 @@ class Engine(ABC):
     """The engine's name in `export.json`; "torch" for checkpoints."""
     device: Any
     precision: Precision
+    dtype: Any = np.float32
+    """The type of the pixels that its tower for images takes, once that is open."""
 
     @abstractmethod
-    def open_image(self) -> Any:
-        """The tower for images or videos."""
-
-    @abstractmethod
-    def open_text(self) -> Any:
-        """The tower for texts."""
+    def open(self, source: EncoderSource, noun: Noun, precision: str) -> Any:
+        """The checkpoint's tower for images (or videos), or that for texts. `precision`: the engine's or, where that is
+        "fast", what was chosen."""
 
     @abstractmethod
     def run(self, forward: Callable[..., Any], *inputs: NDArray[Any]) -> list[Vectors]:
@@ -69,6 +71,11 @@ class Engine(ABC):
     def rows(self) -> int:
         """Tokens in a batch of images, of which the size of a batch follows."""
         return ROWS if self.is_on_processor else 4 * ROWS
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens in a batch of texts, padding included."""
+        return TOKENS if self.is_on_processor else 4 * TOKENS
 
     def unit_rows(self, rows: Vectors) -> Vectors:
         """Each row scaled to length 1."""

@@ -16,7 +16,7 @@ from sightline.checkpoint.exported import ENGINES, Exported
 from sightline.distribution import install
 from sightline.encoder.engines.engine import Engine
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import Vectors
+from sightline.encoder.source import EncoderSource, Noun, Vectors
 from sightline.errors import CheckpointError, UsageError
 
 Compute = Callable[[dict[str, NDArray[Any]]], Vectors]
@@ -51,7 +51,7 @@ class ExportEngine(Engine):
         """The device that a name, or "auto", stands for. Raises `UsageError` for one that the library does not have."""
 
     @abstractmethod
-    def open(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
+    def compile(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
         """A tower's file, opened for `cores` cores: for a thread alone, or for as many threads side by side. What it
         raises is turned into an error of ours by the caller."""
 
@@ -82,11 +82,8 @@ class ExportEngine(Engine):
         mark = self._thread, "is_beside_others", self.is_on_processor
         return ThreadPoolExecutor(count, "sightline-compute", setattr, mark)
 
-    def open_image(self) -> "ExportTower":
-        return ExportTower(self, "vision")
-
-    def open_text(self) -> "ExportTower":
-        return ExportTower(self, "text")
+    def open(self, source: EncoderSource, noun: Noun, precision: str) -> "ExportTower":
+        return ExportTower(self, "text" if noun == "texts" else "vision")
 
     def run(self, forward: Callable[..., Any], *inputs: NDArray[Any]) -> list[Vectors]:
         if self.is_on_processor:
@@ -112,6 +109,8 @@ class ExportTower:
     """A tower of an export. It is opened when it is made for the thread that makes it, and once more when threads first
     compute side by side: what suits the one is slow for the other."""
 
+    takes_bytes = False
+
     def __init__(self, engine: ExportEngine, name: str) -> None:
         self._engine, self._name, self._path = engine, name, engine.exported.tower(name)
         self._computes: dict[bool, Compute] = {}
@@ -133,7 +132,7 @@ class ExportTower:
         with self._opening:
             if is_beside_others not in self._computes:
                 try:
-                    opened = self._engine.open(self._path, self._engine.cores, is_beside_others)
+                    opened = self._engine.compile(self._path, self._engine.cores, is_beside_others)
                 except UsageError:
                     raise
                 except Exception as error:

@@ -43,7 +43,7 @@ class OnnxEngine(ExportEngine):
             )
         return device
 
-    def open(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
+    def compile(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
         options = self.library.SessionOptions()
         options.log_severity_level = _ERRORS
         options.intra_op_num_threads = 1 if is_beside_others else cores

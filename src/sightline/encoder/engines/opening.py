@@ -15,7 +15,7 @@ def open_engine(source: EncoderSource, device: "str | torch.device", precision: 
     if source.exported is None:
         from sightline.encoder.engines.pytorch import TorchEngine
 
-        return TorchEngine(source.family, source.path, device, precision)
+        return TorchEngine(source, device, precision)
     if source.exported.engine == "onnx":
         from sightline.encoder.engines.onnx import OnnxEngine
 

@@ -49,7 +49,7 @@ class OpenVinoEngine(ExportEngine):
             raise UsageError(f"OpenVINO has no bfloat16 on this {self.device}: leave the precision out")
         return super().pick_precision(precision)
 
-    def open(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
+    def compile(self, path: Path, cores: int, is_beside_others: bool) -> Compute:
         settings: dict[str, Any] = {
             # Without it OpenVINO computes in bfloat16 where the processor has it, whatever the export says.
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",

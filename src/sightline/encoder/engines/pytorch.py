@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, cast
 
@@ -11,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from sightline.encoder.engines.engine import Engine
-from sightline.encoder.hardware import cores, one_core_threads, pick_device, pick_dtype
+from sightline.encoder.hardware import cores, dtype_of, is_int8_quick, one_core_threads, pick_device, pick_precision
+from sightline.encoder.opening import open_tower
 from sightline.encoder.precision import Precision
-from sightline.encoder.source import Vectors
-from sightline.models.families import Family
+from sightline.encoder.source import EncoderSource, Noun, Vectors
 from sightline.models.tower import Segments, Tower
 
 
@@ -23,11 +22,12 @@ class TorchEngine(Engine):
 
     name: ClassVar[str] = "torch"
 
-    def __init__(self, family: Family, path: Path, device: str | torch.device, precision: str) -> None:
-        self._family, self._path = family, path
+    def __init__(self, source: EncoderSource, device: str | torch.device, precision: str) -> None:
         self.device: torch.device = pick_device(device)
-        self.dtype = pick_dtype(precision, self.device)
-        self.precision = cast(Precision, str(self.dtype).removeprefix("torch."))
+        if precision == "auto" and source.grids and is_int8_quick(self.device):
+            precision = "int8"
+        self.precision = cast(Precision, pick_precision(precision, self.device))
+        self.dtype = dtype_of("auto" if self.precision == "fast" else self.precision, self.device)
         self._take_turns()
 
     def _take_turns(self) -> None:
@@ -54,11 +54,12 @@ class TorchEngine(Engine):
     def versions(self) -> tuple[str, ...]:
         return (f"torch {torch.__version__}",)
 
-    def open_image(self) -> Tower:
-        return self._family.image.for_encoding(self._path, self.dtype).to(self.device)
-
-    def open_text(self) -> Tower:
-        return self._family.text.for_encoding(self._path, self.dtype).to(self.device)
+    def open(self, source: EncoderSource, noun: Noun, precision: str) -> Tower:
+        """Raises `UsageError` for a tower that cannot be computed in the precision."""
+        dtype = dtype_of(precision, self.device)
+        if noun == "images":
+            self.dtype = dtype
+        return open_tower(source, noun, precision, dtype).to(self.device)
 
     def run(self, forward: Callable[..., Any], *inputs: NDArray[Any]) -> list[Vectors]:
         with torch.inference_mode(), self._turn:

@@ -3,6 +3,7 @@
 Shapes: B pictures, C channels, H x W places, P the last stage's channels, which is the space shared with texts.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,6 +19,7 @@ from sightline.models.tower import Tower
 from sightline.nn.activations import ActivationLayer, activation
 from sightline.nn.aliases import Aliased
 from sightline.nn.calls import answer, asked, given
+from sightline.nn.int8_blocks import Int8Layer
 from sightline.nn.outputs import (
     BaseModelOutputWithNoAttention,
     BaseModelOutputWithPoolingAndNoAttention,
@@ -69,6 +71,7 @@ class AlignVisionModel(Tower):
     supports_gradient_checkpointing: ClassVar[bool] = False
     _supports_sdpa: ClassVar[bool] = False
     _supports_flash_attn: ClassVar[bool] = False
+    int8_blocks: ClassVar[Mapping[type, type[Int8Layer]]] = {}
     config_class = AlignVisionConfig
     tables = VISION_TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.",)
@@ -92,7 +95,7 @@ class AlignVisionModel(Tower):
                 module.fold()
             elif isinstance(module, ActivationLayer) and module.kind == activation("silu"):
                 module.kind = module.kind._replace(f=partial(F.silu, inplace=True))
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
         return model.requires_grad_(False).to(dtype)
 
     def forward(

@@ -88,6 +88,10 @@ class XCLIPConfig(PairConfig):
         return self.vision_config.num_frames
 
     @property
+    def takes_videos(self) -> bool:
+        return True
+
+    @property
     def image_rows(self) -> int:
         """Patches and class token of each frame. Only the attentions see the messages."""
         return self.frames * super().image_rows

@@ -3,6 +3,7 @@
 Shapes: B videos, T frames of each, C channels, L patches + 1, W width, P projection.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -16,6 +17,7 @@ from sightline.models.xclip.layouts import TABLES, VISION_TABLES
 from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import SelfAttention
 from sightline.nn.initial import normal
+from sightline.nn.int8_blocks import Grids, Int8Block, Int8Layer
 from sightline.nn.outputs import BaseModelOutputWithPooling
 from sightline.nn.transformer import Block, Encoder, init_blocks
 from sightline.nn.vision import VisionTransformer
@@ -61,18 +63,34 @@ class XCLIPVisionEncoderLayer(Block):
     ) -> Tensor:
         """`hidden_states` (B * T, L, W) -> (B * T, L, W): only the attention sees the message token."""
         x = hidden_states
-        heard = self.heard(self.layer_norm1(self._with_message(x)), attention_mask, is_causal, weights)
+        heard = self.heard(self.layer_norm1(with_message(self, x)), attention_mask, is_causal, weights)
         return self.feed(x + heard[:, :-1])
 
     def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
         """`forward` at one token of each frame: `x` (B * T, L, W), `tokens` (B * T,) -> (B * T, W)."""
-        return super().at(self._with_message(x), tokens, causal, mask)
+        return super().at(with_message(self, x), tokens, causal, mask)
 
-    def _with_message(self, x: Tensor) -> Tensor:
-        """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
-        message = self.message_fc(x[:, 0]).view(x.shape[0] // self.num_frames, self.num_frames, x.shape[-1])
-        others = self.drop_path(self.message_attn(self.message_ln(message))[0])
-        return torch.cat([x, (message + others).view(x.shape[0], 1, x.shape[-1])], dim=1)
+
+def with_message(block: "XCLIPVisionEncoderLayer | XCLIPInt8VisionEncoderLayer", x: Tensor) -> Tensor:
+    """(B * T, L, W) -> (B * T, L + 1, W): each frame's message, made of all class tokens, at the end."""
+    message = block.message_fc(x[:, 0]).view(x.shape[0] // block.num_frames, block.num_frames, x.shape[-1])
+    others = block.drop_path(block.message_attn(block.message_ln(message))[0])
+    return torch.cat([x, (message + others).view(x.shape[0], 1, x.shape[-1])], dim=1)
+
+
+class XCLIPInt8VisionEncoderLayer(Int8Block):
+    """A `XCLIPVisionEncoderLayer` in bytes, its message token in float32."""
+
+    def __init__(self, block: XCLIPVisionEncoderLayer, grids: Grids) -> None:
+        super().__init__(block, grids)
+        self.num_frames, self.drop_path = block.num_frames, block.drop_path
+        self.message_fc, self.message_ln, self.message_attn = block.message_fc, block.message_ln, block.message_attn
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        return self.feed(self.attend(with_message(self, x), mask, causal)[:, :-1].contiguous())
+
+    def at(self, x: Tensor, tokens: Tensor, causal: bool = False, mask: Tensor | None = None) -> Tensor:
+        return super().at(with_message(self, x), tokens, causal, mask)
 
 
 class XCLIPVisionEncoder(Encoder):
@@ -147,6 +165,10 @@ class XCLIPVideoTower(Tower):
     config_class = XCLIPConfig
     tables = TABLES
     parts: ClassVar[tuple[str, ...]] = ("vision_model.", "visual_projection.", "mit.", "prompts_visual_")
+    int8_blocks: ClassVar[Mapping[type, type[Int8Layer]]] = {
+        **Tower.int8_blocks,
+        XCLIPVisionEncoderLayer: XCLIPInt8VisionEncoderLayer,
+    }
     config: XCLIPConfig
 
     def __init__(self, config: XCLIPConfig) -> None:

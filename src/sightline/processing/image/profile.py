@@ -95,7 +95,7 @@ class PixelProfile:
     @property
     def value_range(self) -> tuple[float, float]:
         """The least and the greatest value that a picture can get."""
-        return float(self._table.min()), float(self._table.max())
+        return float(self.byte_values.min()), float(self.byte_values.max())
 
     def visible_box(self, height: int, width: int) -> tuple[float, float, float, float]:
         """The part of a picture that `resize_and_crop` keeps: (left, top, right, bottom) in the picture's pixels.
@@ -143,14 +143,14 @@ class PixelProfile:
         out = np.empty((pixels.shape[0], 3, *pixels.shape[1:3]), np.float32)
         if pixels.dtype == np.uint8:
             for channel in range(3):
-                np.take(self._table[channel], pixels[..., channel], out=out[:, channel], mode="clip")
+                np.take(self.byte_values[channel], pixels[..., channel], out=out[:, channel], mode="clip")
         else:
             out[:] = np.moveaxis(self._values(pixels), -1, 1)
         return out
 
     @cached_property
-    def _table(self) -> NDArray[np.float32]:
-        """(3, 256): the value of each byte in each channel."""
+    def byte_values(self) -> NDArray[np.float32]:
+        """(3, 256): the pixel value of each byte in each channel."""
         levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
         return np.ascontiguousarray(self._values(levels).T)
 
