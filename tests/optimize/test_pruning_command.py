@@ -123,6 +123,24 @@ def test_what_cannot_be_pruned_or_recovered_is_said_at_once(shard, tmp_path, cap
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("what", [["--prune", "0.3"], ["--to", "int8"]])
+def test_a_rounded_checkpoint_and_an_adapter_are_one_line(shard, tmp_path, capsys, what):
+    (tmp_path / "image.png").touch()
+    source = shard if what[0] == "--prune" else tmp_path
+    rounded, adapter = tmp_path / "rounded", tmp_path / "adapter"
+    for folder in (rounded, adapter):
+        folder.mkdir()
+    (rounded / "config.json").write_text('{"model_type": "clip", "quantization_config": {"quant_method": "torchao"}}')
+    (adapter / "adapter_config.json").write_text("{}")
+    for folder, says in ((rounded, "quantised already (torchao): name the checkpoint"), (adapter, "an adapter alone")):
+        given = ["optimize", str(folder), *what, "--calibrate", str(source), "--out", str(tmp_path / "small")]
+        assert main(given) != 0
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "small").exists()
+
+
 def test_a_folder_that_is_there_stays(shard, tmp_path, capsys):
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "mine.txt").write_text("mine")

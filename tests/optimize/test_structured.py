@@ -12,7 +12,7 @@ from sightline.optimize.cut import keep_blocks, keep_heads, keep_units
 from sightline.optimize.importance import Importance, inputs_of, vectors
 from sightline.optimize.multiplications import multiplications
 from sightline.optimize.tower_parts import TowerParts
-from support import tiny
+from support import tiny, twins
 from support.models import inputs
 from support.weights import randomise
 
@@ -62,6 +62,40 @@ def test_a_pruned_model_is_plain_and_the_reference_computes_the_same(family, tmp
         name = "logits_per_video" if family == "xclip" else "logits_per_image"
         torch.testing.assert_close(getattr(ours, name), getattr(theirs(**given), name), rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(getattr(ours, name), getattr(pruned.model(**given), name))
+
+
+def test_a_pruned_pair_of_two_towers_opens_in_the_reference(tmp_path):
+    name = "VisionTextDualEncoderModel"
+    whole, given = twins.twins(name)[0], twins.inputs(name)
+    pruned = prune_structured(whole, 0.3, given)
+    assert all(now <= 0.7 * was for was, now in (cut.multiplications for cut in pruned.cuts))
+    pruned.model.save_pretrained(tmp_path)
+    again, theirs = (kind.from_pretrained(tmp_path).eval() for kind in (type(whole), getattr(transformers, name)))
+    with torch.no_grad():
+        wanted = pruned.model(**given).logits_per_image
+        torch.testing.assert_close(again(**given).logits_per_image, wanted)
+        torch.testing.assert_close(theirs(**given).logits_per_image, wanted, rtol=1e-3, atol=1e-3)
+
+
+DIFFERENTIABLE = [
+    (family, tower) for family in TOWERS for tower in TOWERS[family] if (family, tower) != ("groupvit", "image")
+]
+
+
+# GroupViT's patches go to their groups by hard choices, whose gradients are those of soft ones.
+@pytest.mark.parametrize(("family", "tower"), DIFFERENTIABLE)
+def test_the_movements_are_the_derivatives_of_the_vectors(family, tower):
+    whole = model(family).requires_grad_(False)
+    parts, given = TowerParts.of(whole, tower), list(inputs_of(tower, [calibration(whole)]))
+    second = parts.mlps[0][1]
+    movements = Importance.measured(whole, parts, given).movements[second].unflatten(0, (-1, 6))
+    before, step, unit = vectors(whole, tower, given), 1e-2, int(movements.square().sum((0, 1)).argmax())
+    whole.get_submodule(second).weight[:, unit] *= 1 - step
+    moved = (vectors(whole, tower, given) - before) / -step
+    random = torch.Generator().manual_seed(0)
+    directions = torch.stack([torch.randn(before.shape, generator=random) for _ in movements])
+    wanted = (moved * directions).sum(-1).double()
+    torch.testing.assert_close(movements[..., unit], wanted, rtol=0.05, atol=0.05 * float(wanted.abs().max()))
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
@@ -195,5 +229,9 @@ def test_what_cannot_be_pruned_is_one_line():
         prune_structured(model("align"), 0.3, calibration(model("align")))
     with pytest.raises(UsageError, match="is no whole model of two towers"):
         prune_structured(model().text_model, 0.3, calibration(model()))
+    quantised = model()
+    quantised.config.quantization_config = {"quant_method": "bitsandbytes"}
+    with pytest.raises(UsageError, match="prune the model before it is quantised"):
+        prune_structured(quantised, 0.3, calibration(quantised))
     with pytest.raises(UsageError, match="calibration lacks pixel_values"):
         prune_structured(model(), 0.3, {"input_ids": torch.ones(2, 4, dtype=torch.long)})

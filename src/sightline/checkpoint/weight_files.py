@@ -57,6 +57,11 @@ def no_config(folder: Path) -> CheckpointError:
             f"before the training, or write it there: model.config.save_pretrained({str(folder)!r}); both are saved by "
             f"trainer.model.save_pretrained({str(folder)!r})"
         )
+    if (folder / "adapter_config.json").is_file():
+        return CheckpointError(
+            f"{place}, as it holds an adapter alone: merge it into its model, by peft's merge_and_unload(), and "
+            "save that"
+        )
     return CheckpointError(f"{place}, so it is no checkpoint; name the folder of one")
 
 

@@ -27,6 +27,7 @@ def calibrate_into(out: Path, model: str, calibrate: list[str], texts: Path | No
         raise UsageError(f"{out}: there is no folder {out.absolute().parent} to write it into")
     files = _images(calibrate)
     captions = None if texts is None else _lines(texts)
+    check_not_quantised(model)
 
     from sightline.encoder.source import EncoderSource
     from sightline.optimize import calibrate_int8
@@ -43,6 +44,22 @@ def calibrate_into(out: Path, model: str, calibrate: list[str], texts: Path | No
         shutil.rmtree(writing, ignore_errors=True)
     on = f"{pictures.count} images and {'drawn' if captions is None else len(captions)} texts"
     return one_line(f"{out}: {model} in int8, measured on {on}")
+
+
+def check_not_quantised(model: str) -> None:
+    """Raises `UsageError` for a checkpoint whose weights are rounded already."""
+    from sightline.checkpoint.hub import resolve
+    from sightline.files import read_checkpoint_json
+
+    path = resolve(model)
+    config = (path if path.is_dir() else path.parent) / "config.json"
+    quantised = read_checkpoint_json(config).get("quantization_config") if config.is_file() else None
+    if quantised:
+        method = quantised.get("quant_method", "") if isinstance(quantised, dict) else ""
+        raise UsageError(
+            f"{model}: its weights are quantised already ({method or 'quantization_config in its config.json'}): name "
+            "the checkpoint that it was made of"
+        )
 
 
 class _Pictures:

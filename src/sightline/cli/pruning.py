@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sightline.cli.calibrating import check_not_quantised
 from sightline.cli.output import one_line, progress_bar
 from sightline.errors import Stopped, UsageError
 from sightline.files import read_json, write_json
@@ -52,6 +53,7 @@ def prune_into(out: Path, pruning: Pruning, recovery: Recovery | None, device: s
     """Writes the pruned model into `out`, which appears when all is done. Returns what is to be said at the end. Raises
     `UsageError`, `Stopped`."""
     _check(out, pruning)
+    check_not_quantised(pruning.model)
     unfinished = out.absolute().with_name(f"{out.absolute().name}.unfinished")
     path, family, asked = _asked(pruning)
     recipe = None if recovery is None else _recipe(unfinished, family, pruning, recovery, device)

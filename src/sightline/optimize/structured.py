@@ -100,6 +100,8 @@ def prune_structured(
 def _check(model: Any, amount: Any, towers: Any) -> None:
     if not isinstance(model, PairModel):
         raise UsageError(f"a {type(model).__name__} is no whole model of two towers, such as a CLIPModel")
+    if getattr(model.config, "quantization_config", None):
+        raise UsageError("the model's weights are quantised: prune the model before it is quantised")
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount < 1:
         raise UsageError(f"amount is {amount!r}: give the share of the multiplications to be removed, such as 0.3")
     if isinstance(towers, str) or not towers or not set(towers) <= set(CONFIGS):
