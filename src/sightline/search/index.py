@@ -78,8 +78,8 @@ def open_index(
     index = Index(Table.open(index_folder(folder, library)), model, options)
     if model is not None:
         place = index.encoder.check(index.table)
-        is_whole = index.encoder.source.exported is None or not place.extra_rows
-        if place != index.table.model and is_whole and isinstance(model, str | os.PathLike):
+        is_moved = place != index.table.model and isinstance(model, str | os.PathLike)
+        if is_moved and not (place.extra_rows and index.encoder.source.exported is not None):
             _remember(index.table, place)
     return index
 

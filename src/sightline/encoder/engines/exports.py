@@ -60,7 +60,7 @@ class ExportEngine(Engine):
         if precision not in ("auto", self.exported.precision):
             raise UsageError(
                 f"{self.exported.folder}: an export that computes in {self.exported.precision}, not in {precision}: "
-                f"leave the precision out, or export the checkpoint {self.exported.source} in {precision}"
+                f"leave the precision out, or name the checkpoint that it was made of, {self.exported.source}"
             )
         return cast(Precision, self.exported.precision)
 
