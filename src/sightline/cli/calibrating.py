@@ -38,8 +38,6 @@ def calibrate_into(out: Path, model: str, calibrate: list[str], texts: Path | No
         writing.mkdir()
         pictures = _Pictures(files, source.size_hint)
         calibrate_int8(source, writing, pictures, captions)
-        if not pictures.count:
-            raise UsageError(f"{', '.join(calibrate)}: none of the {len(files)} images can be read")
         writing.rename(out.absolute())
     finally:
         shutil.rmtree(writing, ignore_errors=True)

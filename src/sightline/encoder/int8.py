@@ -17,7 +17,7 @@ from sightline import scenes
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.distribution import VERSION
 from sightline.encoder.source import EncoderSource, Noun
-from sightline.errors import CheckpointError
+from sightline.errors import CheckpointError, UsageError
 from sightline.models.tower import Tower
 from sightline.nn.int8 import Grid
 from sightline.nn.int8_blocks import Grids
@@ -58,10 +58,13 @@ def calibrated(source: EncoderSource, noun: Noun, tower: Tower) -> Grids:
 
 
 def measured(tower: Tower, inputs: Iterable[Tensor]) -> Grids:
-    """The grids for what goes into the linear maps of a tower, in float32, while it embeds the inputs."""
+    """The grids for what goes into the linear maps of a tower, in float32, while it embeds the inputs. Raises
+    `UsageError` where there are none."""
     with watched(tower) as ranges, torch.inference_mode():
         for batch in inputs:
             tower.embed(batch)
+    if not ranges:
+        raise UsageError("there is nothing to measure int8 on: no image, or no text, that can be read")
     return tower.int8_grids({name: MARGIN * ends for name, ends in ranges.items()})
 
 
