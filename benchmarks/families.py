@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,10 +27,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
-from sightline.encoder.encoder import TEXT_BATCH
+from sightline.encoder.engines.engine import ROWS, TOKENS
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
-from sightline.encoder.towers import ROWS
+from sightline.encoder.text_batches import WASTE, by_cost
 from sightline.models import family_of
 from sightline.models.tower import Tower
 
@@ -105,8 +106,9 @@ def images(folder: Path, public: Public, count: int, rounds: int) -> dict[str, A
     def first(pixels: Tensor, model: Any) -> Any:
         return getattr(model, public.features)(pixels)
 
+    size = max(1, ROWS // int(family_of(folder).config.from_folder(folder).image_rows))
+
     def ours(tower: Tower, dtype: torch.dtype, pixels: Tensor) -> Tensor:
-        size = max(1, ROWS // tower.rows)
         return spread(lambda rows: tower.embed(pixels[rows].to(dtype)), list(batches(range(count), size)))
 
     def theirs(model: Any, dtype: torch.dtype, size: int, pixels: Tensor) -> Tensor:
@@ -130,8 +132,8 @@ def texts(folder: Path, public: Public, count: int, rounds: int) -> dict[str, An
         return torch.tensor([row + [0] * (longest - len(row)) for row in rows]), mask
 
     def ours(tower: Tower, dtype: torch.dtype, rows: list[list[int]]) -> Tensor:
-        order = sorted(range(count), key=lambda i: len(rows[i]))
-        groups = list(batches(order, min(TEXT_BATCH, -(-count // cores()))))
+        lengths = [len(row) for row in rows]
+        groups = list(by_cost(lengths, min(TOKENS, ceil(sum(lengths) * (1 + WASTE) / cores()))))
         return spread(lambda group: tower.embed(*padded([rows[i] for i in group])), groups)
 
     def theirs(model: Any, dtype: torch.dtype, size: int, rows: list[list[int]]) -> Tensor:

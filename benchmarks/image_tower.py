@@ -44,8 +44,8 @@ def share(model: Path, config: CLIPConfig) -> dict[str, Any]:
     tower = sightline.CLIPVisionModelWithProjection.from_pretrained(model, dtype=torch.bfloat16)
     cores = torch.get_num_threads()
     batch = sightline.load(model).batch
-    rows = batch * tower.rows
     vision = config.vision_config
+    rows = batch * ((vision.image_size // vision.patch_size) ** 2 + 1)
     shapes = block_shapes(rows, vision)
     products, width = image_products(config), vision.hidden_size
     # Multiplications of the last block that only the other tokens' outcomes would need.

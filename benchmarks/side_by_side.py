@@ -21,9 +21,9 @@ from measure import MINI, in_turn, ratio, report
 from torch import Tensor
 
 from sightline.checkpoint.names import PACKAGED
+from sightline.encoder.engines.engine import ROWS
 from sightline.encoder.hardware import cores, one_core_threads, pick_dtype
 from sightline.encoder.pipeline import batches, ordered_map
-from sightline.encoder.towers import ROWS
 from sightline.files import write_json
 from sightline.models import FAMILIES, family_of
 from sightline.models.tower import Tower
@@ -57,8 +57,11 @@ def main() -> None:
             config.vision_config.num_frames = frames
             folders[f"xclip, {frames} frames"] = save(Path(name) / f"xclip{frames}", config)
         towers = {key: family_of(folder).image.for_encoding(folder, DTYPE) for key, folder in folders.items()}
-        images = {key: inputs(folders[key], tower, given.inputs) for key, tower in towers.items()}
-        work = {key: partial(repeated, embed, tower, images[key]) for key, tower in towers.items()}
+        images = {key: inputs(folder, given.inputs) for key, folder in folders.items()}
+        work = {
+            key: partial(repeated, partial(embed, batch(folders[key])), tower, images[key])
+            for key, tower in towers.items()
+        }
         taken = in_turn(work, range(given.rounds + 1))
         for key in images:
             figures[f"{key}, an image's (video's) time against CLIP's"] = ratio(taken, key, "clip")
@@ -86,11 +89,15 @@ def save(folder: Path, config: Any) -> Path:
     return folder
 
 
-def inputs(folder: Path, tower: Tower, count: int) -> Tensor:
+def batch(folder: Path) -> int:
+    return max(1, ROWS // int(family_of(folder).config.from_folder(folder).image_rows))
+
+
+def inputs(folder: Path, count: int) -> Tensor:
     config = family_of(folder).config.from_folder(folder)
     side = config.vision_config.image_size
     side = 289 if config.model_type == "align" and side > 289 else side  # align-base's processor crops to 289
-    frames = (tower.frames,) if tower.frames > 1 else ()
+    frames = (config.frames,) if config.frames > 1 else ()
     return torch.randn(count, *frames, 3, side, side).to(DTYPE)
 
 
@@ -98,14 +105,14 @@ def repeated(work: Callable[[Tower, Tensor], None], tower: Tower, given: Tensor,
     work(tower, given)
 
 
-def embed(tower: Tower, pixels: Tensor) -> None:
+def embed(size: int, tower: Tower, pixels: Tensor) -> None:
     """A batch on each core, as the encoder does it."""
 
     def work(rows: list[int]) -> Tensor:
         with torch.inference_mode():
             return tower.embed(pixels[rows])
 
-    groups = list(batches(range(len(pixels)), max(1, ROWS // tower.rows)))
+    groups = list(batches(range(len(pixels)), size))
     list(ordered_map(work, groups, one_core_threads(cores()), cores() + 1))
 
 
@@ -117,7 +124,7 @@ def embed_words(tower: Tower, ids: Tensor) -> None:
 def memory(folder: Path, count: int) -> None:
     before = peak()
     tower = family_of(folder).image.for_encoding(folder, DTYPE)
-    embed(tower, inputs(folder, tower, count))
+    embed(batch(folder), tower, inputs(folder, count))
     print(peak() - before)
 
 

@@ -22,8 +22,8 @@ from measure import config_of, in_turn, ratio, report
 from torch import Tensor
 
 from sightline import XCLIPConfig, XCLIPModel
+from sightline.encoder.engines.engine import ROWS
 from sightline.encoder.pipeline import batches
-from sightline.encoder.towers import ROWS
 from sightline.models.tower import Tower
 from sightline.models.xclip.prompts import XCLIPRescorer
 from sightline.models.xclip.vision import XCLIPVideoTower
@@ -75,7 +75,8 @@ def frames(folder: Path, config: transformers.XCLIPConfig, rounds: int) -> dict[
 
 
 def ours(tower: Tower, dtype: torch.dtype, count: int, videos: Tensor) -> Tensor:
-    groups = list(batches(range(VIDEOS), max(1, ROWS // tower.rows)))
+    config: Any = tower.config
+    groups = list(batches(range(VIDEOS), max(1, ROWS // config.image_rows)))
     return spread(lambda rows: tower.embed(videos[rows, :count].to(dtype)), groups)
 
 

@@ -76,7 +76,7 @@ def train(folder: Path, stage: Stage, cache: Path) -> None:
     torch.manual_seed(stage.seed)
     tokenizer = word_pieces([text for i in range(min(10_000, stage.scenes)) for text in scene(i).captions], TOKENS)
     model = AlignModel(config(tokenizer.get_vocab_size())).train()
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     model.set_attn_implementation("eager")  # fused attention takes longer backwards, as in mini_clip.py
     batches = Batches(stage, tokenizer, PAD, cache)
     print(f"{model.num_parameters():,} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         TokenizersBackend as TokenizersBackend,
     )
     from sightline.encoder import Encoder as Encoder, load as load
+    from sightline.encoder.text_batches import dynamic_batching as dynamic_batching
     from sightline.errors import SightlineError as SightlineError
     from sightline.models.align.config import (
         AlignConfig as AlignConfig,
@@ -144,6 +145,10 @@ if TYPE_CHECKING:
         EfficientNetImageProcessor as EfficientNetImageProcessor,
     )
     from sightline.models.pairs import CLIPOutput as CLIPOutput
+    from sightline.models.quantization_config import (
+        BitsAndBytesConfig as BitsAndBytesConfig,
+        TorchAoConfig as TorchAoConfig,
+    )
     from sightline.models.tokenizer_kinds import (
         BertTokenizer as BertTokenizer,
         CLIPTokenizer as CLIPTokenizer,
@@ -174,7 +179,7 @@ if TYPE_CHECKING:
         ImageClassifierOutput as ImageClassifierOutput,
         ModelOutput as ModelOutput,
     )
-    from sightline.optimize import prune_model as prune_model
+    from sightline.optimize import ModelProfiler as ModelProfiler, prune_model as prune_model
     from sightline.processing.image.reading import load_image as load_image, load_image_async as load_image_async
     from sightline.search import Index as Index, Query as Query, Result as Result, open_index as open_index
     from sightline.search.retrieve import retrieve as retrieve
@@ -204,6 +209,7 @@ _NAMES = {
         "pipeline"
     ),
     "encoder": "Encoder load",
+    "encoder.text_batches": "dynamic_batching",
     "errors": "SightlineError",
     "models.align.config": "AlignConfig AlignTextConfig AlignVisionConfig",
     "models.align.model": "AlignModel AlignOutput",
@@ -242,6 +248,7 @@ _NAMES = {
     "models.groupvit.vision": "GroupViTVisionModel",
     "models.pairs": "CLIPOutput",
     "models.image_processors": "CLIPImageProcessor EfficientNetImageProcessor",
+    "models.quantization_config": "BitsAndBytesConfig TorchAoConfig",
     "models.tokenizer_kinds": "BertTokenizer CLIPTokenizer RobertaTokenizer",
     "models.video_processor": "VideoMAEImageProcessor",
     "models.x_clip.modeling_x_clip": (
@@ -254,7 +261,7 @@ _NAMES = {
     "models.xclip.vision": "XCLIPVisionModel",
     "nn.outputs": "BaseModelOutput BaseModelOutputWithNoAttention BaseModelOutputWithPooling"
     " BaseModelOutputWithPoolingAndNoAttention ImageClassifierOutput ModelOutput",
-    "optimize": "prune_model",
+    "optimize": "ModelProfiler prune_model",
     "processing.image.reading": "load_image load_image_async",
     "search": "Index Query Result open_index",
     "search.retrieve": "retrieve",

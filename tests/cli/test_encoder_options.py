@@ -1,11 +1,13 @@
 """`--device`, `--precision` and `--batch-size` of commands that run a model, and the warnings that these show."""
 
+import json
 import sys
 
 import pytest
 
 from sightline.encoder.options import EncoderOptions
 from sightline.logger import LOGGER
+from support.images import COLORS
 
 GIVEN = ["--device", "cpu", "--precision", "float32", "--batch-size", "2"]
 MEANT = {"device": "cpu", "precision": "float32", "batch_size": 2}
@@ -40,6 +42,9 @@ def test_search_opens_the_model_as_asked(run, indexed, opened):
     assert run("search", "red", *GIVEN).status == 0
     assert opened == [MEANT]
     opened.clear()
+    assert run("search", "red", "--precision", "fast").status == 0
+    assert opened == [None], "of a few words numpy is the quickest"
+    opened.clear()
     assert run("search", "--image", indexed / "red.png").status == 0
     assert DEFAULT in opened
 
@@ -56,7 +61,7 @@ def test_evaluations_open_the_model_as_asked(opened):
     [
         (["--batch-size", "0"], "--batch-size 0: give at least 1"),
         (["--batch-size", "many"], "--batch-size many: give a whole number"),
-        (["--precision", "int8"], "--precision int8: choose auto, float32, bfloat16 or float16"),
+        (["--precision", "int9"], "--precision int9: choose auto, float32"),
     ],
     ids=" ".join,
 )
@@ -77,11 +82,17 @@ def test_vectors_of_another_precision_are_taken_in_and_that_is_said(run, indexed
     ran = run("index", indexed)
     assert ran.status == 0
     assert ran.out.startswith("1 added")
-    assert "new vectors are computed in bfloat16, those in the index in float32" in ran.err
+    assert "new vectors are computed in bfloat16; those in the index stay in float32" in ran.err
     assert ran.err.count("\n") == 1
     monkeypatch.setattr("support.encoders.ColorEncoder.precision", "float32")
     (indexed / "more.png").write_bytes((indexed / "blue.png").read_bytes())
-    assert "in float32, those in the index in bfloat16" in run("index", indexed).err
+    assert "in float32; those in the index stay in bfloat16" in run("index", indexed).err
+    shown = run("info").out
+    assert f"precision    {len(COLORS) + 1:,} float32, 1 bfloat16\n" in shown
+    assert json.loads(run("info", "--json").out)["precisions"] == {"float32": len(COLORS) + 1, "bfloat16": 1}
+    found = run("search", "red", "--where", "precision = 'bfloat16'").out
+    assert found.count("\n") == 1
+    assert "again.png" in found
 
 
 def test_warnings_are_lines_on_standard_error(run, monkeypatch):

@@ -43,6 +43,14 @@ SURFACE = {
     "library": [],
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
+    "optimize": [
+        "MODEL", "--out", "--prune", "--calibrate", "--recover", "--split", "--image-root", "--steps", "--batch-size",
+        "--lr", "--checkpoint-every", "--device",
+    ],
+    "profile": [
+        "MODEL", "--images", "--texts", "--iterations", "--deep", "--against", "--json", "--html", "--trace", *COMPUTE,
+    ],
+    "export": ["MODEL", "--out", "--to", "--precision", "--calibrate", "--texts", "--layout"],
     "demo": ["FOLDER"],
 }  # fmt: skip
 FILES = ["--json", "--html", "--csv", "--markdown", "--latex"]

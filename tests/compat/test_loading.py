@@ -125,8 +125,6 @@ def test_a_wrong_name_is_an_oserror_in_both(name: str, monkeypatch: pytest.Monke
         ({"projection_dimm": 8}, "projection_dimm: from_pretrained has no such argument; did you mean projection_dim"),
         ({"low_memory_usage_of_cpus": 1}, "no such argument; nor has the config a setting"),
         ({"tokn": "x"}, "did you mean token"),
-        ({"quantization_config": {"load_in_4bit": True}}, "quantization_config: .*dtype=torch.bfloat16"),
-        ({"load_in_8bit": True}, "load_in_8bit: weights are opened in floating point"),
         ({"from_tf": True}, "from_tf: weights of TensorFlow are not read"),
         ({"key_mapping": {"a": "b"}}, "key_mapping: rename the tensors yourself, and pass them as state_dict="),
         ({"max_memory": {0: "1GB"}}, "max_memory: the whole model goes to one device"),

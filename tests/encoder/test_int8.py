@@ -55,7 +55,7 @@ def test_texts_are_near_float32(name: str) -> None:
 def test_an_image_does_not_depend_on_its_neighbours(name: str) -> None:
     encoder = sightline.load(name, precision="int8")
     tower = encoder._image
-    frames = () if tower.frames == 1 else (tower.frames,)
+    frames = (encoder.config.frames,) if encoder.config.takes_videos else ()
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(4, *frames, 3, *encoder.profile.crop_size, generator=generator)
     with torch.inference_mode():

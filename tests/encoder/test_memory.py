@@ -66,7 +66,7 @@ def test_memory_that_runs_out_is_recognized(error: Exception) -> None:
 def test_other_errors_are_not(error: Exception) -> None:
     assert not is_out_of_memory(error)
     with pytest.raises(type(error)):
-        BatchLimit(torch.device("cpu")).split([1, 2], 2, lambda part, size: raises(error))
+        BatchLimit(sightline.load("mini", device="cpu").engine).split([1, 2], 2, lambda part, size: raises(error))
 
 
 def raises(error: Exception) -> None:
@@ -75,7 +75,7 @@ def raises(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_a_batch_is_halved_until_it_fits_and_stays_so(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    limit = BatchLimit(torch.device("cpu"))
+    limit = BatchLimit(sightline.load("mini", device="cpu").engine)
 
     def forward(part: list[int], size: int) -> list[int]:
         if size > 3:

@@ -20,6 +20,22 @@ from support.videos import film
 T = 4
 
 
+class FilmConfig(sightline.CLIPConfig):
+    """Of a model for films of four frames."""
+
+    @property
+    def frames(self) -> int:
+        return T
+
+    @property
+    def takes_videos(self) -> bool:
+        return True
+
+    @property
+    def image_rows(self) -> int:
+        return 100
+
+
 class FilmTower(Tower):
     """Sees what is in each frame and in which order, and whether pixels come as a film's."""
 
@@ -27,14 +43,6 @@ class FilmTower(Tower):
         super().__init__()
         generator = torch.Generator().manual_seed(1)
         self.weight = torch.nn.Parameter(torch.randn(T * 3 * 4, dim, generator=generator))
-
-    @property
-    def frames(self) -> int:
-        return T
-
-    @property
-    def rows(self) -> int:
-        return 100
 
     def embed(self, inputs: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         assert inputs.shape[1:3] == (T, 3)
@@ -51,6 +59,7 @@ def pictures() -> sightline.Encoder:
 def films() -> sightline.Encoder:
     """A model for films of four frames."""
     encoder = sightline.load("mini", precision="float32")
+    encoder.config = FilmConfig.from_folder(encoder.folder)
     encoder.__dict__["_image"] = FilmTower(encoder.dim).eval()
     return encoder
 

@@ -9,7 +9,9 @@ from sightline import scenes
 from sightline.data import captions
 from sightline.encoder import load
 from sightline.errors import UsageError
-from sightline.evaluate.projection import PairVectors, encode_pairs, principal_axes, projection, train_heads, turned
+from sightline.evaluate.heads import train_heads
+from sightline.evaluate.pair_vectors import PairVectors, principal_axes, turned
+from sightline.evaluate.projection import encode_pairs, projection
 from sightline.models import FAMILIES
 from sightline.vectors import unit
 from support.datasets import tar

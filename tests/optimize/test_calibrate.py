@@ -69,7 +69,7 @@ def test_weights_are_small_and_read_as_floats(made: Path) -> None:
     assert (made / "model.safetensors").stat().st_size < 0.5 * whole
     assert model.dtype == torch.float32
     for (name, tensor), expected in zip(model.named_parameters(), original.parameters(), strict=True):
-        assert torch.allclose(tensor, expected, atol=float(expected.detach().abs().max()) / 100), name
+        assert torch.allclose(tensor, expected, atol=float(expected.detach().abs().max()) / 200), name
 
 
 def test_saved_again_it_is_a_checkpoint_of_floats(made: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from sightline.data import captions
 from sightline.distribution import install
 from sightline.errors import UsageError
 from sightline.evaluate import Result, compare, diagnosis, table, temperature
-from sightline.evaluate.projection import PairVectors, _row
+from sightline.evaluate.pair_vectors import PairVectors
+from sightline.evaluate.projection import _row
 from sightline.report import plots
 from sightline.report.results import write_report
 from sightline.report.sections import SECTIONS

@@ -31,7 +31,7 @@ class FakeEncoder:
     revision = None
     size_hint = 32
     frames = 4
-    rescoring, regions, precision = 0, None, "float32"
+    rescoring, regions, precision, is_fast = 0, None, "float32", False
 
     def __init__(self, dim=32, name="fake", fingerprint="0" * 64):
         self.dim, self.name, self.fingerprint = dim, name, fingerprint

@@ -10,7 +10,9 @@ from typing import Any
 
 import platformdirs
 
+from sightline.checkpoint.exported import NOTE, Exported
 from sightline.checkpoint.hub import sha256
+from sightline.errors import CheckpointError
 from sightline.files import write_text
 
 
@@ -19,6 +21,26 @@ def fingerprint(weights: list[Path], *settings: Mapping[str, Any]) -> str:
     parts = [sorted(file_hash(path) for path in weights), list(settings)]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def export_fingerprint(exported: Exported) -> str:
+    """The fingerprint of the checkpoint that was exported. Raises `CheckpointError` where a tower's file is another
+    than the one that was written then."""
+    for name, tower in exported.towers.items():
+        path = exported.tower(name)
+        if tower_hash(path) != tower["sha256"]:
+            raise CheckpointError(
+                f"{path}: damaged, or changed since the export (its SHA-256 is not that in {NOTE}): {exported.again}"
+            )
+    return exported.fingerprint
+
+
+def tower_hash(path: Path) -> str:
+    """SHA-256 of an exported tower: of its file, or of the hashes of the file and of those beside it that hold its
+    weights."""
+    beside = (path.with_name(f"{path.name}.data"), path.with_suffix(".bin"))
+    hashes = [file_hash(file) for file in (path, *beside) if file.is_file()]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

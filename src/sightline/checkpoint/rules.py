@@ -26,10 +26,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Piece:
-    """One target and the source keys that fill it, in the order of their joining."""
+    """One target and the source keys that fill it, in the order of their joining. `part`: its number, and how many
+    equal ones they are cut into along dim 0."""
 
     sources: tuple[str, ...]
     transposed: bool
+    part: tuple[int, int] | None = None
 
 
 def move(source: str, target: str) -> Rule:
@@ -112,7 +114,8 @@ def read(piece: Piece, get: Callable[[str], torch.Tensor], where: str) -> torch.
     parts = [get(source) for source in piece.sources]
     try:
         tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return tensor.t().contiguous() if piece.transposed else tensor
+        tensor = tensor.t().contiguous() if piece.transposed else tensor
+        return tensor if piece.part is None else tensor.chunk(piece.part[1])[piece.part[0]]
     except RuntimeError as error:
         shapes = ", ".join(str(tuple(part.shape)) for part in parts)
         raise CheckpointError(f"{where}: {' + '.join(piece.sources)} cannot have the shapes {shapes}") from error
@@ -127,6 +130,20 @@ def backwards(table: tuple[Rule, ...], target: str) -> Piece | None:
 def _pieces(table: tuple[Rule, ...], target: str) -> list[Piece]:
     hits = [(r, n) for r in table if r.target and (n := _match(r.target, target)) is not None]
     return [Piece(tuple(_fill(source, numbers) for source in rule.sources), rule.transposed) for rule, numbers in hits]
+
+
+@cache
+def apart(table: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Rules for models whose joined maps were taken apart: each source alone, as the part of its name.
+
+    Of `attn.{q,k}_proj.weight` -> `attn.qk.weight`: `attn.q_proj.weight` -> `attn.q_proj.weight`, and so on.
+    """
+    rules = []
+    for rule in table:
+        if rule.target is not None and len(rule.sources) > 1:
+            owner, _, kind = (*rule.target.rsplit(".", 2),)
+            rules += [Rule((name,), f"{owner}.{name.split('.')[-2]}.{kind}") for name in rule.sources]
+    return tuple(rules)
 
 
 def has_rule(table: tuple[Rule, ...], target: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sightline.checkpoint.exported import ENGINES, NOTE, Exported
 from sightline.errors import CheckpointError, UsageError
 from sightline.files import read_checkpoint_json, unfinished
 
@@ -86,6 +87,7 @@ def weight_paths(folder: Path, files: Sequence[str] = WEIGHT_FILES) -> list[Path
         if not path.is_file():
             continue
         return _shards(path) if is_index(name) else [path]
+    check_no_export(folder)
     if half := unfinished(folder, files):
         raise CheckpointError(f"{half}: a download that did not come to its end: fetch it again")
     others = sorted(path.name for path in folder.iterdir() if path.suffix in (*_WEIGHTS, *_FOREIGN))
@@ -100,6 +102,20 @@ def weight_paths(folder: Path, files: Sequence[str] = WEIGHT_FILES) -> list[Path
         )
     foreign = f", and {', '.join(others)} is written for other libraries" if others else ""
     raise CheckpointError(f"{folder}: no weights in it; expected one of {', '.join(files)}{foreign}")
+
+
+def check_no_export(folder: Path) -> None:
+    """Raises `CheckpointError`, with the way out, for an export, which has no weights that torch could open."""
+    if (exported := Exported.of(folder)) is not None:
+        raise CheckpointError(
+            f"{folder}: an export for {ENGINES[exported.engine]}, without weights that torch could train or change: "
+            f"name the checkpoint that it was made of, {exported.source}"
+        )
+    if any((folder / engine).is_dir() for engine in ENGINES):
+        raise CheckpointError(
+            f"{folder}: half an export: there is no {NOTE} in it, which is written last: copy the whole folder, or "
+            "export the checkpoint again (sightline export)"
+        )
 
 
 def _shards(index: Path) -> list[Path]:

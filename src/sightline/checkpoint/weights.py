@@ -22,6 +22,8 @@ Entry = tuple[str, Any, tuple[int, ...], torch.dtype]
 """A tensor's name, the tensor or the open file that holds it, its shape and its dtype."""
 
 
+_PASSED = 1 << 26
+"""Bytes that `Weights.get_once` reads before it opens a file anew."""
 SCALE, STEPS = "_scale", "_steps"
 """Ends of the names of what lies beside an int8 weight: a number for each row (outputs, 1) and for each column
 (inputs,). The weight is its whole numbers times the row's over the column's."""
@@ -36,10 +38,13 @@ class Weights:
     def __init__(self, paths: Sequence[Path] = (), state: Mapping[str, torch.Tensor] | None = None) -> None:
         """`state`: tensors that are in memory, in place of files."""
         self.place: Path | str = paths[0] if paths else "state_dict"
+        self.paths = tuple(paths)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         self._sources: dict[str, Any] = {}
         self._prefix = ""
+        self._passing: Weights | None = None
+        self._passed = 0
         for key, tensor in (state or {}).items():
             self.shapes[key], self.dtypes[key], self._sources[key] = tuple(tensor.shape), tensor.dtype, tensor
         for path in paths:
@@ -65,6 +70,19 @@ class Weights:
         if isinstance(source, torch.Tensor):
             return source
         tensor: torch.Tensor = source.get_tensor(self._prefix + key)
+        return tensor
+
+    def get_once(self, key: str) -> torch.Tensor:
+        """`get` for a tensor that is read and let go: its pages leave the memory soon after it.
+
+        A mapped file holds all that was ever read of it in memory, so it is opened anew from time to time.
+        """
+        if isinstance(self._sources[key], torch.Tensor) and not self.paths:
+            return self.get(key)
+        if self._passing is None or self._passed > _PASSED:
+            self._passing, self._passed = Weights(self.paths), 0
+        tensor = self._passing.get(self._prefix + key)
+        self._passed += tensor.nbytes
         return tensor
 
     def drop_prefix(self) -> bool:
@@ -98,10 +116,10 @@ def write_weights(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         save_tensors(file, tensors)
 
 
-def save_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Tensors as safetensors. Raises `CheckpointError` where the disk is full, say."""
+def save_tensors(file: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, str] = {}) -> None:
+    """Tensors as safetensors, and further words in its header. Raises `CheckpointError` where the disk is full, say."""
     try:
-        save_file(dict(tensors), file, metadata={"format": "pt"})
+        save_file(dict(tensors), file, metadata={**header, "format": "pt"})
     except SafetensorError as error:
         raise CheckpointError(f"{file.parent}: cannot be written ({error})") from error
 

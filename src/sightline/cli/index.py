@@ -10,6 +10,7 @@ import typer
 from sightline.cli import watching
 from sightline.cli.options import (
     BatchSizeOption,
+    CompileOption,
     DeviceOption,
     IndexOption,
     LibraryOption,
@@ -96,6 +97,7 @@ def command(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     batch_size: BatchSizeOption = None,
+    compile: CompileOption = False,
     index: IndexOption = None,
     library: LibraryOption = None,
 ) -> None:
@@ -116,7 +118,7 @@ def command(
     from sightline.index import sync
     from sightline.index.folder import exists
 
-    folder, options = index_folder(index, library), EncoderOptions(device, precision, batch_size)
+    folder, options = index_folder(index, library), EncoderOptions(device, precision, batch_size, compile)
     paths = [Path(os.path.abspath(expand_home(path))) for path in paths]  # noqa: PTH100 (any name)
     if watch and (forget or skipped):
         raise UsageError("--watch goes on and on: give --forget and --skipped in a run without it")
@@ -182,6 +184,8 @@ def _print(report: "SyncReport") -> None:
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     if report.removed_links or report.removed_excluded:
         typer.echo(f"of the removed {report.removed_links:,} are links, {report.removed_excluded:,} excluded now")
+    if report.precision:
+        typer.echo(f"vectors computed in {report.precision}, the quickest of this machine that keeps near float32")
     for disk in report.unmounted:
         typer.echo(f"{one_line(disk)} is not mounted: what the index holds of it stays, until --forget takes it out")
     if report.links:

@@ -9,6 +9,8 @@ from sightline.cli.output import one_line, write_json
 if TYPE_CHECKING:
     from sightline.index import Table
 
+UNKNOWN = "unknown"
+
 
 def command(as_json: JsonOption = False, index: IndexOption = None, library: LibraryOption = None) -> None:
     """Show what the index holds and which model built it.
@@ -58,13 +60,30 @@ def _facts(table: "Table") -> dict[str, Any]:
         "moments": len(videos),
         "bytes": sum(file.stat().st_size for file in table.folder.rglob("*") if file.is_file()),
         "model": table.model.name,
+        "engine": _engine(table.model.name),
         "revision": table.model.revision,
         "fingerprint": table.model.fingerprint,
         "dim": table.model.dim,
+        "precisions": {precision or UNKNOWN: rows for precision, rows in table.precisions().items()},
         "table": table.path.name,
         "format": table.version,
         "first_pass": IVF_FILE if (table.folder / IVF_FILE).is_file() else None,
     }
+
+
+def _engine(name: str) -> str | None:
+    """What runs a model by this name; None if it is not here, or if it is not to be opened."""
+    from sightline.checkpoint.exported import ENGINES, Exported
+    from sightline.checkpoint.hub import is_here
+    from sightline.errors import CheckpointError
+
+    if not is_here(name):
+        return None
+    try:
+        exported = Exported.of(Path(name))
+    except CheckpointError:
+        return None
+    return "torch" if exported is None else f"{ENGINES[exported.engine]}, {exported.precision}"
 
 
 def _columns(table: "Table") -> list[dict[str, Any]]:
@@ -89,8 +108,10 @@ def _lines(facts: dict[str, Any], table: "Table") -> dict[str, str]:
         "videos": f"{facts['videos']:,}" + (f", cut into {facts['moments']:,} moments" if facts["videos"] else ""),
         "size": f"{facts['bytes'] / 1e6:,.1f} MB on disk",
         "model": model.name + (f" at {model.revision}" if model.revision else ""),
+        "engine": facts["engine"],
         "fingerprint": model.fingerprint,
         "vectors": f"{model.dim} numbers each" + (extras if model.extra_rows else ""),
+        "precision": ", ".join(f"{rows:,} {precision}" for precision, rows in facts["precisions"].items()),
         "table": f"{facts['table']}, format {facts['format']}{old}",
         "first pass": f"{facts['first_pass']}, for programs that ask often" if facts["first_pass"] else "",
     }

@@ -18,8 +18,8 @@ def command(
         float | None,
         option(
             "SHARE",
-            "Remove this share of the multiplications of each tower, such as 0.3: blocks, hidden units, and heads with a "
-            "part of the width, the least important ones.",
+            "Remove this share of each tower's multiplications, such as 0.3: the least important blocks, hidden "
+            "units, and heads with their part of the width. Default: nothing is removed.",
         ),
     ] = None,
     to: Annotated[
@@ -33,7 +33,8 @@ def command(
         option(
             "SOURCE",
             "With --prune: measure on these captions with their images what is important; by default on those of "
-            "--recover. With --to: measure on this folder of images which numbers there are. May be given several times.",
+            "--recover. With --to: measure on this folder of images which numbers there are. May be given several "
+            "times.",
         ),
     ] = None,
     texts: Annotated[
@@ -44,7 +45,7 @@ def command(
         list[str] | None,
         option(
             "SOURCE",
-            "Train the smaller model on these captions to give the vectors of MODEL (distillation). May be given several "
+            "Train the smaller model on these captions to give MODEL's vectors (distillation). May be given several "
             "times. Default: no training.",
             panel=RECOVERY,
         ),
@@ -61,7 +62,8 @@ def command(
         ),
     ] = None,
     steps: Annotated[
-        int | None, option("N", "Train for this number of steps. Needed with --recover.", panel=RECOVERY)
+        int | None,
+        option("N", "Train for this number of steps; needed with --recover. Default: no training.", panel=RECOVERY),
     ] = None,
     batch_size: Annotated[
         int, option("N", "Take this number of images in a step. Default: 128.", panel=RECOVERY)
@@ -77,13 +79,13 @@ def command(
 ) -> None:
     """Make a smaller model of a checkpoint.
 
-    --prune removes whole parts of the towers. What remains is a checkpoint like any other, with a smaller config, faster
-    in any program. A table says what was removed and how many multiplications are left. --recover then trains it to
-    give the vectors of the whole model; Ctrl-C saves that and stops, with exit status 130, and the same command goes on.
-    FOLDER appears when all is done.
+    --prune removes whole parts of the towers: what remains is a checkpoint like any other, with a smaller config, and
+    faster in any program. A table says what was removed and how many multiplications are left. --recover then trains
+    it to give the vectors of the whole model. Ctrl-C saves the training and stops, with exit status 130, and the same
+    command goes on. FOLDER appears when all is done.
 
-    --to int8 gives a checkpoint of a quarter to a half of the size, which only Sightline opens, and which computes faster
-    on processors with instructions for int8 (VNNI).
+    --to int8 gives a checkpoint of a quarter to a half of the size, which only Sightline opens, and which computes
+    faster on processors with instructions for int8 (VNNI).
 
     \b
     Examples:

@@ -19,6 +19,8 @@ COMMANDS = (
     "fsck",
     "verify",
     "optimize",
+    "profile",
+    "export",
     "demo",
 )
 

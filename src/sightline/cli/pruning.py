@@ -19,6 +19,7 @@ from sightline.files import read_json, write_json
 
 if TYPE_CHECKING:
     from sightline.models.families import Family
+    from sightline.train import Recipe
 
 SAMPLES = 128
 """Images, with a caption of each, on which importance is measured."""
@@ -50,16 +51,15 @@ class Recovery:
 def prune_into(out: Path, pruning: Pruning, recovery: Recovery | None, device: str) -> str:
     """Writes the pruned model into `out`, which appears when all is done. Returns what is to be said at the end. Raises
     `UsageError`, `Stopped`."""
-    unfinished = out.with_name(f"{out.name}.unfinished")
     _check(out, pruning)
+    unfinished = out.absolute().with_name(f"{out.absolute().name}.unfinished")
     path, family, asked = _asked(pruning)
+    recipe = None if recovery is None else _recipe(unfinished, family, pruning, recovery, device)
     if unfinished.exists():
         _check_same(unfinished, asked, out)
     else:
         _prune(unfinished, path, family, pruning, asked, device)
-    made = unfinished / "start"
-    if recovery is not None:
-        made = _recover(unfinished, pruning, recovery, device)
+    made = unfinished / "start" if recipe is None else _recovered(unfinished, recipe)
     finished = unfinished / "finished"
     shutil.rmtree(finished, ignore_errors=True)
     shutil.copytree(made, finished, ignore=shutil.ignore_patterns("training"))
@@ -80,8 +80,8 @@ def _check(out: Path, pruning: Pruning) -> None:
         )
     if not pruning.calibrate:
         raise UsageError(
-            "importance is measured on images and texts: give --calibrate SOURCE with captioned images, or --recover SOURCE "
-            "to train on them, too"
+            "importance is measured on images and texts: give --calibrate SOURCE, captioned images, or --recover "
+            "SOURCE, to train on them, too"
         )
 
 
@@ -116,7 +116,7 @@ def _prune(
     from sightline.optimize import prune_structured
     from sightline.train.loader import Loader
 
-    model = family.model.from_pretrained(path, dtype="float32").to(pick_device(device))
+    model = family.model.from_pretrained(path, dtype="float32").check_plain(path).to(pick_device(device))
     processor = family.processor.from_pretrained(path)
     samples = captions(pruning.calibrate, split=pruning.split, image_root=pruning.image_root).samples
     batch = next(Loader(samples, processor, batch_size=min(SAMPLES, len(samples))).stream(0, 1))
@@ -139,17 +139,22 @@ def _prune(
         shutil.rmtree(writing, ignore_errors=True)
 
 
-def _recover(unfinished: Path, pruning: Pruning, recovery: Recovery, device: str) -> Path:
-    """Trains the pruned checkpoint to give the whole one's vectors. Returns the trained one's folder."""
-    from sightline.train import Distillation, Recipe, Teacher, train
+def _recipe(unfinished: Path, family: "Family", pruning: Pruning, recovery: Recovery, device: str) -> "Recipe":
+    """The training of the pruned checkpoint to give the whole one's vectors. Raises `UsageError`."""
+    from sightline.train import Distillation, Recipe, Teacher
 
-    recipe = Recipe(
+    if family.is_rescored:
+        raise UsageError(
+            f"{pruning.model}: its texts depend on the video, so there are no vectors to learn: leave --recover out "
+            "(--calibrate measures), and train the result by `sightline train --model`"
+        )
+    return Recipe(
         model=str(unfinished / "start"),
         data=Teacher(
             teacher=pruning.model,
             source=recovery.source,
             split=pruning.split,
-            image_root=pruning.image_root and str(pruning.image_root),
+            image_root=None if pruning.image_root is None else str(pruning.image_root),
         ),
         loss=Distillation(),
         steps=recovery.steps,
@@ -159,6 +164,12 @@ def _recover(unfinished: Path, pruning: Pruning, recovery: Recovery, device: str
         checkpoint_every=recovery.checkpoint_every,
         device=device,
     )
+
+
+def _recovered(unfinished: Path, recipe: "Recipe") -> Path:
+    """Trains, or goes on. Returns the trained checkpoint's folder. Raises `Stopped`."""
+    from sightline.train import train
+
     try:
         outcome = train(recipe, unfinished / "run")
     except KeyboardInterrupt as error:

@@ -3,72 +3,106 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from functools import cached_property, partial
+from math import ceil
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightline.encoder.image_batches import Encoded, ImageBatches, Read, unit_rows
+from sightline.encoder.image_batches import Encoded, ImageBatches, Read
 from sightline.encoder.inputs import ImageInput, Missing, VideoInput, check_images, check_videos, video_frames
 from sightline.encoder.lists import place
 from sightline.encoder.memory import TooLarge
 from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.readable import Errors, Readable, check_errors, collect
-from sightline.encoder.source import Vectors
+from sightline.encoder.source import Noun, Vectors
+from sightline.encoder.text_batches import WASTE, by_cost
 from sightline.errors import ImageError, UsageError
-from sightline.models.tower import Segments
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.moments import Moment, moments
 from sightline.processing.video.reader import VideoSource
 from sightline.progress import Progress, ProgressCallback, check_callback, no_progress
 
+if TYPE_CHECKING:
+    import torch
+
+    from sightline.encoder.fast import Fast
+    from sightline.models.tower import Segments
+
 T = TypeVar("T")
 F = TypeVar("F")
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-TEXT_BATCH = 64
 
 
 def load(
     name_or_folder: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
-    device: str | torch.device = "auto",
+    device: "str | torch.device" = "auto",
     precision: Precision = "auto",
     batch_size: int | None = None,
+    compile: bool = False,
     revision: str | None = None,
     local_files_only: bool = False,
 ) -> "Encoder":
     """Opens a checkpoint for encoding: a folder, a Hub name, or "mini", the small model in the package.
 
     `device`: "auto" takes a GPU if the machine has one; else "cpu", "cuda", "cuda:1", "mps" or "xpu". `precision`
-    "auto" takes bfloat16 where the hardware has it, else float32. `batch_size`: images (or whole videos), or texts, in
+    "auto" takes bfloat16 where the hardware has it, else float32; "fast" takes for each tower the quickest that this
+    machine has and whose vectors of drawn images, or texts, have a mean cosine of at least 0.999 to those in float32:
+    a check of seconds, made once and noted in the user's cache. `batch_size`: images (or whole videos), or texts, in
     a batch; None: as many as suit the model and the device. Another batch size changes vectors in their last bits only,
-    so that an index may be made with several. Raises `CheckpointError` (of the Hub: `HubError`), `UsageError`.
+    so that an index may be made with several. `compile`: whole batches of images go through a tower that torch compiles
+    before the first one (up to a minute; seconds from the second time on); texts, and images that fill no batch, don't
+    wait for it and are computed as without. Where it cannot help, the logger is told and nothing is compiled. Raises
+    `CheckpointError` (of the Hub: `HubError`), `UsageError`.
     """
     source = {"revision": revision, "local_files_only": local_files_only}
-    return Encoder(name_or_folder, device, precision, batch_size, **source)
+    return Encoder(name_or_folder, device, precision, batch_size, compile, **source)
 
 
 class Encoder(ImageBatches):
     """Made by `load`. Each tower is opened when it is first needed, so a search by words never reads the other.
 
-    `precision` is the name of the type that the model computes in: "float32", "bfloat16" or "float16". Where memory
-    runs out, the batch is halved and computed again, and the encoder keeps to the smaller one; the logger is told.
-    Vectors made before that may differ from later ones in their last bits. If a single item is too much,
+    Where memory runs out, the batch is halved and computed again, and the encoder keeps to the smaller one; the logger
+    is told. Vectors made before that may differ from later ones in their last bits. If a single item is too much,
     `SightlineError` names it.
     """
 
     def __repr__(self) -> str:
-        return f'Encoder("{self.name}", dim={self.dim}, device="{self.device}", precision="{self.precision}")'
+        engine = "" if self.exported is None else f', engine="{self.engine.name}"'
+        numbers = f'device="{self.device}", precision="{self.engine.precision}"'
+        return f'Encoder("{self.name}", dim={self.dim}, {numbers}{engine})'
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether precisions are chosen by the rules and checks of "fast"."""
+        return self.engine.precision == "fast"
+
+    @cached_property
+    def _fast(self) -> "dict[Noun, Fast]":
+        from sightline.encoder.fast import Fast  # needs torch, which exports do without
+
+        return {noun: Fast(self, noun) for noun in get_args(Noun)}
+
+    def _chosen(self, noun: Noun) -> str:
+        return self._fast[noun].precision if self.is_fast else self.engine.precision
+
+    def note_cosine(self, cosine: float) -> None:
+        """Note the mean cosine to float32 of images in the precision that "fast" chose. Below 0.999 another takes its
+        place."""
+        before = self.precision
+        self._fast["images"].add(before, cosine)
+        if self.precision != before:
+            self.__dict__.pop("_image", None)
 
     def encode_text(self, texts: Iterable[str], *, progress: ProgressCallback = no_progress) -> Vectors:
         """n strings -> float32 (n, dim), rows of unit length. Text beyond the model's length is cut, its end kept, and
         the logger is told how many were. `texts`: a list, an array, a column of a table, a generator."""
-        return unit_rows(self.embed_text(texts, progress=progress))
+        return self.engine.unit_rows(self.embed_text(texts, progress=progress))
 
     def embed_text(
         self, texts: Iterable[str], *, project: bool = True, progress: ProgressCallback = no_progress
@@ -79,6 +113,8 @@ class Encoder(ImageBatches):
         stage "reading texts".
         """
         check_callback(progress)
+        if not project and self.exported is not None:
+            raise self.vectors_only("states before the projection need")
         tokens = self.tokens(texts)
         tower = self._text  # opened once here, before the threads use it
         forward = tower.embed if project else partial(tower.embed, project=False)
@@ -86,7 +122,7 @@ class Encoder(ImageBatches):
 
         def embed(rows: list[int], size: int) -> Vectors:
             ids, mask = self.tokenizer.pad([tokens[i] for i in rows], None)
-            return self._workers.run(forward, torch.int64, ids, mask)[0]
+            return self.engine.run(forward, ids, mask)[0]
 
         def embed_group(rows: list[int]) -> Vectors:
             try:
@@ -96,14 +132,18 @@ class Encoder(ImageBatches):
                 raise self._no_memory(f"{number}, a text of {len(tokens[rows[error.position]])} tokens") from error
 
         # Texts of about one length share a batch: padding to the longest of all texts would be most of the work.
-        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        groups = list(batches(order, self._workers.share(len(order), self._batch_size or TEXT_BATCH)))
+        groups = self._text_groups([len(ids) for ids in tokens])
         done = 0
         for rows, embedded in self._workers.map(embed_group, groups):
             vectors[rows] = embedded
             done += len(rows)
             progress(Progress("reading texts", done, len(tokens)))
-        return self.check_finite(vectors, self.precision)
+        return self.check_finite(vectors, self.text_precision)
+
+    def _text_groups(self, lengths: list[int]) -> list[list[int]]:
+        """The places of texts of these lengths in batches, a share for each thread."""
+        share = ceil(sum(lengths) * (1 + WASTE) / self._workers.count)
+        return list(by_cost(lengths, min(self.text_tokens, share), self._batch_size))
 
     @overload
     def encode_images(
@@ -175,7 +215,7 @@ class Encoder(ImageBatches):
         video model takes as many frames as its checkpoint says, and `UsageError` says how many if a list of another
         length is given. Raises `VideoError` naming the first video that cannot be read.
         """
-        checked = check_videos(videos, None if self._image.frames == 1 else self._image.frames)
+        checked = check_videos(videos, None if self.config.frames == 1 else int(self.config.frames))
         return self._rows(checked, self.sample_frames, self._inputs, errors, progress)
 
     def open_image(self, image: ImageInput, *, orient: bool = True) -> Image.Image:
@@ -208,14 +248,18 @@ class Encoder(ImageBatches):
         `project=False` the vector is the tower's pooled state before its projection, (state_dim,), of unit length.
         `items` are made in a separate thread, so that it may take time to make them, as it does to cut a video. Images
         and videos share batches, of which a few are in memory at a time. An item's vector is the same, bit for bit,
-        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together.
+        whatever stands beside it. Raises `UsageError` if `extras` and `project=False` come together, and for either of
+        them of an export.
         """
         if extras and not project:
             raise UsageError("extras stand beside projected vectors: ask for extras or for project=False, not for both")
+        if self.exported is not None and (extras or not project):
+            raise self.vectors_only(f"{'rows beside vectors' if extras else 'states before the projection'} need")
         tower = self._image  # opened once here, before the threads use it
         forward: Callable[..., Any] = tower.embed if project else partial(tower.embed, project=False)
         if extras:
             forward = tower.embed_with_extras
+        forward = self._for_batches(forward, f"{extras} {project}")
         groups = batches(items, self.batch, lambda item: self._inputs if is_video(item) else 1)
         with closing(ahead(groups, self._workers.count)) as ready:
             yield from self._stream(ready, read, self.batch, forward)
@@ -234,23 +278,24 @@ class Encoder(ImageBatches):
 
         batch = self._workers.share(len(items) * weight, self.batch)
         groups = list(batches(items, batch, lambda item: weight))
-        with closing(self._stream(groups, read_item, batch, self._image.embed)) as stream:
+        forward: Callable[..., Any] = self._image.embed
+        if batch == self.batch:
+            forward = self._for_batches(forward, "False True")
+        with closing(self._stream(groups, read_item, batch, forward)) as stream:
             encoded = collect(stream, len(items), self.dim, errors, progress)
         self.check_finite(encoded.vectors if isinstance(encoded, Readable) else encoded, self.precision)
         return encoded
 
-    def segments(self, pixels: NDArray[np.float32]) -> Segments:
+    def segments(self, pixels: NDArray[np.float32]) -> "Segments":
         """Normalized pixels (n, 3, height, width) of any size -> the groups that they fall into, on the processor.
         For models that have `regions`."""
 
-        def forward(part: NDArray[np.float32], size: int) -> Segments:
-            with torch.inference_mode(), self._workers.turn:
-                segments = self._image.segments(torch.from_numpy(part).to(self.device, self._dtype))
-                return Segments(segments.images.cpu(), segments.groups.cpu(), segments.shares.cpu(), segments.scale)
+        def forward(part: NDArray[np.float32], size: int) -> "Segments":
+            segments: Segments = self.engine.segments(self._image, part)
+            return segments
 
         try:
             parts = self._image_limit.split(pixels, len(pixels), forward)
         except TooLarge as error:
             raise self._no_memory(f"an image of {pixels.shape[3]} x {pixels.shape[2]} pixels") from error
-        images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
-        return Segments(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
+        return parts[0].joined(parts)

@@ -1,9 +1,10 @@
 """Which device and which precision "auto" stands for, and how threads share the cores."""
 
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from threading import Barrier, Lock
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
@@ -74,16 +75,23 @@ def pick_precision(precision: str, device: torch.device) -> str:
     if precision not in names:
         raise UsageError(f"precision {precision!r} is not known: choose {', '.join(names[:-1])} or {names[-1]}")
     if precision == "auto":
-        return "bfloat16" if _has_bfloat16(device) else "float32"
+        return "bfloat16" if has_bfloat16(device) else "float32"
     if precision == "int8":
         check_int8(device)
     return precision
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type of the numbers that a model in this `Precision` takes: of one in int8 they are float32."""
-    chosen = pick_precision(precision, device)
-    dtype: torch.dtype = torch.float32 if chosen == "int8" else getattr(torch, chosen)
+    """The type of the numbers that a model in this `Precision`, which is not "fast", takes."""
+    return dtype_of(pick_precision(precision, device), device)
+
+
+def dtype_of(precision: str, device: torch.device) -> torch.dtype:
+    """The type of the numbers that a model in a precision, which is not "fast", takes: in int8 float32; in int4, which
+    is of weights alone, as by "auto"."""
+    if precision in ("auto", "int4"):
+        precision = pick_precision("auto", device)
+    dtype: torch.dtype = torch.float32 if precision == "int8" else getattr(torch, precision)
     return dtype
 
 
@@ -103,13 +111,29 @@ def check_int8(device: torch.device) -> None:
         LOGGER.warning("int8 is slow on this processor, which lacks the instructions for it (VNNI)")
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 in hardware, so that it is quicker than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         # torch computes bfloat16 on any processor; only with these instructions is it quicker than float32.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_avx512_bf16_supported() or has_amx(device))
     return False
+
+
+def has_amx(device: torch.device) -> bool:
+    """Whether the device is a processor that multiplies whole tiles of bfloat16."""
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
+
+
+def machine(device: torch.device) -> str:
+    """What decides which numbers are quick there, and their last bits: the device's model, its instructions, torch."""
+    if device.type in ("cuda", "xpu"):
+        return f"{device.type} {torch.get_device_module(device).get_device_name(device)} {torch.__version__}"
+    facts: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    flags = sorted(name for name, value in facts.items() if value is True)
+    kind = facts.get("cpu_name") or platform.processor() or platform.machine()
+    return " ".join([device.type, str(kind), torch.backends.cpu.get_cpu_capability(), *flags, torch.__version__])
 
 
 _starting = Lock()

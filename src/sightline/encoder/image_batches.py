@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -55,7 +54,7 @@ class ImageBatches(Towers):
             return None, ImageError(str(item), error.strerror or str(error))
         except MemoryError:
             return None, ImageError(str(item), "not enough memory to read it")
-        frames = self._image.frames
+        frames = int(self.config.frames)
         if len(pixels) == 1:  # an image is a still video
             pixels = np.repeat(pixels, frames, axis=0)
         return facts, pixels.reshape(-1, frames, *pixels.shape[1:])
@@ -72,7 +71,7 @@ class ImageBatches(Towers):
             item = prepared[int(np.searchsorted(ends, error.position, "right"))][0]
             raise self._no_memory(_name(item)) from error
         outputs = [np.concatenate(output) for output in zip(*parts, strict=True)]
-        vectors = unit_rows(outputs[0]) if readable else np.empty(0, np.float32)
+        vectors = self.engine.unit_rows(outputs[0]) if readable else np.empty(0, np.float32)
         encoded, start = [], 0
         for item, facts, pixels in prepared:
             if isinstance(pixels, ImageError):
@@ -86,31 +85,22 @@ class ImageBatches(Towers):
         return encoded
 
     def _forward(self, forward: Callable[..., Any], inputs: NDArray[np.uint8], batch: int) -> list[Vectors]:
-        """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: torch's sums depend
-        on a batch's shape (decision 0001)."""
+        """(n, frames, height, width, 3) through the tower. Filled up with black to a whole batch: an engine's sums may
+        depend on a batch's shape (decision 0001)."""
         filled = np.zeros((batch, *inputs.shape[1:]), np.uint8)
         filled[: len(inputs)] = inputs
         pixels = filled.reshape(-1, *inputs.shape[2:])
         bytes_too = self._image.takes_bytes
         values: NDArray[Any] = np.moveaxis(pixels, -1, 1) if bytes_too else self.profile.normalize(pixels)
-        if len(values) > batch:
+        if self.config.takes_videos:
             values = values.reshape(batch, -1, *values.shape[1:])
-        return [
-            output[: len(inputs)]
-            for output in self._workers.run(forward, torch.uint8 if bytes_too else self._dtype, values)
-        ]
+        return [output[: len(inputs)] for output in self.engine.run(forward, values)]
 
 
 def _name(item: object) -> str:
     """What messages call an item of a stream."""
     path = getattr(item, "path", None) or getattr(item, "media", None)
     return str(path) if path is not None else source_name(item) if is_image_source(item) else str(item)[:80]
-
-
-def unit_rows(rows: Vectors) -> Vectors:
-    """Each row scaled to length 1, as torch sums it: indexes hold these bits."""
-    unit: Vectors = torch.nn.functional.normalize(torch.from_numpy(rows), dim=-1).numpy()
-    return unit
 
 
 def _mean(vectors: Vectors) -> Vectors:

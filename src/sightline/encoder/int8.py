@@ -49,7 +49,7 @@ def calibrated(source: EncoderSource, noun: Noun, tower: Tower) -> Grids:
     if noun == "texts":
         grids = measured(tower, texts(source, [scene.caption for scene in scenes.distinct(COUNT, seed=0)]))
     else:
-        grids = measured(tower, images(source, _drawn(tower.frames), tower.frames))
+        grids = measured(tower, images(source, _drawn(source.config.frames)))
     if note is not None:
         with suppress(OSError, CheckpointError):
             note.parent.mkdir(parents=True, exist_ok=True)
@@ -74,14 +74,14 @@ def texts(source: EncoderSource, strings: Sequence[str]) -> Iterator[Tensor]:
         yield torch.from_numpy(np.asarray(ids))[None]
 
 
-def images(source: EncoderSource, pictures: Iterable[Image.Image], frames: int) -> Iterator[Tensor]:
-    """Images one by one or, for a tower of several frames, as the frames of videos."""
+def images(source: EncoderSource, pictures: Iterable[Image.Image]) -> Iterator[Tensor]:
+    """Images one by one or, for a model of videos, as their frames."""
     pixels: list[NDArray[np.uint8]] = []
     for picture in pictures:
         pixels.append(source.profile.resize_and_crop(picture))
-        if len(pixels) == frames:
+        if len(pixels) == source.config.frames:
             values = torch.from_numpy(source.profile.normalize(np.stack(pixels)))
-            yield values if frames == 1 else values[None]
+            yield values[None] if source.config.takes_videos else values
             pixels = []
 
 

@@ -1,12 +1,10 @@
 """Where memory runs out: how that is recognized, and batches that are halved until they fit."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-import torch
-
+from sightline.encoder.engines.engine import Engine
 from sightline.logger import LOGGER
 
 R = TypeVar("R")
@@ -19,15 +17,15 @@ _WHOLE = ("could not create a primitive", "could not create a memory object", "s
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the processor or on a device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, without importing it
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and (text in _WHOLE or any(sign in text for sign in _SIGNS))
 
 
-def way_out(device: torch.device) -> str:
+def way_out(engine: Engine) -> str:
     """What to do where not even one input, or not even the model, fits."""
-    if device.type == "cpu":
+    if engine.is_on_processor:
         return "end other programs, or take a smaller model"
     return "end other programs on it, or take --precision bfloat16 or --device cpu (in Python: precision=, device=)"
 
@@ -43,13 +41,13 @@ class TooLarge(Exception):
 class BatchLimit:
     """The most inputs that a tower is given at a time, None while it is unknown. Several threads may share it."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._most: int | None = None
         self._changing = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_device": self._device, "_most": self._most}
+        return {"_engine": self._engine, "_most": self._most}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_changing": Lock()}
@@ -82,9 +80,7 @@ class BatchLimit:
             if self._most is None or self._most >= size:  # else another thread was first
                 self._most = size // 2
                 LOGGER.warning(
-                    f"not enough memory on {self._device} for a batch of {size}: going on with batches of "
+                    f"not enough memory on {self._engine.device} for a batch of {size}: going on with batches of "
                     f"{self._most}, whose vectors may differ from those of larger ones in their last bits"
                 )
-        if self._device.type != "cpu":
-            with suppress(AttributeError):
-                torch.get_device_module(self._device).empty_cache()
+        self._engine.free()

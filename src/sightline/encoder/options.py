@@ -7,11 +7,12 @@ from sightline.encoder.precision import Precision
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """The arguments of `load` by these names: `--device`, `--precision` and `--batch-size`."""
+    """The arguments of `load` by these names: `--device`, `--precision`, `--batch-size` and `--compile`."""
 
     device: str = "auto"
     precision: Precision = "auto"
     batch_size: int | None = None
+    compile: bool = False
 
 
 DEFAULTS = EncoderOptions()

@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
-""" "auto": bfloat16 where the hardware has it, else float32."""
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8", "int4", "fast"]
+""" "auto": bfloat16 where the hardware has it, else float32. "int4": weights in 4 bits, and all else as by "auto".
+"fast": what `encoder.fast` chooses for each tower."""

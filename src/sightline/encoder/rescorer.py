@@ -14,6 +14,8 @@ class Rescorer:
 
     def __init__(self, source: EncoderSource) -> None:
         """Raises `UsageError` for a model whose cosines are exact, `CheckpointError`."""
+        if source.exported is not None:
+            raise source.vectors_only("exact scores need")
         if source.family.rescorer is None:
             raise UsageError(f"{source.name}: its vectors' cosines are exact already: leave rescoring out")
         self.name, self.dim = source.name, source.dim

@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.checkpoint.fingerprint import fingerprint
+from sightline.checkpoint.exported import ENGINES, Exported
+from sightline.checkpoint.fingerprint import export_fingerprint, fingerprint
 from sightline.checkpoint.hub import resolve
 from sightline.checkpoint.names import hub_name
 from sightline.checkpoint.weight_files import weight_paths
 from sightline.encoder.lists import check_texts
-from sightline.errors import CheckpointError, SightlineError
+from sightline.errors import CheckpointError, SightlineError, UsageError
 from sightline.logger import LOGGER
 from sightline.models import family_of
 from sightline.models.preprocessing import check_preprocessing
@@ -31,7 +32,8 @@ Noun = Literal["images", "texts"]
 
 
 class EncoderSource:
-    """A checkpoint's files: its config, tokenizer, preprocessing and fingerprint. Raises what `load` raises."""
+    """A checkpoint's files, or those of an export: config, tokenizer, preprocessing and fingerprint. Raises what `load`
+    raises."""
 
     def __init__(
         self, name_or_folder: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
@@ -43,6 +45,7 @@ class EncoderSource:
         # The commit of a Hub repository, for opening the same weights again: the cache names a snapshot's folder by it.
         self.revision = path.name if path.parent.name == "snapshots" and not is_local else None
         self.folder = path if path.is_dir() else path.parent
+        self.exported = Exported.of(path) if path.is_dir() else None
         self.family = family_of(self.folder)
         self.config: Any = self.family.config.from_folder(self.folder)
         self.profile = PixelProfile.from_folder(self.folder)
@@ -55,7 +58,10 @@ class EncoderSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of weights, config and preprocessing, by which an index recognizes its model."""
+        """A hash of weights, config and preprocessing, by which an index recognizes its model. An export has that of
+        its checkpoint. Raises `CheckpointError` where the export's files are not those that were exported."""
+        if self.exported is not None:
+            return export_fingerprint(self.exported)
         # Settings at their defaults are left out: a setting that a later version adds then changes no fingerprint.
         settings = _changed(self.config.settings(), type(self.config)().settings())
         return fingerprint([*weight_paths(self.path), *self.grids.values()], settings, self.profile.to_dict())
@@ -74,15 +80,23 @@ class EncoderSource:
     @property
     def rescoring(self) -> int:
         """Rows of `dim` numbers that are kept beside each item's vector for exact scores (see `Rescorer`); 0 for a
-        model whose cosines are exact."""
-        return int(self.config.rescoring_rows)
+        model whose cosines are exact, and for an export, which gives vectors alone."""
+        return int(self.config.rescoring_rows) if self.exported is None else 0
 
     @property
     def regions(self) -> Shape | None:
         """How many regions the model divides an image into, and rows and columns of patches; None for a model that
-        divides none."""
-        regions: Shape | None = self.config.regions
+        divides none, and for an export, which gives vectors alone."""
+        regions: Shape | None = self.config.regions if self.exported is None else None
         return regions
+
+    def vectors_only(self, what: str) -> UsageError:
+        """Why an export does not give `what`, and the way out."""
+        assert self.exported is not None
+        return UsageError(
+            f"{self.name}: an export for {ENGINES[self.exported.engine]}, which gives vectors alone; {what} the "
+            f"checkpoint that it was made of: {self.exported.source}"
+        )
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -23,11 +23,11 @@ class TextEncoder(EncoderSource):
     @cached_property
     def _tower(self) -> Any:
         tower = self.family.numpy_text
-        return None if tower is None else tower.open(self.config, weight_paths(self.path))
+        return None if tower is None or self.exported is not None else tower.open(self.config, weight_paths(self.path))
 
     @property
     def usable(self) -> bool:
-        """Whether numpy can compute this checkpoint's text tower; `load` opens the others."""
+        """Whether numpy can compute this checkpoint's text tower; `load` opens the others, and exports."""
         return self._tower is not None
 
     def encode_text(self, texts: Iterable[str]) -> Vectors:

@@ -4,7 +4,8 @@ Golden values are in `pretrained/golden.json`: for each name, what the reference
 checkpoint's processor, and the image that it saw. A public checkpoint's image is a file that the caller names. For the
 models in the package, and where no file is named, the image is a drawn scene: the package then carries no image file,
 and the hash of the drawn pixels proves that they are those of the golden values before anything is compared with them.
-A checkpoint without golden values is checked against itself.
+A checkpoint without golden values is checked against itself. Of an export the weights and the logits are left out,
+which it does not give, and its files are compared with what `export.json` says of them.
 """
 
 import hashlib
@@ -12,57 +13,53 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sightline import scenes
+from sightline.checkpoint.exported import NOTE, most_exact
 from sightline.checkpoint.fingerprint import file_hash
 from sightline.checkpoint.hub import sha256
 from sightline.checkpoint.names import PACKAGED
-from sightline.checkpoint.rules import plan, read, write
 from sightline.checkpoint.weight_files import weight_paths
-from sightline.checkpoint.weights import Weights
+from sightline.encoder.check import FLOAT32, Check
 from sightline.encoder.encoder import Encoder, load
 from sightline.encoder.options import DEFAULTS, EncoderOptions
-from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.processing.image.reading import open_image
 
 TEXTS = ("a photo of a cat", "a photo of a dog", "Ein Hund läuft, 犬が走る! 🐕")
+EXPORT, COARSE = 1e-4, 0.2
+"""How far the unit vectors of an export may be from those of its checkpoint: in float32, and in a precision of fewer
+bits (a cosine of 0.98)."""
 DIFFERENT = ("a dog", "a red bus", "two people on a beach", "the sky at night")
-FLOAT32 = 1e-5
-"""Relative: what float32 leaves of a sum of a few thousand terms in another order."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """`what` was compared `against` ("golden values ..." or "itself"), with this `result` in words."""
-
-    what: str
-    against: str
-    result: str
-    passed: bool
 
 
 def verify(
     name_or_folder: str | os.PathLike[str], image: Path | None = None, options: EncoderOptions = DEFAULTS
 ) -> Iterator[Check]:
-    """Opens a checkpoint and checks it, step by step, in float32 on the processor; at the end as `options` say.
+    """Opens a checkpoint and checks it, step by step, in float32 on the processor; at the end as `options` say. An
+    export is checked in its own precision, without torch.
 
     `image`: the file that the golden values of a public checkpoint were computed on. Without it, or with another file,
     pixels, vectors and logits are checked against the checkpoint itself. Raises what `load` raises.
     """
-    encoder = load(name_or_folder, device="cpu", precision="float32")
+    encoder = load(name_or_folder, device="cpu", precision=most_exact(name_or_folder))
     encoder.is_quiet = True  # the texts are in several scripts, and long, on purpose
     golden = _golden(str(name_or_folder), encoder)
-    yield _weights(encoder)
+    exported = encoder.exported
+    if exported is None:
+        from sightline.encoder.verify_weights import check_logits, check_weights  # torch
+
+        yield check_weights(encoder)
+    else:
+        files = ", ".join(str(tower["file"]) for tower in exported.towers.values())
+        yield Check("files", NOTE, f"{files} are those that were exported: {encoder.fingerprint[:12]}", True)
     yield _tokens(encoder, golden)
     picture, proof = _image(golden, image)
     yield Check("image", proof or "itself", _which_image(picture, golden, proof, drawn=image is None), True)
@@ -72,14 +69,25 @@ def verify(
     vectors = encoder.encode_images([picture]), encoder.encode_text(texts)
     yield _vectors(encoder, picture, *vectors, expected)
     cosines = vectors[0].astype(np.float64) @ vectors[1].T.astype(np.float64)
-    yield _logits(encoder, picture, texts, cosines, expected)
+    if exported is None:
+        yield check_logits(encoder, picture, texts, cosines, expected)
     yield _differences(encoder, picture, vectors[0][0])
-    yield _precision(encoder, picture, vectors[0], options)
+    if exported is None:
+        yield _precision(encoder, picture, vectors[0], options)
+
+
+def _tolerance(encoder: Encoder) -> float:
+    """How far unit vectors may be from those of float32 in torch."""
+    if encoder.exported is None:
+        return FLOAT32
+    return EXPORT if encoder.precision == "float32" else COARSE
 
 
 def _golden(name: str, encoder: Encoder) -> dict[str, Any]:
     """The golden values of this name or, for a copy in another place, of weights with the same hash; {} if none are."""
     goldens: dict[str, dict[str, Any]] = json.loads((PACKAGED / "golden.json").read_text(encoding="utf-8"))
+    if encoder.exported is not None:
+        return goldens.get(encoder.exported.source, {})
     if name in goldens:
         return goldens[name]
     digest = file_hash(weight_paths(encoder.path)[0])
@@ -122,19 +130,6 @@ def _differences(encoder: Encoder, image: Image.Image, vector: Vectors) -> Check
     return Check("distinct", "itself", result, min(between_texts, between_images) > 10 * FLOAT32)
 
 
-def _weights(encoder: Encoder) -> Check:
-    """Each tensor of the file, renamed to the model's names and back, is the same bit for bit."""
-    model = encoder.family.model
-    paths = weight_paths(encoder.path)
-    weights = Weights(paths)
-    table = model.table(weights)
-    pieces = plan(table, set(weights.shapes), str(paths[0]))
-    back = write(table, {target: read(piece, weights.get, str(paths[0])) for target, piece in pieces.items()})
-    same = back.keys() == {source for piece in pieces.values() for source in piece.sources}
-    same = same and all(torch.equal(tensor, weights.get(key)) for key, tensor in back.items())
-    return Check("weights", "itself", f"{len(back)} tensors read and written back, bit for bit", same)
-
-
 def _tokens(encoder: Encoder, golden: dict[str, Any]) -> Check:
     tokenizer = encoder.tokenizer
     if golden:
@@ -175,48 +170,13 @@ def _vectors(encoder: Encoder, image: Image.Image, images: Vectors, texts: Vecto
     if golden.get("image_vector"):
         expected = np.concatenate([[golden["image_vector"]], golden["text_vectors"]])
         difference = float(np.linalg.norm(np.concatenate([images, texts]) - expected, axis=1).max())
-        return Check("vectors", golden["source"], f"largest difference {difference:.1e}", difference < FLOAT32)
+        passed = difference < _tolerance(encoder)
+        return Check("vectors", golden["source"], f"largest difference {difference:.1e}", passed)
     beside = encoder.encode_images([image.rotate(90), image, image.rotate(180)])[1]
     unit = float(np.abs(np.linalg.norm(np.concatenate([images, texts]), axis=1) - 1).max())
     difference = float(np.linalg.norm(beside - images[0]))
     result = f"lengths 1 to {unit:.1e}, beside other images the same to {difference:.1e}"
-    return Check("vectors", "itself", result, unit < 1e-6 and difference < FLOAT32)
-
-
-def _logits(
-    encoder: Encoder, image: Image.Image, texts: list[str], cosines: NDArray[Any], golden: dict[str, Any]
-) -> Check:
-    """`cosines` (1, t) are those of the vectors."""
-    model: Any = encoder.family.model.from_pretrained(encoder.path, dtype=torch.float32)
-    ids, mask = (torch.from_numpy(array) for array in encoder.tokenizer.pad(encoder.tokenizer.encode(texts), None))
-    pixels = torch.from_numpy(encoder.profile.normalize(encoder.profile.resize_and_crop(image)[None]))
-    is_rescored = encoder.family.is_rescored
-    if is_rescored:  # a video model: the image as a still video
-        pixels = pixels.expand(encoder.frames, -1, -1, -1)[None]
-    with torch.inference_mode():
-        out = model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
-    logits = (out.logits_per_video if is_rescored else out.logits_per_image)[0].double().numpy()
-    listed = ", ".join(f"{value:.4f}" for value in logits)
-    if golden.get("logits_per_image"):
-        expected = np.array(golden["logits_per_image"])
-        # The tolerance is that of the digits that were published.
-        passed = bool(np.abs(logits - expected).max() <= golden["logits_tolerance"])
-        return Check("logits", golden["source"], f"{listed}; expected {', '.join(map(str, expected))}", passed)
-    if is_rescored:
-        cosines = _rescored(encoder, pixels, texts)
-    scale = float(model.scale.detach())
-    difference = float(np.abs(logits - scale * cosines[0]).max() / scale)
-    of = "the rescorer's" if is_rescored else "the vectors'"
-    result = f"{listed}: the scale {scale:.4g} times {of} cosines, to {difference:.1e}"
-    return Check("logits", "itself", result, difference < FLOAT32)
-
-
-def _rescored(encoder: Encoder, pixels: torch.Tensor, texts: list[str]) -> Vectors:
-    """The cosines (1, t) that a search with rescoring gives."""
-    tower: Any = encoder.family.image.from_pretrained(encoder.path, dtype=torch.float32)
-    with torch.inference_mode():
-        vectors, rescoring = tower.embed_with_extras(pixels)
-    return Rescorer(encoder).cosines(encoder.embed_text(texts), vectors.numpy(), rescoring.numpy())
+    return Check("vectors", "itself", result, unit < 1e-6 and difference < _tolerance(encoder))
 
 
 def _precision(encoder: Encoder, image: Image.Image, images: Vectors, options: EncoderOptions) -> Check:

@@ -1,17 +1,11 @@
-"""Threads that prepare batches and run them through a model on one device."""
+"""Threads that prepare batches and run them through an engine."""
 
-import os
 from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager, closing, nullcontext
-from threading import Lock
-from typing import Any, TypeVar
+from contextlib import closing
+from typing import TypeVar
 
-import torch
-from numpy.typing import NDArray
-
-from sightline.encoder.hardware import cores, one_core_threads
+from sightline.encoder.engines.engine import Engine
 from sightline.encoder.pipeline import ordered_map
-from sightline.encoder.source import Vectors
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,18 +16,13 @@ class Workers:
     steps between the matrix products wait for one another and for the threads that decode. On a GPU the threads read
     and decode side by side and take turns at the model."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        # A GPU has no use for two batches at once, and Apple's does not bear several threads.
-        self.turn: AbstractContextManager[object] = nullcontext() if device.type == "cpu" else Lock()
-
-    def __reduce__(self) -> tuple[type["Workers"], tuple[torch.device]]:
-        return Workers, (self.device,)  # a lock cannot be pickled, and is of use in one process only
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @property
     def count(self) -> int:
         """How many threads there are."""
-        return cores() if self.device.type == "cpu" else min(8, os.cpu_count() or 1)
+        return self._engine.threads
 
     def share(self, count: int, largest: int) -> int:
         """How many of `count` items make a batch of at most `largest`, so that every thread gets a batch."""
@@ -45,12 +34,5 @@ class Workers:
             yield from ((group, work(group)) for group in groups)
             return
         count = self.count
-        with closing(ordered_map(work, groups, one_core_threads(count), count + 1)) as done:
+        with closing(ordered_map(work, groups, self._engine.pool(count), count + 1)) as done:
             yield from done
-
-    def run(self, forward: Callable[..., Any], dtype: torch.dtype, *inputs: NDArray[Any]) -> list[Vectors]:
-        """A batch through the model: what `forward` returns of the inputs as tensors of `dtype`, each in float32."""
-        with torch.inference_mode(), self.turn:
-            outputs = forward(*(torch.from_numpy(array).to(self.device, dtype) for array in inputs))
-            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            return [tensor.float().cpu().numpy() for tensor in outputs]

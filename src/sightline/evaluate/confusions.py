@@ -63,8 +63,9 @@ def confusions(
     """
     has_videos = any(sample.is_video for sample in data.samples)
     task = ClassTask.of(data, classes, templates, VIDEO_TEMPLATE if has_videos else IMAGE_TEMPLATE)
+    scale = learned_scale(encoder)
     encoded = encode(encoder, data.samples, progress, kept=kept)
-    labels, scale = task.labels(encoded.samples), learned_scale(encoder)
+    labels = task.labels(encoded.samples)
     scores = class_scores(encoder, encoded, task, progress)
     answers = answer(class_blocks(scores, labels, task.equal), scale)
     rows_of = most_confused(answers)

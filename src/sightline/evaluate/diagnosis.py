@@ -81,8 +81,9 @@ def diagnosis(
     Details: `DiagnosisDetails`, with the wrong answers of the highest confidence, each image at most once on either
     side. Intervals: of accuracy and confidence. Raises `DataError` if nothing can be read.
     """
+    scale = learned_scale(encoder)
     encoded = encode(encoder, data.samples, progress, kept=kept)
-    samples, scale = encoded.samples, learned_scale(encoder)
+    samples = encoded.samples
     blocks = pair_blocks(encoder, encoded, progress)
     by_text, by_image = (answer(blocks[direction], scale) for direction in ("text_to_image", "image_to_text"))
     count = len(samples)

@@ -16,7 +16,6 @@ from sightline.checkpoint.selection import read_selection
 from sightline.data import Captions, Item, Labelled
 from sightline.data.masks import Masks
 from sightline.encoder.encoder import Encoder
-from sightline.encoder.rescorer import Rescorer
 from sightline.encoder.source import Vectors
 from sightline.errors import DataError, ImageError
 from sightline.evaluate.kept import Entry, KeptVectors, key_of
@@ -92,7 +91,7 @@ def _encode(encoder: Encoder, samples: Sequence[S], progress: ProgressCallback, 
             return encoder.sample_frames(content), None
         return encoder.open_image(content), None
 
-    is_rescored = encoder.family.is_rescored and project
+    is_rescored = encoder.rescoring > 0 and project
     stream = encoder.stream(samples, read, lambda sample: sample.is_video, extras=is_rescored, project=project)
     with closing(stream):
         for done, encoded in enumerate(stream, 1):
@@ -117,7 +116,7 @@ def encode_texts(
 
     With `project=False` the tower's pooled states before its projection, not of unit length.
     """
-    if encoder.family.is_rescored or not project:
+    if encoder.rescoring or not project:
         return encoder.embed_text(texts, project=project, progress=progress)
     return encoder.encode_text(texts, progress=progress)
 
@@ -130,6 +129,8 @@ def score_pairs(encoder: Encoder, encoded: EncodedData[Any], texts: Vectors) -> 
     """
     if encoded.rescoring is None:
         return exact_cosines(encoded.vectors, texts), TILE
+    from sightline.encoder.rescorer import Rescorer  # torch, which an export does without
+
     rescorer, rescoring = Rescorer(encoder), encoded.rescoring
 
     def scores(videos: slice, columns: slice) -> Vectors:

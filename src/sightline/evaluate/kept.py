@@ -32,7 +32,7 @@ from sightline.files import replacing
 
 _ROOMS = "encoder", "models", "nn", "processing"
 """Of this program, those whose code decides the vectors."""
-_LIBRARIES = "torch", "numpy", "pillow", "av", "pillow-heif", "pillow-jxl-plugin", "rawpy"
+_LIBRARIES = "numpy", "pillow", "av", "pillow-heif", "pillow-jxl-plugin", "rawpy"
 _DAY = 86_400
 _DAMAGED = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError,
@@ -122,7 +122,7 @@ def key_of(encoder: Encoder, samples: Sequence[Item], project: bool) -> str:
     """The name of the entry of these samples."""
     run = [
         encoder.fingerprint, encoder.precision, str(encoder.device), encoder.batch, project, VERSION, code_hash(),
-        *map(_version, _LIBRARIES),
+        *encoder.engine.versions, *map(_version, _LIBRARIES),
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(run).encode(), digest_size=16)
     for sample in samples:

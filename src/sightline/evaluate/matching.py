@@ -121,7 +121,9 @@ def rounds(captions: Sequence[Sequence[str]]) -> list[str]:
 
 
 def learned_scale(encoder: Encoder) -> float:
-    """The number that the model multiplies its cosines with."""
+    """The number that the model multiplies its cosines with. Raises `UsageError` for an export, which lacks it."""
+    if encoder.exported is not None:
+        raise encoder.vectors_only("the scale of its scores is with")
     model: Any = encoder.family.model.from_pretrained(encoder.path)
     model.scale_parameter.data = model.scale_parameter.data.double()
     return float(model.scale.detach())

@@ -7,35 +7,27 @@ truncated after the first numbers, and turned so that the first hold most (princ
 Shapes: N images, T texts, W width of a tower's pooled states, P projection.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, TypedDict
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sightline.data import Captions
 from sightline.encoder.encoder import Encoder
-from sightline.encoder.source import Vectors
 from sightline.errors import UsageError
 from sightline.evaluate.encode import describe_run, encode
 from sightline.evaluate.equal_texts import encode_different, equal_texts
 from sightline.evaluate.kept import KeptVectors
 from sightline.evaluate.matching import learned_scale
+from sightline.evaluate.pair_vectors import PairVectors, principal_axes, turned
 from sightline.evaluate.result import Result, Settings, Skipped
 from sightline.evaluate.retrieval import figures_of, rank_samples
 from sightline.metrics import exact_cosines, pair_ranks
-from sightline.nn.loss import contrastive_loss
 from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.vectors import unit
 
 DIMS = 128, 256, 512, 768, 1024
-BATCH_SIZE, STEPS, LR, WEIGHT_DECAY = 1000, 300, 3e-3, 0.2
-MAX_SCALE = 100.0  # as in CLIP
 EFFECTIVE = 0.99  # share of the vectors' squared length
 
 
@@ -45,21 +37,6 @@ class ProjectionDetails(TypedDict):
 
     rows: list[dict[str, Any]]
     train_skipped: int
-
-
-@dataclass(frozen=True)
-class PairVectors:
-    """Rows of N images and T texts, (N, ...) and (T, ...), each text's image (T,), ascending, and which of the
-    different texts it is (T,)."""
-
-    images: Vectors
-    texts: Vectors
-    owner: NDArray[np.int64]
-    text: NDArray[np.int64]
-
-    def with_rows(self, images: Vectors, texts: Vectors) -> "PairVectors":
-        """The same pairs with other rows."""
-        return replace(self, images=images, texts=texts)
 
 
 def projection(
@@ -80,6 +57,8 @@ def projection(
     `ProjectionDetails`. Raises `UsageError` for dimensions below 1 and if samples of `data` are in `train` too,
     `DataError` if nothing can be read.
     """
+    from sightline.evaluate.heads import BATCH_SIZE, LR, STEPS, WEIGHT_DECAY, train_heads  # torch
+
     _check(train, data, dims)
     train_states, _ = encode_pairs(encoder, train, progress, project=False, kept=kept)
     train_vectors, train_skipped = encode_pairs(encoder, train, progress, kept=kept)
@@ -153,78 +132,3 @@ def _row(method: str, pairs: PairVectors) -> dict[str, Any]:
     of_images, of_texts = pair_ranks(exact_cosines(pairs.images, pairs.texts[first]), pairs.owner, pairs.text)
     figures = figures_of(rank_samples(of_images, of_texts, np.bincount(pairs.owner).tolist()))
     return {"method": method, "dimension": pairs.images.shape[1], **figures}
-
-
-class Heads(nn.Module):
-    """Two linear maps, and the scale of the cosines between their outputs."""
-
-    def __init__(self, image_width: int, text_width: int, dim: int, scale: float) -> None:
-        super().__init__()
-        self.images = nn.Linear(image_width, dim, bias=False)
-        self.texts = nn.Linear(text_width, dim, bias=False)
-        self.log_scale = nn.Parameter(torch.tensor(scale).log())
-        for head in (self.images, self.texts):
-            nn.init.normal_(head.weight, std=head.in_features**-0.5)
-
-    def forward(self, images: Tensor, texts: Tensor) -> Tensor:
-        """(B, W) and (B, W') -> scaled cosines (B, B)."""
-        cosines = F.normalize(self.texts(texts), dim=-1) @ F.normalize(self.images(images), dim=-1).T
-        return cosines * self.log_scale.exp().clamp(max=MAX_SCALE)
-
-    @torch.inference_mode()
-    def project(self, states: PairVectors) -> PairVectors:
-        """Pooled states -> vectors of unit length."""
-        images, texts = (
-            F.normalize(head(torch.from_numpy(rows)), dim=-1).numpy()
-            for head, rows in ((self.images, states.images), (self.texts, states.texts))
-        )
-        return states.with_rows(images, texts)
-
-
-def train_heads(
-    states: PairVectors, dim: int, scale: float, seed: int = 0, progress: Callable[[int], None] = lambda steps: None
-) -> Heads:
-    """Heads of `dim` numbers for pooled states: AdamW with a cosine, `STEPS` batches of images, each with one of its
-    texts. The same `seed` gives the same heads on the same machine. `progress` gets the number of steps done."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        heads = Heads(states.images.shape[1], states.texts.shape[1], dim, scale)
-    images, texts = torch.from_numpy(states.images), torch.from_numpy(states.texts)
-    counts = torch.from_numpy(np.bincount(states.owner, minlength=len(images)))
-    starts = counts.cumsum(0) - counts
-    batch_size = min(BATCH_SIZE, len(images))
-    maps = [heads.images.weight, heads.texts.weight]
-    optimizer = torch.optim.AdamW(
-        [{"params": maps, "weight_decay": WEIGHT_DECAY}, {"params": [heads.log_scale], "weight_decay": 0.0}], LR
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    order = torch.empty(0, dtype=torch.long)
-    for step in range(1, STEPS + 1):
-        if len(order) < batch_size:
-            order = torch.randperm(len(images), generator=generator)
-        rows, order = order[:batch_size], order[batch_size:]
-        which = (torch.rand(batch_size, generator=generator) * counts[rows]).long()
-        loss = contrastive_loss(heads(images[rows], texts[starts[rows] + which]))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        progress(step)
-    return heads.eval()
-
-
-def principal_axes(vectors: PairVectors) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Vectors (N, P), (T, P) -> (P, P), columns: the axes along which both are longest, images and texts counting
-    alike; and the share (P,) of the squared lengths along each.
-
-    Not centred: with all P axes the cosines stay the same.
-    """
-    moment = sum(rows.T.astype(np.float64) @ rows / len(rows) for rows in (vectors.images, vectors.texts))
-    values, axes = np.linalg.eigh(moment)
-    return np.asarray(axes[:, ::-1], np.float32), np.asarray(values[::-1] / values.sum())
-
-
-def turned(vectors: PairVectors, axes: NDArray[np.float32]) -> PairVectors:
-    """Vectors (N, P), (T, P) along axes (P, D), of unit length again."""
-    return vectors.with_rows(unit(vectors.images @ axes), unit(vectors.texts @ axes))

@@ -6,7 +6,7 @@ Everingham et al. (2015), section 4.4; Xu et al. (2022), section 4.1, for the pr
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Self, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from sightline.evaluate.result import Result, Skipped
 from sightline.metrics import confusion
 from sightline.progress import Progress, ProgressCallback, no_progress
 from sightline.segment.defaults import Mode
-from sightline.segment.segmenter import Segmenter
 from sightline.templates import IMAGE_TEMPLATE, check_template
+
+if TYPE_CHECKING:
+    from sightline.segment.segmenter import Segmenter
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +75,7 @@ class SegmentationTask:
 
 
 def segmentation(
-    segmenter: Segmenter,
+    segmenter: "Segmenter",
     data: Masks,
     progress: ProgressCallback = no_progress,
     *,

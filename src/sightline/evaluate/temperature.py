@@ -80,9 +80,10 @@ def temperature(
 
     Details: `TemperatureDetails`. Raises `DataError` if nothing can be read.
     """
+    learned = learned_scale(encoder)
     encoded = encode(encoder, data.samples, progress, kept=kept)
     blocks = pair_blocks(encoder, encoded, progress)
-    learned, (best, least_loss) = learned_scale(encoder), best_scale(*blocks.values())
+    best, least_loss = best_scale(*blocks.values())
     scales = np.union1d(scales_around(learned), [best])
     curves = {direction: curve(of_direction, scales) for direction, of_direction in blocks.items()}
     at, at_best = int(np.searchsorted(scales, learned)), int(np.searchsorted(scales, best))

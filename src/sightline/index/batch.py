@@ -24,7 +24,7 @@ class SyncReport:
     Left aside were: `links`, other names of files that are in the index; `excluded`, by pattern the files and folders
     that it left out; `others`, by suffix the files that are no images and no videos. Of the removed, `removed_links`
     are links of other files, and `removed_excluded` are left out by patterns now. `unmounted`: the folders of disks
-    that are not there, of which all rows stay."""
+    that are not there, of which all rows stay. `precision`: what "fast" chose, if vectors were computed by it."""
 
     added: int = 0
     unchanged: int = 0
@@ -39,6 +39,7 @@ class SyncReport:
     others: Mapping[str, int] = field(default_factory=dict)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     unmounted: list[str] = field(default_factory=list)
+    precision: str | None = None
 
 
 class PendingRows:

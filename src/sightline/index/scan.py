@@ -8,6 +8,7 @@
 """
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -36,6 +37,8 @@ _BROAD = 5
 """A filter that at least one row in five passes is broad: it is applied to the best of all rows."""
 _PRODUCT_QUERIES = 4
 """From this number of queries on they are answered together by a product of matrices."""
+_WORTH_TORCH = 1 << 24
+"""Rows, counted once a query, that the scanner compares in about the time that importing torch takes."""
 _PRODUCT_K = 1024
 """The largest k for which a product or a broad filter saves time."""
 _FIRST_PASS_K = 100
@@ -56,6 +59,7 @@ class Scan:
     ) -> None:
         n, self.dim = matrix.shape
         self._lists = cache(lists)
+        self._scanned = 0
         self.ids = np.ascontiguousarray(ids, dtype=np.int64)
         self._matrix = np.ascontiguousarray(matrix, dtype=np.float16)
         self._rows = np.arange(n)
@@ -121,12 +125,18 @@ class Scan:
 
     def _exact(self, queries: Floats, k: int, places: Ids | None) -> list[Ids | None]:
         """For each query the places of rows among which its best k are; None where only a scan of all can say."""
-        if len(queries) >= _PRODUCT_QUERIES and k <= _PRODUCT_K:
-            from sightline.index import batch_product  # torch, which a search by text does not need
+        if len(queries) >= _PRODUCT_QUERIES and k <= _PRODUCT_K and self._is_worth_torch(len(queries), places):
+            from sightline.index import batch_product
 
             if batch_product.is_fast():
                 return batch_product.candidates(self._matrix, queries, k, places)
         return [None] * len(queries)
+
+    def _is_worth_torch(self, queries: int, places: Ids | None) -> bool:
+        """Whether torch, which multiplies faster, is imported, or would have been quicker by now: the scanner does not
+        wait for its import, and a program that asks much pays for it once."""
+        self._scanned += queries * (len(self) if places is None else len(places))
+        return "torch" in sys.modules or self._scanned > _WORTH_TORCH
 
     def _approximate(self, queries: Floats, k: int) -> list[Ids | None]:
         """`_exact`, but for few queries and a small k the places that inverted lists name, if there are lists."""

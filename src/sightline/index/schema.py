@@ -74,6 +74,8 @@ class ModelRecord:
     def of(cls, encoder: Encoder, regions: bool) -> ModelRecord:
         """The record of an encoder, with its regions in the place of its rows for exact scores if they are wanted.
         Raises UsageError for regions that the model cannot see."""
+        if regions and encoder.exported is not None:
+            raise encoder.vectors_only("regions need")
         if regions and encoder.regions is None:
             raise UsageError(f"{encoder.name} sees no regions in images; that takes a GroupViT: --model mini-groupvit")
         rescoring, kept = (0, encoder.regions) if regions else (encoder.rescoring, None)

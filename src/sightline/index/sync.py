@@ -74,6 +74,8 @@ def sync(
     table = Table.open(folder, limits) if exists(folder) else None
     _check_roots(roots, table, _settings(folder, roots, *changes), changes[0])
     encoder = _open_encoder(model, table, options)
+    if table is not None and table.model.extra_rows and encoder.exported is not None:
+        raise encoder.vectors_only(f"{folder} keeps more of each item, and that takes")
     record = ModelRecord.of(encoder, regions)
     is_new = not folder.exists()
     claim(folder)
@@ -223,14 +225,15 @@ def _amend(table: Table, plan: Plan) -> None:
 def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, progress: ProgressCallback) -> None:
     if not plan.encode:
         return
+    items = _items(plan.encode, encoder)
+    if encoder.is_fast:
+        items = _fast(table, items, encoder, progress)
+        report.precision = encoder.precision
     _note_precision(table, encoder)
     pending = PendingRows(table, plan.encode, report)
     done, contents, error = 0, list[Content](), None
     stream = encoder.stream(
-        _items(plan.encode, encoder),
-        lambda item: item.read(encoder),
-        lambda item: item.is_video,
-        extras=table.model.extra_rows > 0,
+        items, lambda item: item.read(encoder), lambda item: item.is_video, extras=table.model.extra_rows > 0
     )
     with closing(stream):  # whatever happens: its threads would go on reading files
         try:
@@ -254,15 +257,24 @@ def _encode(table: Table, plan: Plan, encoder: Encoder, report: SyncReport, prog
     pending.flush()
 
 
+def _fast(table: Table, items: Iterator[Item], encoder: Encoder, progress: ProgressCallback) -> Iterator[Item]:
+    """The items. Where the index holds no vectors in the precision that "fast" chose, it is checked on the first."""
+    from sightline.encoder.fast import confirmed
+
+    progress(Progress("choosing a precision"))
+    if encoder.precision in table.precisions():
+        return items
+    return confirmed(encoder, items, lambda item: item.read(encoder), lambda item: item.is_video)
+
+
 def _note_precision(table: Table, encoder: Encoder) -> None:
     """Tells the logger where new vectors are computed in another precision than those in the table. They can be
-    compared: the cosine of bfloat16 and float32 is above 0.999."""
-    known = set(table.columns(["precision"]).column("precision").unique().to_pylist()) - {None}
-    if known and known != {encoder.precision}:
-        others = " and ".join(sorted(known - {encoder.precision}))
+    compared (docs/decisions/0042-fast.md)."""
+    others = [precision for precision in table.precisions() if precision not in (None, encoder.precision)]
+    if others:
         LOGGER.warning(
-            f"new vectors are computed in {encoder.precision}, those in the index in {others}: they differ a little, "
-            f"and --precision keeps to one"
+            f"new vectors are computed in {encoder.precision}; those in the index stay in {' and '.join(others)}: they "
+            f"differ a little, and --precision keeps to one"
         )
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -210,6 +211,10 @@ class Table:
                 for name, values in zip(columns, batch.columns, strict=True):
                     counts[name] += len(values) - values.null_count
         return counts
+
+    def precisions(self) -> dict[str | None, int]:
+        """In how many rows the vector was computed in these numbers, most first; None: that is not known."""
+        return dict(Counter(self.columns(["precision"]).column("precision").to_pylist()).most_common())
 
     def condition_sql(self, condition: str) -> str:
         """A condition in the grammar of docs/filters.md as SQL for Lance. Raises UsageError if it is none."""

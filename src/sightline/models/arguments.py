@@ -23,9 +23,6 @@ _WITHOUT_EFFECT = frozenset(
 """How the reference reads a file, or what these models lack: whatever their value, the model is the same."""
 _LEAVE_OUT = "leave it out"
 _REFUSED = {
-    "quantization_config": "weights are opened in floating point; for half the memory write dtype=torch.bfloat16",
-    "load_in_8bit": "weights are opened in floating point; for half the memory write dtype=torch.bfloat16",
-    "load_in_4bit": "weights are opened in floating point; for half the memory write dtype=torch.bfloat16",
     "key_mapping": "rename the tensors yourself, and pass them as state_dict=",
     "from_tf": "weights of TensorFlow are not read: convert them with the release of `transformers` that wrote them",
     "from_flax": "weights of Flax are not read: convert them with the release of `transformers` that wrote them",

@@ -34,7 +34,8 @@ class Config(ConfigBase, Published):
         A key that we don't know is kept, and a warning names it. An override that the config does not know is a
         warning, or with `return_unused_kwargs` part of the second of two results. Raises `CheckpointError`.
         """
-        data = cls.modern(cls.own(config_dict))
+        of_all = {name: config_dict[name] for name in ("quantization_config",) if config_dict.get(name)}
+        data = cls.modern(of_all | dict(cls.own(config_dict)))
         if cls.model_type and (unknown := sorted(set(data) - set(cls.kinds) - UNREAD - cls.also_known)):
             warnings.warn(f"{cls.model_type} config: unknown keys {', '.join(unknown)}", stacklevel=2)
         config = cls(**data)
@@ -152,7 +153,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Config):
+    if hasattr(value, "to_dict"):  # a config of a tower, or of how weights are quantised
         return value.to_dict()
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else copy.deepcopy(value)
 

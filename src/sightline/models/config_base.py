@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from sightline.errors import CheckpointError, UsageError
-from sightline.models.settings import GENERATION, INT8, kinds_of, read_value
+from sightline.models.settings import GENERATION, INT8, METHODS, kinds_of, method_of, read_value
 
 
 class ConfigBase:
@@ -98,12 +98,14 @@ class ConfigBase:
         if cls.model_type and settings.get("model_type", cls.model_type) != cls.model_type:
             raise CheckpointError(f"the config says model_type {settings['model_type']!r}, not {cls.model_type!r}")
         quantized = settings.get("quantization_config")
-        if quantized and not (isinstance(quantized, Mapping) and quantized.get("quant_method") == INT8):
+        method = method_of(quantized) if isinstance(quantized, Mapping) and quantized else None
+        if method not in (None, INT8, *METHODS):
             raise CheckpointError(
-                f"{cls.model_type} config: the weights were quantised (quantization_config); "
-                "take the checkpoint that they were made of, in float32, float16 or bfloat16"
+                f"{cls.model_type} config: the weights were quantised by {method!r} (quantization_config), which is "
+                "not read; take the checkpoint that they were made of, in float32, float16 or bfloat16"
             )
-        dropped = {"_commit_hash", "is_composition", "quantization_config", "torch_dtype", *GENERATION} - set(cls.kinds)
+        dropped = {"_commit_hash", "is_composition", "torch_dtype", *GENERATION} - set(cls.kinds)
+        dropped |= {"quantization_config"} if not quantized or method == INT8 else set()
         found = {name: value for name, value in settings.items() if name not in dropped}
         if found.get("dtype") is None and settings.get("torch_dtype") is not None:
             found["dtype"] = settings["torch_dtype"]

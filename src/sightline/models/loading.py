@@ -13,6 +13,7 @@ from torch import Tensor
 from sightline.checkpoint.rules import Piece, first_names, read
 from sightline.checkpoint.weights import Weights
 from sightline.errors import CheckpointError
+from sightline.models.quantizing import Quantization
 
 
 @dataclass
@@ -65,12 +66,13 @@ def fill(
     dtype: torch.dtype,
     new: Callable[[], Mapping[str, Tensor]] | None,
     shorter: bool = False,
+    quantization: Quantization | None = None,
 ) -> tuple[dict[str, Tensor], LoadingInfo]:
     """A tensor for each of a model's `slots`, and what was left over.
 
     `parts`: the beginnings of the names that the model takes; `fresh`: values for what the file lacks. `new` gives
     first values where shapes differ; None: that is an error. `shorter`: blocks behind the model's last one are left
-    over. Raises `CheckpointError`.
+    over. `quantization`: what fills the layers that it has put into the model. Raises `CheckpointError`.
     """
     stored = {target for target in source.pieces if target.startswith(parts) or target in slots}
     _refuse(source.place, "missing", set(slots) - stored - set(fresh))
@@ -83,6 +85,9 @@ def fill(
         info.unexpected.update(source.pieces[target].sources)
     state = {}
     for target, slot in slots.items():
+        if quantization is not None and target in quantization.layers and target not in fresh:
+            state[target] = quantization.fill(target, source.pieces[target], source.weights, dtype)
+            continue
         tensor = fresh[target].to(dtype) if target in fresh else source.tensor(target, slot, dtype)
         if tensor.shape != slot.shape:
             if new is None:

@@ -24,6 +24,23 @@ class PairConfig(Config):
         return side
 
     @property
+    def frames(self) -> int:
+        """Frames in an input of the vision tower: 1 for images, more for videos."""
+        return 1
+
+    @property
+    def takes_videos(self) -> bool:
+        """Whether inputs of the vision tower have an axis of frames, be it of one."""
+        return False
+
+    @property
+    def image_rows(self) -> int:
+        """The largest number of rows (tokens) that an input adds to the vision tower's products; of a ViT its patches
+        and the class token."""
+        vision: Any = self.vision_config  # type: ignore[attr-defined]
+        return int(vision.image_size // vision.patch_size) ** 2 + 1
+
+    @property
     def regions(self) -> tuple[int, int, int] | None:
         """How many regions an image falls into, and the rows and columns of its patches; None: no regions."""
         return None

@@ -21,6 +21,7 @@ from sightline.models.adapters import adapter_alone
 from sightline.models.arguments import changed, given_config, model_dtype, one_device, settings_in
 from sightline.models.config import Config
 from sightline.models.loading import LoadingInfo, Source, fill
+from sightline.models.quantizing import Quantization, check_device, flags_as_config, wanted_quantization
 from sightline.models.reference import Reference
 from sightline.models.saving import Saved
 from sightline.nn.attention import ATTENTION, Attention, unknown_attention
@@ -71,6 +72,7 @@ class PretrainedModel(Saved, Reference):
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
         device_map: Any = None,
+        quantization_config: Any = None,
         attn_implementation: str | Mapping[str, str] | None = None,
         ignore_mismatched_sizes: bool = False,
         output_loading_info: bool = False,
@@ -91,6 +93,8 @@ class PretrainedModel(Saved, Reference):
         Tensors are memory-mapped: only what is joined or changes dtype is copied, and a tower opens only its part.
         `config`: in place of the checkpoint's; a config, its settings or a checkpoint's name. `settings` change single
         ones. `state_dict`: tensors in place of the checkpoint's, which may then be None if there is a `config`.
+        `quantization_config`: linear maps are quantised while they are read, one after another: a `BitsAndBytesConfig`
+        or a `TorchAoConfig`, the reference's too, or its settings. A checkpoint that was saved so needs no such config.
         `device_map`: one device, "auto" for the first GPU if there is one. `attn_implementation`: see
         `set_attn_implementation`. `ignore_mismatched_sizes`: tensors of other shapes are new, and a warning names them.
         `output_loading_info`: the model and, by the file's names, what it and the file do not share.
@@ -105,7 +109,7 @@ class PretrainedModel(Saved, Reference):
             )
         if not hasattr(cls, "config_class"):
             raise UsageError(f"{cls.__name__} names no config; write config_class = CLIPConfig, say, in the class")
-        settings = settings_in(settings)
+        quantization_config, settings = flags_as_config(quantization_config, settings_in(settings))
         device = None if device_map is None else one_device(device_map)
         wanted_dtype = dtype if dtype is not None else torch_dtype
         files = weight_files(use_safetensors, variant)
@@ -117,7 +121,8 @@ class PretrainedModel(Saved, Reference):
         if name is not None and (adapter := adapter_alone(name, subfolder)) is not None:
             return cls._of_adapter(
                 adapter, config=config, dtype=wanted_dtype, device_map=device_map, token=token, cache_dir=cache_dir,
-                attn_implementation=attn_implementation, local_files_only=local_files_only, **settings,
+                attn_implementation=attn_implementation, local_files_only=local_files_only,
+                quantization_config=quantization_config, **settings,
             )  # fmt: skip
         if name is None and (config is None or state_dict is None):
             raise UsageError("without the name of a checkpoint both config and state_dict are wanted")
@@ -130,7 +135,11 @@ class PretrainedModel(Saved, Reference):
         config = changed(config, settings, cls.from_pretrained)
         weights = Weights(weight_paths(path, files)) if path and state_dict is None else Weights(state=state_dict)
         config.set_dtype(model_dtype(wanted_dtype, config, weights.dtype))
-        model, info = cls._filled(config, weights, ignore_mismatched_sizes, shorter)
+        quantization = wanted_quantization(quantization_config, config, bool(weights.paths))
+        check_device(quantization, device)
+        model, info = cls._filled(config, weights, ignore_mismatched_sizes, shorter, quantization)
+        if quantization is not None and quantization.layers:
+            model.hf_quantizer = quantization.quantizer
         model.name_or_path = model.config.name_or_path = "" if name is None else str(name)
         model._choose_attention(attn_implementation)
         if device is not None:
@@ -139,14 +148,23 @@ class PretrainedModel(Saved, Reference):
 
     @classmethod
     def _filled(
-        cls, config: Any, weights: Weights, ignore_mismatched_sizes: bool, shorter: bool
+        cls,
+        config: Any,
+        weights: Weights,
+        ignore_mismatched_sizes: bool,
+        shorter: bool,
+        quantization: Quantization | None = None,
     ) -> tuple[Self, LoadingInfo]:
         """A model of the config with the weights in it, in its dtype; `shorter`: blocks behind its last are left
         over."""
         with torch.device("meta"):
             model = cls(config)
-        slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
+        if quantization is not None:
+            weights = quantization.weights(weights)
         pieces = model._pieces_in(weights)
+        if quantization is not None:
+            pieces = quantization.put_into(model, pieces, weights)
+        slots = {cls.prefix + key: tensor for key, tensor in model.state_dict().items()}
 
         @cache
         def new() -> dict[str, Tensor]:
@@ -166,6 +184,7 @@ class PretrainedModel(Saved, Reference):
             config.dtype,
             new if ignore_mismatched_sizes else None,
             shorter,
+            quantization,
         )
         found = {key.removeprefix(cls.prefix): tensor for key, tensor in state.items()}
         nn.Module.load_state_dict(model, found, strict=True, assign=True)

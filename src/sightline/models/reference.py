@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sightline.errors import UsageError
 from sightline.models.embeddings import resize
 from sightline.nn.aliases import Aliased
+from sightline.nn.quantized import nbytes, numbers
 from sightline.nn.transformer import Transformer
 
 # The arguments of `torch.utils.checkpoint.checkpoint` that one can set.
@@ -109,12 +110,12 @@ class Reference(Aliased):
         tables = [m.weight for m in self.modules() if isinstance(m, nn.Embedding)] if exclude_embeddings else []
         left_out = set(map(id, tables))
         counted = (p for p in self.parameters() if p.requires_grad or not only_trainable)
-        return sum(p.numel() for p in counted if id(p) not in left_out)
+        return sum(numbers(p) for p in counted if id(p) not in left_out)
 
     def get_memory_footprint(self, return_buffers: bool = True) -> int:
         """Bytes of the parameters and, unless `return_buffers` is False, of the buffers."""
         tensors = [*self.parameters(), *(self.buffers() if return_buffers else ())]
-        return sum(tensor.nbytes for tensor in tensors)
+        return sum(map(nbytes, tensors))
 
     def get_input_embeddings(self) -> nn.Module:
         """The layer that the input goes through first: of a whole model the table of tokens."""

@@ -18,10 +18,12 @@ from sightline.files import json_text, replacing
 from sightline.models.adapters import Adapters
 from sightline.models.config import Config
 from sightline.models.publishing import Published, check_publishing, new_folder, send_saved
+from sightline.models.quantized import Quantized
 from sightline.models.state_dicts import StateDicts
+from sightline.nn.quantized import flattened
 
 
-class Saved(StateDicts, Adapters, Published):
+class Saved(Quantized, StateDicts, Adapters, Published):
     """A model that is written to a folder. A base of `PretrainedModel`."""
 
     config: Config
@@ -62,10 +64,20 @@ class Saved(StateDicts, Adapters, Published):
             self.save_adapter(folder, state_dict)
             send_saved(type(self).__name__, folder, push_to_hub, options)
             return
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.file_state(state_dict).items()}
+        if self.is_quantized and state_dict is not None:
+            raise UsageError("state_dict: a quantised model is saved with its own tensors; leave it out")
+        # A header's words about a tensor are found by the names of the class that reads it.
+        by_header = self.quantization_method == "torchao"
+        state = self.reference_state_dict() if by_header else self.file_state(state_dict)
+        found = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        tensors, header = flattened(found) if by_header else (found, {})
+        if header and not safe_serialization:
+            raise UsageError("safe_serialization=False: weights quantised by torchao are saved as safetensors alone")
         name = "model.safetensors" if safe_serialization else "pytorch_model.bin"
         config = copy.deepcopy(self.config)
-        config.set_dtype(Weights(state=tensors).dtype)
+        config.set_dtype(self.dtype if self.is_quantized else Weights(state=tensors).dtype)
+        if not self.is_quantized and hasattr(config, "quantization_config"):
+            del config.quantization_config
         config.architectures = [self.architecture]
         with ExitStack() as files:  # all are written before the first takes its place
 
@@ -74,7 +86,12 @@ class Saved(StateDicts, Adapters, Published):
 
             place("config.json").write_text(config.to_json_string(), encoding="utf-8", errors="backslashreplace")
             written = _write(
-                place, name if variant is None else with_variant(name, variant), tensors, max_shard_size, save_function
+                place,
+                name if variant is None else with_variant(name, variant),
+                tensors,
+                header,
+                max_shard_size,
+                save_function,
             )
         _delete_hidden(folder, written, variant)
         send_saved(type(self).__name__, folder, push_to_hub, options)
@@ -90,11 +107,13 @@ def _write(
     place: Callable[[str], Path],
     name: str,
     tensors: dict[str, Tensor],
+    header: Mapping[str, str],
     max_shard_size: int | str | None,
     save_function: Callable[[dict[str, Tensor], Path], Any] | None,
 ) -> set[str]:
     """Weights to a file of this name or, where they are larger than a shard, to shards with an index. `place`: where to
-    write what will be a file of the name. Returns the names of the files. Raises `OSError`."""
+    write what will be a file of the name; `header`: further words in safetensors' headers. Returns the names of the
+    files. Raises `OSError`."""
     from huggingface_hub import split_torch_state_dict_into_shards  # here: opening a model does without it
 
     stem, kind = name.rsplit(".", 1)
@@ -112,7 +131,7 @@ def _write(
     for file, names in parts.items():
         part = {key: tensors[key] for key in names}
         if kind == "safetensors":
-            save_tensors(place(file), part)
+            save_tensors(place(file), part, header)
         else:
             (save_function or torch.save)(part, place(file))
     if not index:

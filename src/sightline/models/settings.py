@@ -7,7 +7,7 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 from sightline.errors import CheckpointError
 
 INT8 = "sightline_int8"
-"""The `quant_method` of a checkpoint that `sightline optimize --to int8` has written: its weights are read as float32."""
+"""The `quant_method` of a checkpoint by `sightline optimize --to int8`: its weights are read as float32."""
 GENERATION = frozenset(
     """
     bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
@@ -22,13 +22,23 @@ UNREAD = frozenset(
     """
     _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path add_cross_attention attn_implementation
     cross_attention_hidden_size decoder_start_token_id dropout dtype finetuning_task gradient_checkpointing
-    is_composition is_decoder model_type name_or_path num_labels prefix pruned_heads sep_token_id task_specific_params
+    is_composition is_decoder model_type name_or_path num_labels prefix pruned_heads quantization_config sep_token_id
+    task_specific_params
     tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class torch_dtype torchscript use_bfloat16
     use_cache
     """.split()  # noqa: SIM905
 )
 """Further keys in `config.json` files of all ages that no model here reads."""
+METHODS = ("bitsandbytes", "torchao")
+"""What can have quantised the weights of a checkpoint that is opened."""
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
+
+
+def method_of(quantization: Mapping[str, Any]) -> str:
+    """What a `quantization_config` says that weights were, or are to be, quantised by; old ones have flags alone."""
+    if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
+        return "bitsandbytes"
+    return str(getattr(method := quantization.get("quant_method"), "value", method))
 
 
 def kinds_of(config: type) -> dict[str, Any]:

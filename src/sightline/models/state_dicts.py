@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
-from sightline.checkpoint.rules import Piece, Rule, backwards, first_names, has_rule, is_dropped, read, split
+from sightline.checkpoint.quantized import layer_and_rest
+from sightline.checkpoint.rules import Piece, Rule, apart, backwards, first_names, has_rule, is_dropped, read, split
 from sightline.errors import UsageError
 
 
@@ -33,6 +34,9 @@ class StateDicts(nn.Module):
 
     tables: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
     prefix: ClassVar[str] = ""
+    last_parameter: ClassVar[str] = ""
+    """The last parameter of the reference's class of this name: its map stays as it is when others are quantised.
+    Empty: the last one here."""
 
     @property
     def layout(self) -> tuple[Rule, ...]:
@@ -55,7 +59,11 @@ class StateDicts(nn.Module):
                 if isinstance(part, StateDicts) and part.layout and key.startswith(f"{name}."):
                     found = part.piece(part.reference_layout, key.removeprefix(f"{name}."))
                     return Piece(tuple(f"{name}.{source}" for source in found.sources), found.transposed)
-        return backwards(table, self.prefix + key) or Piece((key,), False)
+        if (beside := layer_and_rest(key)) is not None:
+            weight = self.piece(table, f"{beside[0]}weight").sources[0]
+            return Piece((weight.removesuffix("weight") + beside[1],), False)
+        name = self.prefix + key
+        return backwards(table, name) or backwards(apart(table), name) or Piece((key,), False)
 
     def reference_names(self, key: str) -> tuple[str, ...]:
         """The names that the reference's class of this name has for one of the model's tensors: of a fused map three.

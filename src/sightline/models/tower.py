@@ -3,7 +3,7 @@
 Shapes: B inputs, L tokens, C channels, G groups, P projection.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sightline.models.pretrained import PretrainedModel
+from sightline.models.quantization_config import BitsAndBytesConfig
 from sightline.nn.bert_layers import BertLayer
 from sightline.nn.int8_blocks import Grids, Int8BertLayer, Int8Block, Int8Layer, Ranges
 from sightline.nn.int8_patches import Int8Patches
@@ -29,9 +30,15 @@ class Segments:
     shares: Tensor
     scale: float
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Those of several batches, in order."""
+        images, groups, shares, scales = zip(*((p.images, p.groups, p.shares, p.scale) for p in parts), strict=True)
+        return cls(torch.cat(images), torch.cat(groups), torch.cat(shares), scales[0])
+
 
 class Tower(PretrainedModel):
-    """A tower as an encoder opens it. A family implements `state` and `rows`."""
+    """A tower as an encoder opens it. A family implements `state`."""
 
     head: ClassVar[str | None] = None
     """The name of the layer that projects the state; None where the state is the embedding."""
@@ -43,7 +50,28 @@ class Tower(PretrainedModel):
     @classmethod
     def for_encoding(cls, path: Path, dtype: torch.dtype) -> Self:
         """The tower of the checkpoint at `path`, ready to embed: it cannot be trained or saved."""
-        return cls.from_pretrained(path, dtype=dtype)
+        return cls.from_pretrained(path, dtype=dtype).independent(dtype)
+
+    @classmethod
+    def in_4_bits(cls, path: Path, dtype: torch.dtype) -> Self:
+        """`for_encoding` with the linear maps' weights in 4 bits, nf4, and products in `dtype`; of a checkpoint that is
+        quantised, with its own. Raises `UsageError` for a tower without linear maps."""
+        stored = cls.config_class.from_folder(path if path.is_dir() else path.parent)
+        if getattr(stored, "quantization_config", None) is not None:
+            return cls.for_encoding(path, dtype)  # in few bits already
+        config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+        return cls.from_pretrained(path, dtype=dtype, quantization_config=config).independent(dtype)
+
+    def independent(self, dtype: torch.dtype) -> Self:
+        """A tower of quantised weights computes in `dtype`, and what bitsandbytes has in 8 bits becomes plain weights:
+        there the other inputs of a batch decide what is computed in more bits."""
+        if self.is_loaded_in_8bit:
+            return self.dequantize(dtype)
+        layers: Any = self.modules() if self.is_loaded_in_4bit else ()
+        for layer in layers:
+            if hasattr(layer, "compute_dtype"):
+                layer.compute_dtype = dtype
+        return self
 
     def int8_grids(self, ranges: Ranges) -> Grids:
         """How the inputs of its blocks' linear maps become bytes, for `to_int8`."""
@@ -81,16 +109,6 @@ class Tower(PretrainedModel):
         return kinds
 
     @property
-    def frames(self) -> int:
-        """Frames in an input: 1 for images, more for videos."""
-        return 1
-
-    @property
-    def rows(self) -> int:
-        """The largest number of rows (tokens) that an input adds to the tower's products."""
-        raise NotImplementedError
-
-    @property
     def state_dim(self) -> int:
         """How many numbers `state` returns for an input; P where the tower has no projection at its end."""
         if self.head is None:
@@ -105,7 +123,7 @@ class Tower(PretrainedModel):
         """A batch of B inputs -> (B, P), not of unit length: the embeddings that `forward` returns, for less work.
 
         Inputs are tokens (B, L), padded on the right, with their `mask` (B, L), 0 for padding; images (B, C, H, W) or,
-        for a tower of several `frames`, videos (B, frames, C, H, W). With `project=False` the pooled states before the
+        for a config of several `frames`, videos (B, frames, C, H, W). With `project=False` the pooled states before the
         projection, (B, state_dim).
         """
         state = self.state(inputs, mask)
@@ -132,11 +150,6 @@ class TextTower(Tower):
     input_layer: ClassVar[str] = "text_model.embeddings.token_embedding"
     text_model: Any
 
-    @property
-    def rows(self) -> int:
-        """The longest text's tokens."""
-        return int(self.text_model.config.max_tokens)
-
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.text_model.pool(inputs, mask)  # type: ignore[no-any-return]
 
@@ -150,11 +163,6 @@ class ImageTower(Tower):
     main_input_name: ClassVar[str] = "pixel_values"
     input_layer: ClassVar[str] = "vision_model.embeddings.patch_embedding"
     vision_model: Any
-
-    @property
-    def rows(self) -> int:
-        """Patches, and the class token."""
-        return int(self.vision_model.grid**2 + 1)
 
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.vision_model.pool(inputs)  # type: ignore[no-any-return]

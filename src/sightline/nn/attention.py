@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sightline.errors import SightlineError, UsageError
 from sightline.nn.gradients import by_hand
 from sightline.nn.hooks import hooked, plain
+from sightline.nn.products import attention, linear, mapped
 from sightline.nn.slices import Fused, WithParts
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
@@ -127,7 +128,7 @@ class SelfAttention(Attention):
 
     def output(self, y: Tensor) -> Tensor:
         """The heads' outputs, one after another, (..., W) -> the attention's, (..., W)."""
-        return self.out_proj(y)  # type: ignore[no-any-return]
+        return mapped(self.out_proj, y)
 
     def project(self, x: Tensor) -> Tensor:
         """(B, L, W) -> queries, keys and values (B, L, 3 W)."""
@@ -143,9 +144,9 @@ class SelfAttention(Attention):
         batch, length, width = x.shape
         heads = self.num_heads, width // self.num_heads
         rows = torch.arange(batch, device=x.device)
-        if plain(self.qkv, Fused) and not self.apart():
+        if not self.apart() and plain(self.qkv, Fused):
             weight, bias = self.qkv.weight, self.qkv.bias
-            q, kv = F.linear(x[rows, tokens], weight[:width], bias[:width]), F.linear(x, weight[width:], bias[width:])
+            q, kv = linear(x[rows, tokens], weight[:width], bias[:width]), linear(x, weight[width:], bias[width:])
         else:  # an adapter's, say, or quantised
             queries, kv = self.project(x).split([width, 2 * width], dim=-1)  # type: ignore[no-untyped-call]
             q = queries[rows, tokens]
@@ -175,11 +176,11 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, context: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """`x` (B, L, W) attends to `context` (B, S, W) -> (B, L, W). A list `weights` receives (B, H, L, S)."""
-        return self.out_proj(self.look(x, context, context, weights))  # type: ignore[no-any-return]
+        return mapped(self.out_proj, self.look(x, context, context, weights))
 
     def look(self, x: Tensor, keys: Tensor, values: Tensor, weights: list[Tensor] | None = None) -> Tensor:
         """What `x` (B, L, W) finds in `keys` and `values` (B, S, W), before the output's map: (B, L, W)."""
-        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        q = mapped(self.q_proj, x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
         one = keys is values and not self.apart()
         kv: Any = self.kv(keys) if one else torch.cat([self.k_proj(keys), self.v_proj(values)], dim=-1)
         k, v = kv.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
@@ -192,6 +193,8 @@ def fused_attention(
     """Torch's choice of kernel: (B, H, L or S, D) -> (B, H, L, D). Other arguments as in `SelfAttention.forward`."""
     if causal and mask is not None:
         mask, causal = _both(mask, causal_mask(q.shape[-2], q.device)), False
+    if mask is None and not dropout and (quick := attention(q, k, v, causal)) is not None:
+        return quick
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout)
 
 

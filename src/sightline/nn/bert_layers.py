@@ -14,6 +14,7 @@ from sightline.nn.aliases import Aliased, alias
 from sightline.nn.attention import Attention, SelfAttention
 from sightline.nn.hooks import plain
 from sightline.nn.outputs import BaseModelOutput, optional_tuple
+from sightline.nn.products import mapped
 from sightline.nn.slices import Fused
 from sightline.nn.transformer import BlockConfig, Transformer, feed_forward
 
@@ -77,7 +78,7 @@ class BertSelfOutput(Aliased):
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
         """(..., `width`) and the half's input (..., W) -> (..., W)."""
-        return self.add(self.dense(hidden_states), input_tensor)
+        return self.add(mapped(self.dense, hidden_states), input_tensor)
 
     def add(self, x: Tensor, input_tensor: Tensor) -> Tensor:
         """What comes after the linear map: (..., W) and (..., W) -> (..., W)."""

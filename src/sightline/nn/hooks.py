@@ -1,7 +1,7 @@
 """Whether hooks wait on a module, or a `forward` that a script gave it. Where none does, the module around it may use
 its tensors at once, for speed, instead of calling it."""
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 
@@ -23,5 +23,13 @@ def hooked(module: nn.Module) -> bool:
 
 def plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a call computes what the `kind`'s tensors say and no more: it has no hook and no `forward` of
-    its own, and it is not what stands in a `kind`'s place, such as an adapter or a quantised layer."""
-    return type(module) is kind and not hooked(module)
+    its own, and it is not what stands in a `kind`'s place, such as an adapter or a layer with a quantised weight."""
+    return type(module) is kind and not hooked(module) and is_plain_tensor(module._parameters.get("weight"))
+
+
+def is_plain_tensor(tensor: Tensor | None) -> bool:
+    """Whether a tensor, if there is one, is torch's own kind. Libraries that quantise put kinds of theirs in place."""
+    return type(tensor) in _PLAIN
+
+
+_PLAIN = (nn.Parameter, Tensor, type(None))

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased
 from sightline.nn.initial import normal
+from sightline.nn.products import linear
 
 
 class PatchEmbedding(Aliased):
@@ -34,7 +35,7 @@ class PatchEmbedding(Aliased):
         rows, columns = height // p, width // p
         x = pixels[:, :, : rows * p, : columns * p].to(self.weight.dtype)
         x = x.reshape(batch, channels, rows, p, columns, p).permute(0, 2, 4, 1, 3, 5)
-        return F.linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1), self.bias)
+        return linear(x.reshape(batch, rows * columns, channels * p * p), self.weight.flatten(1), self.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """`rows` in the convolution's shape: (B, width, H // patch, W // patch), in the same memory.

@@ -8,6 +8,7 @@
 | `q_proj.weight = tensor`, `.weight.data = tensor` | the numbers are copied into the rows |
 | `q_proj.weight.grad` | the rows of the fused gradient |
 | `q_proj = module` | the module computes the part from then on |
+| `q_proj.weight = tensor` of a kind of its own, such as a quantised one | all parts get tensors of their own |
 | `q_proj.requires_grad_(False)`, torch's pruning | an error: the fused tensor is trained and pruned as one |
 """
 
@@ -22,7 +23,8 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from sightline.errors import UsageError
 from sightline.nn.aliases import Aliased
-from sightline.nn.hooks import hooked, plain
+from sightline.nn.hooks import hooked, is_plain_tensor, plain
+from sightline.nn.products import linear
 
 
 class Rows(nn.Parameter):
@@ -112,7 +114,7 @@ class Fused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """As `nn.Linear`'s."""
@@ -141,6 +143,16 @@ class Slice(nn.Linear):
     def fused_name(self) -> str:
         """The whole map's name in its owner."""
         return self._fused
+
+    @property
+    def number(self) -> int:
+        """Which of the whole map's parts this is, from 0."""
+        return self._number
+
+    @property
+    def count(self) -> int:
+        """How many parts the whole map has."""
+        return self._parts
 
     @property
     def rows(self) -> slice:
@@ -182,10 +194,23 @@ class Slice(nn.Linear):
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("weight", "bias"):
             super().__setattr__(name, value)
+        elif isinstance(value, Tensor) and not is_plain_tensor(value) and not isinstance(value, Rows):
+            self._owner.take_apart(self._fused)
+            setattr(self, name, value)
         elif (rows := getattr(self, name)) is not None and isinstance(value, Tensor):
             _copy(value, rows.data)
         elif rows is not value:
             raise UsageError(f"{name}: a part of {self._fused} has one as the others have; assign a module instead")
+
+    def stand_alone(self) -> None:
+        """Makes the part, where it is, a linear map with tensors of its own: copies of the rows."""
+        own = {name: nn.Parameter(rows.data.clone(), rows.requires_grad) for name, rows in self.named_parameters()}
+        sizes = {"in_features": self.in_features, "out_features": self.out_features}
+        for name in ("_owner", "_fused", "_number", "_parts"):
+            del self.__dict__[name]
+        self.__class__ = nn.Linear  # type: ignore[assignment]
+        self.__dict__.update(sizes)
+        self._parameters.update({"weight": own["weight"], "bias": own.get("bias")})
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
@@ -234,6 +259,13 @@ class WithParts(Aliased):
         """Makes the parts of the map `self.<fused>`: `names` in the order of its rows."""
         for name in sorted(names, key=self.parts.index):
             self.add_module(name, Slice(self, fused, names.index(name), len(names)))
+
+    def take_apart(self, fused: str) -> None:
+        """Makes the parts of the map `self.<fused>` linear maps of their own; the whole map is gone then."""
+        for part in self._modules.values():
+            if isinstance(part, Slice) and part.fused_name == fused:
+                part.stand_alone()
+        del self._modules[fused]
 
     def apart(self) -> bool:
         """Whether one of the parts has a hook or is another's module, so that each is to be called."""

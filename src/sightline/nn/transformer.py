@@ -18,6 +18,7 @@ from sightline.nn.gradients import by_hand, twice
 from sightline.nn.hooks import hooked, plain
 from sightline.nn.initial import normal
 from sightline.nn.outputs import BaseModelOutput
+from sightline.nn.products import by_onednn, linear
 
 
 class Mlp(Aliased):
@@ -40,7 +41,7 @@ def feed_forward(x: Tensor, first: nn.Module, act: nn.Module, second: nn.Module)
         return second(act(first(x)))  # type: ignore[no-any-return]
     inputs: list[Any] = [x.flatten(0, -2), first.weight, first.bias, second.weight, second.bias]
     if not torch.is_grad_enabled():
-        y = _feed(act.kind, *inputs)[-1]  # type: ignore[arg-type]
+        y = _infer(act.kind, *inputs)  # type: ignore[arg-type]
     else:
         kind = x.device.type
         if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not on "meta", for one
@@ -56,6 +57,16 @@ def _feed(
     before = torch.addmm(bias1, x, weight1.T, beta=act.slope, alpha=act.slope)
     hidden = act.f(before)
     return before, hidden, torch.addmm(bias2, hidden, weight2.T, alpha=1 / act.slope)
+
+
+def _infer(act: Activation, x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor) -> Tensor:
+    """`_feed`'s outcome alone."""
+    if not by_onednn(x, weight1):
+        return _feed(act, x, weight1, bias1, weight2, bias2)[-1]
+    if act.slope == 1:
+        return linear(act.f(linear(x, weight1, bias1)), weight2, bias2)
+    hidden = act.f(linear(act.slope * x, weight1, act.slope * bias1))
+    return torch.add(bias2, linear(hidden, weight2), alpha=1 / act.slope)
 
 
 class _Feed(torch.autograd.Function):
@@ -256,5 +267,5 @@ def init_blocks(blocks: Iterable[nn.Module], factor: float) -> None:
         normal(block.self_attn.out_proj.weight, residual)
         normal(block.mlp.fc1.weight, factor * (2 * width) ** -0.5)
         normal(block.mlp.fc2.weight, residual)
-        for linear in (block.self_attn.qkv, block.self_attn.out_proj, block.mlp.fc1, block.mlp.fc2):
-            nn.init.zeros_(linear.bias)
+        for product in (block.self_attn.qkv, block.self_attn.out_proj, block.mlp.fc1, block.mlp.fc2):
+            nn.init.zeros_(product.bias)

@@ -41,16 +41,17 @@ def calibrate_int8(
     for noun in get_args(Noun):
         if not kinds[noun].int8_blocks:
             raise UsageError(f"{source.name}: its tower for {noun} is made of convolutions: int8 is of no use to it")
-    model: Any = source.family.model.from_pretrained(source.path, dtype=torch.float32)
+    model: Any = source.family.model.from_pretrained(source.path, dtype=torch.float32).check_plain(source.name)
     tensors = model.file_state()
     for noun, kind in kinds.items():
         tower = kind.for_encoding(source.path, torch.float32)
         if noun == "images":
-            grids = measured(tower, images(source, _in_frames(pictures, tower.frames), tower.frames))
+            frames = source.config.frames
+            grids = measured(tower, images(source, _in_frames(pictures, frames)))
         else:
             grids = calibrated(source, noun, tower) if captions is None else measured(tower, texts(source, captions))
         write_grids(folder / f"int8_{noun}.safetensors", grids)
-        _round(tensors, grids, lambda name, tower=tower: model.file_names(tower.prefix + name))  # type: ignore[misc]
+        _round(tensors, grids, lambda name, tower=tower: model.file_names(tower.prefix + name))
     whole = {name: _half(tensor).detach().contiguous() for name, tensor in tensors.items()}
     save_tensors(folder / "model.safetensors", whole)
     _write_config(model.config, folder / "config.json")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
 from sightline.optimize.cut import keep_blocks
 from sightline.optimize.importance import NAMES, Importance, vectors
@@ -31,7 +32,10 @@ class Candidate:
 
 
 class Candidates:
-    """The ways to remove at least the share `amount` from a tower of a model in evaluation, measured on `inputs`."""
+    """The ways to remove at least the share `amount` from a tower of a model in evaluation, measured on `inputs`.
+
+    Raises `UsageError` where there is none.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,12 @@ class Candidates:
         self._shape = _shape(tower, inputs)
         self.before = self._cost(model.config)
         self._limit = int(self.before * (1 - amount))
+        if (least := self._least()) > self._limit:
+            heads = ", one head" if self.parts.attentions else ""
+            raise UsageError(
+                f"{amount:g} of the multiplications cannot be removed from the {tower} tower: with one block in a "
+                f"stage{heads} and {UNITS} hidden units {least / self.before:.0%} are left"
+            )
         self._whole = vectors(model, tower, inputs)
         self._done = 0
 
@@ -66,12 +76,14 @@ class Candidates:
             _, number, model = min(shorter, key=lambda each: each[:2])
             del left[number]
 
-    @property
-    def least(self) -> int:
-        """The multiplications with as few blocks and hidden units as there can be."""
-        depth = {"depths": [1] * len(self.parts.stages)} if self.parts.has_depths else {"num_hidden_layers": 1}
-        units = min(UNITS, self.parts.settings(self.model).intermediate_size)
-        return self._cost(self._changed(self.model, {**depth, "intermediate_size": units}))
+    def _least(self) -> int:
+        """The multiplications with as little of everything as there can be."""
+        before, stages = self.parts.settings(self.model), len(self.parts.stages)
+        least: dict[str, Any] = {"intermediate_size": min(UNITS, before.intermediate_size)}
+        least |= {"depths": [1] * stages} if self.parts.has_depths else {"num_hidden_layers": 1}
+        if self.parts.attentions:
+            least |= {"hidden_size": before.hidden_size // before.num_attention_heads, "num_attention_heads": 1}
+        return self._cost(self._changed(self.model, least))
 
     def _shorter(self, model: Any) -> Iterator[tuple[int, Any]]:
         """The model without a block, for each that it can lack."""

@@ -1,8 +1,5 @@
 """A model without some of its blocks, hidden units or heads: a plain model of the same class, with a smaller config.
-
-What a map no longer gets is replaced by its mean, which goes into the map's bias (An et al., "Fluctuation-based Adaptive
-Structured Pruning for Large Language Models", 2023, section 3.3). Tensors that are not cut are shared with the model.
-"""
+Tensors that are not cut are shared."""
 
 import copy
 import re
@@ -39,29 +36,26 @@ def keep_blocks(model: Model, tower: TowerParts, kept: Iterable[int]) -> Model:
     return _rebuilt(model, tower, {"depths": counts} if tower.has_depths else {"num_hidden_layers": counts[0]}, state)
 
 
-def keep_units(model: Model, tower: TowerParts, kept: Sequence[Tensor], means: Mapping[str, Tensor]) -> Model:
-    """`kept`: for each MLP the numbers of the hidden units that stay, as many in each; `means`: those of the units, by
-    the name of the MLP's second map."""
+def keep_units(model: Model, tower: TowerParts, kept: Sequence[Tensor]) -> Model:
+    """`kept`: for each MLP the numbers of the hidden units that stay, as many in each."""
     state = dict(model.state_dict())
     for (first, second), units in zip(tower.mlps, kept, strict=True):
         for name in (f"{first}.weight", f"{first}.bias"):
             state[name] = state[name][units]
-        _keep_inputs(state, second, units, means[second])
+        state[f"{second}.weight"] = state[f"{second}.weight"][:, units]
     return _rebuilt(model, tower, {"intermediate_size": len(kept[0])}, state)
 
 
-def keep_heads(
-    model: Model, tower: TowerParts, kept: Sequence[Tensor], channels: Tensor, means: Mapping[str, Tensor]
-) -> Model:
+def keep_heads(model: Model, tower: TowerParts, kept: Sequence[Tensor], channels: Tensor) -> Model:
     """`kept`: for each attention the numbers of the heads that stay, as many in each; `channels`: those of the width
-    that stay, as many as these heads have; `means`: those of the heads' outputs, by the name of the map after them."""
+    that stay, as many as these heads have."""
     settings, state = tower.settings(model), dict(model.state_dict())
     size = settings.hidden_size // settings.num_attention_heads
     for attention, heads in zip(tower.attentions, kept, strict=True):
         rows = (heads[:, None] * size + torch.arange(size)).flatten()
         for name in (f"{attention}.qkv.weight", f"{attention}.qkv.bias"):
             state[name] = state[name].unflatten(0, (3, -1))[:, rows].flatten(0, 1)
-        _keep_inputs(state, f"{attention}.out_proj", rows, means[f"{attention}.out_proj"])
+        state[f"{attention}.out_proj.weight"] = state[f"{attention}.out_proj.weight"][:, rows]
     for name, tensor in state.items():
         if name in tower.reading:
             state[name] = tensor[:, channels]
@@ -69,13 +63,6 @@ def keep_heads(
             state[name] = tensor[channels]
     counts = {"hidden_size": len(channels), "num_attention_heads": len(kept[0])}
     return _rebuilt(model, tower, counts, state)
-
-
-def _keep_inputs(state: dict[str, Tensor], name: str, kept: Tensor, means: Tensor) -> None:
-    """Of the map `name` the columns that are kept, and in its bias the means of the others."""
-    weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
-    gone = means.to(weight).index_fill(0, kept.to(weight.device), 0)
-    state |= {f"{name}.weight": weight[:, kept], f"{name}.bias": bias + weight @ gone}
 
 
 def _rebuilt(model: Model, tower: TowerParts, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Model:

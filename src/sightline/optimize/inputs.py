@@ -16,8 +16,8 @@ def batches(calibration: Inputs | Iterable[Inputs]) -> list[Inputs]:
     for batch in found:
         if not isinstance(batch, Mapping) or not all(isinstance(value, Tensor) for value in batch.values()):
             raise UsageError(
-                f"calibration holds a {type(batch).__name__}: give what a processor returns with return_tensors='pt', or "
-                "a list of such batches"
+                f"calibration holds a {type(batch).__name__}: give what a processor returns with return_tensors='pt', "
+                "or a list of such batches"
             )
     if not found:
         raise UsageError("calibration is empty: give images and texts to measure by")

@@ -11,10 +11,10 @@ from torch.utils.flop_counter import flop_registry
 from sightline.models.pairs import PairModel
 
 
-class _Counting(TorchDispatchMode):
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the multiplications of products and convolutions, each with the addition after it."""
 
-    count = 0
+    count: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -32,7 +32,7 @@ def features(model: PairModel, tower: str, **inputs: Tensor) -> Tensor:
 
 
 def multiplications(kind: type[PairModel], config: Any, tower: str, shape: Sequence[int]) -> int:
-    """Those of one image, video or text of this shape in a model of this class and config; `shape`, without the batch, is
+    """Those of one image, video or text in a model of this class and config. `shape` is the input's, without the batch:
     (C, H, W), (F, C, H, W) or (L,).
 
     All tokens count, as where all states are asked for. For embeddings Sightline computes of the last block only what
@@ -43,6 +43,6 @@ def multiplications(kind: type[PairModel], config: Any, tower: str, shape: Seque
         names = ("input_ids", "attention_mask") if tower == "text" else ("pixel_values",)
         dtype = torch.long if tower == "text" else torch.float32
         inputs = {name: torch.zeros((1, *shape), dtype=dtype) for name in names}
-    with torch.no_grad(), _Counting() as counting:
+    with torch.no_grad(), _Counting() as counting:  # type: ignore[no-untyped-call]
         features(bare, tower, **inputs)
-    return counting.count
+    return int(counting.count)

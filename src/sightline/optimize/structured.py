@@ -1,5 +1,5 @@
-"""Structured pruning: whole blocks, hidden units, and heads with a part of the width are removed. What remains is a plain
-model of the same class with a smaller config, which any program opens and which is faster everywhere.
+"""Structured pruning: whole blocks, hidden units, and heads with a part of the width are removed. What remains is a
+plain model of the same class with a smaller config, which any program opens and which is faster everywhere.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sightline.errors import UsageError
 from sightline.models.pairs import PairModel
-from sightline.optimize.candidates import UNITS, Candidate, Candidates
+from sightline.optimize.candidates import Candidate, Candidates
 from sightline.optimize.importance import NAMES, inputs_of
 from sightline.optimize.inputs import Inputs, batches
 from sightline.optimize.tower_parts import CONFIGS, TowerParts
@@ -19,8 +19,8 @@ Model = TypeVar("Model", bound=PairModel)
 
 @dataclass(frozen=True)
 class TowerCut:
-    """What was removed of a tower: the numbers of `blocks`; of hidden units, heads and the width how many there were and
-    are now; likewise the multiplications of one input; and how far the vectors moved, the mean of 1 - cosine."""
+    """What was removed of a tower: the numbers of its `blocks`; of hidden units, heads and the width how many there
+    were and are; likewise the multiplications of one input; and how far the vectors moved, the mean of 1 - cosine."""
 
     tower: str
     blocks: tuple[int, ...]
@@ -68,8 +68,8 @@ def prune_structured(
     towers: Sequence[str] = tuple(CONFIGS),
     progress: ProgressCallback = no_progress,
 ) -> Pruned[Model]:
-    """A smaller model: of each of the `towers` ("image", "text") the share `amount` of the multiplications is removed or
-    a little more, as hidden units go in eights. The model itself stays as it is; what is not cut is shared with it.
+    """A smaller model: the share `amount` of the multiplications of each of the `towers` ("image", "text") is removed,
+    or a little more, as hidden units go in eights. The model itself stays as it is; what is not cut is shared with it.
 
     `calibration`: images and texts such as the model will see, a hundred or more, as `processor(images=..., text=...,
     padding=True, return_tensors="pt")`, or several such batches. All ways to remove the share are tried: each number of
@@ -89,13 +89,7 @@ def prune_structured(
     try:
         for tower in towers:
             candidates = Candidates(small, tower, list(inputs_of(tower, given)), amount, progress)
-            found = candidates.found()
-            if not found:
-                raise UsageError(
-                    f"{amount:.0%} cannot be removed from the {tower} tower: with one block in a stage and {UNITS} hidden "
-                    f"units {candidates.least / candidates.before:.0%} of its multiplications are left"
-                )
-            best = min(found, key=lambda candidate: candidate.distance)
+            best = min(candidates.found(), key=lambda candidate: candidate.distance)
             cuts.append(_told(candidates, best))
             small = best.model
     finally:

@@ -44,7 +44,7 @@ class TowerParts:
         if not stages:
             raise UsageError(
                 f"the {name} tower of an {type(model).__name__} has no blocks or hidden units that a config counts one "
-                f"by one; towers=[{_other(name)!r}] prunes the other tower alone"
+                f"by one; prune_structured(..., towers=[{_other(name)!r}]) prunes the other tower alone"
             )
         pairs = [pair for path, part in parts.items() for pair in _mlp(path, part)]
         other = _with_a_unit_more(model, CONFIGS[name])

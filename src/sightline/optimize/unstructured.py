@@ -1,5 +1,5 @@
-"""Unstructured pruning: weights of linear maps that become 0. The shapes stay, and with them the time that products take;
-what is gained is a file that compresses well, and weights for kernels that skip zeros.
+"""Unstructured pruning: weights of linear maps that become 0. The shapes stay, and with them the time that products
+take; what is gained is a file that compresses well, and weights for kernels that skip zeros.
 
 Linear maps are `nn.Linear`, the fused maps of attention, and convolutions of single pixels. Tables of tokens and
 places, the map of patches, norms and biases stay whole: they are small, and what they lose no later layer makes good.
@@ -61,13 +61,13 @@ def prune_model(
     |---|---|
     | "magnitude" (the default) | the smallest |
     | "random" | drawn by torch's generator, which `torch.manual_seed` sets |
-    | "activation" | the smallest |weight| times the size of its input, the root of its mean square over `calibration` \
-(Sun et al., "A Simple and Effective Pruning Approach for Large Language Models", 2023); with global_pruning False, in each \
-row of a map, as there |
+    | "activation" | the smallest weight times the size of its input, the root of the mean square over `calibration` |
 
+    "activation" is that of Sun et al., "A Simple and Effective Pruning Approach for Large Language Models" (2023),
+    equation 1; with global_pruning False, each row of a map loses the same share, as there.
     `calibration`: what the model is called with, such as `processor(images=..., text=..., padding=True,
-    return_tensors="pt")`, or several such batches. Tokens that are padding count as others. Zeros are kept by saving and opening; for
-    training see `keep_zeros`, for a count `sparsity`. Raises `UsageError`.
+    return_tensors="pt")`, or several such batches; padding counts as other tokens do. Saving and opening keep the
+    zeros; for training see `keep_zeros`, for a count `sparsity`. Raises `UsageError`.
     """
     method, amount, compares_all = _settings(pruning_config)
     if method == "activation" and calibration is None:
@@ -77,6 +77,7 @@ row of a map, as there |
         )
     if method != "activation" and calibration is not None:
         raise UsageError(f'method "{method}" looks at no inputs: leave calibration out, or choose "activation"')
+    _linear_maps(model)  # what cannot be pruned cannot always be copied
     pruned = copy.deepcopy(model)
     maps = _linear_maps(pruned)
     scores = {name: part.weight.detach().abs().float() for name, part in maps.items()}
@@ -106,8 +107,8 @@ def sparsity(model: nn.Module) -> Sparsity:
 def keep_zeros(model: nn.Module) -> list[RemovableHandle]:
     """Weights that are 0 now stay 0 in training: their gradients become 0. The handles' `remove()` ends it.
 
-    Call it before the optimizer is made: what one of AdamW or SGD has gathered before would still move them. A model that is opened
-    again needs the call again. Raises `UsageError` for a model without linear maps.
+    Call it before the first step: what an optimizer has gathered until then would still move them. A model that is
+    opened again, or copied, needs the call again. Raises `UsageError` for a model without linear maps.
     """
     handles = []
     for part in _linear_maps(model).values():
@@ -124,7 +125,7 @@ def keep_zeros(model: nn.Module) -> list[RemovableHandle]:
 def _settings(pruning_config: Mapping[str, Any]) -> tuple[str, float, bool]:
     if not isinstance(pruning_config, Mapping):
         raise UsageError(
-            f'pruning_config is {pruning_config!r:.60}: give a dictionary such as {{"method": "magnitude", "amount": 0.2}}'
+            f'pruning_config is {pruning_config!r:.60}: give a dictionary, {{"method": "magnitude", "amount": 0.2}} say'
         )
     if unknown := sorted(map(str, pruning_config.keys() - set(_KEYS))):
         raise UsageError(f"pruning_config knows no {', '.join(unknown)}; there is {', '.join(_KEYS)}")
@@ -149,8 +150,8 @@ def _linear_maps(model: nn.Module) -> dict[str, Any]:
         weight = part._parameters.get("weight")
         if weight is None:
             raise UsageError(
-                f"{name}.weight is computed from other tensors, as torch.nn.utils.prune does: make it a weight again by "
-                "torch.nn.utils.prune.remove(module, 'weight')"
+                f"{name}.weight is computed from other tensors, as after torch.nn.utils.prune: make it a weight again, "
+                "by torch.nn.utils.prune.remove(module, 'weight')"
             )
         if type(weight) is not nn.Parameter or not weight.is_floating_point():
             raise UsageError(f"{name}.weight is quantised: prune the model before it is quantised")
@@ -205,6 +206,7 @@ def _input_sizes(model: nn.Module, batches: list[Inputs]) -> dict[str, Tensor]:
 
 def _clear(weights: list[Tensor], scores: list[Tensor], amount: float) -> None:
     """Sets the share `amount` of all weights to 0, those with the lowest scores, of equals the first."""
+    sizes = [score.numel() for score in scores]
     flat = torch.cat([score.flatten().cpu() for score in scores])
     count = round(amount * flat.numel())
     if not count:
@@ -214,7 +216,7 @@ def _clear(weights: list[Tensor], scores: list[Tensor], amount: float) -> None:
     equals = (flat == limit).nonzero().flatten()
     chosen[equals[: count - int(chosen.sum())]] = True
     with torch.no_grad():
-        for weight, part in zip(weights, chosen.split([score.numel() for score in scores]), strict=True):
+        for weight, part in zip(weights, torch.split(chosen, sizes), strict=True):
             weight.masked_fill_(part.view(weight.shape).to(weight.device), 0)
 
 

@@ -25,6 +25,7 @@ from sightline.index.library import DEFAULT, library_folder
 from sightline.index.model_places import note_place
 from sightline.index.scan import Scan
 from sightline.index.table import Table
+from sightline.logger import LOGGER
 from sightline.models import FAMILIES
 from sightline.search.lazy_encoder import LazyEncoder
 from sightline.search.query import Query, check_dim, named, query_vectors
@@ -69,14 +70,16 @@ def open_index(
 
     `model` is an encoder, or what `sightline.load` takes; by default the model that built the index is opened, when
     the first query needs it. `options` say on which device, and how, a model is opened. A `model` by name that lies
-    elsewhere now is found there from now on, if the index can be written. Raises IndexMissing, IndexTooNew or
+    elsewhere now is found there from now on, if the index can be written (an export only where vectors are all that the
+    index keeps). Raises IndexMissing, IndexTooNew or
     IndexDamaged, ModelMismatch at once for a `model` that did not build the index, and UsageError if both a folder and
     a library are named.
     """
     index = Index(Table.open(index_folder(folder, library)), model, options)
     if model is not None:
         place = index.encoder.check(index.table)
-        if place != index.table.model and isinstance(model, str | os.PathLike):
+        is_whole = index.encoder.source.exported is None or not place.extra_rows
+        if place != index.table.model and is_whole and isinstance(model, str | os.PathLike):
             _remember(index.table, place)
     return index
 
@@ -114,6 +117,7 @@ class Index:
         self.table = table
         self.encoder = LazyEncoder(table, model, options)
         self._snapshot: _Snapshot | None = None
+        self._is_told = False  # that exact scores are left out
         self._reading = Lock()
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[Table, LazyEncoder]]:
@@ -196,6 +200,8 @@ class Index:
         allow = None if where is None else table.ids_where(where)
         # These errors come before a model is opened.
         count = candidates(table, int(k), rescore)
+        if count and self.encoder.source.exported is not None:
+            count = self._without_rescoring(rescore)
         if rescore and not all(query.is_words for query in queries):
             raise UsageError("only a query of words alone can be scored again: leave rescore out")
         if regions and table.model.regions is None:
@@ -224,6 +230,17 @@ class Index:
         if min_score is None:
             return found
         return [[result for result in of_query if result.score >= min_score] for of_query in found]
+
+    def _without_rescoring(self, asked: int | Literal["all"] | None) -> int:
+        """How many items are scored again with an export: none, and the logger is told once. Raises UsageError where
+        some were asked for."""
+        source = self.encoder.source
+        if asked is not None:
+            raise source.vectors_only("exact scores need")
+        if not self._is_told:
+            self._is_told = True
+            LOGGER.warning(f"{source.name}: an export, so the scores are cosines, and no item is scored again")
+        return 0
 
     def _current(self) -> _Snapshot:
         """The newest version of the table."""

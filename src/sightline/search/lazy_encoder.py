@@ -33,7 +33,8 @@ class LazyEncoder:
         options: EncoderOptions = DEFAULTS,
     ) -> None:
         """`model` is an encoder or what `load` takes, which opens it by the `options`; None: the model that built the
-        table. Options other than the defaults are for torch: numpy then encodes nothing."""
+        table. Options other than the defaults are for torch: numpy then encodes nothing. But for precision "fast": of
+        few words numpy is the quickest."""
         self._options = options
         self._name, self._revision, self._given = table.model.name, table.model.revision, None
         self._index = table.folder if model is None else None
@@ -52,7 +53,8 @@ class LazyEncoder:
     def for_words(self, table: Table) -> Encoder | TextEncoder:
         """What encodes queries of words alone. Raises what `load` raises, and ModelMismatch for a model that did not
         build the table."""
-        if self._given is None and self._options == DEFAULTS and _checked(self._text_encoder, table).usable:
+        is_quick = self._options in (DEFAULTS, replace(DEFAULTS, precision="fast"))
+        if self._given is None and is_quick and _checked(self._text_encoder, table).usable:
             return self._text_encoder
         return self.for_images(table)
 
@@ -63,15 +65,20 @@ class LazyEncoder:
     def check(self, table: Table) -> ModelRecord:
         """The table's record with the name under which the model was opened here. Raises ModelMismatch for a model that
         did not build the table; of a named model no weights are loaded."""
-        encoder: Encoder | TextEncoder = _checked(self._given or self._text_encoder, table)  # type: ignore[type-var]
+        encoder: Encoder | TextEncoder = _checked(self.source, table)  # type: ignore[type-var]
         return replace(table.model, name=encoder.name, revision=encoder.revision)
+
+    @property
+    def source(self) -> Encoder | TextEncoder:
+        """The model's files: no weights are loaded."""
+        return self._given or self._text_encoder
 
     @cached_property
     def rescorer(self) -> Rescorer:
         """What computes exact scores, for models that have a rescorer."""
         from sightline.encoder.rescorer import Rescorer
 
-        return Rescorer(self._given or self._text_encoder)
+        return Rescorer(self.source)
 
     @cached_property
     def _encoder(self) -> Encoder:

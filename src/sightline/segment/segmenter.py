@@ -45,7 +45,7 @@ class Segmenter:
     """A GroupViT checkpoint as a function from an image and words to labels. Raises what `load` raises, and UsageError
     for a model that does not group pixels.
 
-    The default precision is float32: bfloat16 changes labels at edges.
+    The default precision is float32: bfloat16 changes labels at edges. "fast" is a `UsageError`.
     """
 
     def __init__(
@@ -56,7 +56,11 @@ class Segmenter:
         precision: Precision = "float32",
         **source: Any,
     ) -> None:
+        if precision == "fast":
+            raise UsageError('precision "fast" is checked by vectors, not by labels of pixels: choose another')
         self.encoder = load(name_or_folder, device=device, precision=precision, **source)
+        if self.encoder.exported is not None:
+            raise self.encoder.vectors_only("regions need")
         if self.encoder.regions is None:
             kinds = " or ".join(kind for kind, family in FAMILIES.items() if family.has_regions)
             raise UsageError(

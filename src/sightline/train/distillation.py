@@ -48,7 +48,7 @@ class Distillation:
         if similarities.text_embeds.ndim != texts.ndim or similarities.image_embeds.shape[1:] != images.shape[1:]:
             raise UsageError(
                 f"the model's vectors are {tuple(similarities.text_embeds.shape[1:])}, the teacher's "
-                f"{tuple(texts.shape[1:])}: distillation compares vectors of one width, one for each image and each text"
+                f"{tuple(texts.shape[1:])}: distillation compares vectors of one width, one for each input"
             )
         far = (
             2 - (similarities.image_embeds * images).sum(-1).mean() - (similarities.text_embeds * texts).sum(-1).mean()
@@ -107,7 +107,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Taught:
-    """A loader's batches with a teacher's vectors (B, P) and (T, P), of unit length, and the scale of its logits (B,)."""
+    """A loader's batches with a teacher's unit vectors (B, P) and (T, P), and the scale of its logits, (B,)."""
 
     loader: Loader
     teacher: PairModel

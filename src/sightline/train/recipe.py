@@ -151,7 +151,7 @@ class Recipe:
             raise UsageError("equal_captions belongs to the contrastive loss: leave it or `loss` out")
 
     def start(self) -> tuple[PairModel, Processor]:
-        """The model in float32 and its processor. Raises `CheckpointError`."""
+        """The model in float32 and its processor. Raises `CheckpointError`, and `UsageError` for quantised weights."""
         model, processor = self._open()
         if not callable(self.data):  # else the processor need not make the batches
             profile, name = processor.image_processor.profile, str(self.settings()["model"])
@@ -166,7 +166,8 @@ class Recipe:
             return from_towers(self.model, self.text_model)
         path = resolve(self.model)
         family = family_of(path if path.is_dir() else path.parent)
-        return family.model.from_pretrained(path, dtype="float32"), family.processor.from_pretrained(path)
+        model = family.model.from_pretrained(path, dtype="float32").check_plain(self.model)
+        return model, family.processor.from_pretrained(path)
 
     def settings(self) -> dict[str, Any]:
         """All settings as values of JSON. A function is {"function": its name}, one that is a dataclass with its values

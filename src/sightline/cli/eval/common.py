@@ -1,7 +1,6 @@
 """What the evaluations share: how they run on captions and on classes, and how a result is shown and kept."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -26,7 +25,6 @@ from sightline.cli.eval.options import (
 )
 from sightline.cli.options import BatchSizeOption, DeviceOption, typed
 from sightline.cli.output import hub_hint, one_line, padded, progress_bar, terminal
-from sightline.encoder.options import EncoderOptions
 from sightline.errors import UsageError
 from sightline.progress import ProgressCallback
 
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from sightline.data import Captions, Labelled
     from sightline.data.masks import Masks
     from sightline.encoder.encoder import Encoder
+    from sightline.encoder.precision import Precision
     from sightline.evaluate import Result
     from sightline.evaluate.kept import KeptVectors
 
@@ -54,7 +53,7 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         split: SplitOption = None,
         image_root: ImageRootOption = None,
         device: DeviceOption = "auto",
-        precision: PrecisionOption = "float32",
+        precision: PrecisionOption = None,
         batch_size: BatchSizeOption = None,
         fresh: FreshOption = False,
         json: JsonOption = None,
@@ -69,7 +68,7 @@ def on_captions(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
 
         sources = [[one] for one in source] if each else [source]
         datasets = [captions(one, split=split, image_root=image_root) for one in sources]
-        encoder, evaluate = open_model(model, EncoderOptions(device, precision, batch_size)), evaluation()
+        encoder, evaluate = open_model(model, device, precision, batch_size), evaluation()
         evaluate_all(
             datasets,
             files,
@@ -93,7 +92,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         split: SplitOption = None,
         image_root: ImageRootOption = None,
         device: DeviceOption = "auto",
-        precision: PrecisionOption = "float32",
+        precision: PrecisionOption = None,
         batch_size: BatchSizeOption = None,
         fresh: FreshOption = False,
         json: JsonOption = None,
@@ -114,7 +113,7 @@ def on_classes(evaluation: Callable[[], Evaluation]) -> Callable[..., None]:
         sources = [[one] for one in source] if each else [source]
         datasets = [labelled(one, split=split, image_root=image_root) for one in sources]
         encoder, evaluate, settings = (
-            open_model(model, EncoderOptions(device, precision, batch_size)),
+            open_model(model, device, precision, batch_size),
             evaluation(),
             {"split": split},
         )
@@ -159,12 +158,13 @@ def evaluate_all(
             files.write(results)
 
 
-def open_model(name: str, options: EncoderOptions) -> "Encoder":
-    """The model, with a hint if it would have to be fetched."""
+def open_model(name: str, device: str, precision: "Precision | None", batch_size: int | None) -> "Encoder":
+    """The model, with a hint if it would have to be fetched. Without a precision float32, of an export its own."""
+    from sightline.checkpoint.exported import most_exact
     from sightline.encoder import load
 
     with hub_hint("a folder, or mini"):
-        return load(name, **asdict(options))
+        return load(name, device=device, precision=precision or most_exact(name), batch_size=batch_size)
 
 
 def show(result: "Result") -> None:

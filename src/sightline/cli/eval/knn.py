@@ -20,7 +20,6 @@ from sightline.cli.eval.options import (
     TrainSplitOption,
 )
 from sightline.cli.options import BatchSizeOption, DeviceOption, option
-from sightline.encoder.options import EncoderOptions
 
 
 def command(
@@ -35,7 +34,7 @@ def command(
     train_split: TrainSplitOption = None,
     image_root: ImageRootOption = None,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "float32",
+    precision: PrecisionOption = None,
     batch_size: BatchSizeOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
@@ -60,7 +59,7 @@ def command(
 
     train_data = labelled(train, split=train_split, image_root=image_root)
     dataset = labelled(test, split=split, image_root=image_root)
-    encoder, settings = open_model(model, EncoderOptions(device, precision, batch_size)), {"split": split}
+    encoder, settings = open_model(model, device, precision, batch_size), {"split": split}
     evaluate_all(
         [dataset],
         files,

@@ -62,7 +62,11 @@ TemplateOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    Precision, option(None, "Compute in this precision; auto takes the fastest of this machine. Default: float32.")
+    Precision | None,
+    option(
+        None,
+        "Compute in this precision; auto takes the fastest of this machine. Default: float32; of an export its own.",
+    ),
 ]
 DrawsOption = Annotated[
     int,

@@ -20,7 +20,6 @@ from sightline.cli.eval.options import (
     SplitOption,
 )
 from sightline.cli.options import BatchSizeOption, DeviceOption, option
-from sightline.encoder.options import EncoderOptions
 
 
 def command(
@@ -46,7 +45,7 @@ def command(
     ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "float32",
+    precision: PrecisionOption = None,
     batch_size: BatchSizeOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
@@ -72,7 +71,7 @@ def command(
 
     dataset = captions(source, split=split, image_root=image_root)
     train_data = captions(train, split=train_split, image_root=train_image_root or image_root)
-    encoder, settings = open_model(model, EncoderOptions(device, precision, batch_size)), {"split": split}
+    encoder, settings = open_model(model, device, precision, batch_size), {"split": split}
     evaluate_all(
         [dataset],
         files,

@@ -53,7 +53,7 @@ def command(
         str, option("TEXT", 'Name a class by this text with "{}" for the class. Default: ' + IMAGE_TEMPLATE)
     ] = IMAGE_TEMPLATE,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "float32",
+    precision: PrecisionOption = None,
     batch_size: BatchSizeOption = None,
     json: JsonOption = None,
     html: HtmlOption = None,
@@ -78,7 +78,7 @@ def command(
 
     dataset = masked(data, classes=classes, image_root=image_root)
     with hub_hint("a folder, or mini-groupvit"):
-        segmenter = Segmenter(model, precision=precision)
+        segmenter = Segmenter(model, precision=precision or "float32")
     evaluate_all(
         [dataset],
         files,

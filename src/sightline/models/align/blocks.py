@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sightline.models.align.config import AlignVisionConfig
-from sightline.nn.activations import ActivationLayer
+from sightline.nn.activations import ActivationLayer, activation
 from sightline.nn.aliases import Aliased
+from sightline.nn.hooks import plain
 from sightline.nn.initial import normal
+from sightline.nn.products import convolution
 
 
 class ConvNorm(Aliased):
@@ -28,6 +30,16 @@ class ConvNorm(Aliased):
         if isinstance(bn := getattr(self, norm), nn.BatchNorm2d):
             setattr(self, conv, fuse_conv_bn_eval(getattr(self, conv), bn))
             setattr(self, norm, nn.Identity())
+
+    def convolve(self, x: Tensor, act: ActivationLayer | None = None) -> Tensor:
+        """The convolution, the norm and, if there is one, the activation: (B, C, H, W) -> (B, C', H', W')."""
+        conv, norm = (getattr(self, name) for name in self.names)
+        silu = act is not None and plain(act, ActivationLayer) and act.kind.back is activation("silu").back
+        folded = type(norm) is nn.Identity and isinstance(conv, nn.Conv2d) and plain(conv, type(conv))
+        if folded and (silu or act is None) and (quick := convolution(conv, x, silu)) is not None:
+            return quick
+        y = norm(conv(x))
+        return y if act is None else act(y)  # type: ignore[no-any-return]
 
 
 class AlignVisionEmbeddings(ConvNorm):
@@ -46,8 +58,7 @@ class AlignVisionEmbeddings(ConvNorm):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, `out_dim`, H / 2, W / 2)."""
-        x = self.convolution(self.padding(pixel_values))
-        return self.activation(self.batchnorm(x))  # type: ignore[no-any-return]
+        return self.convolve(self.padding(pixel_values), self.activation)
 
 
 class AlignVisionExpansionLayer(ConvNorm):
@@ -66,7 +77,7 @@ class AlignVisionExpansionLayer(ConvNorm):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, `in_dim`, H, W) -> (B, `out_dim`, H, W)."""
-        return self.expand_act(self.expand_bn(self.expand_conv(hidden_states)))  # type: ignore[no-any-return]
+        return self.convolve(hidden_states, self.expand_act)
 
 
 class AlignVisionDepthwiseConv2d(nn.Conv2d):
@@ -117,7 +128,7 @@ class AlignVisionDepthwiseLayer(ConvNorm):
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H', W')."""
         x = self.depthwise_conv_pad(hidden_states) if self.stride == 2 else hidden_states
-        return self.depthwise_act(self.depthwise_norm(self.depthwise_conv(x)))  # type: ignore[no-any-return]
+        return self.convolve(x, self.depthwise_act)
 
 
 class _Mean(nn.AdaptiveAvgPool2d):
@@ -167,7 +178,7 @@ class AlignVisionFinalBlockLayer(ConvNorm):
 
     def forward(self, embeddings: Tensor, hidden_states: Tensor) -> Tensor:
         """The block's input and what its other layers made of it, (B, C, H, W) -> (B, `out_dim`, H, W)."""
-        x: Tensor = self.project_bn(self.project_conv(hidden_states))
+        x = self.convolve(hidden_states)
         return embeddings + self.dropout(x) if self.apply_dropout else x
 
 

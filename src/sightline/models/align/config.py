@@ -133,6 +133,11 @@ class AlignConfig(PairConfig):
     def image_side(self) -> int | None:
         return None  # convolutions
 
+    @property
+    def image_rows(self) -> int:
+        """As many as patches of 14 pixels, at most 20 x 20: two such images' first features fill a core's cache."""
+        return min(self.vision_config.image_size // 14 + 1, 20) ** 2
+
     def validate(self) -> None:
         super().validate()
         if self.projection_dim != self.vision_config.width:

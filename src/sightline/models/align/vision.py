@@ -95,7 +95,7 @@ class AlignVisionModel(Tower):
                 module.fold()
             elif isinstance(module, ActivationLayer) and module.kind == activation("silu"):
                 module.kind = module.kind._replace(f=partial(F.silu, inplace=True))
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
         return model.requires_grad_(False).to(dtype)
 
     def forward(
@@ -116,11 +116,6 @@ class AlignVisionModel(Tower):
         pooled = self.pooler(out.last_hidden_state).flatten(1)
         outcome = BaseModelOutputWithPoolingAndNoAttention(out.last_hidden_state, pooled, out.hidden_states)
         return answer(outcome, return_dict, config)
-
-    @property
-    def rows(self) -> int:
-        """As many as patches of 14 pixels, at most 20 x 20: two such images' first features fill a core's cache."""
-        return min(self.config.image_size // 14 + 1, 20) ** 2
 
     @property
     def state_dim(self) -> int:

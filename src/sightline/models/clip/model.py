@@ -23,6 +23,7 @@ class CLIPModel(ProjectedTexts, ProjectedImages):
     base_model_prefix: ClassVar[str] = "clip"
     config_class = CLIPConfig
     tables = TABLES
+    last_parameter: ClassVar[str] = "text_projection.weight"
     config: CLIPConfig
 
     def __init__(self, config: CLIPConfig) -> None:

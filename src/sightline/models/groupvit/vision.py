@@ -187,14 +187,6 @@ class GroupViTImageTower(Tower):
         )
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
 
-    @property
-    def rows(self) -> int:
-        """Patches and group tokens of the first stage, which does most of the work, as rows of a ViT-B's width: for
-        products half as wide a batch takes twice as many."""
-        vision = self.config.vision_config
-        tokens = self.vision_model.embeddings.patch_embeddings.num_patches + vision.num_group_tokens[0]
-        return max(1, tokens * vision.hidden_size // 768)
-
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """The mean of the last stage's groups."""
         return self.vision_model(inputs, return_dict=True).pooler_output  # type: ignore[no-any-return]

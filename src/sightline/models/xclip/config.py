@@ -84,5 +84,18 @@ class XCLIPConfig(PairConfig):
             )
 
     @property
+    def frames(self) -> int:
+        return self.vision_config.num_frames
+
+    @property
+    def takes_videos(self) -> bool:
+        return True
+
+    @property
+    def image_rows(self) -> int:
+        """Patches and class token of each frame. Only the attentions see the messages."""
+        return self.frames * super().image_rows
+
+    @property
     def rescoring_rows(self) -> int:
         return (self.vision_config.image_size // self.vision_config.patch_size) ** 2

@@ -40,7 +40,7 @@ class XCLIPCrossAttention(CrossAttention):
 
     def is_plain(self) -> bool:
         """Whether in evaluation a call is `proj` of what `look` gives by the numbers of `kv`, and no more."""
-        return plain(self.kv, Fused) and not (hooked(self) or hooked(self.proj_drop) or self.apart())
+        return not (self.apart() or hooked(self) or hooked(self.proj_drop)) and plain(self.kv, Fused)
 
 
 class PromptGeneratorLayer(Aliased):

@@ -184,16 +184,6 @@ class XCLIPVideoTower(Tower):
         normal(self.visual_projection.weight, factor * width**-0.5)
         normal(self.prompts_visual_projection, factor * width**-0.5)
 
-    @property
-    def frames(self) -> int:
-        """Frames of a video."""
-        return self.config.vision_config.num_frames
-
-    @property
-    def rows(self) -> int:
-        """Patches and class token of each frame. Only the attentions see the messages."""
-        return self.frames * int(self.vision_model.grid**2 + 1)
-
     def state(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """`get_video_features`'s `pooler_output`, which is the embedding, for less work."""
         self._check(inputs)
@@ -222,12 +212,12 @@ class XCLIPVideoTower(Tower):
 
     def _by_video(self, x: Tensor) -> Tensor:
         """(B * T, ...) -> (B, T, ...)."""
-        return x.view(x.shape[0] // self.frames, self.frames, *x.shape[1:])
+        return x.view(x.shape[0] // self.config.frames, self.config.frames, *x.shape[1:])
 
     def _check(self, pixel_values: Tensor) -> None:
         if pixel_values.ndim != 5:
             raise UsageError(
                 f"pixel_values {tuple(pixel_values.shape)} are no videos: expected "
-                f"(videos, {self.frames}, channels, height, width)"
+                f"(videos, {self.config.frames}, channels, height, width)"
             )
-        check_frames(self.frames, pixel_values.shape[1])
+        check_frames(self.config.frames, pixel_values.shape[1])

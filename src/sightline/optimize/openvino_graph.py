@@ -1,0 +1,22 @@
+"""An ONNX file to OpenVINO's two: the graph and, beside it, its weights."""
+
+from pathlib import Path
+from typing import Any
+
+from sightline.optimize.quiet import quiet
+
+
+def read_openvino(path: Path) -> Any:
+    """OpenVINO's model from an ONNX file."""
+    with quiet():
+        import openvino
+
+        return openvino.Core().read_model(str(path))
+
+
+def write_openvino(model: Any, path: Path, half: bool) -> None:
+    """The graph to `path` (.xml), its weights beside it (.bin), in `half` precision if asked for."""
+    with quiet():
+        import openvino
+
+        openvino.save_model(model, str(path), compress_to_fp16=half)
