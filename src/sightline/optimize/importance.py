@@ -87,7 +87,7 @@ class Importance:
         """The model with the `count` most important heads of each attention, and as much of the width."""
         heads = self.tower.settings(model).num_attention_heads
         kept = [
-            _most(self.movements[f"{path}.out_proj"].unflatten(1, (heads, -1)).sum(2), count)
+            _most(self.movements[f"{path}.out_proj"].unflatten(1, (heads, -1)).sum(2), count)  # type: ignore[no-untyped-call]
             for path in self.tower.attentions
         ]
         channels = torch.stack([self.movements[name] for name in _readers(model, self.tower)]).sum(0)
