@@ -44,8 +44,8 @@ SURFACE = {
     "fsck": ["--repair", "--index", "--library"],
     "verify": ["MODEL", "--image", *COMPUTE],
     "optimize": [
-        "MODEL", "--out", "--prune", "--calibrate", "--recover", "--split", "--image-root", "--steps", "--batch-size",
-        "--lr", "--checkpoint-every", "--device",
+        "MODEL", "--out", "--prune", "--to", "--calibrate", "--texts", "--recover", "--split", "--image-root",
+        "--steps", "--batch-size", "--lr", "--checkpoint-every", "--device",
     ],
     "profile": [
         "MODEL", "--images", "--texts", "--iterations", "--deep", "--against", "--json", "--html", "--trace", *COMPUTE,
@@ -185,7 +185,7 @@ def test_wrong_use(run, indexed, args, says):
         (["segment", "a.jpg", "b", "c", "--mode", "fast"], "--mode fast: choose paper or transformers"),
         (
             ["eval", "zeroshot", "mini", "a", "--precision", "float99"],
-            "--precision float99: choose auto, float32, bfloat16 or float16",
+            "--precision float99: choose auto, float32, bfloat16, float16, int8, int4 or fast",
         ),
     ],
     ids=" ".join,

@@ -25,16 +25,18 @@ def command(
     to: Annotated[
         str | None,
         option(
-            "PRECISION", "Round the model's weights, and what goes into them, to this precision: int8, for processors."
+            "PRECISION",
+            "Round the model's weights, and what goes into them, to this precision: int8, for processors. Default: not "
+            "rounded.",
         ),
     ] = None,
     calibrate: Annotated[
         list[str] | None,
         option(
             "SOURCE",
-            "With --prune: measure on these captions with their images what is important; by default on those of "
-            "--recover. With --to: measure on this folder of images which numbers there are. May be given several "
-            "times.",
+            "With --prune: measure on these captions with their images what is important. With --to: measure on this "
+            "folder of images which numbers there are. May be given several times. Default: with --prune, the captions "
+            "of --recover.",
         ),
     ] = None,
     texts: Annotated[
