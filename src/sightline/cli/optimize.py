@@ -72,8 +72,8 @@ def command(
     ] = 128,
     lr: Annotated[
         float,
-        option("LR", "Let the learning rate rise to this number and fall after it. Default: 0.0005.", panel=RECOVERY),
-    ] = 5e-4,
+        option("LR", "Let the learning rate rise to this number and fall after it. Default: 0.0001.", panel=RECOVERY),
+    ] = 1e-4,
     checkpoint_every: Annotated[
         int, option("N", "Save a checkpoint, from which training goes on, every N steps. Default: 100.", panel=RECOVERY)
     ] = 100,
