@@ -5,13 +5,12 @@ import sys
 
 import pytest
 
-from sightline.encoder.options import EncoderOptions
 from sightline.logger import LOGGER
 from support.images import COLORS
 
 GIVEN = ["--device", "cpu", "--precision", "float32", "--batch-size", "2"]
-MEANT = {"device": "cpu", "precision": "float32", "batch_size": 2}
-DEFAULT = {"device": "auto", "precision": "auto", "batch_size": None}
+MEANT = {"device": "cpu", "precision": "float32", "batch_size": 2, "compile": False}
+DEFAULT = {"device": "auto", "precision": "auto", "batch_size": None, "compile": False}
 
 
 @pytest.fixture
@@ -52,8 +51,8 @@ def test_search_opens_the_model_as_asked(run, indexed, opened):
 def test_evaluations_open_the_model_as_asked(opened):
     from sightline.cli.eval.common import open_model
 
-    open_model("colors", EncoderOptions("cpu", "float32", 2))
-    assert opened == [MEANT]
+    open_model("colors", "cpu", "float32", 2)
+    assert opened == [{name: MEANT[name] for name in ("device", "precision", "batch_size")}]
 
 
 @pytest.mark.parametrize(
