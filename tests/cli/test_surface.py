@@ -14,7 +14,7 @@ COMPUTE = ["--device", "--precision", "--batch-size"]
 SURFACE = {
     "index": [
         "PATH", "--model", "--forget", "--regions", "--exclude", "--include", "--skipped", "--watch", *COMPUTE,
-        "--index", "--library",
+        "--compile", "--index", "--library",
     ],
     "search": [
         "TEXT", "--image", "--not", "-k", "--min-score", "--where", "--since", "--until", "--folder", "--kind",

@@ -13,11 +13,9 @@ from sightline.errors import UsageError
 def command(
     model: Annotated[str, argument("MODEL", "Export this checkpoint: a folder, a Hub name, or mini.")],
     out: Annotated[
-        Path | None,
-        option(
-            "FOLDER", "Write the export to this folder; an earlier export there is replaced. It must be given.", "--out"
-        ),
-    ] = None,
+        Path,
+        option("FOLDER", "Write the export to this folder; an earlier export there is replaced. Needed.", "--out"),
+    ],
     to: Annotated[
         Literal["onnx", "openvino"],
         option(None, "Export for ONNX Runtime or for OpenVINO. Default: onnx.", "--to"),
@@ -60,8 +58,6 @@ def command(
     from sightline.optimize.export import export
     from sightline.optimize.immich import export_immich
 
-    if out is None:
-        raise UsageError("name the folder to write: --out FOLDER")
     if layout == "immich" and (to, precision) != ("onnx", "float32"):
         raise UsageError(f"Immich takes ONNX files in float32, no {to} in {precision}: leave out --to and --precision")
     with hub_hint("sightline export mini --out FOLDER"), progress_bar() as progress:

@@ -52,7 +52,7 @@ def test_how_the_data_were_read_is_said(run, shard, tmp_path):
         (["retrieval", "mini", "SHARD", "--json", "none/result.json"], "no folder"),
         (["retrieval", "mini", "SHARD", "--json", "."], "is a folder"),
         (["retrieval", "mini", "SHARD", "--json", "photo.jpg"], "photo.jpg is no result of ours"),
-        (["retrieval", "mini", "SHARD", "--precision", "int8"], "int8"),
+        (["retrieval", "mini", "SHARD", "--precision", "int7"], "int7"),
         (["compare", "photo.jpg", "photo.jpg"], "photo.jpg"),
         (["compare", "none.json", "other.json"], "none.json: no such file"),
         (["compare", "a.json", "b.json"], "different data"),
