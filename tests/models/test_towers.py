@@ -29,7 +29,7 @@ def test_a_projection_maps_a_tower_s_state_to_its_embedding(checkpoints: dict[st
     size, end = config.vision_config.image_size, config.text_config.eos_token_id
     ids = torch.tensor([[1, 5, 7, end if isinstance(end, int) else 2]] * 2)
     for tower in (kind.for_encoding(folder, torch.float32) for kind in towers):
-        frames = (tower.frames,) if tower.frames > 1 else ()
+        frames = (config.frames,) if config.takes_videos else ()
         inputs = (ids, torch.ones_like(ids)) if type(tower) is towers[0] else (torch.rand(2, *frames, 3, size, size),)
         with torch.inference_mode():
             embedding, state = tower.embed(*inputs), tower.embed(*inputs, project=False)

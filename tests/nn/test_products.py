@@ -35,7 +35,7 @@ ONEDNN = "mkldnn::_linear_pointwise"
 def test_maps_are_the_same_to_the_last_bits(act, onednn, monkeypatch):
     torch.manual_seed(0)
     mlp, x = Mlp(16, 64, act), torch.randn(4, 5, 16)
-    with torch.no_grad():
+    with torch.inference_mode():
         assert ONEDNN in names(lambda: mlp(x))
         found = mlp(x)
         monkeypatch.setattr(products, "is_amd", lambda: False)
@@ -54,7 +54,7 @@ def test_all_else_takes_the_usual_way(why, onednn):
 
 
 def test_what_counts_operations_finds_those_that_it_knows(onednn):
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         products.mapped(nn.Linear(16, 8), torch.randn(20, 16))
     assert counter.get_total_flops() == 2 * 20 * 16 * 8
 
@@ -62,7 +62,7 @@ def test_what_counts_operations_finds_those_that_it_knows(onednn):
 def test_a_hook_is_called(onednn):
     linear, seen = nn.Linear(16, 8), []
     linear.register_forward_hook(lambda *call: seen.append(1))
-    with torch.no_grad():
+    with torch.inference_mode():
         products.mapped(linear, torch.randn(20, 16))
     assert seen == [1]
 
@@ -72,7 +72,7 @@ def test_attention_of_bfloat16_as_products(causal, onednn):
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 4, 9, 8).bfloat16()
     exact = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=causal)
-    with torch.no_grad():
+    with torch.inference_mode():
         found = products.attention(q, k, v, causal)
     close(found.float(), exact, 0.01)
     assert products.attention(q, k, v, causal) is None  # with gradients
@@ -84,7 +84,7 @@ def test_rows_of_a_batch_do_not_depend_on_one_another(onednn):
 
     attention = SelfAttention(Config()).bfloat16()
     x = torch.randn(4, 9, 16).bfloat16()
-    with torch.no_grad():
+    with torch.inference_mode():
         first = attention(x)[0]
         x[1:] = 0
         assert torch.equal(attention(x)[0][0], first[0])
@@ -102,7 +102,7 @@ def test_convolutions(dtype, kind, silu, onednn):
     }[kind]
     conv = nn.Conv2d(8, 8, **settings).to(dtype).to(memory_format=torch.channels_last)
     x = torch.randn(2, 8, 9, 9).to(dtype).contiguous(memory_format=torch.channels_last)
-    with torch.no_grad():
+    with torch.inference_mode():
         found, exact = products.convolution(conv, x, silu), conv(x)
     exact = F.silu(exact) if silu else exact
     close(found.float(), exact.float(), 1e-6 if dtype == torch.float32 else 0.01)

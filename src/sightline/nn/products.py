@@ -45,7 +45,7 @@ def infers(x: Tensor) -> bool:
     """Whether a plain tensor on the processor is computed with, and nothing watches the operations."""
     if (
         torch.compiler.is_compiling()
-        or torch.is_grad_enabled()
+        or not torch.is_inference_mode_enabled()  # without gradients alone, checkpointing computes, too
         or type(x) is not Tensor
         or not x.is_cpu
         or not by_hand()
@@ -58,8 +58,9 @@ def infers(x: Tensor) -> bool:
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether `linear` takes oneDNN's operation."""
-    many = x.numel() >= LEAST_ROWS * x.shape[-1]
-    return x.dtype == weight.dtype == torch.float32 and many and infers(x) and is_amd()
+    if not (x.dtype == weight.dtype == torch.float32 and infers(x) and is_amd()):
+        return False
+    return x.numel() >= LEAST_ROWS * x.shape[-1]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -188,7 +188,7 @@ class Slice(nn.Linear):
             return copied
         linear = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
         for name, rows in self.named_parameters():
-            setattr(linear, name, copy.deepcopy(rows, memo))
+            linear.register_parameter(name, copy.deepcopy(rows, memo))
         return linear.train(self.training)
 
     def __setattr__(self, name: str, value: Any) -> None:
