@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sightline.encoder.engines.engine import ROWS, TOKENS
 from sightline.encoder.hardware import cores, one_core_threads
 from sightline.encoder.pipeline import batches, ordered_map
-from sightline.encoder.text_batches import WASTE, by_cost
+from sightline.encoder.text_batches import for_threads
 from sightline.models import family_of
 from sightline.models.tower import Tower
 
@@ -133,7 +132,7 @@ def texts(folder: Path, public: Public, count: int, rounds: int) -> dict[str, An
 
     def ours(tower: Tower, dtype: torch.dtype, rows: list[list[int]]) -> Tensor:
         lengths = [len(row) for row in rows]
-        groups = list(by_cost(lengths, min(TOKENS, ceil(sum(lengths) * (1 + WASTE) / cores()))))
+        groups = for_threads(lengths, TOKENS, cores())
         return spread(lambda group: tower.embed(*padded([rows[i] for i in group])), groups)
 
     def theirs(model: Any, dtype: torch.dtype, size: int, rows: list[list[int]]) -> Tensor:

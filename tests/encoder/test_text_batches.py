@@ -7,7 +7,7 @@ import transformers
 from hypothesis import given, strategies as st
 
 import sightline
-from sightline.encoder.text_batches import SMALL, WASTE, by_cost
+from sightline.encoder.text_batches import SMALL, WASTE, by_cost, for_threads
 from sightline.errors import UsageError
 from support.examples import examples
 
@@ -37,6 +37,23 @@ def test_no_text_fits_into_the_batch_before(lengths, tokens):
         longer, count = lengths[after[0]], len(batch) + 1
         own = sum(lengths[place] for place in batch) + longer
         assert count * longer > min(tokens, max(SMALL, (1 + WASTE) * own))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 4), st.none() | st.integers(1, 40))
+@examples(100)
+def test_few_texts_are_a_batch_for_each_thread(lengths, threads, rows):
+    batches = for_threads(lengths, 640, threads, rows)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    each = -(-len(lengths) // threads)
+    if (rows is None or each <= rows) and (even := each * max(lengths)) <= SMALL:
+        assert len(batches) <= threads
+        assert max(len(batch) * lengths[batch[-1]] for batch in batches) <= even
+
+
+def test_many_texts_are_batches_by_cost():
+    lengths = [3, 9, 14, 22] * 200
+    assert for_threads(lengths, 640, 2) == list(by_cost(lengths, 640))
+    assert for_threads([], 640, 2) == []
 
 
 class Words:

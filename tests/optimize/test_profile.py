@@ -1,6 +1,8 @@
 """What a profile says of a model and its parts, and that measuring changes nothing that is computed."""
 
 import sys
+from collections import Counter
+from functools import partial
 
 import pytest
 import torch
@@ -9,9 +11,10 @@ from torch import nn
 
 import sightline
 from sightline.errors import SightlineError, UsageError
+from sightline.optimize import profile_encoder, profile_work
 from sightline.optimize.profile import shapes
 from sightline.optimize.profile_clock import Clock
-from sightline.optimize.profile_parts import Part, _Timed, _Watch
+from sightline.optimize.profile_parts import Part, _steps, _Timed, _Watch
 from sightline.optimize.profile_places import Places, kind, pieces
 from sightline.optimize.profile_record import Profile, Side, by_kind
 from sightline.optimize.profile_stages import WAITING, Stage, Stages, watch
@@ -94,9 +97,10 @@ def towers(request):
     return [(image, (torch.randn(shape, generator=torch.manual_seed(0)),)), (text, (ids, mask))]
 
 
-def test_measuring_changes_no_bit(towers):
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_measuring_changes_no_bit(mode, towers):
     for tower, inputs in towers:
-        with torch.no_grad():
+        with mode():
             plain = tower.embed(*inputs)
             places = Places(tower.embed)
             with _Watch(places, sys._getframe()) as watched:
@@ -117,6 +121,35 @@ def test_every_operation_has_a_part_and_all_weights_are_counted(towers):
         assert sum(part.weights for part in parts) == sum(held.values())
         at_root = next((part.seconds for part in parts if not part.path), 0.0)
         assert at_root < 0.5 * sum(part.seconds for part in parts)
+
+
+def test_the_parts_multiply_as_much_in_either_mode(towers):
+    """In inference mode there are other operations, some of which are made of several."""
+    for tower, inputs in towers:
+        found = []
+        for mode in (torch.no_grad, torch.inference_mode):
+            work = Counter()
+            with mode():
+                for step in _steps(partial(tower.embed, *inputs), Places(tower.embed)):
+                    work[step.path] += step.multiplications
+            found.append(+work)  # without parts that multiply nothing
+        assert found[0] == found[1]
+
+
+def test_an_encoder_is_profiled_in_inference_mode(monkeypatch, tmp_path):
+    monkeypatch.setattr(profile_work, "PEAK_SECONDS", 0.0)
+    monkeypatch.setattr(profile_encoder, "watch", lambda work, threads: Stages(work(), 1.0, threads, []))
+    image(1, (80, 80)).save(tmp_path / "1.png")
+    encoder = sightline.load("mini", precision="float32", device="cpu", batch_size=2)
+    seen = []
+    for side in (encoder.image_side, encoder.text_side):
+        embed = side.tower.embed
+        monkeypatch.setattr(
+            side.tower, "embed", lambda *x, _embed=embed: seen.append(torch.is_inference_mode_enabled()) or _embed(*x)
+        )
+    profile_encoder.profile_encoder(encoder, [tmp_path / "1.png"], ["a red circle"], 1)
+    assert len(seen) > 6
+    assert all(seen)
 
 
 def test_fused_maps_are_told_apart():

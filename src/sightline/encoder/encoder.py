@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import cached_property, partial
-from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
@@ -19,7 +18,7 @@ from sightline.encoder.pipeline import ahead, batches
 from sightline.encoder.precision import Precision
 from sightline.encoder.readable import Errors, Readable, check_errors, collect
 from sightline.encoder.source import Noun, Vectors
-from sightline.encoder.text_batches import WASTE, by_cost
+from sightline.encoder.text_batches import for_threads
 from sightline.errors import ImageError, UsageError
 from sightline.processing.image.reading import open_image
 from sightline.processing.video.moments import Moment, moments
@@ -142,8 +141,7 @@ class Encoder(ImageBatches):
 
     def _text_groups(self, lengths: list[int]) -> list[list[int]]:
         """The places of texts of these lengths in batches, a share for each thread."""
-        share = ceil(sum(lengths) * (1 + WASTE) / self._workers.count)
-        return list(by_cost(lengths, min(self.text_tokens, share), self._batch_size))
+        return for_threads(lengths, self.text_tokens, self._workers.count, self._batch_size)
 
     @overload
     def encode_images(

@@ -1,6 +1,8 @@
 """Texts in batches by what they cost: the tokens that a model computes, padding included."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from typing import Any
 
 from sightline.encoder.lists import as_list, check_texts
@@ -32,6 +34,22 @@ def by_cost(lengths: Sequence[int], tokens: int, rows: int | None = None) -> Ite
         filled += length
     if batch:
         yield batch
+
+
+def for_threads(lengths: Sequence[int], tokens: int, threads: int, rows: int | None = None) -> list[list[int]]:
+    """`by_cost`, with work for each thread.
+
+    Few texts are a batch for each thread, the largest as small as can be: one batch more, of whatever is left, would
+    begin when the others end. They are few where those batches have at most `SMALL` tokens.
+    """
+
+    def are_enough(share: int) -> bool:
+        return sum(lengths) <= threads * share and sum(1 for _ in by_cost(lengths, share, rows)) <= threads
+
+    share = bisect_left(range(min(tokens, SMALL) + 1), True, key=are_enough)
+    if share > min(tokens, SMALL):
+        share = min(tokens, ceil(sum(lengths) * (1 + WASTE) / threads))
+    return list(by_cost(lengths, share, rows))
 
 
 def dynamic_batching(

@@ -31,7 +31,8 @@ class ModelProfiler:
         self.inference_times: list[float] = []
 
     def profile_inference(self, inputs: Any, iterations: int = 10) -> dict[str, Any]:
-        """Passes without gradients, after one that is not counted.
+        """Passes without gradients, after one that is not counted. Within `torch.inference_mode()` they are passes in
+        it, as an encoder makes them, for which our models have other kernels.
 
         `inputs`: a mapping of arguments by name (what a processor returns), a tuple or list of them, or one tensor. A
         GPU is waited for after each pass. Returns, in seconds a pass and in megabytes:

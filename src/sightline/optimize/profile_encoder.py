@@ -81,8 +81,9 @@ def batches(encoder: Encoder, images: Sequence[Path], texts: Sequence[str]) -> I
 
 def _side(encoder: Encoder, batch: Batch, iterations: int, pipeline: Stages) -> Side:
     profiler = ModelProfiler(batch.side.tower.embed)
-    used = profiler.profile_inference(batch.inputs, iterations)
-    parts = profiler.profile_parts(batch.inputs, iterations)
+    with torch.inference_mode():  # as the encoder computes: by other kernels than without gradients alone
+        used = profiler.profile_inference(batch.inputs, iterations)
+        parts = profiler.profile_parts(batch.inputs, iterations)
     return Side(
         reads=batch.reads,
         shape=list(batch.inputs[0].shape),

@@ -17,7 +17,10 @@ from sightline.errors import SightlineError
 from sightline.nn.products import Watch
 from sightline.optimize.profile_clock import Clock
 from sightline.optimize.profile_places import Places
-from sightline.optimize.profile_work import multiplications
+from sightline.optimize.profile_work import counted
+
+_WIDTH = 512
+"""Of the maps by which is seen what taking the time adds."""
 
 
 @dataclass(kw_only=True)
@@ -58,8 +61,7 @@ class _Watch(Watch):
         kwargs = kwargs or {}
         tensors = [*_tensors(args), *_tensors(kwargs.values())]
         path, called = self._places.find(sys._getframe(1), self._until, tensors)
-        out = function(*args, **kwargs)
-        work = multiplications(function, args, kwargs, out)
+        out, work = counted(function, args, kwargs)
         self.steps.append(_Step(_name(function), path, called, work, _written(tensors, out)))
         return out
 
@@ -143,10 +145,11 @@ def _parts(passes: Sequence[tuple[list[_Step], list[float]]], places: Places) ->
     return list(parts.values())
 
 
-def _extra(clock: Clock, rounds: int = 15) -> float:
-    """Seconds that taking the time adds to an operation, from a small model that hardly computes."""
-    layers = [layer for _ in range(10) for layer in (nn.LayerNorm(8), nn.Linear(8, 8), nn.GELU())]
-    model, x = nn.Sequential(*layers).to(clock.device), torch.zeros(4, 8, device=clock.device)
+def _extra(clock: Clock, rounds: int = 31) -> float:
+    """Seconds that taking the time adds to an operation, from a small model. Its weights are as large as a tower's: they
+    push Python's own data out of the caches, after which taking the time takes longer."""
+    layers = [layer for _ in range(10) for layer in (nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, _WIDTH), nn.GELU())]
+    model, x = nn.Sequential(*layers).to(clock.device), torch.zeros(16, _WIDTH, device=clock.device)
     added = []
     for _ in range(rounds):
         start = clock()

@@ -61,7 +61,7 @@ def write_trace(file: Path, batches: Sequence[Batch]) -> None:
     """
     device = batches[0].inputs[0].device
     with (
-        torch.no_grad(),
+        torch.inference_mode(),  # as the encoder computes
         profile(
             activities=_ACTIVITIES.get(device.type, _ACTIVITIES["cpu"]), record_shapes=True, profile_memory=True
         ) as run,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from sightline.nn.products import linear
+from sightline.nn.products import Watch, linear
 from sightline.optimize.profile_clock import Clock
 
 PEAK_SECONDS = 0.4
@@ -20,12 +20,31 @@ _PEAK_SIDES = (1024, 2048)
 _PEAK_SIDES_GPU = (4096, 8192)
 
 
-def multiplications(function: Any, args: Any, kwargs: Any, out: Any) -> int:
-    """Of an operation that multiplies matrices, convolves or attends; 0 for others, which multiply number by number.
+def counted(function: Any, args: Any, kwargs: Any) -> tuple[Any, int]:
+    """What an operation gives, and its multiplications: of those that multiply matrices, convolve or attend; 0 of
+    others, which multiply number by number. In inference mode an operation may be made of several: then of those.
 
     torch's counter of floating-point operations takes an addition with each multiplication."""
     count = flop_registry.get(function._overloadpacket) or _further().get(str(function._overloadpacket))
-    return 0 if count is None else int(count(*args, **kwargs, out_val=out)) // 2
+    if count is not None:
+        out = function(*args, **kwargs)
+        return out, int(count(*args, **kwargs, out_val=out)) // 2
+    with _Inner() as inner:
+        out = function.decompose(*args, **kwargs)
+    return (function(*args, **kwargs), 0) if out is NotImplemented else (out, inner.multiplications)
+
+
+class _Inner(Watch):
+    """Within, the multiplications of all operations are added up."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.multiplications = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out, more = counted(function, args, kwargs or {})
+        self.multiplications += more
+        return out
 
 
 @cache
