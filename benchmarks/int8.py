@@ -31,7 +31,7 @@ def main() -> None:
     images = [sample.content() for sample in data.samples]
     texts = [caption for sample in data.samples for caption in sample.captions]
     exact = sightline.load(given.checkpoint, precision="float32")
-    of_exact, expected = retrieval(exact, data), _both(exact, images, texts)
+    of_exact, expected = retrieval(exact, data), both(exact, images, texts)
     report: dict[str, Any] = {}
     places = {"int8": given.checkpoint, "bfloat16": given.checkpoint, "calibrated int8": given.int8}
     vectors = {}
@@ -39,8 +39,8 @@ def main() -> None:
         if place is None:
             continue
         encoder = sightline.load(place, precision="bfloat16" if name == "bfloat16" else "int8")
-        vectors[name] = _both(encoder, images, texts)
-        report[name] = _cosines(vectors[name], expected) | _overlaps(vectors[name], expected)
+        vectors[name] = both(encoder, images, texts)
+        report[name] = cosines(vectors[name], expected) | overlaps(vectors[name], expected)
         rows: Any = compare(of_exact, retrieval(encoder, data)).details
         report[name]["recalls"] = {row["figure"]: [row[key] for key in ("a", "b", "interval")] for row in rows["rows"]}
         print(name, json.dumps(report[name], indent=1))
@@ -51,21 +51,24 @@ def main() -> None:
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=2))
 
 
-def _both(encoder: sightline.Encoder, images: list[Any], texts: list[str]) -> tuple[Vectors, Vectors]:
+def both(encoder: sightline.Encoder, images: list[Any], texts: list[str]) -> tuple[Vectors, Vectors]:
+    """The vectors of the images, and of the texts."""
     found = encoder.encode_images(images)
     assert isinstance(found, np.ndarray)
     return found, encoder.encode_text(texts)
 
 
-def _cosines(found: tuple[Vectors, Vectors], expected: tuple[Vectors, Vectors]) -> dict[str, float]:
+def cosines(found: tuple[Vectors, Vectors], expected: tuple[Vectors, Vectors]) -> dict[str, float]:
+    """Of images' and of texts' vectors to those expected."""
     figures: dict[str, float] = {}
     for noun, a, b in zip(("images", "texts"), found, expected, strict=True):
-        cosines = (a * b).sum(1)
-        figures |= {f"{noun}, mean cosine": float(cosines.mean()), f"{noun}, least cosine": float(cosines.min())}
+        each = (a * b).sum(1)
+        figures |= {f"{noun}, mean cosine": float(each.mean()), f"{noun}, least cosine": float(each.min())}
     return figures
 
 
-def _overlaps(found: tuple[Vectors, Vectors], expected: tuple[Vectors, Vectors]) -> dict[str, float]:
+def overlaps(found: tuple[Vectors, Vectors], expected: tuple[Vectors, Vectors]) -> dict[str, float]:
+    """The share of a query's first ten that are the same, in both directions."""
     (images, texts), (exact_images, exact_texts) = found, expected
     return {
         "of texts' first ten images, shared": _shared(_first(texts @ images.T), _first(exact_texts @ exact_images.T)),

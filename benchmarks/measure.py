@@ -21,12 +21,14 @@ def config_of(reference: Any, mini: bool) -> Any:
     return reference.from_pretrained(PACKAGED / MINI[reference.model_type]) if mini else reference()
 
 
-def random_clip(folder: Path, mini: bool = False, vocabulary: Path | None = None) -> CLIPConfig:
-    """Writes a CLIP with random weights into the folder, a ViT-B/32 or one of the packaged model's size.
+def random_clip(
+    folder: Path, mini: bool = False, vocabulary: Path | None = None, config: CLIPConfig | None = None
+) -> CLIPConfig:
+    """Writes a CLIP with random weights into the folder: by the config, or a ViT-B/32, or of the packaged model's size.
 
     `vocabulary` holds CLIP's `clip-vocab.json` and `clip-merges.txt`, for texts.
     """
-    config = config_of(CLIPConfig, mini)
+    config = config or config_of(CLIPConfig, mini)
     config.text_config.max_position_embeddings = 77
     if vocabulary is not None:
         folder.mkdir(parents=True, exist_ok=True)

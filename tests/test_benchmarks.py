@@ -39,6 +39,7 @@ ARGUMENTS = {
     "filters": "--conditions 100",
     "first_pass": "5000 --json @first_pass.json",
     "flickr8k": "@checkpoint @captions.tar",
+    "four_bits": "@vocabulary @checkpoint @captions.tar --images 4 --mini",
     "fuzzing": "--inputs 2",
     "gradient_caching": "--micro-batch 1 --batches 2 --cached 2 --tokens 8 --mini",
     "gpu": "--device cpu --rounds 1 --mini",

@@ -11,6 +11,7 @@ from torch import nn
 
 import sightline
 from sightline.errors import SightlineError, UsageError
+from sightline.nn.quantized import load_library
 from sightline.optimize import profile_encoder, profile_work
 from sightline.optimize.profile import shapes
 from sightline.optimize.profile_clock import Clock
@@ -134,6 +135,32 @@ def test_the_parts_multiply_as_much_in_either_mode(towers):
                     work[step.path] += step.multiplications
             found.append(+work)  # without parts that multiply nothing
         assert found[0] == found[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*SwigPy", "ignore:.*_check_is_size")
+@pytest.mark.parametrize("kind", ["int8", "int4", "8 bits", "torchao"])
+def test_quantised_parts_multiply_as_much_and_are_as_large_as_they_are(kind):
+    pixels, plain = torch.randn(2, 3, 64, 64), sightline.load("mini", precision="float32", device="cpu")
+    if kind in ("int8", "int4"):
+        tower = sightline.load("mini", precision=kind, device="cpu").image_side.tower
+    else:
+        config = {"load_in_8bit": True}
+        if kind == "torchao":
+            quantization = load_library("torchao.quantization")
+            config = sightline.TorchAoConfig(quantization.Int8DynamicActivationInt8WeightConfig())
+        tower = sightline.CLIPVisionModelWithProjection.from_pretrained(
+            "mini", dtype=torch.float32, quantization_config=config
+        )
+    found = []
+    for each in (tower, plain.image_side.tower):
+        given = pixels.to(next((p.dtype for p in each.parameters() if p.is_floating_point()), torch.float32))
+        places = Places(each.embed)
+        with torch.inference_mode():
+            steps = _steps(partial(each.embed, given), places)
+        found.append((sum(step.multiplications for step in steps), sum(places.weights.values())))
+    (work, size), (whole_work, whole_size) = found
+    assert work == pytest.approx(whole_work, rel=0.1)  # int8 leaves less of the last block out
+    assert 0.125 < size / whole_size < (0.5 if kind == "int4" else 0.45)
 
 
 def test_an_encoder_is_profiled_in_inference_mode(monkeypatch, tmp_path):

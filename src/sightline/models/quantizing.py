@@ -78,7 +78,7 @@ class Quantization:
         }
         if not named and not self.is_stored:
             raise UsageError(
-                f"a {type(model).__name__} has no linear maps, so nothing of it can be quantised; for half the memory "
+                f"{type(model).__name__} has no linear maps, so nothing of it can be quantised; for half the memory "
                 "take bfloat16"
             )
         if isinstance(weights, QuantizedWeights):

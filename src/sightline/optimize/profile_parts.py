@@ -146,8 +146,9 @@ def _parts(passes: Sequence[tuple[list[_Step], list[float]]], places: Places) ->
 
 
 def _extra(clock: Clock, rounds: int = 31) -> float:
-    """Seconds that taking the time adds to an operation, from a small model. Its weights are as large as a tower's: they
-    push Python's own data out of the caches, after which taking the time takes longer."""
+    """Seconds that taking the time adds to an operation, from a small model.
+
+    Its weights are of a tower's size: they push Python's own data out of the caches, after which it takes longer."""
     layers = [layer for _ in range(10) for layer in (nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, _WIDTH), nn.GELU())]
     model, x = nn.Sequential(*layers).to(clock.device), torch.zeros(16, _WIDTH, device=clock.device)
     added = []

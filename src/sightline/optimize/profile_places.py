@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sightline.nn.quantized import nbytes
+
 
 class Places:
     """The parts of a model, by the dotted paths of their modules; "" is the model itself, or a function.
@@ -35,17 +37,17 @@ class Places:
         for path, module in root.named_modules(prefix=name):
             self._paths[id(module)] = path
             self._modules.append(module)
-            for tensor in (*module._parameters.values(), *module._buffers.values()):
-                if tensor is not None and type(tensor) in (Tensor, nn.Parameter) and tensor.data_ptr():
-                    self._note(tensor, path)
+            for tensor in _own_tensors(module):
+                self._note(tensor, path)
         self._spans.sort()
 
     def _note(self, tensor: Tensor, path: str) -> None:
-        start, size = tensor.data_ptr(), tensor.nbytes
-        if start in self._seen:
+        start, size = _start(tensor), nbytes(tensor)
+        if not size or (start or id(tensor)) in self._seen:
             return
-        self._seen.add(start)
-        self._spans.append((start, start + size, path))
+        self._seen.add(start or id(tensor))
+        if start:
+            self._spans.append((start, start + size, path))
         self.weights[path] = self.weights.get(path, 0) + size
 
     def find(self, frame: FrameType | None, until: FrameType, tensors: Iterable[Any]) -> tuple[str, list[str]]:
@@ -102,10 +104,7 @@ class Places:
 
     def _owner(self, tensor: Tensor, path: str) -> str | None:
         """The part at or below `path` in whose memory the tensor lies."""
-        try:
-            start = tensor.data_ptr()
-        except RuntimeError:  # it has none
-            return None
+        start = _start(tensor)
         at = bisect_right(self._spans, (start, 1 << 63, "")) - 1
         if at < 0 or not self._spans[at][0] <= start < self._spans[at][1]:
             return None
@@ -115,6 +114,22 @@ class Places:
     def forget_calls(self) -> None:
         """Ends a pass: frames are let go, and with them the tensors that they hold."""
         self._chain = []
+
+
+def _own_tensors(module: nn.Module) -> list[Tensor]:
+    """A module's parameters and buffers, and the tensors of a layer that packs its weights: attributes."""
+    found = [*module._parameters.values(), *module._buffers.values()]
+    for value in vars(module).values():
+        found += value if type(value) is tuple else [value]
+    return [value for value in found if isinstance(value, Tensor)]
+
+
+def _start(tensor: Tensor) -> int:
+    """Where a tensor lies in memory; 0: it has no place, or none of its own."""
+    try:
+        return tensor.data_ptr()
+    except RuntimeError:
+        return 0
 
 
 def pieces(path: str) -> list[str]:

@@ -58,6 +58,14 @@ def _further() -> dict[str, Callable[..., int]]:
         "mkldnn._linear_pointwise": _linear,
         "onednn.qlinear_pointwise": _linear,
         "quantized.linear_dynamic": _linear,
+        "aten._int_mm": _linear,
+        "aten._weight_int8pack_mm": _linear,
+        "aten._weight_int4pack_mm_for_cpu": _linear,
+        "bitsandbytes.gemm_4bit": _linear,
+        "bitsandbytes.gemv_4bit": _linear,
+        "bitsandbytes.int8_linear_matmul": _linear,
+        "bitsandbytes.int8_mixed_scaled_mm": _linear,
+        "bitsandbytes.int8_scaled_mm": _linear,
     }
 
 
@@ -70,6 +78,7 @@ def _convolution(x: Tensor, weight: Tensor, *args: Any, out_val: Any = None, **k
 
 
 def _linear(x: Tensor, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
+    out_val = out_val[0] if isinstance(out_val, tuple) else out_val
     return 2 * int(prod(out_val.shape)) * int(x.shape[-1])
 
 
