@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--mini", action="store_true", help="a model of the packaged one's size, to try the program")
     given = parser.parse_args()
-    torch.set_grad_enabled(False)
-    with tempfile.TemporaryDirectory() as scratch:
+
+    with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
         model, work = given.model or Path(scratch) / "model", given.work or Path(scratch)
         if given.model is None:
             random_clip(model, given.mini)
