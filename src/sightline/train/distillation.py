@@ -20,6 +20,7 @@ from sightline.models.processor import Processor
 from sightline.train.batch import Batch
 from sightline.train.loader import Loader
 from sightline.train.recipe import LocalRows, Recipe
+from sightline.train.source import open_loader
 
 _IMAGES, _TEXTS, _SCALE = "teacher_images", "teacher_texts", "teacher_scale"
 
@@ -80,25 +81,14 @@ class Teacher:
     def __call__(self, recipe: Recipe, processor: Processor, rows: LocalRows) -> "Taught":
         """The batches. Raises `CheckpointError`, `DataError`, `UsageError`."""
         path = resolve(self.teacher)
-        model = family_of(path if path.is_dir() else path.parent).model.from_pretrained(path, dtype="float32")
-        if model.config.model_type == "xclip":
+        family = family_of(path if path.is_dir() else path.parent)
+        if family.is_rescored:
             raise UsageError(
                 "X-CLIP's texts depend on the video, so there are no vectors to be taught; use sightline train"
             )
+        model = family.model.from_pretrained(path, dtype="float32")
         dataset = captions(self.source, split=self.split, image_root=self.image_root)
-        loader = Loader(
-            dataset.samples,
-            processor,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            captions_per_image=recipe.captions_per_image,
-            crop=recipe.crop,
-            flip=recipe.flip,
-            color_jitter=recipe.color_jitter,
-            workers=recipe.workers,
-            rank=rows.rank,
-            world_size=rows.world_size,
-        )
+        loader = open_loader(dataset, recipe, processor, rows)
         device = pick_device(recipe.device)
         return Taught(
             loader, model.to(device).requires_grad_(False), pick_dtype(recipe.precision, device), dataset.fingerprint

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sightline.data import captions
+from sightline.data import Captions, captions
 from sightline.models.processor import Processor
 from sightline.train.advice import remarks
 from sightline.train.batch import Data
@@ -28,7 +28,14 @@ def open_source(recipe: Recipe, processor: Processor, rows: LocalRows) -> Source
         data = recipe.data(recipe, processor, rows)
         return Source(describe(recipe.settings()["data"]), getattr(data, "fingerprint", None), data)
     dataset = captions(recipe.data, split=recipe.split, image_root=recipe.image_root)
-    loader = Loader(
+    loader = open_loader(dataset, recipe, processor, rows)
+    said = remarks(dataset, processor.tokenizer.tokenizer, recipe) if rows.rank == 0 else []
+    return Source(f"{dataset.name}: {len(dataset.samples):,} images or videos", dataset.fingerprint, loader, said)
+
+
+def open_loader(dataset: Captions, recipe: Recipe, processor: Processor, rows: LocalRows) -> Loader:
+    """A data set's samples in the batches, and with the changes, that the recipe asks for."""
+    return Loader(
         dataset.samples,
         processor,
         batch_size=recipe.batch_size,
@@ -41,5 +48,3 @@ def open_source(recipe: Recipe, processor: Processor, rows: LocalRows) -> Source
         rank=rows.rank,
         world_size=rows.world_size,
     )
-    said = remarks(dataset, processor.tokenizer.tokenizer, recipe) if rows.rank == 0 else []
-    return Source(f"{dataset.name}: {len(dataset.samples):,} images or videos", dataset.fingerprint, loader, said)
