@@ -21,10 +21,7 @@ TEXTS = 1024
 def calibrate_into(out: Path, model: str, calibrate: list[str], texts: Path | None) -> str:
     """Writes the checkpoint into `out`, which appears when all is done. Returns what is to be said at the end. Raises
     `UsageError`, `SightlineError`."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out} is there already: --out names a new folder")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent} to write it into")
+    check_new(out)
     files = _images(calibrate)
     captions = None if texts is None else _lines(texts)
     check_not_quantised(model)
@@ -44,6 +41,14 @@ def calibrate_into(out: Path, model: str, calibrate: list[str], texts: Path | No
         shutil.rmtree(writing, ignore_errors=True)
     on = f"{pictures.count} images and {'drawn' if captions is None else len(captions)} texts"
     return one_line(f"{out}: {model} in int8, measured on {on}")
+
+
+def check_new(out: Path) -> None:
+    """Raises `UsageError` for a folder that holds something, or that cannot be made."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(f"{out} is there already: --out names a new folder")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {out.absolute().parent} to write it into")
 
 
 def check_not_quantised(model: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline.cli.calibrating import check_not_quantised
+from sightline.cli.calibrating import check_new, check_not_quantised
 from sightline.cli.output import one_line, progress_bar
 from sightline.errors import Stopped, UsageError
 from sightline.files import read_json, write_json
@@ -72,10 +72,7 @@ def prune_into(out: Path, pruning: Pruning, recovery: Recovery | None, device: s
 
 
 def _check(out: Path, pruning: Pruning) -> None:
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out} is there already: --out names a new folder")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent} to write it into")
+    check_new(out)
     if not 0 < pruning.amount < 1:
         raise UsageError(
             f"--prune {pruning.amount:g}: give the share of the multiplications to be removed, such as 0.3"

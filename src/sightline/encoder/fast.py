@@ -8,8 +8,6 @@ that the same machine chooses the same precision however busy it is (docs/decisi
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -17,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import platformdirs
 import torch
 
 from sightline import scenes
 from sightline.distribution import VERSION
+from sightline.encoder.cache import cache_file
 from sightline.encoder.hardware import has_amx, has_bfloat16, is_int8_quick, machine
 from sightline.encoder.source import Noun
 from sightline.errors import JsonError, SightlineError, UsageError
@@ -158,12 +156,7 @@ def mean_cosine(rows: Vectors, others: Vectors) -> float:
 
 def _note(encoder: Encoder, noun: Noun) -> Path | None:
     """The file of a tower's cosines; None where the user has no folder for it."""
-    parts = [encoder.fingerprint, noun, VERSION, machine(encoder.device)]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    try:
-        return platformdirs.user_cache_path("sightline") / "precision" / f"{key}.json"
-    except RuntimeError:  # no home folder
-        return None
+    return cache_file("precision", [encoder.fingerprint, noun, VERSION, machine(encoder.device)], ".json")
 
 
 def _read(note: Path | None) -> dict[str, float]:

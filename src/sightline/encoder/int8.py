@@ -1,13 +1,10 @@
 """How the numbers in a tower become bytes for precision "int8": measured once on drawn images, or captions."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +13,7 @@ from torch import Tensor
 from sightline import scenes
 from sightline.checkpoint.weights import Weights, write_weights
 from sightline.distribution import VERSION
+from sightline.encoder.cache import cache_file
 from sightline.encoder.source import EncoderSource, Noun
 from sightline.errors import CheckpointError, UsageError
 from sightline.models.tower import Tower
@@ -115,8 +113,4 @@ def write_grids(file: Path, grids: Grids) -> None:
 
 def _note(source: EncoderSource, noun: Noun) -> Path | None:
     """The file of a tower's grids; None where the user has no folder for it."""
-    key = hashlib.sha256(json.dumps([source.fingerprint, noun, VERSION, COUNT, SIDE, _RULES]).encode()).hexdigest()[:32]
-    try:
-        return platformdirs.user_cache_path("sightline") / "int8" / f"{key}.safetensors"
-    except RuntimeError:  # no home folder
-        return None
+    return cache_file("int8", [source.fingerprint, noun, VERSION, COUNT, SIDE, _RULES], ".safetensors")
