@@ -181,7 +181,9 @@ def test_what_is_missing_or_damaged(copied: Path, tmp_path: Path) -> None:
     says(r"export.json: an export of format 2 .* update it, or export again")
     noted(copied, format=1, engine="tensorrt")
     says(r"the engine 'tensorrt'")
-    noted(copied, engine="onnx", towers={})
+    noted(copied, engine="onnx", layout="immich")
+    says(r"in the layout of immich, for that program alone: name the checkpoint mini, or export it without --layout")
+    noted(copied, layout="sightline", towers={})
     says(r"export.json: it says no precision, fingerprint, source or towers")
     (copied / NOTE).write_text('{"format":')
     says(r"export.json")
@@ -192,6 +194,29 @@ def test_what_is_missing_or_damaged(copied: Path, tmp_path: Path) -> None:
     assert encoder.encode_images(PICTURES[:1]).shape == (1, 128)
     with pytest.raises(CheckpointError, match="the tower for texts was not exported, only that for images"):
         encoder.encode_text(TEXTS)
+
+
+def test_the_command_that_makes_it_anew(copied: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my exports"
+    copied.rename(folder)
+    noted(folder, precision="int8", source="my model")
+    again = sightline.load(folder).exported.again
+    assert again == f"sightline export 'my model' --to onnx --precision int8 --out '{folder}'"
+
+
+def test_memory_that_runs_out_is_no_damage(exports: dict[str, Path]) -> None:
+    encoder = sightline.load(exports["onnx"])
+    given = []
+
+    def compute(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        given.append(len(inputs["pixel_values"]))
+        if given[-1] > 2:
+            raise MemoryError
+        return np.ones((given[-1], encoder.dim), np.float32)
+
+    encoder._image._computes |= {True: compute, False: compute}
+    assert encoder.encode_images(PICTURES[:1] * 8).shape == (8, encoder.dim)
+    assert min(given) == 2
 
 
 def test_an_engine_that_is_not_installed(exports: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import sightline
 from sightline.checkpoint.names import PACKAGED
 from sightline.cli.main import main
 from sightline.errors import SightlineError, UsageError
-from sightline.optimize import onnx_graph, sides
+from sightline.optimize import export as making, onnx_graph, samples, sides
 from sightline.optimize.export import export
 from sightline.optimize.immich import export_immich, immich_preprocessing
 from sightline.optimize.traced import traced
@@ -197,6 +197,18 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         export("mini", tmp_path / "out")
 
 
+def test_what_nothing_would_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["export", "mini", "--out", str(tmp_path / "out"), "--layout", "immich", "--calibrate", "pictures"]) == 2
+    )
+    assert "leave out --calibrate and --texts" in capsys.readouterr().err
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(PACKAGED / "mini", checkpoint, ignore=shutil.ignore_patterns("tokenizer*"))
+    with pytest.raises(UsageError, match="has no tokenizer to read texts by"):
+        export(checkpoint, tmp_path / "out", precision="int8", texts="captions.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
 def test_what_immich_cannot_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a model of videos"):
         export_immich("mini-xclip", tmp_path / "out")
@@ -205,3 +217,18 @@ def test_what_immich_cannot_run_is_refused(tmp_path: Path) -> None:
     said |= {"crop_size": {"height": 289, "width": 289}, "do_center_crop": True}
     with pytest.raises(UsageError, match="this checkpoint's preprocessing is another"):
         immich_preprocessing(PixelProfile.from_dict(said), "align")
+
+
+def test_calibration_is_evenly_spread_and_apart_from_the_comparison(caplog: pytest.LogCaptureFixture) -> None:
+    lines = [str(number) for number in range(200)]
+    assert samples._spread(lines[:144], "lines") == lines[:144]
+    spread = [int(line) for line in samples._spread(lines, "lines")]
+    assert (len(spread), spread[0], spread[-1]) == (144, 0, 198)
+    assert max(np.diff(spread)) == 2
+    assert "of 200 lines to calibrate by 144 are taken" in caplog.text
+    for count, kept in ((144, 16), (20, 10), (3, 1)):
+        measured, compared = making._divided({"x": np.arange(count)})
+        assert (len(compared["x"]), len(measured["x"])) == (kept, count - kept)
+        assert sorted([*measured["x"], *compared["x"]]) == list(range(count))
+    making._divided({"x": np.arange(1)})
+    assert "by that input itself" in caplog.text

@@ -4,6 +4,7 @@ The note is written last, so that a folder which has it is whole.
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,8 @@ class Exported:
 
     @classmethod
     def of(cls, folder: Path) -> Self | None:
-        """The export in a folder; None where there is none. Raises `CheckpointError` for a note of a newer format or an
-        unknown engine, and for one that is damaged."""
+        """The export in a folder; None where there is none. Raises `CheckpointError` for a note of a newer format, an
+        unknown engine or another program's layout, and for one that is damaged."""
         path = folder / NOTE
         if not path.is_file():
             return None
@@ -46,6 +47,11 @@ class Exported:
                 f"{path}: an export of format {note.get('format')!r} for the engine {note.get('engine')!r}, which this "
                 f"Sightline does not know (format {FORMAT}; {', '.join(ENGINES)}): update it, or export again"
             )
+        if note.get("layout", "sightline") != "sightline":
+            raise CheckpointError(
+                f"{folder}: an export in the layout of {note['layout']}, for that program alone: name the checkpoint "
+                f"{note.get('source')}, or export it without --layout"
+            )
         texts, towers = ("precision", "fingerprint", "source"), note.get("towers")
         if towers is None or not _are_towers(towers) or not all(isinstance(note.get(name), str) for name in texts):
             raise CheckpointError(f"{path}: it says no precision, fingerprint, source or towers: export again")
@@ -54,7 +60,9 @@ class Exported:
     @property
     def again(self) -> str:
         """The command that makes the folder anew."""
-        return f"sightline export {self.source} --to {self.engine} --out {self.folder}"
+        precision = [] if self.precision == "float32" else ["--precision", self.precision]
+        parts = ["sightline", "export", self.source, "--to", self.engine, *precision, "--out", str(self.folder)]
+        return shlex.join(parts)
 
     def tower(self, name: str) -> Path:
         """The file of the tower "vision" or "text". Raises `CheckpointError` where it is missing."""

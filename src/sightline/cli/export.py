@@ -60,6 +60,8 @@ def command(
 
     if layout == "immich" and (to, precision) != ("onnx", "float32"):
         raise UsageError(f"Immich takes ONNX files in float32, no {to} in {precision}: leave out --to and --precision")
+    if layout == "immich" and (calibrate is not None or texts is not None):
+        raise UsageError("Immich takes float32, for which nothing is measured: leave out --calibrate and --texts")
     with hub_hint("sightline export mini --out FOLDER"), progress_bar() as progress:
         if layout == "immich":
             exported = export_immich(model, out, progress=progress)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from sightline.checkpoint.exported import FORMAT, NOTE
 from sightline.checkpoint.fingerprint import tower_hash
 from sightline.checkpoint.hub import SIDE_FILES
@@ -69,6 +71,8 @@ def export(
     check_installed(to, ("nncf",) if (to, precision) == ("openvino", "int8") else ())
     source = open_source(model)
     names = ("vision", "text") if has_tokenizer(source.folder) else ("vision",)
+    if texts is not None and "text" not in names:
+        raise UsageError(f"{texts}: {source.name} has no tokenizer to read texts by: leave them out")
     _tell_limits(source, names)
     exported = []
     with whole_folder(out) as folder:
@@ -80,12 +84,10 @@ def export(
 
             step(0, "exporting")
             inputs = _inputs(side, source, COUNT if precision == "int8" else _CHECKED, calibrate, texts)
-            kept = _CHECKED if len(next(iter(inputs.values()))) > 2 * _CHECKED else 0  # not measured on
-            measured_on = {name: array[kept:] for name, array in inputs.items()}
+            measured_on, compared = _divided(inputs) if precision == "int8" else ({}, inputs)
             path = _write(side, folder / to, to, precision, measured_on, step)
             step(2, "comparing")
-            few = {name: array[:_CHECKED] for name, array in inputs.items()}
-            measured = check(side, open_run(to, path), precision, few)
+            measured = check(side, open_run(to, path), precision, compared)
             size = sum(file.stat().st_size for file in path.parent.glob(f"{path.stem}.*"))
             exported.append(ExportedTower(side.name, path, size, side.inputs, side.output, measured))
         for name in SIDE_FILES:
@@ -131,11 +133,23 @@ def _tell_limits(source: EncoderSource, names: tuple[str, ...]) -> None:
         )
 
 
+def _divided(inputs: Inputs) -> tuple[Inputs, Inputs]:
+    """The inputs that scales are measured on, and up to 16 others, evenly spread, that the file is compared by."""
+    count = len(next(iter(inputs.values())))
+    kept = min(_CHECKED, count // 2)
+    if not kept:
+        LOGGER.warning("a single input to calibrate by: int8 is compared with torch by that input itself")
+        return inputs, inputs
+    others = np.zeros(count, bool)
+    others[[i * count // kept for i in range(kept)]] = True
+    return {name: array[~others] for name, array in inputs.items()}, {
+        name: array[others] for name, array in inputs.items()
+    }
+
+
 def _inputs(side: Side, source: EncoderSource, count: int, calibrate: Any, texts: Any) -> Inputs:
     if side.name == "vision":
-        return (
-            drawn_images(source, side.tower, count) if calibrate is None else images_in(calibrate, source, side.tower)
-        )
+        return drawn_images(source, count) if calibrate is None else images_in(calibrate, source)
     return drawn_texts(source, count) if texts is None else texts_of(texts, source)
 
 

@@ -66,14 +66,14 @@ def export_immich(
     source = open_source(model)
     if not has_tokenizer(source.folder):
         raise CheckpointError(f"{source.name}: no tokenizer in it, which Immich needs: copy tokenizer.json there")
+    if source.config.takes_videos:
+        raise UsageError(f"{source.name}: a model of videos, which Immich does not search")
     preprocessing = immich_preprocessing(source.profile, source.name)
     length = int(source.config.text_config.max_tokens)
     exported = []
     with whole_folder(out) as folder:
         for number, side in enumerate(open_sides(source, ("vision", "text"))):
             progress(Progress(f"exporting the {side.name} tower", number, 2))
-            if source.config.takes_videos:
-                raise UsageError(f"{source.name}: a model of videos, which Immich does not search")
             path = folder / _FOLDERS[side.name] / "model.onnx"
             path.parent.mkdir()
             shape: Shape = ("batch", length) if side.name == "text" else side.inputs["pixel_values"]
@@ -132,7 +132,7 @@ def _check(side: Side, source: EncoderSource, path: Path, length: int) -> dict[s
         ids[:, : inputs["input_ids"].shape[1]] = inputs["input_ids"]
         return run({name: ids})
 
-    real = drawn_images(source, side.tower, 16) if side.name == "vision" else drawn_texts(source, 16)
+    real = drawn_images(source, 16) if side.name == "vision" else drawn_texts(source, 16)
     # Not on random tokens: which of them fill up is told by the token here.
     return check(side, renamed, "float32", real, noise=side.name == "vision", unit=True)
 

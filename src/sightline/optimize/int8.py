@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.encoder.engines.openvino import unreported
 from sightline.optimize.quiet import quiet
 from sightline.optimize.samples import Inputs
 
@@ -37,7 +38,8 @@ def quantize_onnx(path: Path, inputs: Inputs, large: bool) -> None:
 def quantize_openvino(model: Any, inputs: Inputs) -> Any:
     """OpenVINO's model in int8, with scales by `inputs`."""
     with quiet():
-        import nncf
+        with unreported():
+            import nncf
 
         return nncf.quantize(
             model,

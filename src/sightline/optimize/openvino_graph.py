@@ -3,20 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from sightline.encoder.engines.openvino import OpenVinoEngine
 from sightline.optimize.quiet import quiet
 
 
 def read_openvino(path: Path) -> Any:
     """OpenVINO's model from an ONNX file."""
     with quiet():
-        import openvino
-
-        return openvino.Core().read_model(str(path))
+        return OpenVinoEngine.import_library().Core().read_model(str(path))
 
 
 def write_openvino(model: Any, path: Path, half: bool) -> None:
     """The graph to `path` (.xml), its weights beside it (.bin), in `half` precision if asked for."""
     with quiet():
-        import openvino
-
-        openvino.save_model(model, str(path), compress_to_fp16=half)
+        OpenVinoEngine.import_library().save_model(model, str(path), compress_to_fp16=half)

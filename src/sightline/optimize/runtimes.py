@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightline.distribution import install
+from sightline.encoder.engines.openvino import OpenVinoEngine
 from sightline.errors import UsageError
 from sightline.optimize.quiet import quiet
 
@@ -42,8 +43,7 @@ def _onnx(path: Path) -> Run:
 
 
 def _openvino(path: Path) -> Run:
-    import openvino
-
     with quiet():
-        compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        core = OpenVinoEngine.import_library().Core()
+        compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: compiled(dict(inputs))[0].copy()

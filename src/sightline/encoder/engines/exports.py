@@ -97,7 +97,8 @@ class ExportEngine(Engine):
     def error(self, path: Path, error: Exception) -> Exception:
         """The library's error as one of ours."""
         reason = " ".join(str(error).split())
-        if any(sign in reason for sign in ("allocate memory", "bad_alloc", "out of memory", "BFCArena")):
+        signs = "allocate memory", "bad_alloc", "out of memory", "BFCArena"
+        if isinstance(error, MemoryError) or any(sign in reason for sign in signs):
             return MemoryError(reason)
         return CheckpointError(
             f"{path}: {ENGINES[self.name]} {self.library.__version__} cannot run it ({reason[:200]}): "

@@ -1,6 +1,8 @@
 """Exports in OpenVINO."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import local
 from typing import Any, ClassVar
@@ -24,15 +26,8 @@ class OpenVinoEngine(ExportEngine):
 
     @staticmethod
     def import_library() -> Any:
-        # It reports its use to its makers, in a process that it forks, unless the package for that is missing.
-        reporter = sys.modules.get("openvino_telemetry")
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        try:
+        with unreported():
             return imported("openvino", "openvino")
-        finally:
-            del sys.modules["openvino_telemetry"]
-            if reporter is not None:
-                sys.modules["openvino_telemetry"] = reporter
 
     def pick_device(self, device: str) -> str:
         there = self.library.Core().available_devices
@@ -67,6 +62,20 @@ class OpenVinoEngine(ExportEngine):
             return np.array(mine.request.get_output_tensor(0).data, np.float32)  # a copy: the next batch writes there
 
         return compute
+
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """For importing OpenVINO and NNCF: they report their use to their makers, in a process that they fork, unless the
+    package for that is missing, as it seems to be within."""
+    reporter = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["openvino_telemetry"]
+        if reporter is not None:
+            sys.modules["openvino_telemetry"] = reporter
 
 
 def _named(device: str) -> str:
