@@ -5,22 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from sightline.models.pairs import PairModel
-
-
-class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the multiplications of products and convolutions, each with the addition after it."""
-
-    count: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if (flops := flop_registry.get(func._overloadpacket)) is not None:
-            self.count += flops(*args, **(kwargs or {}), out_val=out) // 2  # a sum counts beside each product
-        return out
+from sightline.optimize.profile_work import Counting
 
 
 def features(model: PairModel, tower: str, **inputs: Tensor) -> Tensor:
@@ -43,6 +30,7 @@ def multiplications(kind: type[PairModel], config: Any, tower: str, shape: Seque
         names = ("input_ids", "attention_mask") if tower == "text" else ("pixel_values",)
         dtype = torch.long if tower == "text" else torch.float32
         inputs = {name: torch.zeros((1, *shape), dtype=dtype) for name in names}
-    with torch.no_grad(), _Counting() as counting:  # type: ignore[no-untyped-call]
+    counting = Counting()
+    with torch.no_grad(), counting:
         features(bare, tower, **inputs)
-    return int(counting.count)
+    return counting.multiplications

@@ -29,12 +29,12 @@ def counted(function: Any, args: Any, kwargs: Any) -> tuple[Any, int]:
     if count is not None:
         out = function(*args, **kwargs)
         return out, int(count(*args, **kwargs, out_val=out)) // 2
-    with _Inner() as inner:
+    with Counting() as inner:
         out = function.decompose(*args, **kwargs)
     return (function(*args, **kwargs), 0) if out is NotImplemented else (out, inner.multiplications)
 
 
-class _Inner(Watch):
+class Counting(Watch):
     """Within, the multiplications of all operations are added up."""
 
     def __init__(self) -> None:
